@@ -1,0 +1,64 @@
+"""Kernels in, callable functions out."""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+
+from . import native, words
+from .frontend import POINTEES, Program, annotation, syntax
+from .microkernel import block_module
+from .target import Target, host
+
+
+@functools.cache
+def microkernel_object(target: Target, *, single: bool) -> bytes:
+    """The object code of the microkernel: the same for every program of a CPU and a dtype."""
+    real = ir.FloatType() if single else ir.DoubleType()
+    return native.object_code(block_module(target, real), target, optimised=True)
+
+
+def build(
+    kernels: Sequence[words.Kernel[Any, Any]], target: Target, *, single: bool
+) -> tuple[list[bytes], list[str]]:
+    """The object files that hold the kernels, and the kernels' names in them."""
+    program = Program(target, single=single)
+    names = [program.export(k) for k in kernels]
+    objects = [native.object_code(program.text(), target)]
+    if program.uses_brgemm:
+        objects.append(microkernel_object(target, single=single))
+    return objects, names
+
+
+def prototype(kernel: words.Kernel[Any, Any], *, single: bool) -> Any:
+    """The ctypes signature of a kernel."""
+    real = ctypes.c_float if single else ctypes.c_double
+    types = {"Int": ctypes.c_int64, "Real": real, "Double": ctypes.c_double, "None": None}
+    types |= dict.fromkeys(POINTEES, ctypes.c_void_p)
+    tree = syntax(kernel)
+    kinds = [annotation(a.annotation, kernel) for a in tree.args.args]
+    return ctypes.CFUNCTYPE(types[annotation(tree.returns, kernel)], *(types[k] for k in kinds))
+
+
+def compiled(
+    kernel: words.Kernel[Any, Any], dtype: Any = np.float32, target: Target | None = None
+) -> Callable[..., Any]:
+    """One kernel as a Python function of NumPy arrays and numbers; for tests and benchmarks.
+
+    An array stands for the pointer to its first element; the caller answers for its dtype.
+    """
+    single = np.dtype(dtype) == np.float32
+    objects, names = build([kernel], target or host(), single=single)
+    loaded = native.Loaded(*objects)
+    fn = prototype(kernel, single=single)(loaded.address(names[0]))
+
+    def run(*args: Any) -> Any:
+        assert loaded  # keep the code in memory as long as this function
+        return fn(*(a.ctypes.data if isinstance(a, np.ndarray) else a for a in args))
+
+    return run

@@ -1,0 +1,70 @@
+"""From LLVM text to callable code: optimise, make an object file, load it."""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import sys
+
+import llvmlite.binding as llvm
+
+from .target import Target, initialise_llvm
+
+
+def parse(text: str, target: Target) -> llvm.ModuleRef:
+    """LLVM's own form of LLVM text, checked."""
+    machine = target.machine()
+    module = llvm.parse_assembly(text)
+    module.triple, module.data_layout = machine.triple, str(machine.target_data)
+    module.verify()
+    return module
+
+
+def optimise(text: str, target: Target) -> llvm.ModuleRef:
+    """Parse LLVM text and run LLVM's standard -O3 pipeline for ``target`` over it."""
+    machine, module = target.machine(), parse(text, target)
+    options = llvm.create_pipeline_tuning_options(speed_level=3)
+    options.loop_vectorization = True
+    options.slp_vectorization = False  # it undoes the order that a kernel's loops were given
+    builder = llvm.create_pass_builder(machine, options)
+    builder.getModulePassManager().run(module, builder)
+    return module
+
+
+def object_code(text: str, target: Target, *, optimised: bool = False) -> bytes:
+    """The object file of LLVM text, compiled for ``target``; ``optimised`` text is taken as is."""
+    module = parse(text, target) if optimised else optimise(text, target)
+    return bytes(target.machine().emit_object(module))
+
+
+class Loaded:
+    """Object code in memory, ready to be called.
+
+    Only llvmlite and ctypes are needed here, so that a step read from the disk cache starts fast.
+    """
+
+    def __init__(self, *objects: bytes) -> None:
+        initialise_llvm()
+        _provide_yield()
+        machine = llvm.Target.from_default_triple().create_target_machine(
+            codemodel="small", reloc="pic", jit=True
+        )
+        self._engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine)
+        for code in objects:
+            self._engine.add_object_file(llvm.ObjectFileRef.from_data(code))
+        self._engine.finalize_object()
+
+    def address(self, name: str) -> int:
+        """Where the function ``name`` starts."""
+        found = int(self._engine.get_function_address(name))
+        if not found:
+            raise KeyError(name)
+        return found
+
+
+@functools.cache
+def _provide_yield() -> None:
+    """Give generated code the operating system's "let others run" under one name."""
+    library = ctypes.CDLL(None) if sys.platform != "win32" else ctypes.WinDLL("kernel32")
+    call = library.sched_yield if sys.platform != "win32" else library.SwitchToThread
+    llvm.add_symbol("allbps_yield", ctypes.cast(call, ctypes.c_void_p).value)

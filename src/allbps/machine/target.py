@@ -1,0 +1,98 @@
+"""What the CPU can do: its vector width, its registers, and the GEMM tile that fills them."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+
+import llvmlite.binding as llvm
+
+#: Widest tile by number of vector columns, for 32 and for 16 vector registers. A tile of r rows
+#: and v vectors keeps r*v sums and v vectors of B in registers, and needs at least 8 sums in
+#: flight to hide the latency of a fused multiply-add.
+TILE_ROWS = {32: {1: 12, 2: 12, 3: 8, 4: 6}, 16: {1: 8, 2: 6}}
+
+
+@dataclass(frozen=True)
+class Target:
+    """A CPU to compile for.
+
+    Args:
+        cpu: LLVM's name of it.
+        features: LLVM's feature string, "+avx2,-avx512f,...".
+        vector_bytes: bytes in a vector register that we use: 64, 32 or 16.
+        registers: vector registers: 32 or 16.
+        masks: whether loads and stores of part of a vector are cheap.
+    """
+
+    cpu: str
+    features: str
+    vector_bytes: int
+    registers: int
+    masks: bool
+
+    def lanes(self, itemsize: int) -> int:
+        """Numbers of that many bytes in one vector."""
+        return self.vector_bytes // itemsize
+
+    @property
+    def tile_rows(self) -> dict[int, int]:
+        """Rows of the tile that is 1, 2, ... vectors wide."""
+        return TILE_ROWS[self.registers]
+
+    @property
+    def triple(self) -> str:
+        """LLVM's name of the kind of machine."""
+        return str(llvm.get_default_triple())
+
+    @property
+    def key(self) -> str:
+        """Everything that changes the code we generate, in one string."""
+        return f"{self.cpu}|{self.features}|{self.vector_bytes}|{self.registers}|{self.masks}"
+
+    def machine(self) -> llvm.TargetMachine:
+        """LLVM's own description of this CPU, for its passes and its code generator."""
+        initialise_llvm()
+        return llvm.Target.from_default_triple().create_target_machine(
+            cpu=self.cpu, features=self.features, opt=3, reloc="pic", codemodel="small", jit=True
+        )
+
+
+@functools.cache
+def initialise_llvm() -> None:
+    """Register the native code generator, once."""
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+
+
+@functools.cache
+def host() -> Target:
+    """This CPU, from its own report."""
+    initialise_llvm()
+    has = llvm.get_host_cpu_features()
+    cpu, features = llvm.get_host_cpu_name(), has.flatten()
+    if has.get("avx512f") and has.get("avx512vl"):
+        return Target(cpu, features, vector_bytes=64, registers=32, masks=True)
+    if has.get("avx2") and has.get("fma"):
+        return Target(cpu, features, vector_bytes=32, registers=16, masks=True)
+    if has.get("neon"):
+        return Target(cpu, features, vector_bytes=16, registers=32, masks=False)
+    return Target(cpu, features, vector_bytes=16, registers=16, masks=False)
+
+
+def narrowed(vector_bytes: int) -> Target:
+    """This CPU held to narrower vectors: 32 makes AVX2 code, 16 code in the shape of NEON's.
+
+    A test can so run, on one CPU, the tiles and tails of the others.
+    """
+    here = host()
+    if vector_bytes > here.vector_bytes:
+        raise ValueError(f"this CPU has vectors of {here.vector_bytes} bytes, not {vector_bytes}")
+    if vector_bytes == here.vector_bytes:
+        return here
+    off = ",".join(f"-{name}" for name in llvm.get_host_cpu_features() if name.startswith("avx512"))
+    features = f"{here.features},{off}" if off else here.features
+    if vector_bytes == 32:
+        return Target(here.cpu, features, vector_bytes=32, registers=16, masks=True)
+    # NEON has 32 registers of 16 bytes; so has AVX-512VL, whose features therefore stay on.
+    return Target(here.cpu, here.features, 16, 32 if here.registers == 32 else 16, masks=False)

@@ -1,0 +1,303 @@
+"""The vocabulary of kernels, and what each word means to CPython and to LLVM.
+
+A kernel is a Python function over numbers and pointers: ``for``, ``while``, ``if``, arithmetic,
+``p[i]``, calls of other kernels, and the words of this module. ``@kernel`` leaves it an ordinary
+function, so that CPython can run it on small arrays, and lets :mod:`.frontend` compile it.
+
+Types of arguments: ``Int`` (64 bits), ``Real`` (float32 or float64, one choice for a whole
+program), ``Double``, and pointers to them: ``Reals``, ``Ints``, ``Bytes``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from typing import Any, Generic, ParamSpec, TypeAlias, TypeVar, overload
+
+P = ParamSpec("P")
+R = TypeVar("R", covariant=True)
+
+Int: TypeAlias = int
+Real: TypeAlias = float
+Double: TypeAlias = float
+
+
+class Pointer:
+    """CPython's stand-in for a pointer: a flat array and a place in it."""
+
+    def __init__(self, array: Any, offset: int = 0) -> None:
+        self.array, self.offset = array, offset
+
+    def __getitem__(self, i: int) -> Any:
+        return self.array[self.offset + i].item()
+
+    def __setitem__(self, i: int, value: float) -> None:
+        self.array[self.offset + i] = value
+
+    def __add__(self, i: int) -> Pointer:
+        return Pointer(self.array, self.offset + i)
+
+
+Reals: TypeAlias = Pointer
+Ints: TypeAlias = Pointer
+Bytes: TypeAlias = Pointer
+
+
+class Kernel(Generic[P, R]):
+    """A Python function that can be compiled.
+
+    Args:
+        function: the function.
+        expand: paste the body at every call instead of calling; such a function may return a tuple.
+        reorder: let sums be added in vector lanes. The order is then another one, but a fixed one.
+    """
+
+    def __init__(self, function: Callable[P, R], *, expand: bool, reorder: bool) -> None:
+        self.function, self.expand, self.reorder = function, expand, reorder
+        self.name = function.__name__
+        self.__doc__ = function.__doc__
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        return self.function(*args, **kwargs)
+
+    def __repr__(self) -> str:
+        return f"<kernel {self.name}>"
+
+
+@overload
+def kernel(function: Callable[P, R]) -> Kernel[P, R]: ...
+@overload
+def kernel(*, reorder: bool) -> Callable[[Callable[P, R]], Kernel[P, R]]: ...
+def kernel(function: Callable[P, R] | None = None, *, reorder: bool = False) -> Any:
+    """Mark a function as a kernel: one native function."""
+    if function is None:
+        return lambda f: Kernel(f, expand=False, reorder=reorder)
+    return Kernel(function, expand=False, reorder=reorder)
+
+
+def inline(function: Callable[P, R]) -> Kernel[P, R]:
+    """Mark a function as a formula: its body is pasted where it is used."""
+    return Kernel(function, expand=True, reorder=False)
+
+
+class Word(Generic[P, R]):
+    """A word that the compiler knows: Python's meaning, and how to emit LLVM code for it."""
+
+    def __init__(self, function: Callable[P, R], emit: Callable[..., Any]) -> None:
+        self.function, self.emit = function, emit
+        self.name = function.__name__
+        self.__doc__ = function.__doc__
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        return self.function(*args, **kwargs)
+
+
+def word(emit: Callable[..., Any]) -> Callable[[Callable[P, R]], Word[P, R]]:
+    """Declare a word: the function below is its meaning in CPython, ``emit`` its LLVM code."""
+    return lambda function: Word(function, emit)
+
+
+class Static:
+    """A name that the compiler replaces by a constant of the program being built."""
+
+    def __init__(self, of_program: Callable[[Any], int]) -> None:
+        self.of_program = of_program
+
+
+#: Whether Real is float32.
+SINGLE: Any = Static(lambda program: program.single)
+#: Numbers of type Real in one vector register.
+LANES: Any = Static(lambda program: program.lanes)
+
+
+# ---- loops
+
+
+def lanes(start: int, stop: int | None = None, *, interleave: int = 1) -> Iterator[int]:
+    """``range`` whose turns are independent of each other: the compiler makes vectors of them.
+
+    ``interleave`` such vectors are worked on at a time, which hides the latency of long sums.
+    """
+    return iter(range(start) if stop is None else range(start, stop))
+
+
+def unroll(stop: int) -> Iterator[int]:
+    """``range`` over a constant, written out turn by turn; its variable is a constant."""
+    return iter(range(stop))
+
+
+# ---- numbers
+
+
+@word(lambda e, x: e.to_real(x))
+def real(x: float) -> Real:
+    """A number as a Real."""
+    return float(x)
+
+
+@word(lambda e, x: e.to_double(x))
+def double(x: float) -> Double:
+    """A number as a float64."""
+    return float(x)
+
+
+@word(lambda e, x: e.to_int(x))
+def integer(x: float) -> Int:
+    """A Real cut to an integer, toward zero."""
+    return int(x)
+
+
+@word(lambda e, c, x, y: e.select(c, x, y))
+def select(condition: bool, x: float, y: float) -> float:
+    """``x if condition else y`` with both sides worked out: what a vector can do."""
+    return x if condition else y
+
+
+@word(lambda e, x, y, z: e.intrinsic("fmuladd", x, y, z))
+def fma(x: Real, y: Real, z: Real) -> Real:
+    """x*y + z, rounded once where the CPU can."""
+    return x * y + z
+
+
+@word(lambda e, x: e.intrinsic("sqrt", x))
+def sqrt(x: float) -> float:
+    """√x."""
+    return math.sqrt(x) if x >= 0 else math.nan
+
+
+@word(lambda e, x: e.intrinsic("fabs", x))
+def absolute(x: float) -> float:
+    """|x|."""
+    return abs(x)
+
+
+@word(lambda e, x, y: e.intrinsic("copysign", x, y))
+def copysign(x: float, y: float) -> float:
+    """|x| with the sign of y."""
+    return math.copysign(x, y)
+
+
+@word(lambda e, x: e.intrinsic("rint", x))
+def nearest(x: Real) -> Real:
+    """The integer nearest to x, ties to even, as a Real."""
+    return float(round(x)) if math.isfinite(x) else x
+
+
+@word(lambda e, n: e.power_of_two(n))
+def power_of_two(n: Real) -> Real:
+    """2ⁿ for a whole n in the range of normal numbers, made from bits."""
+    return math.ldexp(1.0, int(n))
+
+
+@word(lambda e, x: e.exponent(x))
+def exponent(x: Real) -> Real:
+    """The whole n with x = m·2ⁿ and ½√2 <= m < √2, for a positive normal x, from bits."""
+    m, n = math.frexp(x)
+    return float(n - 1 if m < math.sqrt(0.5) else n)
+
+
+@word(lambda e, n: e.stack(n))
+def stack(n: int) -> Reals:
+    """Scratch memory for n Reals, gone when the kernel returns."""
+    import numpy as np
+
+    return Pointer(np.full(n, np.nan))
+
+
+# ---- pointers of other types
+
+
+@word(lambda e, p: e.retype(p, "Ints"))
+def as_ints(p: Reals | Bytes) -> Ints:
+    """The same address, read as integers."""
+    import numpy as np
+
+    return Pointer(p.array[p.offset :].view(np.int64))
+
+
+@word(lambda e, p: e.retype(p, "Bytes"))
+def as_bytes(p: Reals | Ints) -> Bytes:
+    """The same address, read as bytes."""
+    import numpy as np
+
+    return Pointer(p.array[p.offset :].view(np.uint8))
+
+
+@word(lambda e, p: e.retype(p, "Reals"))
+def as_reals(p: Ints | Bytes) -> Reals:
+    """The same address, read as Reals."""
+    raise NotImplementedError("the type of the numbers is known to a compiled program only")
+
+
+@word(lambda e, table, i: e.pointer_at(table, i))
+def pointer_at(table: Ints, i: int) -> Reals:
+    """The Reals whose address is entry i of a table of addresses."""
+    raise NotImplementedError("CPython has no addresses")
+
+
+# ---- threads
+
+
+@word(lambda e, p, n: e.atomic_add(p, n))
+def atomic_add(p: Ints, n: int) -> Int:
+    """Add n to p[0] in one indivisible step; the value before."""
+    old: int = p[0]
+    p[0] = old + n
+    return old
+
+
+@word(lambda e, p: e.atomic_load(p))
+def atomic_load(p: Ints) -> Int:
+    """p[0], and everything its writer wrote before it."""
+    return int(p[0])
+
+
+@word(lambda e, p, n: e.atomic_store(p, n))
+def atomic_store(p: Ints, n: int) -> None:
+    """Write p[0] after everything written before."""
+    p[0] = n
+
+
+@word(lambda e, p, old, new: e.compare_and_swap(p, old, new))
+def compare_and_swap(p: Ints, old: int, new: int) -> bool:
+    """If p[0] is old, make it new; whether it was, in one indivisible step."""
+    if p[0] != old:
+        return False
+    p[0] = new
+    return True
+
+
+@word(lambda e: e.pause())
+def pause() -> None:
+    """Tell the CPU that this thread is waiting."""
+
+
+@word(lambda e: e.yield_thread())
+def yield_thread() -> None:
+    """Let other threads run."""
+
+
+@word(lambda e, code, tid, threads, team, arguments: e.call(code, tid, threads, team, arguments))
+def call(code: Int, tid: Int, threads: Int, team: Ints, arguments: Ints) -> None:
+    """Call the step whose code is at that address."""
+    raise NotImplementedError("CPython has no addresses")
+
+
+# ---- the microkernel
+
+
+@word(lambda e, *arguments: e.brgemm(*arguments))
+def brgemm(
+    C: Reals, ldc: Int, A: Reals, sar: Int, sak: Int, sab: Int,
+    B: Reals, sbk: Int, sbb: Int, M: Int, N: Int, K: Int, batch: Int, flags: Int, bias: Reals,
+) -> None:  # fmt: skip
+    """C[r, n] (+)= Σ_b Σ_k A[b, r, k]·B[b, k, n], then bias and ReLU; see :mod:`.microkernel`."""
+    for r in range(M):
+        for n in range(N):
+            total = C[r * ldc + n] if flags & 1 else 0.0
+            for b in range(batch):
+                for k in range(K):
+                    total += A[b * sab + r * sar + k * sak] * B[b * sbb + k * sbk + n]
+            if flags & 2:
+                total += bias[n]
+            C[r * ldc + n] = 0.0 if flags & 4 and total < 0 else total

@@ -1,0 +1,93 @@
+"""Matrix products against NumPy's, for every vector width and every kind of tail."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from allbps.machine.kernels.gemm import DEPTH, batched_gemm, gemm, transpose
+from allbps.machine.kernels.reduce import combine, sum_all, sum_rows
+
+# Rows and columns below, at and above a tile and a vector of every width.
+SIZES = [(1, 1, 1), (2, 3, 5), (5, 16, 7), (6, 64, 8), (7, 65, 3), (13, 31, 9), (25, 130, 4)]
+
+
+@pytest.mark.parametrize(("M", "N", "K"), SIZES)
+def test_product_of_any_size_on_any_vector_width(M, N, K, target, native, near, draw, dtype):
+    A, B, bias = draw(M, K), draw(K, N), draw(N)
+    C = np.full((M, N + 3), 7, dtype)
+    native(gemm, target)(C, N + 3, A, K, 1, B, N, N, K, 0, bias, 0, M)
+    near(C[:, :N], A @ B)
+    assert (C[:, N:] == 7).all(), "columns beyond N were written"
+
+
+@pytest.mark.parametrize("flags", range(8))
+def test_epilogue_accumulates_then_adds_bias_then_clips(flags, target, native, near, draw):
+    M, N, K = 7, 21, 5
+    A, B, bias, C = draw(M, K), draw(K, N), draw(N), draw(M, N)
+    want = A @ B + (C if flags & 1 else 0) + (bias if flags & 2 else 0)
+    native(gemm, target)(C, N, A, K, 1, B, N, N, K, flags, bias, 0, M)
+    near(C, np.maximum(want, 0) if flags & 4 else want)
+
+
+def test_relu_in_the_epilogue_keeps_nan(native, dtype):
+    A, B = np.array([[np.nan], [-1.0], [2.0]], dtype), np.ones((1, 2), dtype)
+    C = np.zeros((3, 2), dtype)
+    native(gemm)(C, 2, A, 1, 1, B, 2, 2, 1, 4, C, 0, 3)
+    np.testing.assert_array_equal(C[:, 0], [np.nan, 0, 2])
+
+
+def test_long_sums_are_cut_without_changing_the_epilogue(native, near, draw):
+    M, N, K = 5, 20, 2 * DEPTH + 3
+    A, B, bias, C = draw(M, K), draw(K, N), draw(N), draw(M, N)
+    want = np.maximum(A @ B + C + bias, 0)
+    native(gemm)(C, N, A, K, 1, B, N, N, K, 7, bias, 0, M)
+    near(C, want, factor=8)
+
+
+def test_empty_sum_writes_zeros(native, draw):
+    C = draw(3, 4)
+    native(gemm)(C, 4, C, 0, 0, C, 4, 4, 0, 0, C, 0, 3)
+    assert not C.any()
+
+
+def test_transposed_operands_by_strides(native, near, draw, dtype):
+    X, G = draw(9, 14), draw(9, 17)  # δW = Xᵀ δZ
+    D = np.zeros((14, 17), dtype)
+    native(gemm)(D, 17, X, 1, 14, G, 17, 17, 9, 0, D, 0, 14)
+    near(D, X.T @ G)
+
+
+def test_rows_can_be_computed_piece_by_piece(native, draw, dtype):
+    A, B = draw(11, 6), draw(6, 18)
+    whole, pieces = np.zeros((2, 11, 18), dtype)
+    native(gemm)(whole, 18, A, 6, 1, B, 18, 18, 6, 0, B, 0, 11)
+    for lo, hi in ((0, 4), (4, 5), (5, 11)):
+        native(gemm)(pieces, 18, A, 6, 1, B, 18, 18, 6, 0, B, lo, hi)
+    np.testing.assert_array_equal(pieces, whole)
+
+
+def test_batched_product(native, near, draw, dtype):
+    A, B = draw(4, 5, 6), draw(4, 6, 7)
+    C = np.zeros((4, 5, 7), dtype)
+    native(batched_gemm)(C, 35, 7, A, 30, 6, 1, B, 42, 7, 5, 7, 6, 0, 1, 4)
+    near(C[1:], A[1:] @ B[1:])
+    assert not C[0].any()
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(1, 1), (16, 16), (17, 35), (40, 3)])
+def test_transpose(rows, columns, native, draw, dtype):
+    A = draw(rows, columns)
+    T = np.zeros((columns, rows), dtype)
+    native(transpose)(T, rows, A, columns, rows, 0, columns)
+    np.testing.assert_array_equal(T, A.T)
+
+
+def test_sums_of_rows_and_of_partials(native, near, draw, dtype):
+    X = draw(30, 19)
+    parts, total = np.zeros((3, 19), dtype), np.zeros(19, dtype)
+    for p in range(3):
+        native(sum_rows)(parts[p], X, 19, 19, 10 * p, 10 * p + 10)
+    native(combine)(total, parts, 19, 3, 0, 19)
+    near(total, X.sum(axis=0))
+    near(native(sum_all)(X, X.size), X.sum())
