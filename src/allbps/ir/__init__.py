@@ -1,0 +1,59 @@
+"""The graph: what an operation is (Op), one use of it (Node), a whole computation (Graph)."""
+
+from allbps.ir.arraylike import NUMPY, OPERATORS
+from allbps.ir.graph import Graph, ancestors
+from allbps.ir.node import Node
+from allbps.ir.notation import Formula, Notation, Precedence
+from allbps.ir.op import (
+    CONST,
+    INPUT,
+    OPS,
+    Aval,
+    Bad,
+    NotDifferentiable,
+    NotImplementedRule,
+    Op,
+    Rule,
+    Sample,
+    Zero,
+    apply,
+    constant,
+    lift,
+    new_input,
+    numpy_function,
+    promote,
+    within,
+)
+from allbps.ir.site import Site, placed_at, user_site
+
+__all__ = [
+    "CONST",
+    "INPUT",
+    "NUMPY",
+    "OPERATORS",
+    "OPS",
+    "Aval",
+    "Bad",
+    "Formula",
+    "Graph",
+    "Node",
+    "NotDifferentiable",
+    "NotImplementedRule",
+    "Notation",
+    "Op",
+    "Precedence",
+    "Rule",
+    "Sample",
+    "Site",
+    "Zero",
+    "ancestors",
+    "apply",
+    "constant",
+    "lift",
+    "new_input",
+    "numpy_function",
+    "placed_at",
+    "promote",
+    "user_site",
+    "within",
+]

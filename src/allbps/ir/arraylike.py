@@ -1,0 +1,301 @@
+"""What makes a node usable as a NumPy array: operators, methods and NumPy's two protocols."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+
+from allbps.errors import AllBPsError, ArgumentError, InPlaceError, NoRuleError, TraceError
+from allbps.ir.site import name_in_user_code, user_site
+
+if TYPE_CHECKING:
+    from allbps.ir.node import Node
+    from allbps.ir.op import Op
+
+OPERATORS: dict[str, Callable[..., Node]] = {}
+"""Python operator -> the operation that declared it."""
+
+NUMPY: dict[Any, Callable[..., Any]] = {}
+"""NumPy function -> what it means for traced arrays; filled by the declarations."""
+
+
+class ArrayLike:
+    """The array side of a node; the record itself is ``Node``."""
+
+    __slots__ = ("__weakref__",)
+
+    if TYPE_CHECKING:
+        shape: tuple[int, ...]
+        dtype: np.dtype[Any]
+        value: Any
+        name: str
+        traces: int
+        op: Op
+
+    def __setattr__(self, key: str, value: object) -> None:
+        raise _in_place(self, f"set the attribute .{key}")
+
+    # -- what an array has ------------------------------------------------------------------
+    @property
+    def ndim(self) -> int:
+        """Number of axes."""
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        """Number of elements."""
+        return int(np.prod(self.shape, dtype=np.int64))
+
+    @property
+    def T(self) -> Node:
+        """All axes reversed."""
+        return self.transpose()
+
+    @property
+    def mT(self) -> Node:
+        """The last two axes exchanged."""
+        return cast("Node", NUMPY[np.swapaxes](self, -1, -2))
+
+    @property
+    def is_float(self) -> bool:
+        """Does it hold real numbers, so that derivatives make sense?"""
+        return self.dtype.kind == "f"
+
+    def __len__(self) -> int:
+        if not self.shape:
+            raise ArgumentError("a scalar has no length", where=str(user_site() or ""))
+        return self.shape[0]
+
+    def __iter__(self) -> Iterator[Node]:
+        return (self[i] for i in range(len(self)))
+
+    def __getitem__(self, index: Any) -> Node:
+        return OPERATORS["[]"](self, index)
+
+    def __setitem__(self, index: object, value: object) -> None:
+        raise _in_place(self, "write into a part")
+
+    def reshape(self, *shape: Any) -> Node:
+        """As ``numpy.ndarray.reshape``: one tuple or separate lengths."""
+        return cast("Node", NUMPY[np.reshape](self, shape[0] if len(shape) == 1 else shape))
+
+    def transpose(self, *axes: Any) -> Node:
+        """As ``numpy.ndarray.transpose``: one tuple, separate axes, or none to reverse them."""
+        order = axes[0] if len(axes) == 1 else axes or None
+        return cast("Node", NUMPY[np.transpose](self, order))
+
+    def flatten(self) -> Node:
+        """One axis, in row-major order."""
+        return self.reshape(-1)
+
+    def dot(self, other: Any) -> Node:
+        """As ``numpy.dot``."""
+        return cast("Node", NUMPY[np.dot](self, other))
+
+    def __getattr__(self, name: str) -> Any:
+        """Any other array method is the NumPy function of its name, if allbps knows that."""
+        function = getattr(np, name, None) if not name.startswith("_") else None
+        if function not in NUMPY:
+            raise AttributeError(f"a traced array has no attribute {name!r}")
+        known = NUMPY[function]
+        return lambda *args, **kwargs: known(self, *args, **kwargs)
+
+    # -- plain numbers: reading them is allowed where nothing is forgotten ---------------------
+    def known(self, purpose: str) -> Any:
+        """The value seen while tracing.
+
+        Raises:
+            TraceError: in an abstract graph, where there is no value.
+
+        """
+        if self.value is None:
+            raise TraceError(
+                f"{purpose} needs a number, but {_label(self)} has none here",
+                where=str(user_site() or ""),
+                todo="call the function on concrete arrays",
+            )
+        return self.value
+
+    def __bool__(self) -> bool:
+        return bool(self.known("an if or while"))
+
+    def __int__(self) -> int:
+        return int(self._plain("int"))
+
+    def __index__(self) -> int:
+        return int(self._plain("an index").__index__())
+
+    def __float__(self) -> float:
+        return float(self._plain("float"))
+
+    def item(self) -> Any:
+        """As ``numpy.ndarray.item``, for integers and constants only."""
+        return np.asarray(self._plain("item")).item()
+
+    def tolist(self) -> Any:
+        """As ``numpy.ndarray.tolist``, for integers and constants only."""
+        return np.asarray(self._plain("tolist")).tolist()
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
+        return np.asarray(self._plain("numpy.asarray"), dtype=dtype)
+
+    def _plain(self, purpose: str) -> Any:
+        if self.traces and self.is_float:
+            raise TraceError(
+                f"{purpose}() of {_label(self)} would cut its gradient",
+                where=str(user_site() or ""),
+                expected="an operation that works on traced arrays",
+                got=f"a conversion of {_label(self)} to plain numbers",
+                todo="use it as it is: NumPy functions instead of math's, np.stack instead of"
+                " np.array or writing into an array; or allbps.stop_gradient to cut it on purpose",
+            )
+        return self.known(purpose)
+
+    def __format__(self, spec: str) -> str:
+        return format(self.known("printing"), spec) if self.value is not None else repr(self)
+
+    # -- NumPy's protocols ---------------------------------------------------------------------
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        if kwargs.pop("out", None) is not None:
+            raise _in_place(self, f"np.{ufunc.__name__}(…, out=…)")
+        key = ufunc if method == "__call__" else getattr(ufunc, method)
+        if method != "__call__":
+            key = _REDUCTIONS.get((ufunc, method))
+        return _dispatch(key, f"{ufunc.__name__}", inputs, kwargs)
+
+    def __array_function__(
+        self, function: Any, types: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        return _dispatch(function, getattr(function, "__name__", str(function)), args, kwargs)
+
+    # -- operators ----------------------------------------------------------------------------
+    def __add__(self, other: Any) -> Node:
+        return OPERATORS["+"](self, other)
+
+    def __radd__(self, other: Any) -> Node:
+        return OPERATORS["+"](other, self)
+
+    def __sub__(self, other: Any) -> Node:
+        return OPERATORS["-"](self, other)
+
+    def __rsub__(self, other: Any) -> Node:
+        return OPERATORS["-"](other, self)
+
+    def __mul__(self, other: Any) -> Node:
+        return OPERATORS["*"](self, other)
+
+    def __rmul__(self, other: Any) -> Node:
+        return OPERATORS["*"](other, self)
+
+    def __truediv__(self, other: Any) -> Node:
+        return OPERATORS["/"](self, other)
+
+    def __rtruediv__(self, other: Any) -> Node:
+        return OPERATORS["/"](other, self)
+
+    def __floordiv__(self, other: Any) -> Node:
+        return OPERATORS["//"](self, other)
+
+    def __rfloordiv__(self, other: Any) -> Node:
+        return OPERATORS["//"](other, self)
+
+    def __mod__(self, other: Any) -> Node:
+        return OPERATORS["%"](self, other)
+
+    def __rmod__(self, other: Any) -> Node:
+        return OPERATORS["%"](other, self)
+
+    def __pow__(self, other: Any) -> Node:
+        return OPERATORS["**"](self, other)
+
+    def __rpow__(self, other: Any) -> Node:
+        return OPERATORS["**"](other, self)
+
+    def __matmul__(self, other: Any) -> Node:
+        return OPERATORS["@"](self, other)
+
+    def __rmatmul__(self, other: Any) -> Node:
+        return OPERATORS["@"](other, self)
+
+    def __lt__(self, other: Any) -> Node:
+        return OPERATORS["<"](self, other)
+
+    def __le__(self, other: Any) -> Node:
+        return OPERATORS["<="](self, other)
+
+    def __gt__(self, other: Any) -> Node:
+        return OPERATORS[">"](self, other)
+
+    def __ge__(self, other: Any) -> Node:
+        return OPERATORS[">="](self, other)
+
+    def __eq__(self, other: Any) -> Node:  # type: ignore[override]
+        return OPERATORS["=="](self, other)
+
+    def __ne__(self, other: Any) -> Node:  # type: ignore[override]
+        return OPERATORS["!="](self, other)
+
+    def __neg__(self) -> Node:
+        return OPERATORS["neg"](self)
+
+    def __abs__(self) -> Node:
+        return OPERATORS["abs"](self)
+
+    __hash__ = object.__hash__
+
+
+_REDUCTIONS: dict[tuple[Any, str], Any] = {
+    (np.add, "reduce"): np.sum,
+    (np.multiply, "reduce"): np.prod,
+    (np.maximum, "reduce"): np.max,
+    (np.minimum, "reduce"): np.min,
+    (np.logical_and, "reduce"): np.all,
+    (np.logical_or, "reduce"): np.any,
+    (np.add, "accumulate"): np.cumsum,
+    (np.multiply, "accumulate"): np.cumprod,
+    (np.multiply, "outer"): np.outer,
+}
+
+
+def _dispatch(key: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    known = NUMPY.get(key)
+    if known is None:
+        raise NoRuleError(
+            f"allbps has no rule for np.{name}",
+            where=str(user_site() or ""),
+            todo="write it with functions that have one, or declare an op (docs/adding-an-op.md)",
+        )
+    try:
+        return known(*args, **kwargs)
+    except AllBPsError:
+        raise
+    except TypeError as error:
+        raise ArgumentError(
+            f"np.{name} of a traced array cannot take these arguments: {error}",
+            where=str(user_site() or ""),
+        ) from error
+
+
+def _label(node: ArrayLike) -> str:
+    """What to call a node in a message: the user's variable if there is one."""
+    return node.name or name_in_user_code(node) or f"the result of {node.op.name}"
+
+
+def label(value: object) -> str:
+    """What to call an operand in a message."""
+    if isinstance(value, ArrayLike):
+        return _label(value)
+    return name_in_user_code(value) or repr(value)
+
+
+def _in_place(node: ArrayLike, action: str) -> InPlaceError:
+    name = _label(node)
+    return InPlaceError(
+        f"{name} is traced and cannot be changed in place ({action})",
+        where=str(user_site() or ""),
+        expected=f"a new array: {name} = np.where(…), np.concatenate(…), {name} + …",
+        got=f"a write into {name}",
+        todo=f"build the changed array and bind it to {name} again",
+    )

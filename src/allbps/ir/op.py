@@ -1,0 +1,404 @@
+"""An Op: everything there is to say about one operation, in one declaration."""
+
+from __future__ import annotations
+
+import string
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
+from importlib import import_module
+from types import FunctionType
+from typing import Any
+
+import numpy as np
+
+from allbps.errors import AllBPsError, DtypeError
+from allbps.ir.arraylike import NUMPY, OPERATORS
+from allbps.ir.node import NO_ATTRS, Node
+from allbps.ir.notation import Notation
+from allbps.ir.site import Site, name_in_user_code, user_site
+
+Shape = tuple[int, ...]
+Aval = tuple[Shape, np.dtype[Any]]
+"""What is known of an array without its numbers: shape and dtype."""
+
+Text = str | Callable[[Mapping[str, Any], Mapping[str, Any]], str]
+"""Source text of one expression: a ``str.format`` template over operands and attributes, or a
+function of the two mappings (operand name -> text, or list of texts; attribute -> value)."""
+
+OPS: dict[str, Op] = {}
+"""The op table: every declared operation by name."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """The BP rule of one operand: upstream δ in, this operand's contribution out.
+
+    Attributes:
+        build: ``build(g, y, *inputs, **attrs) -> Node``; builds nodes, never numbers. Its shape
+            may be the broadcast one: ``backprop`` fits it to the operand in one place.
+        because: the local derivative as mathematics, a template over ``{y}``, the operands and
+            the attributes, or a function of them: ``"∂{y}/∂{x} = cos({x})"``.
+
+    """
+
+    build: Callable[..., Node]
+    because: str | Callable[..., str]
+
+
+@dataclass(frozen=True)
+class Zero:
+    """The derivative is zero wherever it exists (a comparison, an index, a rounding)."""
+
+    because: str
+
+
+@dataclass(frozen=True)
+class NotDifferentiable:
+    """There is no derivative, and asking for one is an error."""
+
+    because: str
+
+
+@dataclass(frozen=True)
+class NotImplementedRule:
+    """There is a derivative, but allbps has no rule for it yet."""
+
+    because: str
+
+
+AnyRule = Rule | Zero | NotDifferentiable | NotImplementedRule
+Draw = Shape | np.ndarray[Any, Any] | float | Callable[[np.random.Generator], Any]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Operands on which an operation is tested.
+
+    Attributes:
+        operands: for each operand a shape (drawn uniformly from [low, high)), an array, a
+            number, or a function of a random generator.
+        attrs: its attributes.
+        low, high: the range of drawn numbers.
+
+    """
+
+    operands: tuple[Draw, ...]
+    attrs: Mapping[str, Any] = field(default_factory=dict)
+    low: float = -2.0
+    high: float = 2.0
+
+    def draw(self, rng: np.random.Generator) -> list[Any]:
+        """Operands with numbers, float64 unless given."""
+
+        def one(spec: Draw) -> Any:
+            if isinstance(spec, tuple):
+                return rng.uniform(self.low, self.high, spec)
+            return spec(rng) if callable(spec) else spec
+
+        return [one(spec) for spec in self.operands]
+
+
+@dataclass(frozen=True)
+class Bad:
+    """Operands that an operation must refuse, and the exact message it gives."""
+
+    operands: tuple[Draw, ...]
+    message: str
+    attrs: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Op:
+    """One operation.
+
+    Attributes:
+        name: its name in the table.
+        doc: what it computes, in a sentence.
+        operands: names of its array operands, ``"a b"``; ``"*xs"`` takes any number.
+        shape: ``shape(*inputs, **attrs) -> (shape, dtype)``; raises ShapeError with ``{a}`` for
+            an operand's name.
+        numpy: its NumPy text; what runs, and what the source reading prints.
+        rules: one per operand (a variadic operation has one for all, called with ``index=``).
+        notation: its mathematics.
+        torch: its PyTorch text, also the reference it is tested against; None with ``why_no_torch``.
+        jax: its JAX text where that is not the NumPy text with ``jnp`` for ``np``.
+        helpers: NumPy functions that the text calls, emitted with it.
+        implements: NumPy functions that mean this operation on traced arrays.
+        operator: the Python operator that means it.
+        expand: the same from simpler operations, an independent check; None if there are none.
+        samples: operands to test it on.
+        bad: operands it refuses.
+
+    """
+
+    name: str
+    doc: str
+    operands: str
+    shape: Callable[..., Aval]
+    numpy: Text
+    rules: tuple[AnyRule, ...]
+    notation: Notation
+    torch: Text | None
+    jax: Text | None = None
+    why_no_torch: str = ""
+    helpers: tuple[Callable[..., Any], ...] = ()
+    implements: tuple[Any, ...] = ()
+    operator: str = ""
+    expand: Callable[..., Node] | None = None
+    samples: tuple[Sample, ...] = ()
+    bad: tuple[Bad, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.name in OPS:
+            raise ValueError(f"op {self.name!r} is declared twice")
+        OPS[self.name] = self
+        for function in self.implements:
+            NUMPY[function] = self
+        if self.operator:
+            OPERATORS[self.operator] = self
+
+    def __call__(self, *operands: Any, **attrs: Any) -> Node:
+        return apply(self, tuple(map(lift, operands)), attrs)
+
+    def __repr__(self) -> str:
+        return f"<op {self.name}>"
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """Names of the operands."""
+        return tuple(name.lstrip("*") for name in self.operands.split())
+
+    @property
+    def variadic(self) -> bool:
+        """Does it take any number of operands?"""
+        return self.operands.startswith("*")
+
+    def rule(self, index: int) -> AnyRule:
+        """The rule of operand ``index``."""
+        return self.rules[0 if self.variadic else index]
+
+    def operand_texts(self, texts: list[Any]) -> dict[str, Any]:
+        """Operand name -> its text (or the joined texts of a variadic operation)."""
+        if self.variadic:
+            return {self.names[0]: ", ".join(texts)}
+        return dict(zip(self.names, texts, strict=True))
+
+    def text(self, template: Text, operands: list[str], attrs: Mapping[str, Any]) -> str:
+        """``template`` (one of this op's dialects) filled in."""
+        if isinstance(template, str):
+            shown = {key: source_repr(value) for key, value in attrs.items()}
+            return template.format(**self.operand_texts(operands), **shown)
+        named = {self.names[0]: operands} if self.variadic else self.operand_texts(operands)
+        return template(named, attrs)
+
+    def run(self, values: list[Any], attrs: Mapping[str, Any]) -> Any:
+        """Evaluate the NumPy text on arrays."""
+        if isinstance(self.numpy, str):
+            return self._template_function(*values, **attrs)
+        names = [f"x{i}" for i in range(len(values))]
+        source = self.text(self.numpy, names, attrs)
+        return _function(", ".join(names), source, self.helpers)(*values)
+
+    @cached_property
+    def _template_function(self) -> Callable[..., Any]:
+        assert isinstance(self.numpy, str)
+        fields = {name for _, name, _, _ in string.Formatter().parse(self.numpy) if name}
+        attrs = sorted(fields - set(self.names))
+        parameters = ", ".join(
+            [*self.operands.split(), *([] if self.variadic else ["*"] * bool(attrs)), *attrs]
+        )
+        shown = {name: name for name in fields}
+        if self.variadic:
+            shown[self.names[0]] = "*" + self.names[0]
+        return _function(parameters, self.numpy.format(**shown), self.helpers)
+
+
+IMPORTS = {
+    "np": ("numpy", "import numpy as np"),
+    "special": ("scipy.special", "from scipy import special"),
+}
+"""Names that NumPy texts may use -> module, and the line that imports it."""
+
+
+@lru_cache(maxsize=4096)
+def _function(
+    parameters: str, source: str, helpers: tuple[Callable[..., Any], ...]
+) -> FunctionType:
+    code = compile(f"lambda {parameters}: {source}", "<allbps op>", "eval")
+    scope: dict[str, Any] = {helper.__name__: helper for helper in helpers}
+    for name, (module, _) in IMPORTS.items():
+        if f"{name}." in source:
+            scope[name] = import_module(module)
+    function: FunctionType = eval(code, scope)  # the text is the op's own declaration
+    return function
+
+
+def source_repr(value: Any) -> str:
+    """A Python expression for an attribute's value."""
+    if isinstance(value, np.dtype):
+        return f"np.{value.name}"
+    if isinstance(value, tuple):
+        inner = ", ".join(map(source_repr, value))
+        return f"({inner},)" if len(value) == 1 else f"({inner})"
+    return repr(value)
+
+
+def numpy_function(*functions: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Say that a composed function is what these NumPy functions mean on traced arrays."""
+
+    def register(composed: Callable[..., Any]) -> Callable[..., Any]:
+        for function in functions:
+            NUMPY[function] = composed
+        return composed
+
+    return register
+
+
+# -- leaves ----------------------------------------------------------------------------------------
+def _no_shape(*inputs: Node, **attrs: Any) -> Aval:
+    raise AssertionError("leaves are built with their shape")
+
+
+INPUT = Op(
+    name="input",
+    doc="An argument of the traced function.",
+    operands="",
+    shape=_no_shape,
+    numpy="{name}",
+    torch="{name}",
+    rules=(),
+    notation=Notation("{name}"),
+)
+CONST = Op(
+    name="constant",
+    doc="A number or array that does not depend on the arguments.",
+    operands="",
+    shape=_no_shape,
+    numpy="{name}",
+    torch="{name}",
+    rules=(),
+    notation=Notation("{name}"),
+)
+
+_depth: ContextVar[int] = ContextVar("allbps_depth", default=0)
+
+
+@contextmanager
+def within() -> Iterator[int]:
+    """A trace, one deeper than the one around it; gives its bit for ``Node.traces``."""
+    depth = _depth.get()
+    token = _depth.set(depth + 1)
+    try:
+        yield 1 << depth
+    finally:
+        _depth.reset(token)
+
+
+def array_of(value: Any, name: str = "") -> Any:
+    """``value`` as something NumPy computes with: Python numbers stay as they are (weak dtype).
+
+    Raises:
+        DtypeError: it is not made of real numbers.
+
+    """
+    if isinstance(value, (bool, int, float)):
+        return value
+    array = value if isinstance(value, (np.ndarray, np.generic)) else np.asarray(value)
+    if array.dtype.kind not in "biuf":
+        raise DtypeError(
+            f"{name or 'an operand'} is not made of real numbers",
+            where=str(user_site() or ""),
+            expected="bool, integer or floating-point numbers",
+            got=f"{type(value).__name__} with dtype {array.dtype}",
+            todo="split complex numbers into real and imaginary part"
+            if array.dtype.kind == "c"
+            else "give every axis one length and every element a number",
+        )
+    return array
+
+
+def constant(value: Any, name: str = "") -> Node:
+    """A node for a number or an array."""
+    value = array_of(value, name)
+    dtype = value.dtype if hasattr(value, "dtype") else np.result_type(value)
+    return Node(CONST, (), np.shape(value), dtype, value=value, name=name)
+
+
+def lift(value: Any) -> Node:
+    """A node as it is; anything else becomes a constant."""
+    return value if isinstance(value, Node) else constant(value)
+
+
+def new_input(value: Any, trace: int, name: str = "") -> Node:
+    """A fresh argument of a trace, with the value it has there."""
+    value = array_of(value, name)
+    dtype = value.dtype if hasattr(value, "dtype") else np.result_type(value)
+    attrs = {"name": name}
+    return Node(
+        INPUT, (), np.shape(value), dtype, attrs=attrs, value=value, name=name, traces=trace
+    )
+
+
+def promote(*inputs: Node) -> np.dtype[Any]:
+    """The dtype NumPy gives to an operation on ``inputs``; Python numbers are weak (NEP 50)."""
+    first = inputs[0].dtype
+    strong = [n.dtype for n in inputs if not _is_weak(n)]
+    if strong and all(dtype == first for dtype in strong) and first.kind == "f":
+        return first
+    return np.result_type(*(n.value if _is_weak(n) else n.dtype for n in inputs))
+
+
+def _is_weak(node: Node) -> bool:
+    return node.op is CONST and isinstance(node.value, (bool, int, float))
+
+
+def apply(op: Op, inputs: tuple[Node, ...], attrs: Mapping[str, Any] = NO_ATTRS) -> Node:
+    """Use ``op`` on ``inputs``: check shapes, and compute the value where the inputs have one.
+
+    Raises:
+        AllBPsError: the operands do not fit; the message names the user's variables and line.
+
+    """
+    try:
+        shape, dtype = op.shape(*inputs, **attrs)
+    except AllBPsError as error:
+        raise _in_user_terms(error, op, inputs) from None
+    value = None
+    traces = 0
+    for node in inputs:
+        traces |= node.traces
+        if node.value is None:
+            break
+    else:
+        value = op.run([node.value for node in inputs], attrs)
+    if value is not None and all(map(_is_weak, inputs)):
+        return constant(value)  # arithmetic of Python numbers stays a Python number
+    return Node(op, inputs, shape, dtype, attrs=attrs, value=value, site=user_site(), traces=traces)
+
+
+def _in_user_terms(error: AllBPsError, op: Op, inputs: tuple[Node, ...]) -> AllBPsError:
+    """The same error with the user's variable names for ``{a}`` and with the line."""
+    operands = op.names * len(inputs) if op.variadic else op.names
+    shown = [
+        node.name or name_in_user_code(node) or _array_name(node) or operand
+        for operand, node in zip(operands, inputs, strict=False)
+    ]
+    names = _Names(zip(operands, shown, strict=False))
+    parts = [
+        string.Formatter().vformat(text, shown, names)
+        for text in (error.what, error.expected, error.got, error.todo)
+    ]
+    site: Site | str = error.where or user_site() or ""
+    return type(error)(parts[0], where=str(site), expected=parts[1], got=parts[2], todo=parts[3])
+
+
+def _array_name(node: Node) -> str:
+    return name_in_user_code(node.value) if isinstance(node.value, np.ndarray) else ""
+
+
+class _Names(dict[str, str]):
+    def __missing__(self, key: str) -> str:
+        return key

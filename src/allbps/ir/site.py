@@ -1,0 +1,85 @@
+"""Where in the user's code a node comes from."""
+
+from __future__ import annotations
+
+import linecache
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from types import FrameType
+from typing import NamedTuple
+
+import numpy as np
+
+_PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+_NUMPY = os.path.dirname(os.path.abspath(np.__file__)) + os.sep
+# The lecture's systems are written as a user would write them, so their lines are shown.
+_SHOWN = os.path.join(_PACKAGE, "lecture") + os.sep
+
+
+class Site(NamedTuple):
+    """One line of the user's code."""
+
+    file: str
+    line: int
+    function: str
+
+    @property
+    def text(self) -> str:
+        """The line itself, stripped; empty where the file cannot be read."""
+        return linecache.getline(self.file, self.line).strip()
+
+    def __str__(self) -> str:
+        head = f"{os.path.basename(self.file)}:{self.line} in {self.function}"
+        return f"{head}: {self.text}" if self.text else head
+
+
+def is_user_file(file: str) -> bool:
+    """Is this file neither ours nor NumPy's?"""
+    hidden = file.startswith((_PACKAGE, _NUMPY)) or file.startswith("<__array_function__")
+    return not hidden or file.startswith(_SHOWN)
+
+
+def user_frame() -> FrameType | None:
+    """The innermost frame of user code below the caller, or None."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and not is_user_file(frame.f_code.co_filename):
+        frame = frame.f_back
+    return frame
+
+
+_placed: ContextVar[Site | None] = ContextVar("allbps_site", default=None)
+
+
+@contextmanager
+def placed_at(site: Site | None) -> Iterator[None]:
+    """Nodes built inside belong to ``site``: a δ belongs to the line of its primal."""
+    token = _placed.set(site)
+    try:
+        yield
+    finally:
+        _placed.reset(token)
+
+
+def user_site() -> Site | None:
+    """The user's line that is running now."""
+    placed = _placed.get()
+    if placed is not None:
+        return placed
+    frame = user_frame()
+    if frame is None:
+        return None
+    return Site(frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name)
+
+
+def name_in_user_code(value: object) -> str:
+    """The user's variable that is bound to ``value`` right now, or an empty string."""
+    frame = user_frame()
+    if frame is None:
+        return ""
+    for name, bound in frame.f_locals.items():
+        if bound is value:
+            return name
+    return ""

@@ -1,0 +1,38 @@
+"""Reading the arguments that NumPy's functions share."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from allbps.errors import ArgumentError
+from allbps.ir import user_site
+
+Axis = int | tuple[int, ...] | None
+
+
+def plain_axis(axis: Any) -> Axis:
+    """An axis argument as an int, a tuple of ints, or None."""
+    if axis is None:
+        return None
+    if isinstance(axis, (tuple, list)):
+        return tuple(int(k) for k in axis)
+    return int(axis)
+
+
+def refuse(function: str, **given: Any) -> None:
+    """Refuse arguments that have no meaning on traced arrays.
+
+    Raises:
+        ArgumentError: one of them differs from None and NumPy's "no value".
+
+    """
+    for name, value in given.items():
+        if value is not None and value is not np._NoValue:
+            raise ArgumentError(
+                f"np.{function} of a traced array does not take {name}=",
+                where=str(user_site() or ""),
+                got=f"{name}={value!r}",
+                todo=f"leave {name} out",
+            )

@@ -1,0 +1,355 @@
+"""Sums, products, powers: the operations with a Python operator."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from allbps.errors import ShapeError
+from allbps.ir import (
+    NUMPY,
+    OPERATORS,
+    Aval,
+    Bad,
+    Formula,
+    Node,
+    Notation,
+    Op,
+    Precedence,
+    Rule,
+    Sample,
+    Zero,
+    lift,
+    promote,
+)
+from allbps.ops.shapes import broadcast_shape, elementwise, same
+
+TWO = (
+    Sample(((2, 3), (2, 3))),
+    Sample(((2, 3), (3,))),
+    Sample(((2, 1), (1, 3))),
+    Sample(((), (2,))),
+)
+NOT_BROADCAST = (
+    Bad(
+        ((2, 3), (4,)),
+        "a and b have shapes that do not broadcast\n"
+        "  expected: equal lengths, or 1, on every axis counted from the last\n"
+        "  got:      a is (2, 3) and b is (4,)",
+    ),
+)
+
+
+# -- sums ------------------------------------------------------------------------------------------
+def d_add(g: Node, y: Node, a: Node, b: Node) -> Node:
+    return g
+
+
+add = Op(
+    name="add",
+    doc="a + b, broadcast.",
+    operands="a b",
+    shape=elementwise,
+    numpy="{a} + {b}",
+    torch="{a} + {b}",
+    rules=(Rule(d_add, "∂{y}/∂{a} = 1"), Rule(d_add, "∂{y}/∂{b} = 1")),
+    notation=Notation("{a:1} + {b:1}", Precedence.SUM),
+    implements=(np.add,),
+    operator="+",
+    samples=TWO,
+    bad=NOT_BROADCAST,
+)
+
+
+def d_sub_b(g: Node, y: Node, a: Node, b: Node) -> Node:
+    return -g
+
+
+sub = Op(
+    name="sub",
+    doc="a − b, broadcast.",
+    operands="a b",
+    shape=elementwise,
+    numpy="{a} - {b}",
+    torch="{a} - {b}",
+    rules=(Rule(d_add, "∂{y}/∂{a} = 1"), Rule(d_sub_b, "∂{y}/∂{b} = −1")),
+    notation=Notation("{a:1} − {b:2}", Precedence.SUM),
+    implements=(np.subtract,),
+    operator="-",
+    samples=TWO,
+    bad=NOT_BROADCAST,
+    expand=lambda a, b: a + (-b),
+)
+
+
+def d_neg(g: Node, y: Node, x: Node) -> Node:
+    return -g
+
+
+neg = Op(
+    name="neg",
+    doc="−x.",
+    operands="x",
+    shape=same,
+    numpy="-{x}",
+    torch="-{x}",
+    rules=(Rule(d_neg, "∂{y}/∂{x} = −1"),),
+    notation=Notation("−{x:3}", Precedence.NEGATION),
+    implements=(np.negative,),
+    operator="neg",
+    samples=(Sample(((2, 3),)),),
+)
+
+
+def d_accumulate(g: Node, y: Node, *xs: Node, index: int) -> Node:
+    return g
+
+
+def accumulate_shape(*xs: Node) -> Aval:
+    first = xs[0]
+    for node in xs[1:]:
+        if node.shape != first.shape:
+            raise ShapeError(
+                "contributions to one gradient must have one shape",
+                expected=str(first.shape),
+                got=str(node.shape),
+            )
+    return first.shape, promote(*xs)
+
+
+def _sum_text(operands: Any, attrs: Any) -> str:
+    terms = operands["xs"]
+    # beyond a few terms the chain would be deeper than a parser likes
+    return " + ".join(terms) if len(terms) <= 8 else f"sum([{', '.join(terms)}])"
+
+
+def _sum_notation(xs: list[Formula]) -> str:
+    if len(xs) <= 8:
+        return " + ".join(f"{x:1}" for x in xs)
+    return f"{xs[0]:1} + {xs[1]:1} + … + {xs[-1]:1}"
+
+
+accumulate = Op(
+    name="accumulate",
+    doc="The sum of the contributions of all uses of one value: δx = δx₁ + δx₂ + ….",
+    operands="*xs",
+    shape=accumulate_shape,
+    numpy=_sum_text,
+    torch=_sum_text,
+    rules=(Rule(d_accumulate, "each term counts once"),),
+    notation=Notation(_sum_notation, Precedence.SUM),
+    samples=(Sample(((2, 3), (2, 3), (2, 3))), Sample(((2,),) * 10)),
+    bad=(
+        Bad(
+            ((2,), (3,)),
+            "contributions to one gradient must have one shape\n  expected: (2,)\n  got:      (3,)",
+        ),
+    ),
+)
+
+
+# -- products --------------------------------------------------------------------------------------
+def d_mul_a(g: Node, y: Node, a: Node, b: Node) -> Node:
+    return g * b
+
+
+def d_mul_b(g: Node, y: Node, a: Node, b: Node) -> Node:
+    return g * a
+
+
+def product_notation(a: Formula, b: Formula) -> str:
+    """Scalars stand side by side, numbers get a dot, arrays are multiplied element by element."""
+    if a.is_number or b.is_number:
+        return f"{a:3} · {b:3}"
+    if a.shape == () or b.shape == ():
+        return f"{a:3} {b:3}"
+    return f"{a:3} ⊙ {b:3}"
+
+
+mul = Op(
+    name="mul",
+    doc="a ⊙ b, element by element, broadcast.",
+    operands="a b",
+    shape=elementwise,
+    numpy="{a} * {b}",
+    torch="{a} * {b}",
+    rules=(Rule(d_mul_a, "∂{y}/∂{a} = {b}"), Rule(d_mul_b, "∂{y}/∂{b} = {a}")),
+    notation=Notation(product_notation, Precedence.PRODUCT),
+    implements=(np.multiply,),
+    operator="*",
+    samples=TWO,
+    bad=NOT_BROADCAST,
+)
+
+
+def d_div_a(g: Node, y: Node, a: Node, b: Node) -> Node:
+    return g / b
+
+
+def d_div_b(g: Node, y: Node, a: Node, b: Node) -> Node:
+    return -(g * y / b)
+
+
+def quotient_shape(a: Node, b: Node) -> Aval:
+    dtype = promote(a, b)
+    return broadcast_shape(a, b), dtype if dtype.kind == "f" else np.dtype(np.float64)
+
+
+div = Op(
+    name="div",
+    doc="a / b, element by element, broadcast.",
+    operands="a b",
+    shape=quotient_shape,
+    numpy="{a} / {b}",
+    torch="{a} / {b}",
+    rules=(Rule(d_div_a, "∂{y}/∂{a} = 1 / {b:4}"), Rule(d_div_b, "∂{y}/∂{b} = −{y:4} / {b:4}")),
+    notation=Notation("{a:3} / {b:4}", Precedence.PRODUCT, latex=r"\frac{{{a}}}{{{b}}}"),
+    implements=(np.divide,),
+    operator="/",
+    samples=tuple(Sample(s.operands, low=0.5, high=2.0) for s in TWO),
+    bad=NOT_BROADCAST,
+    expand=lambda a, b: a * b**-1,
+)
+
+
+# -- powers ----------------------------------------------------------------------------------------
+def d_power(g: Node, y: Node, x: Node, exponent: float) -> Node:
+    if exponent == 0:
+        return g * 0.0
+    if exponent == 1:
+        return g
+    return g * (exponent * power(x, exponent=exponent - 1))
+
+
+def power_notation(x: Formula, exponent: float) -> str:
+    if exponent == -1:
+        return f"1 / {x:5}"
+    digits = str.maketrans("0123456789-.", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻·")
+    return f"{x:5}{f'{exponent:g}'.translate(digits)}"
+
+
+def power_latex(x: Formula, exponent: float) -> str:
+    return rf"\frac{{1}}{{{x}}}" if exponent == -1 else f"{x:5}^{{{exponent:g}}}"
+
+
+def power_code(operands: Any, attrs: Any) -> str:
+    x, exponent = operands["x"], attrs["exponent"]
+    return {1: f"{x}", -1: f"1 / {x}"}.get(exponent, f"{x} ** {exponent!r}")
+
+
+def power_shape(x: Node, exponent: float) -> Aval:
+    dtype = promote(x, lift(exponent))
+    if exponent == -1 and dtype.kind != "f":
+        dtype = np.dtype(np.float64)
+    return x.shape, dtype
+
+
+def power_because(x: Formula, y: Formula, exponent: float) -> str:
+    if exponent in (0, 1):
+        return f"∂{y}/∂{x} = {exponent:g}"
+    return f"∂{y}/∂{x} = {exponent:g} {power_notation(x, exponent - 1) if exponent != 2 else x}"
+
+
+power = Op(
+    name="power",
+    doc="x to a constant power.",
+    operands="x",
+    shape=power_shape,
+    numpy=power_code,
+    torch=power_code,
+    rules=(Rule(d_power, power_because),),
+    notation=Notation(power_notation, Precedence.POWER, latex=power_latex),
+    samples=(
+        Sample(((2, 3),), {"exponent": 2}),
+        Sample(((2, 3),), {"exponent": 3}),
+        Sample(((2,),), {"exponent": 0}),
+        Sample(((2,),), {"exponent": 1}),
+        Sample(((3,),), {"exponent": -1}, low=0.5),
+        Sample(((3,),), {"exponent": 0.5}, low=0.5),
+        Sample(((3,),), {"exponent": -1.5}, low=0.5),
+    ),
+)
+
+
+def d_pow_base(g: Node, y: Node, a: Node, b: Node) -> Node:
+    # 0⁻¹ · 0 would be NaN where the exponent is 0
+    lowered = NUMPY[np.where](b == 0, 1.0, b - 1)
+    return g * (b * a**lowered)
+
+
+def d_pow_exponent(g: Node, y: Node, a: Node, b: Node) -> Node:
+    # 0ᵇ has slope 0 in b, while log 0 = −∞
+    safe = NUMPY[np.where](a == 0, 1.0, a)
+    return g * (y * NUMPY[np.log](safe))
+
+
+pow_ = Op(
+    name="pow",
+    doc="a to the power b, both arrays, broadcast.",
+    operands="a b",
+    shape=elementwise,
+    numpy="{a} ** {b}",
+    torch="{a} ** {b}",
+    rules=(
+        Rule(d_pow_base, "∂{y}/∂{a} = {b:3} {a:5}^({b} − 1)"),
+        Rule(d_pow_exponent, "∂{y}/∂{b} = {y:3} log({a})"),
+    ),
+    notation=Notation("{a:5}^{b:5}", Precedence.POWER, latex="{a:5}^{{{b}}}"),
+    samples=(Sample(((2, 3), (3,)), low=0.5), Sample(((), (3,)), low=0.5)),
+    bad=NOT_BROADCAST,
+)
+
+
+def raise_to(base: Any, exponent: Any) -> Node:
+    """``base ** exponent``: a Python number as exponent is part of the operation."""
+    if isinstance(exponent, (int, float)) and not isinstance(exponent, bool):
+        return power(base, exponent=exponent)
+    return pow_(base, exponent)
+
+
+OPERATORS["**"] = raise_to
+NUMPY[np.power] = NUMPY[np.float_power] = raise_to
+NUMPY[np.square] = lambda x: power(x, exponent=2)
+NUMPY[np.reciprocal] = lambda x: power(x, exponent=-1)
+NUMPY[np.positive] = lambda x: lift(x)
+
+
+# -- with remainder --------------------------------------------------------------------------------
+floor_divide = Op(
+    name="floor_divide",
+    doc="⌊a / b⌋, broadcast.",
+    operands="a b",
+    shape=elementwise,
+    numpy="{a} // {b}",
+    torch="torch.floor_divide({a}, {b})",
+    rules=(Zero("⌊·⌋ is constant between jumps"), Zero("⌊·⌋ is constant between jumps")),
+    notation=Notation("⌊{a:3} / {b:4}⌋"),
+    implements=(np.floor_divide,),
+    operator="//",
+    samples=(Sample(((2, 3), (3,)), low=0.5, high=4.0),),
+)
+
+
+def d_mod_a(g: Node, y: Node, a: Node, b: Node) -> Node:
+    return g
+
+
+def d_mod_b(g: Node, y: Node, a: Node, b: Node) -> Node:
+    return -(g * floor_divide(a, b))
+
+
+mod = Op(
+    name="mod",
+    doc="a − b⌊a / b⌋, broadcast.",
+    operands="a b",
+    shape=elementwise,
+    numpy="{a} % {b}",
+    torch="torch.remainder({a}, {b})",
+    rules=(Rule(d_mod_a, "∂{y}/∂{a} = 1"), Rule(d_mod_b, "∂{y}/∂{b} = −⌊{a:3} / {b:4}⌋")),
+    notation=Notation("{a:3} mod {b:4}", Precedence.PRODUCT),
+    implements=(np.remainder,),
+    operator="%",
+    samples=(Sample(((2, 3), (3,)), low=0.5, high=4.0),),
+    expand=lambda a, b: a - b * floor_divide(a, b),
+)

@@ -1,0 +1,124 @@
+"""Truth values, and choosing by them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from allbps.ir import Aval, Node, Notation, Op, Precedence, Rule, Sample, Zero, promote
+from allbps.ops.arithmetic import NOT_BROADCAST, TWO
+from allbps.ops.shapes import broadcast_shape, elementwise_bool
+
+STEP = Zero("a truth value is constant between jumps")
+
+
+def comparison(name: str, symbol: str, sign: str, implements: Any) -> Op:
+    """Declare a comparison: two operands in, truth values out."""
+    return Op(
+        name=name,
+        doc=f"Is a {sign} b, element by element?",
+        operands="a b",
+        shape=elementwise_bool,
+        numpy=f"{{a}} {symbol} {{b}}",
+        torch=f"{{a}} {symbol} {{b}}",
+        rules=(STEP, STEP),
+        notation=Notation(f"[{{a}} {sign} {{b}}]"),
+        implements=(implements,),
+        operator=symbol,
+        samples=TWO,
+        bad=NOT_BROADCAST,
+    )
+
+
+less = comparison("less", "<", "<", np.less)
+less_equal = comparison("less_equal", "<=", "≤", np.less_equal)
+greater = comparison("greater", ">", ">", np.greater)
+greater_equal = comparison("greater_equal", ">=", "≥", np.greater_equal)
+equal = comparison("equal", "==", "=", np.equal)
+not_equal = comparison("not_equal", "!=", "≠", np.not_equal)
+
+
+def logical(name: str, operands: str, symbol: str, implements: Any) -> Op:
+    """Declare an operation on truth values."""
+    places = ", ".join(f"{{{operand}}}" for operand in operands.split())
+    return Op(
+        name=name,
+        doc=f"{name.replace('_', ' ')}, element by element.",
+        operands=operands,
+        shape=elementwise_bool,
+        numpy=f"np.{name}({places})",
+        torch=f"torch.{name}({places})",
+        rules=(STEP,) * len(operands.split()),
+        notation=Notation(symbol, Precedence.SUM),
+        implements=(implements,),
+        samples=(Sample(((2, 3),) * len(operands.split())),),
+    )
+
+
+logical_and = logical("logical_and", "a b", "{a:3} ∧ {b:3}", np.logical_and)
+logical_or = logical("logical_or", "a b", "{a:3} ∨ {b:3}", np.logical_or)
+logical_xor = logical("logical_xor", "a b", "{a:3} ⊻ {b:3}", np.logical_xor)
+logical_not = logical("logical_not", "x", "¬{x:5}", np.logical_not)
+isfinite = Op(
+    name="isfinite",
+    doc="Is x neither NaN nor infinite, element by element?",
+    operands="x",
+    shape=elementwise_bool,
+    numpy="np.isfinite({x})",
+    torch="torch.isfinite({x})",
+    rules=(STEP,),
+    notation=Notation("[{x} finite]"),
+    implements=(np.isfinite,),
+    samples=(Sample(((2, 3),)),),
+)
+isnan = Op(
+    name="isnan",
+    doc="Is x NaN, element by element?",
+    operands="x",
+    shape=elementwise_bool,
+    numpy="np.isnan({x})",
+    torch="torch.isnan({x})",
+    rules=(STEP,),
+    notation=Notation("[{x} NaN]"),
+    implements=(np.isnan,),
+    samples=(Sample(((2, 3),)),),
+)
+
+
+def d_where_a(g: Node, y: Node, condition: Node, a: Node, b: Node) -> Node:
+    return where(condition, g, 0.0)
+
+
+def d_where_b(g: Node, y: Node, condition: Node, a: Node, b: Node) -> Node:
+    return where(condition, 0.0, g)
+
+
+def where_shape(condition: Node, a: Node, b: Node) -> Aval:
+    return broadcast_shape(condition, a, b), promote(a, b)
+
+
+def draw_mask(rng: np.random.Generator) -> Any:
+    return rng.random((2, 3)) < 0.5
+
+
+where = Op(
+    name="where",
+    doc="a where the condition holds, else b.",
+    operands="condition a b",
+    shape=where_shape,
+    numpy="np.where({condition}, {a}, {b})",
+    torch="torch.where({condition}, {a}, {b})",
+    rules=(
+        STEP,
+        Rule(d_where_a, "∂{y}/∂{a} = 1 where {condition}, else 0"),
+        Rule(d_where_b, "∂{y}/∂{b} = 0 where {condition}, else 1"),
+    ),
+    notation=Notation("where({condition}, {a}, {b})"),
+    implements=(np.where,),
+    expand=lambda condition, a, b: condition * a + logical_not(condition) * b,
+    samples=(
+        Sample((draw_mask, (2, 3), (2, 3))),
+        Sample((draw_mask, (3,), ())),
+    ),
+)

@@ -1,0 +1,187 @@
+"""Picking elements out, and adding them back in."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from allbps.errors import ArgumentError, ShapeError
+from allbps.ir import OPERATORS, Aval, Bad, Node, Notation, Op, Rule, Sample, lift
+
+Parts = tuple[Any, ...]
+"""An index with its arrays taken out: ints, (start, stop, step), None, ..., and "array" for each
+integer or boolean array, which is an operand of its own."""
+
+
+def static_part(part: Any) -> Any:
+    """One part of an index as an attribute."""
+    if isinstance(part, slice):
+        ends = (part.start, part.stop, part.step)
+        return tuple(None if end is None else int(end) for end in ends)
+    if part is None or part is Ellipsis:
+        return part
+    return int(part)
+
+
+def is_array(part: Any) -> bool:
+    """Is this part of an index an array, rather than a number, a slice, None or …?"""
+    if isinstance(part, Node):
+        return True
+    return isinstance(part, (np.ndarray, list, bool, np.bool_))
+
+
+def part_text(part: Any, arrays: list[str]) -> str:
+    if part == "array":
+        return arrays.pop(0)
+    if isinstance(part, tuple):
+        start, stop, step = ("" if end is None else str(end) for end in part)
+        return f"{start}:{stop}:{step}" if step else f"{start}:{stop}"
+    return "..." if part is Ellipsis else str(part)
+
+
+def index_text(parts: Parts, arrays: list[str]) -> str:
+    """``1:, None, i`` — what stands between the brackets."""
+    arrays = list(arrays)
+    texts = [part_text(part, arrays) for part in parts]
+    return ", ".join(texts) if texts else "()"
+
+
+def numpy_index(parts: Parts, arrays: list[Any]) -> tuple[Any, ...]:
+    """The index as NumPy takes it."""
+    arrays = list(arrays)
+
+    def one(part: Any) -> Any:
+        if part == "array":
+            return arrays.pop(0)
+        return slice(*part) if isinstance(part, tuple) else part
+
+    return tuple(one(part) for part in parts)
+
+
+def getitem_shape(*xs: Node, parts: Parts) -> Aval:
+    x, arrays = xs[0], xs[1:]
+    for array in arrays:
+        if array.value is None and array.dtype.kind == "b":
+            raise ShapeError("a mask needs its values: how many it picks is part of the shape")
+    stand_ins = [a.value if a.value is not None else np.zeros(a.shape, a.dtype) for a in arrays]
+    probe = np.broadcast_to(np.zeros((), x.dtype), x.shape)  # no memory: strides are 0
+    try:
+        picked = probe[numpy_index(parts, stand_ins)]
+    except IndexError as error:
+        raise ShapeError(
+            "the index does not fit {0}", expected=f"an index into {x.shape}", got=str(error)
+        ) from None
+    return picked.shape, x.dtype
+
+
+def d_getitem(g: Node, y: Node, *xs: Node, index: int, parts: Parts) -> Node:
+    return put_add_op(g, *xs[1:], shape=xs[0].shape, parts=parts)
+
+
+getitem = Op(
+    name="getitem",
+    doc="x[index] with NumPy's basic and advanced indexing.",
+    operands="*xs",
+    shape=getitem_shape,
+    numpy=lambda operands, attrs: (
+        f"{operands['xs'][0]}[{index_text(attrs['parts'], operands['xs'][1:])}]"
+    ),
+    torch=lambda operands, attrs: (
+        f"{operands['xs'][0]}[{index_text(attrs['parts'], operands['xs'][1:])}]"
+    ),
+    rules=(Rule(d_getitem, "{y} is a copy of some elements; the others get 0"),),
+    notation=Notation(
+        lambda xs, parts: f"{xs[0]:5}[{index_text(parts, [str(x.text) for x in xs[1:]])}]"
+    ),
+    samples=(
+        Sample(((4, 3),), {"parts": (1,)}),
+        Sample(((4, 3),), {"parts": ((1, None, 2), None, -1)}),
+        Sample(((4, 3), np.array([0, 2, 2])), {"parts": ("array",)}),
+        Sample(((4, 3), np.array([0, 2]), np.array([1, 1])), {"parts": ("array", "array")}),
+        Sample(((4, 3), np.array([True, False, True, True])), {"parts": ("array",)}),
+    ),
+    bad=(
+        Bad(
+            ((2, 3),),
+            "the index does not fit xs\n"
+            "  expected: an index into (2, 3)\n"
+            "  got:      index 5 is out of bounds for axis 0 with size 2",
+            {"parts": (5,)},
+        ),
+    ),
+)
+
+
+# -- the adjoint: add into zeros -------------------------------------------------------------------
+def put_add(values: Any, shape: Any, index: Any) -> Any:
+    """Zeros with ``values`` added at ``index``; what is named twice is added twice."""
+    out = np.zeros(shape, values.dtype)
+    np.add.at(out, index, values)
+    return out
+
+
+def put_add_shape(*xs: Node, shape: tuple[int, ...], parts: Parts) -> Aval:
+    return shape, xs[0].dtype
+
+
+def d_put_add(
+    g: Node, y: Node, *xs: Node, index: int, shape: tuple[int, ...], parts: Parts
+) -> Node:
+    return getitem(g, *xs[1:], parts=parts)
+
+
+def put_add_code(operands: Any, attrs: Any) -> str:
+    values, *arrays = operands["xs"]
+    index = index_text(attrs["parts"], arrays)
+    return f"put_add({values}, {attrs['shape']}, np.index_exp[{index}])"
+
+
+def put_add_torch(operands: Any, attrs: Any) -> str:
+    values, *arrays = operands["xs"]
+    index = index_text(attrs["parts"], arrays)
+    flat = f"torch.arange({int(np.prod(attrs['shape']))}).reshape({attrs['shape']})[{index}].reshape(-1)"
+    zeros = f"{values}.new_zeros({int(np.prod(attrs['shape']))})"
+    return f"{zeros}.index_add(0, {flat}, {values}.reshape(-1)).reshape({attrs['shape']})"
+
+
+put_add_op = Op(
+    name="put_add",
+    doc="Zeros of a shape, with values added at an index: the adjoint of getitem.",
+    operands="*xs",
+    shape=put_add_shape,
+    numpy=put_add_code,
+    torch=put_add_torch,
+    helpers=(put_add,),
+    rules=(Rule(d_put_add, "each value is added at one place"),),
+    notation=Notation(
+        lambda xs, shape, parts: (
+            f"into[{index_text(parts, [str(x.text) for x in xs[1:]])}]({xs[0]})"
+        )
+    ),
+    samples=(
+        Sample(((3,),), {"parts": (1,), "shape": (4, 3)}),
+        Sample(((3, 3), np.array([0, 2, 2])), {"parts": ("array",), "shape": (4, 3)}),
+    ),
+)
+
+
+def getitem_by(x: Any, index: Any) -> Node:
+    """``x[index]`` as NumPy reads it."""
+    parts = index if isinstance(index, tuple) else (index,)
+    arrays = [
+        part if isinstance(part, Node) else lift(np.asarray(part))
+        for part in parts
+        if is_array(part)
+    ]
+    for array in arrays:
+        if array.dtype.kind not in "biu":
+            raise ArgumentError(
+                "an index must be made of integers or truth values", got=f"dtype {array.dtype}"
+            )
+    return getitem(
+        x, *arrays, parts=tuple("array" if is_array(p) else static_part(p) for p in parts)
+    )
+
+
+OPERATORS["[]"] = getitem_by

@@ -1,0 +1,256 @@
+"""Reductions: what turns many numbers into fewer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from allbps.errors import ShapeError
+from allbps.ir import Aval, Bad, Formula, Node, Notation, Op, Precedence, Rule, Sample, Zero
+from allbps.ops.function import exp, log
+from allbps.ops.shape import reshape
+from allbps.ops.shapes import normal_axes, reduced_shape
+
+Axis = int | tuple[int, ...] | None
+REDUCED = (
+    Sample(((2, 3),), {"axis": None, "keepdims": False}),
+    Sample(((2, 3),), {"axis": 0, "keepdims": False}),
+    Sample(((2, 3, 4),), {"axis": (0, 2), "keepdims": True}),
+    Sample(((2, 3, 4),), {"axis": -1, "keepdims": False}),
+    Sample(((),), {"axis": None, "keepdims": False}),
+)
+NO_SUCH_AXIS = (
+    Bad(
+        ((2, 3),),
+        "axis 2 does not exist\n"
+        "  expected: an axis from -2 to 1\n"
+        "  got:      axis=2 for x with 2 axes",
+        {"axis": 2, "keepdims": False},
+    ),
+)
+
+
+def expanded(g: Node, x: Node, axis: Axis, keepdims: bool) -> Node:
+    """``g`` with the reduced axes of ``x`` back as length 1, so that it broadcasts."""
+    if keepdims or axis is None:
+        return g
+    return reshape(g, shape=reduced_shape(x.shape, normal_axes(axis, x.ndim), True))
+
+
+def reduced(x: Node, axis: Axis, keepdims: bool) -> Aval:
+    """Shape rule of a reduction that keeps the dtype."""
+    return reduced_shape(x.shape, normal_axes(axis, x.ndim), keepdims), x.dtype
+
+
+def nonempty(x: Node, axis: Axis, keepdims: bool) -> Aval:
+    """Shape rule of a reduction that has no value for no numbers."""
+    if any(x.shape[k] == 0 for k in normal_axes(axis, x.ndim)):
+        raise ShapeError(
+            "an empty array has no such value",
+            expected="at least one element",
+            got="{x} is " + str(x.shape),
+        )
+    return reduced(x, axis, keepdims)
+
+
+# -- sum -------------------------------------------------------------------------------------------
+def d_sum(g: Node, y: Node, x: Node, axis: Axis, keepdims: bool) -> Node:
+    return expanded(g, x, axis, keepdims)  # backprop broadcasts it to the shape of x
+
+
+def sum_shape(x: Node, axis: Axis, keepdims: bool) -> Aval:
+    shape, dtype = reduced(x, axis, keepdims)
+    # NumPy adds up small integers and truth values as int64
+    return shape, dtype if dtype.kind == "f" else np.result_type(dtype, np.int_)
+
+
+def sum_notation(x: Formula, axis: Axis, keepdims: bool) -> str:
+    axes = normal_axes(axis, len(x.shape))
+    if axes == tuple(range(len(x.shape))):
+        return f"Σ {x:3}"
+    letters = dict(zip(axes, "kmnpq", strict=False))
+    places = ",".join(letters.get(k, ":") for k in range(len(x.shape)))
+    low = "".join(SUBSCRIPT_LETTERS[letter] for letter in letters.values())
+    small = "".join(SUBSCRIPT_LETTERS.get(c, c) for c in places)
+    return f"Σ{low} ({x}){small}"
+
+
+def sum_latex(x: Formula, axis: Axis, keepdims: bool) -> str:
+    axes = normal_axes(axis, len(x.shape))
+    if axes == tuple(range(len(x.shape))):
+        return rf"\sum {x:3}"
+    letters = dict(zip(axes, "kmnpq", strict=False))
+    places = ",".join(letters.get(k, ":") for k in range(len(x.shape)))
+    return rf"\sum_{{{','.join(letters.values())}}} ({x})_{{{places}}}"
+
+
+SUBSCRIPT_LETTERS = {"k": "ₖ", "m": "ₘ", "n": "ₙ", "p": "ₚ", "q": "q"}
+
+sum_ = Op(
+    name="sum",
+    doc="Sum over axes; all of them where axis is None.",
+    operands="x",
+    shape=sum_shape,
+    numpy="np.sum({x}, axis={axis}, keepdims={keepdims})",
+    torch="torch.sum({x}, dim={axis}, keepdim={keepdims})",
+    rules=(Rule(d_sum, "every summand counts once: ∂{y}/∂{x} = 1"),),
+    notation=Notation(sum_notation, Precedence.PRODUCT, latex=sum_latex),
+    samples=REDUCED,
+    bad=NO_SUCH_AXIS,
+)
+
+
+# -- mean ------------------------------------------------------------------------------------------
+def count(x: Node, axis: Axis) -> int:
+    """How many numbers are reduced to one."""
+    return int(np.prod([x.shape[k] for k in normal_axes(axis, x.ndim)], dtype=np.int64))
+
+
+def d_mean(g: Node, y: Node, x: Node, axis: Axis, keepdims: bool) -> Node:
+    return expanded(g, x, axis, keepdims) / float(count(x, axis))
+
+
+def mean_shape(x: Node, axis: Axis, keepdims: bool) -> Aval:
+    shape, dtype = nonempty(x, axis, keepdims)
+    return shape, dtype if dtype.kind == "f" else np.dtype(np.float64)
+
+
+def mean_because(x: Formula, y: Formula, axis: Axis, keepdims: bool) -> str:
+    n = int(np.prod([x.shape[k] for k in normal_axes(axis, len(x.shape))], dtype=np.int64))
+    return f"∂{y}/∂{x} = 1/{n}, the share of each of the {n} numbers"
+
+
+mean = Op(
+    name="mean",
+    doc="Arithmetic mean over axes.",
+    operands="x",
+    shape=mean_shape,
+    numpy="np.mean({x}, axis={axis}, keepdims={keepdims})",
+    torch="torch.mean({x}, dim={axis}, keepdim={keepdims})",
+    rules=(Rule(d_mean, mean_because),),
+    notation=Notation("mean({x})"),
+    expand=lambda x, axis, keepdims: sum_(x, axis=axis, keepdims=keepdims) * (1.0 / count(x, axis)),
+    samples=REDUCED,
+    bad=NO_SUCH_AXIS,
+)
+
+
+# -- maximum and minimum ---------------------------------------------------------------------------
+def first_winner(x: Any, axis: Any, largest: bool) -> Any:
+    """1 at the first largest (or smallest) element of each group in row-major order, else 0."""
+    axes = tuple(range(x.ndim)) if axis is None else tuple(np.atleast_1d(axis) % x.ndim)
+    rest = tuple(k for k in range(x.ndim) if k not in axes)
+    rows = np.transpose(x, rest + axes).reshape([x.shape[k] for k in rest] + [-1])
+    index = np.argmax(rows, axis=-1) if largest else np.argmin(rows, axis=-1)
+    mask = np.arange(rows.shape[-1]) == index[..., None]
+    mask = mask.reshape([x.shape[k] for k in rest + axes])
+    return np.transpose(mask, np.argsort(rest + axes)).astype(x.dtype)
+
+
+def winner_shape(x: Node, axis: Axis, largest: bool) -> Aval:
+    normal_axes(axis, x.ndim)
+    return x.shape, x.dtype
+
+
+winner = Op(
+    name="winner",
+    doc="1 at the first maximum (or minimum) along axes, else 0: one winner, also in a tie.",
+    operands="x",
+    shape=winner_shape,
+    numpy="first_winner({x}, axis={axis}, largest={largest})",
+    torch=None,
+    why_no_torch="only a backward pass uses it, and PyTorch picks winners inside amax's own",
+    helpers=(first_winner,),
+    rules=(Zero("a winner stays the winner under small changes"),),
+    notation=Notation("[{x} wins]"),
+    samples=(Sample(((2, 3),), {"axis": 0, "largest": True}),),
+)
+
+
+def d_max(g: Node, y: Node, x: Node, axis: Axis, keepdims: bool) -> Node:
+    return winner(x, axis=axis, largest=True) * expanded(g, x, axis, keepdims)
+
+
+def d_min(g: Node, y: Node, x: Node, axis: Axis, keepdims: bool) -> Node:
+    return winner(x, axis=axis, largest=False) * expanded(g, x, axis, keepdims)
+
+
+def torch_extreme(name: str) -> Callable[[Any, Any], str]:
+    """PyTorch's amax shares the δ in a tie; its max along one axis has a single winner."""
+
+    def text(operands: Any, attrs: Any) -> str:
+        x, axis, keep = operands["x"], attrs["axis"], attrs["keepdims"]
+        if axis is None:
+            return f"torch.{name}({x}.reshape(-1), dim=0).values" + (
+                f".reshape([1] * {x}.ndim)" if keep else ""
+            )
+        if isinstance(axis, tuple):
+            return f"torch.a{name}({x}, dim={axis}, keepdim={keep})"
+        return f"torch.{name}({x}, dim={axis}, keepdim={keep}).values"
+
+    return text
+
+
+def extreme(name: str, rule: Callable[..., Node], word: str, expand: Any = None) -> Op:
+    """Declare max or min."""
+    return Op(
+        name=name,
+        doc=f"{word.capitalize()} over axes; in a tie the first in row-major order gets the δ.",
+        operands="x",
+        shape=nonempty,
+        numpy=f"np.{name}({{x}}, axis={{axis}}, keepdims={{keepdims}})",
+        torch=torch_extreme(name),
+        rules=(Rule(rule, f"∂{{y}}/∂{{x}} = 1 at the first {word}, else 0"),),
+        notation=Notation(f"{name}({{x}})"),
+        samples=REDUCED,
+        expand=expand,
+        bad=(
+            *NO_SUCH_AXIS,
+            Bad(
+                ((0, 3),),
+                "an empty array has no such value\n"
+                "  expected: at least one element\n"
+                "  got:      x is (0, 3)",
+                {"axis": 0, "keepdims": False},
+            ),
+        ),
+    )
+
+
+max_ = extreme("max", d_max, "maximum")
+min_ = extreme(
+    "min", d_min, "minimum", lambda x, axis, keepdims: -max_(-x, axis=axis, keepdims=keepdims)
+)
+
+
+# -- log of a sum of exponentials ------------------------------------------------------------------
+def logsumexp(x: Any, axis: Any, keepdims: bool) -> Any:
+    """Log Σ exp(x) over axes; the maximum is taken off first, so nothing overflows."""
+    largest = np.max(x, axis=axis, keepdims=True)
+    total = np.log(np.sum(np.exp(x - largest), axis=axis, keepdims=True)) + largest
+    return total if keepdims else np.squeeze(total, axis=axis)
+
+
+def d_logsumexp(g: Node, y: Node, x: Node, axis: Axis, keepdims: bool) -> Node:
+    return expanded(g, x, axis, keepdims) * exp(x - expanded(y, x, axis, keepdims))
+
+
+logsumexp_op = Op(
+    name="logsumexp",
+    doc="log Σ exp(x) over axes, without overflow.",
+    operands="x",
+    shape=mean_shape,
+    numpy="logsumexp({x}, axis={axis}, keepdims={keepdims})",
+    torch=lambda operands, attrs: (
+        f"torch.logsumexp({operands['x']}, dim={attrs['axis'] if attrs['axis'] is not None else ()},"
+        f" keepdim={attrs['keepdims']})"
+    ),
+    helpers=(logsumexp,),
+    rules=(Rule(d_logsumexp, "∂{y}/∂{x} = exp({x:1} − {y:2}) = softmax({x})"),),
+    notation=Notation("log Σ exp({x})"),
+    expand=lambda x, axis, keepdims: log(sum_(exp(x), axis=axis, keepdims=keepdims)),
+    samples=REDUCED,
+    bad=NO_SUCH_AXIS,
+)

@@ -1,0 +1,95 @@
+"""Shape rules and axis arithmetic that several families share."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from allbps.errors import ArgumentError, ShapeError
+from allbps.ir import Aval, Node, promote
+
+Shape = tuple[int, ...]
+
+
+def broadcast_shape(*inputs: Node) -> Shape:
+    """The shape NumPy broadcasts ``inputs`` to.
+
+    Raises:
+        ShapeError: they do not broadcast.
+
+    """
+    first = inputs[0].shape
+    if all(node.shape == first for node in inputs):
+        return first
+    try:
+        return np.broadcast_shapes(*(node.shape for node in inputs))
+    except ValueError:
+        shapes = " and ".join(f"{{{k}}} is {node.shape}" for k, node in enumerate(inputs))
+        raise ShapeError(
+            "{0} and {1} have shapes that do not broadcast",
+            expected="equal lengths, or 1, on every axis counted from the last",
+            got=shapes,
+        ) from None
+
+
+def elementwise(*inputs: Node, **attrs: Any) -> Aval:
+    """Broadcast shape, promoted dtype."""
+    return broadcast_shape(*inputs), promote(*inputs)
+
+
+def elementwise_float(*inputs: Node, **attrs: Any) -> Aval:
+    """Broadcast shape; integers become floats."""
+    dtype = promote(*inputs)
+    if dtype.kind != "f":
+        dtype = np.result_type(dtype, np.float16)
+    return broadcast_shape(*inputs), dtype
+
+
+def elementwise_bool(*inputs: Node, **attrs: Any) -> Aval:
+    """Broadcast shape, truth values."""
+    return broadcast_shape(*inputs), np.dtype(bool)
+
+
+def same(x: Node, **attrs: Any) -> Aval:
+    """The operand's own shape and dtype."""
+    return x.shape, x.dtype
+
+
+def normal_axis(axis: int, ndim: int) -> int:
+    """A non-negative axis.
+
+    Raises:
+        ArgumentError: there is no such axis.
+
+    """
+    if not -ndim <= axis < ndim:
+        raise ArgumentError(
+            f"axis {axis} does not exist",
+            expected=f"an axis from {-ndim} to {ndim - 1}" if ndim else "no axis: it is a scalar",
+            got=f"axis={axis} for {{0}} with {ndim} axes",
+        )
+    return axis % ndim
+
+
+def normal_axes(axis: int | tuple[int, ...] | list[int] | None, ndim: int) -> tuple[int, ...]:
+    """Sorted non-negative axes; None means all.
+
+    Raises:
+        ArgumentError: an axis does not exist or is named twice.
+
+    """
+    if axis is None:
+        return tuple(range(ndim))
+    listed = [axis] if isinstance(axis, (int, np.integer)) else list(axis)
+    axes = sorted(normal_axis(int(k), ndim) for k in listed)
+    if len(set(axes)) != len(axes):
+        raise ArgumentError("an axis is named twice", expected="each axis once", got=f"axis={axis}")
+    return tuple(axes)
+
+
+def reduced_shape(shape: Shape, axes: tuple[int, ...], keepdims: bool) -> Shape:
+    """What is left of ``shape`` when ``axes`` are reduced."""
+    if keepdims:
+        return tuple(1 if k in axes else n for k, n in enumerate(shape))
+    return tuple(n for k, n in enumerate(shape) if k not in axes)

@@ -1,0 +1,367 @@
+"""grad, value_and_grad, vjp, jvp, jacobian, hessian: functions in, functions of numbers out.
+
+They nest to any order: inside another trace an argument gets a fresh name in the same graph, and
+the δ nodes built for it are ordinary nodes that the outer transform differentiates again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import wraps
+from typing import Any
+
+import numpy as np
+
+import allbps.numpy_api  # noqa: F401  (fills the table that NumPy calls are looked up in)
+from allbps.backprop import backprop, fit
+from allbps.errors import ArgumentError, DtypeError, NotScalarError, ShapeError
+from allbps.ir import Node, constant, lift, new_input, user_site, within
+from allbps.ops.shape import identity
+from allbps.tree import flatten, leaves, rebuild, same_structure, tree_map
+
+Argnums = int | Sequence[int]
+
+
+def stop_gradient(x: Any) -> Any:
+    """``x`` as a constant: nothing flows back through it.
+
+    >>> import allbps as bp
+    >>> bp.grad(lambda x: x * bp.stop_gradient(x))(3.0)
+    3.0
+    """
+    return tree_map(lambda leaf: constant(leaf.value) if isinstance(leaf, Node) else leaf, x)
+
+
+# -- opening and closing a trace -------------------------------------------------------------------
+def _open(tree: Any, bit: int, what: str) -> Any:
+    """Fresh inputs for the leaves of an argument.
+
+    Raises:
+        DtypeError: a leaf is not made of floating-point numbers.
+
+    """
+    fresh = [_fresh(leaf, bit, what + path) for path, leaf in flatten(tree)]
+    return rebuild(tree, iter(fresh))
+
+
+def _fresh(leaf: Any, bit: int, name: str) -> Node:
+    if isinstance(leaf, Node):
+        alias = identity(leaf)
+        node = Node(
+            alias.op, alias.inputs, alias.shape, alias.dtype,
+            value=alias.value, site=alias.site, traces=alias.traces | bit,
+        )  # fmt: skip
+    else:
+        node = new_input(np.asarray(leaf)[()], bit, "")
+    if not node.is_float:
+        raise DtypeError(
+            f"{name} holds {node.dtype} numbers, and derivatives need floating-point ones",
+            where=str(user_site() or ""),
+            expected="float64 or float32",
+            got=f"{node.dtype}, shape {node.shape}",
+            todo="pass 3.0 instead of 3, or x.astype(float)",
+        )
+    return node
+
+
+def _close(tree: Any, bit: int) -> Any:
+    """Results as plain numbers, except what an outer trace still follows."""
+
+    def one(leaf: Any) -> Any:
+        if isinstance(leaf, Node) and not leaf.traces & (bit - 1):
+            return leaf.value
+        return leaf
+
+    return tree_map(one, tree)
+
+
+def _float_output(y: Any, name: str) -> Node:
+    node = lift(y)
+    if not node.is_float:
+        raise DtypeError(
+            f"{name} returns {node.dtype} numbers, which have no derivative",
+            where=str(user_site() or ""),
+            expected="floating-point numbers",
+        )
+    return node
+
+
+def _scalar(y: Any, f: Callable[..., Any]) -> Node:
+    """The one number a loss function returned.
+
+    Raises:
+        NotScalarError: it returned anything else.
+
+    """
+    name = getattr(f, "__name__", "the function")
+    if y is None or isinstance(y, (tuple, list, dict, str)):
+        raise NotScalarError(
+            f"{name} must return one number to be differentiated",
+            where=str(user_site() or ""),
+            expected="a scalar, the loss",
+            got=f"a {type(y).__name__}" if y is not None else "None: is a return missing?",
+            todo="has_aux=True for (loss, extra); bp.vjp or bp.jacobian for several outputs",
+        )
+    node = _float_output(y, name)
+    if node.size != 1:
+        raise NotScalarError(
+            f"{name} must return one number to be differentiated",
+            where=str(user_site() or ""),
+            expected="a scalar, the loss",
+            got=f"an array of shape {node.shape}",
+            todo="sum or average it, or use bp.vjp or bp.jacobian",
+        )
+    return node
+
+
+def _pull(outputs: list[Node], cotangents: list[Node], inputs: list[Node]) -> list[Node]:
+    """δ of each input, zeros where no output depends on it."""
+    seeds: dict[Node, Node] = {}
+    for y, g in zip(outputs, cotangents, strict=True):
+        seeds[y] = seeds[y] + g if y in seeds else g
+    deltas = backprop(seeds, inputs)
+    return [deltas[x].node if x in deltas else constant(np.zeros(x.shape, x.dtype)) for x in inputs]
+
+
+# -- reverse mode ----------------------------------------------------------------------------------
+def value_and_grad(
+    f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False
+) -> Callable[..., Any]:
+    """A function that returns ``(f(*xs), δ of the chosen arguments)``.
+
+    Args:
+        f: returns one number; with ``has_aux`` the pair (number, anything).
+        argnums: which positional arguments; an int gives one δ, a sequence a tuple of them.
+            An argument may be a container of arrays; its δ is a container like it.
+        has_aux: also pass through what ``f`` returns beside the number.
+
+    Raises:
+        NotScalarError: ``f`` returns more or less than one number.
+        DtypeError: a chosen argument is not floating-point.
+        ArgumentError: there is no such argument.
+
+    >>> import allbps as bp
+    >>> bp.value_and_grad(lambda x: x ** 2)(3.0)
+    (9.0, 6.0)
+
+    """
+    chosen = (argnums,) if isinstance(argnums, int) else tuple(argnums)
+
+    @wraps(f)
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        places = [_place(k, args, f) for k in chosen]
+        with within() as bit:
+            opened = list(args)
+            for k in places:
+                opened[k] = _open(args[k], bit, f"argument {k}")
+            returned = f(*opened, **kwargs)
+            y, aux = _split(returned, f) if has_aux else (returned, None)
+            loss = _scalar(y, f)
+            inputs = leaves([opened[k] for k in places])
+            one = constant(np.ones(loss.shape, loss.dtype)[()])
+            pulled = iter(_pull([loss], [one], inputs))
+            grads = tuple(_close(rebuild(args[k], pulled), bit) for k in places)
+            value = _close((loss, aux) if has_aux else loss, bit)
+        return value, grads[0] if isinstance(argnums, int) else grads
+
+    return wrapped
+
+
+def grad(f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False) -> Callable[..., Any]:
+    """A function that returns the gradient of ``f``; see ``value_and_grad``.
+
+    >>> import numpy as np, allbps as bp
+    >>> bp.grad(lambda x: np.sum(np.sin(x)))(np.zeros(2))
+    array([1., 1.])
+    >>> bp.grad(bp.grad(lambda x: x ** 3))(2.0)
+    12.0
+    """
+    both = value_and_grad(f, argnums, has_aux)
+
+    @wraps(f)
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        value, grads = both(*args, **kwargs)
+        return (grads, value[1]) if has_aux else grads
+
+    return wrapped
+
+
+def _place(k: int, args: tuple[Any, ...], f: Callable[..., Any]) -> int:
+    if not -len(args) <= k < len(args):
+        raise ArgumentError(
+            f"argnums={k}, but {getattr(f, '__name__', 'the function')} was called with"
+            f" {len(args)} positional arguments",
+            where=str(user_site() or ""),
+            expected=f"an index below {len(args)}",
+            todo="pass what you differentiate by position, not by keyword",
+        )
+    return k % len(args)
+
+
+def _split(returned: Any, f: Callable[..., Any]) -> tuple[Any, Any]:
+    if not isinstance(returned, tuple) or len(returned) != 2:
+        raise ArgumentError(
+            f"has_aux=True, but {getattr(f, '__name__', 'the function')} returned no pair",
+            expected="(loss, anything)",
+            got=type(returned).__name__,
+        )
+    return returned
+
+
+def vjp(f: Callable[..., Any], *xs: Any) -> tuple[Any, Callable[[Any], tuple[Any, ...]]]:
+    """``(y, pullback)``: the value, and the function from δy to the tuple of δx.
+
+    Args:
+        f: any function of arrays or containers to arrays or containers.
+        xs: its arguments; each must hold floating-point numbers.
+
+    Returns:
+        ``y``; and ``pullback(δy)``, which takes a δ shaped like ``y`` and returns one δ per
+        argument. It can be called many times.
+
+    >>> import numpy as np, allbps as bp
+    >>> y, pullback = bp.vjp(np.multiply, 3.0, 4.0)
+    >>> y, pullback(1.0)
+    (12.0, (4.0, 3.0))
+
+    """
+    with within() as bit:
+        opened = [_open(x, bit, f"argument {k}") for k, x in enumerate(xs)]
+        returned = f(*opened)
+        name = getattr(f, "__name__", "the function")
+        outputs = [_float_output(leaf, name) for leaf in leaves(returned)]
+        value = _close(rebuild(returned, iter(outputs)), bit)
+
+    def pullback(cotangent: Any) -> tuple[Any, ...]:
+        with within() as bit:
+            given = _cotangents(cotangent, returned, outputs)
+            pulled = iter(_pull(outputs, given, leaves(opened)))
+            return tuple(_close(rebuild(x, pulled), bit) for x in xs)
+
+    return value, pullback
+
+
+def _cotangents(cotangent: Any, y: Any, outputs: list[Node]) -> list[Node]:
+    """δy as nodes, each of its output's shape and dtype.
+
+    Raises:
+        ShapeError: δy is not shaped like y.
+
+    """
+    if not same_structure(cotangent, y):
+        raise ShapeError(
+            "the cotangent is not a container like the output",
+            where=str(user_site() or ""),
+            expected=str(tree_map(lambda leaf: lift(leaf).shape, y)),
+            got=str(tree_map(np.shape, cotangent)),
+        )
+    given = [
+        lift(leaf if isinstance(leaf, Node) else np.asarray(leaf)[()]) for leaf in leaves(cotangent)
+    ]
+    for g, out in zip(given, outputs, strict=True):
+        if g.shape != out.shape:
+            raise ShapeError(
+                "the cotangent is not shaped like the output",
+                where=str(user_site() or ""),
+                expected=str(out.shape),
+                got=str(g.shape),
+            )
+    return [fit(g, out) for g, out in zip(given, outputs, strict=True)]
+
+
+# -- forward mode ----------------------------------------------------------------------------------
+def jvp(f: Callable[..., Any], xs: Sequence[Any], vs: Sequence[Any]) -> tuple[Any, Any]:
+    """``(y, directional derivative of f at xs along vs)``.
+
+    The pullback is linear in δy, so its own pullback is the pushforward: no second set of rules
+    (the "double backward trick").
+
+    Args:
+        f: any function of arrays or containers.
+        xs: its arguments.
+        vs: directions, shaped like the arguments.
+
+    >>> import allbps as bp
+    >>> bp.jvp(lambda x, y: x * y, (3.0, 4.0), (1.0, 0.0))
+    (12.0, 4.0)
+
+    """
+    if len(xs) != len(vs):
+        raise ArgumentError(
+            "jvp needs one direction for each argument", expected=str(len(xs)), got=str(len(vs))
+        )
+    y, pullback = vjp(f, *xs)
+
+    def pulled(u: Any) -> Any:
+        return pullback(u)
+
+    start = tree_map(_zeros_like, y)
+    _, pushforward = vjp(pulled, start)
+    (tangent,) = pushforward(tuple(vs))
+    return y, tangent
+
+
+def _zeros_like(x: Any) -> Any:
+    node = lift(x)
+    return np.zeros(node.shape, node.dtype)
+
+
+# -- whole matrices of derivatives -----------------------------------------------------------------
+def jacobian(f: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., Any]:
+    """A function that returns ∂y/∂x, of shape ``y.shape + x.shape``, one pullback per element of y.
+
+    For containers the result is a container like ``y`` of containers like ``x``; several
+    ``argnums`` give a tuple.
+
+    >>> import numpy as np, allbps as bp
+    >>> bp.jacobian(lambda x: x ** 2)(np.array([1.0, 2.0]))
+    array([[2., 0.],
+           [0., 4.]])
+    """
+    chosen = (argnums,) if isinstance(argnums, int) else tuple(argnums)
+
+    @wraps(f)
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        places = [_place(k, args, f) for k in chosen]
+
+        def of_chosen(*part: Any) -> Any:
+            filled = list(args)
+            for k, x in zip(places, part, strict=True):
+                filled[k] = x
+            return f(*filled, **kwargs)
+
+        part = [args[k] for k in places]
+        y, pullback = vjp(of_chosen, *part)
+        blocks = [_rows(y, which, pullback, part) for which in range(len(leaves(y)))]
+        per_output = blocks if not isinstance(argnums, int) else [block[0] for block in blocks]
+        return rebuild(y, iter(per_output))
+
+    return wrapped
+
+
+def _rows(y: Any, which: int, pullback: Callable[[Any], tuple[Any, ...]], part: list[Any]) -> Any:
+    """∂(leaf ``which`` of y)/∂x for each x in ``part``, as a tuple of containers."""
+    zeros = [_zeros_like(leaf) for leaf in leaves(y)]
+    shape = zeros[which].shape
+    rows = []
+    for k in range(zeros[which].size):
+        basis = [z.copy() for z in zeros]
+        basis[which].flat[k] = 1.0
+        rows.append(leaves(pullback(rebuild(y, iter(basis)))))
+    stacked = []
+    for column, x in enumerate(leaves(part)):
+        full = (*shape, *lift(x).shape)
+        pieces = [row[column] for row in rows]
+        stacked.append(np.reshape(np.stack(pieces), full) if pieces else np.zeros(full))
+    return rebuild(tuple(part), iter(stacked))
+
+
+def hessian(f: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., Any]:
+    """A function that returns ∂²f/∂x∂x, of shape ``x.shape + x.shape``, for a scalar ``f``.
+
+    >>> import numpy as np, allbps as bp
+    >>> bp.hessian(lambda x: np.sum(x ** 3))(np.array([1.0, 2.0]))
+    array([[ 6.,  0.],
+           [ 0., 12.]])
+    """
+    return jacobian(grad(f, argnums), argnums)
