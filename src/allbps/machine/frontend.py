@@ -749,7 +749,7 @@ class Emitter:
 
     def atomic_store(self, p: Value, n: Expr) -> None:
         """``atomic_store(p, n)``"""
-        self.b.store_atomic(self.as_kind(n, "Int"), p.ir, "seq_cst", 8)
+        self.b.atomic_rmw("xchg", p.ir, self.as_kind(n, "Int"), "seq_cst")
 
     def compare_and_swap(self, p: Value, old: Expr, new: Expr) -> Value:
         """``compare_and_swap(p, old, new)``"""
@@ -760,19 +760,23 @@ class Emitter:
 
     def pause(self) -> None:
         """``pause()``"""
-        x86 = "x86" in self.program.target.triple
-        instruction = "pause" if x86 else "yield"
-        self.b.asm(ir.FunctionType(ir.VoidType(), []), instruction, "", [], side_effect=True)
+        triple = self.program.target.triple
+        if triple.startswith(("x86_64", "i386", "i686")):
+            self.b.call(self._declare("llvm.x86.sse2.pause", ir.FunctionType(ir.VoidType(), [])), [])
+        elif triple.startswith(("aarch64", "arm64")):
+            hint = self._declare("llvm.aarch64.hint", ir.FunctionType(ir.VoidType(), [I32]))
+            self.b.call(hint, [ir.Constant(I32, 1)])  # YIELD
 
     def yield_thread(self) -> None:
         """``yield_thread()``"""
         self.b.call(self._declare("allbps_yield", ir.FunctionType(I32, [])), [])
 
-    def call(self, code: Value, *arguments: Value) -> None:
+    def call(self, code: Value, *arguments: Expr) -> None:
         """``call(code, tid, threads, team, arguments)``"""
         signature = ir.FunctionType(ir.VoidType(), [I64, I64, PTR, PTR])
         fn = self.b.inttoptr(code.ir, signature.as_pointer())
-        self.b.call(fn, [a.ir for a in arguments])
+        numbers = [self.as_kind(a, "Int") for a in arguments]
+        self.b.call(fn, [*numbers[:2], *(self.b.inttoptr(n, PTR) for n in numbers[2:])])
 
     def brgemm(self, *arguments: Expr) -> None:
         """``brgemm(...)``: the microkernel lives in an object file of its own."""

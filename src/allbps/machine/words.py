@@ -278,8 +278,8 @@ def yield_thread() -> None:
 
 
 @word(lambda e, code, tid, threads, team, arguments: e.call(code, tid, threads, team, arguments))
-def call(code: Int, tid: Int, threads: Int, team: Ints, arguments: Ints) -> None:
-    """Call the step whose code is at that address."""
+def call(code: Int, tid: Int, threads: Int, team: Int, arguments: Int) -> None:
+    """Call the step at the address ``code``; ``team`` and ``arguments`` are addresses too."""
     raise NotImplementedError("CPython has no addresses")
 
 

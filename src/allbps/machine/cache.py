@@ -1,0 +1,142 @@
+"""Compiled code on disk: found again by what it was made from, replaced when damaged.
+
+An entry is one file, named by the hash of everything that its code depends on: the source, the
+CPU, the versions of llvmlite and Python, and the text of this package's own modules. It is
+written beside its place and renamed into it, so that a reader sees all of it or nothing, and two
+writers leave one whole entry. Reading needs llvmlite and ctypes only.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import hashlib
+import json
+import os
+import platform
+import sys
+import tempfile
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import llvmlite
+
+from . import words
+from .native import Loaded
+from .target import Target
+
+MAGIC = b"allbps object code 1\n"
+
+
+def directory() -> Path:
+    """Where entries live: $ALLBPS_CACHE_DIR, or allbps in the user's cache folder."""
+    if chosen := os.environ.get("ALLBPS_CACHE_DIR"):
+        return Path(chosen)
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA", str(Path.home()))) / "allbps" / "cache"
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches" / "allbps"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "allbps"
+
+
+@functools.cache
+def fingerprint() -> str:
+    """A hash of this package's source: code made by another version of it is another entry."""
+    digest = hashlib.sha256()
+    here = Path(__file__).parent
+    for path in sorted(here.rglob("*.py")):
+        digest.update(str(path.relative_to(here)).encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()
+
+
+def key(source: str, target: Target, *, single: bool) -> str:
+    """The name of the entry for a source text on a CPU."""
+    parts = [
+        source,
+        target.key,
+        str(single),
+        fingerprint(),
+        llvmlite.__version__,
+        platform.python_version(),
+        platform.platform(),
+    ]
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+
+Made = tuple[Sequence[bytes], Any]
+
+
+def fetch(name: str, make: Callable[[], Made]) -> Made:
+    """The object files and the notes (anything JSON can hold) of an entry; made if not there."""
+    path = directory() / f"{name}.bin"
+    found = read(path)
+    if found is None:
+        found = make()
+        write(path, *found)
+    return found
+
+
+def read(path: Path) -> Made | None:
+    """The object files and notes in a file, or None if it is missing or not what was written."""
+    try:
+        data = path.read_bytes()
+    except OSError:
+        return None
+    head, body = data[: len(MAGIC) + 32], data[len(MAGIC) + 32 :]
+    if head != MAGIC + hashlib.sha256(body).digest():
+        return None
+    size = int.from_bytes(body[:8], "little")
+    notes = json.loads(body[8 : 8 + size])
+    objects, at = [], 8 + size
+    for length in notes["lengths"]:
+        objects.append(body[at : at + length])
+        at += length
+    return objects, notes["notes"]
+
+
+def write(path: Path, objects: Sequence[bytes], notes: Any) -> None:
+    """Write an entry in one indivisible step; where that fails, warn once and go on without."""
+    text = json.dumps({"lengths": [len(o) for o in objects], "notes": notes}).encode()
+    body = len(text).to_bytes(8, "little") + text + b"".join(objects)
+    temporary = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
+            temporary = file.name
+            file.write(MAGIC + hashlib.sha256(body).digest() + body)
+        os.replace(temporary, path)
+    except OSError as error:
+        if temporary is not None:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)
+        _warn_once(str(path.parent), str(error))
+
+
+@functools.cache
+def _warn_once(folder: str, reason: str) -> None:
+    warnings.warn(
+        f"compiled code cannot be kept in {folder} ({reason}): every start compiles anew. "
+        "Set ALLBPS_CACHE_DIR to a folder that can be written.",
+        stacklevel=2,
+    )
+
+
+@functools.cache
+def load_kernels(
+    kernels: Sequence[words.Kernel[Any, Any]], target: Target, *, single: bool
+) -> tuple[Loaded, Sequence[Any]]:
+    """Kernels of this package, compiled or from disk, as functions of ctypes."""
+    from .build import build, prototype
+
+    source = " ".join(f"{k.function.__module__}.{k.name}" for k in kernels)
+    objects, names = fetch(
+        key(source, target, single=single), lambda: build(kernels, target, single=single)
+    )
+    loaded = Loaded(*objects)
+    functions = [
+        prototype(k, single=single)(loaded.address(n))
+        for k, n in zip(kernels, names, strict=True)
+    ]
+    return loaded, functions
