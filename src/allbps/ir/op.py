@@ -352,7 +352,7 @@ def promote(*inputs: Node) -> np.dtype[Any]:
 
 
 def _is_weak(node: Node) -> bool:
-    return node.op is CONST and isinstance(node.value, (bool, int, float))
+    return node.op is CONST and type(node.value) in (bool, int, float)  # not np.float64
 
 
 def apply(op: Op, inputs: tuple[Node, ...], attrs: Mapping[str, Any] = NO_ATTRS) -> Node:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
 from allbps.errors import ShapeError
 from allbps.ir import Aval, Bad, Formula, Node, Notation, Op, Precedence, Rule, Sample, Zero
+from allbps.ir.op import Text
 from allbps.ops.function import exp, log
 from allbps.ops.shape import reshape
 from allbps.ops.shapes import normal_axes, reduced_shape
@@ -30,6 +31,30 @@ NO_SUCH_AXIS = (
         {"axis": 2, "keepdims": False},
     ),
 )
+
+
+def call(function: str, axis_word: str = "axis", keep_word: str = "keepdims") -> Text:
+    """Text of a reduction; arguments at their default are left out, as a person would."""
+
+    def text(operands: Mapping[str, Any], attrs: Mapping[str, Any]) -> str:
+        axis, keep = attrs["axis"], attrs["keepdims"]
+        arguments = [operands["x"]]
+        arguments += [f"{axis_word}={axis}"] if axis is not None else []
+        arguments += [f"{keep_word}=True"] if keep else []
+        return f"{function}({', '.join(arguments)})"
+
+    return text
+
+
+def torch_call(function: str) -> Text:
+    """Text of a PyTorch reduction, which takes keepdim only together with dim."""
+    plain = call(function, "dim", "keepdim")
+
+    def text(operands: Mapping[str, Any], attrs: Mapping[str, Any]) -> str:
+        everything = attrs["axis"] is None and attrs["keepdims"]
+        return plain(operands, {**attrs, "axis": ()} if everything else attrs)  # type: ignore[operator]
+
+    return text
 
 
 def expanded(g: Node, x: Node, axis: Axis, keepdims: bool) -> Node:
@@ -93,8 +118,8 @@ sum_ = Op(
     doc="Sum over axes; all of them where axis is None.",
     operands="x",
     shape=sum_shape,
-    numpy="np.sum({x}, axis={axis}, keepdims={keepdims})",
-    torch="torch.sum({x}, dim={axis}, keepdim={keepdims})",
+    numpy=call("np.sum"),
+    torch=torch_call("torch.sum"),
     rules=(Rule(d_sum, "every summand counts once: ∂{y}/∂{x} = 1"),),
     notation=Notation(sum_notation, Precedence.PRODUCT, latex=sum_latex),
     samples=REDUCED,
@@ -127,8 +152,8 @@ mean = Op(
     doc="Arithmetic mean over axes.",
     operands="x",
     shape=mean_shape,
-    numpy="np.mean({x}, axis={axis}, keepdims={keepdims})",
-    torch="torch.mean({x}, dim={axis}, keepdim={keepdims})",
+    numpy=call("np.mean"),
+    torch=torch_call("torch.mean"),
     rules=(Rule(d_mean, mean_because),),
     notation=Notation("mean({x})"),
     expand=lambda x, axis, keepdims: sum_(x, axis=axis, keepdims=keepdims) * (1.0 / count(x, axis)),
@@ -200,7 +225,7 @@ def extreme(name: str, rule: Callable[..., Node], word: str, expand: Any = None)
         doc=f"{word.capitalize()} over axes; in a tie the first in row-major order gets the δ.",
         operands="x",
         shape=nonempty,
-        numpy=f"np.{name}({{x}}, axis={{axis}}, keepdims={{keepdims}})",
+        numpy=call(f"np.{name}"),
         torch=torch_extreme(name),
         rules=(Rule(rule, f"∂{{y}}/∂{{x}} = 1 at the first {word}, else 0"),),
         notation=Notation(f"{name}({{x}})"),

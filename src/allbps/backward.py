@@ -1,0 +1,142 @@
+"""The backward pass of a traced function, arranged for reading: named δ nodes in teaching order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from allbps.backprop import Delta, backprop, seed_of
+from allbps.errors import DtypeError, NotScalarError, ShapeError, unknown_name
+from allbps.ir import INPUT, Graph, Node, constant
+from allbps.trace import Traced
+
+
+@dataclass(frozen=True, eq=False)
+class Backward:
+    """A traced function together with its backward pass, which is more graph.
+
+    Attributes:
+        traced: the forward pass.
+        deltas: primal -> its Delta, in the order they are computed.
+        seeds: output -> the node of its given δ.
+        given: seed inputs -> the arrays given for them (none for a scalar loss).
+        wrt: the arguments whose δ was asked for.
+
+    """
+
+    traced: Traced
+    deltas: Mapping[Node, Delta]
+    seeds: Mapping[Node, Node]
+    given: Mapping[Node, Any]
+    wrt: tuple[Node, ...]
+
+    @cached_property
+    def graph(self) -> Graph:
+        """Forward and backward as one graph: outputs are the results, then the δ of ``wrt``."""
+        forward = self.traced.graph
+        found = tuple(self.deltas[x].node for x in self.wrt if x in self.deltas)
+        return Graph((*forward.inputs, *self.given), (*forward.outputs, *found))
+
+    @property
+    def unreached(self) -> tuple[Node, ...]:
+        """Arguments asked for that no output depends on: their δ is zero."""
+        return tuple(x for x in self.wrt if x not in self.deltas)
+
+    @cached_property
+    def steps(self) -> tuple[Delta, ...]:
+        """The deltas in the order a lecture shows them.
+
+        First back along the graph, output to input; then the arguments, in the function's order.
+        """
+        arguments = set(self.traced.graph.inputs)
+        back = [delta for primal, delta in self.deltas.items() if primal not in arguments]
+        front = [self.deltas[x] for x in self.traced.graph.inputs if x in self.deltas]
+        return (*back, *front)
+
+
+def backward(
+    traced: Traced, wrt: Iterable[str] | None = None, cotangents: Mapping[str, Any] | None = None
+) -> Backward:
+    """Build the backward pass of ``traced``.
+
+    Args:
+        traced: what to differentiate.
+        wrt: names of arguments; every floating-point one where None. A container's name stands
+            for all arrays in it.
+        cotangents: output name -> its δ, for outputs that are no scalar loss.
+
+    Raises:
+        NotScalarError: an output is no scalar and no δ was given for it.
+        NameUnknownError: an argument or output is not there.
+        ShapeError: a given δ is not shaped like its output.
+
+    """
+    chosen = tuple(_chosen(traced, wrt))
+    seeds, given = _seeds(traced, dict(cotangents or {}))
+    deltas = backprop(seeds, chosen, rename=True)
+    return Backward(traced, deltas, seeds, given, chosen)
+
+
+def _chosen(traced: Traced, wrt: Iterable[str] | None) -> list[Node]:
+    arguments = traced.graph.inputs
+    if wrt is None:
+        return [x for x in arguments if x.is_float]
+    chosen: list[Node] = []
+    for name in [wrt] if isinstance(wrt, str) else wrt:
+        found = [x for x in arguments if x.name == name or x.name.startswith(f"{name}_")]
+        exact = [x for x in found if x.name == name] or found
+        if not exact:
+            raise unknown_name(name, [x.name for x in arguments])
+        for x in exact:
+            if not x.is_float:
+                raise DtypeError(
+                    f"{x.name} holds {x.dtype} numbers, and derivatives need floating-point ones",
+                    expected="float64 or float32",
+                    got=str(x.dtype),
+                    todo=f"pass {x.name}.astype(float), or leave {x.name} out of wrt",
+                )
+        chosen.extend(exact)
+    return chosen
+
+
+def _seeds(traced: Traced, cotangents: dict[str, Any]) -> tuple[dict[Node, Node], dict[Node, Any]]:
+    seeds: dict[Node, Node] = {}
+    given: dict[Node, Any] = {}
+    outputs = [y for y in traced.graph.outputs if y.is_float]
+    for y in outputs:
+        if y.name in cotangents:
+            value = np.asarray(cotangents.pop(y.name), y.dtype)[()]
+            if np.shape(value) != y.shape:
+                raise ShapeError(
+                    f"the cotangent of {y.name} is not shaped like it",
+                    expected=str(y.shape),
+                    got=str(np.shape(value)),
+                )
+            name = f"d{y.name}"
+            node = Node(INPUT, (), y.shape, y.dtype, attrs={"name": name}, name=name, site=y.site)
+            seeds[y], given[node] = node, value
+        elif y.size == 1 and len(outputs) == 1:
+            one = seed_of(y)
+            seeds[y] = constant(one.value, f"d{y.name}")
+        elif y not in seeds and len(outputs) == 1:
+            raise NotScalarError(
+                f"{traced.function} returns no scalar, so there is no loss to start from",
+                where=str(y.site or ""),
+                expected="one number, or a given δ for the output",
+                got=f"{y.name} of shape {y.shape}",
+                todo=f"return a loss, or pass cotangents={{'{y.name}': …}}",
+            )
+    if cotangents:
+        raise unknown_name(next(iter(cotangents)), [y.name for y in outputs])
+    if not seeds:
+        raise NotScalarError(
+            f"{traced.function} returns {len(outputs)} floating-point results,"
+            " so there is no loss to start from",
+            expected="one loss, or cotangents={name: δ} for the results that matter",
+            got=", ".join(f"{y.name} of shape {y.shape}" for y in outputs) or "none",
+        )
+    return seeds, given

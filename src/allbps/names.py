@@ -1,0 +1,109 @@
+"""Which of the user's variables each traced array was bound to."""
+
+from __future__ import annotations
+
+import keyword
+import re
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+from allbps.ir import CONST, INPUT, OPS, Graph, Node
+from allbps.ir.site import is_user_file
+
+
+class Watcher:
+    """Collects, line by line, which names user code binds to nodes.
+
+    Attributes:
+        bound: name -> the nodes bound to it, in order; a node counts under its first name only.
+
+    """
+
+    def __init__(self) -> None:
+        self.bound: dict[str, list[Node]] = {}
+        self._seen: set[Node] = set()
+
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """Watch every user function called inside; a debugger's own hook comes back after."""
+        before = sys.gettrace()
+        sys.settrace(self._on_call)
+        try:
+            yield
+        finally:
+            sys.settrace(before)
+
+    def _on_call(self, frame: FrameType, event: str, arg: Any) -> Any:
+        code = frame.f_code
+        hidden = not is_user_file(code.co_filename) or code.co_name.startswith("<")
+        return None if hidden else self._on_line
+
+    def _on_line(self, frame: FrameType, event: str, arg: Any) -> Any:
+        for name, value in frame.f_locals.items():
+            if isinstance(value, Node) and value not in self._seen:
+                self._seen.add(value)
+                self.bound.setdefault(name, []).append(value)
+        return self._on_line
+
+
+def choose_names(
+    graph: Graph, given: Mapping[Node, str], bound: Mapping[str, list[Node]], function: str
+) -> dict[Node, str]:
+    """One name for every node that gets a line of its own.
+
+    The arguments keep theirs; a variable bound once keeps its name; one bound several times is
+    numbered (``h_1``, ``h_2``); what the user never named becomes ``t1``, ``t2``, …, and an unnamed
+    result ``L`` (a single number) or ``y``.
+    """
+    chooser = _Chooser()
+    wanted = set(graph.nodes)
+    for node, name in given.items():
+        chooser.give(node, name)
+    for name, nodes in bound.items():
+        mine = [n for n in nodes if n in wanted and n not in chooser.names and n.op is not CONST]
+        rebound = len(mine) > 1 or name in chooser.taken
+        for k, node in enumerate(mine, 1 if name not in chooser.taken else 2):
+            chooser.give(node, f"{name}_{k}" if rebound else name)
+    for node in graph.outputs:
+        if node not in chooser.names and node.op not in (CONST, INPUT):
+            chooser.give(node, "L" if node.size == 1 else "y")
+    for node in graph.nodes:
+        if node not in chooser.names and node.op is not CONST:
+            chooser.number(node)
+    return chooser.names
+
+
+class _Chooser:
+    def __init__(self) -> None:
+        self.names: dict[Node, str] = {}
+        self.taken = reserved()
+        self._count = 0
+
+    def give(self, node: Node, name: str) -> None:
+        name = identifier(name)
+        # dX is the δ of X: a variable of the user's that is called dX must give way
+        while name in self.taken or (name[0] == "d" and name[1:] in self.taken):
+            name += "_"
+        self.names[node] = name
+        self.taken.add(name)
+
+    def number(self, node: Node) -> None:
+        self._count += 1
+        while f"t{self._count}" in self.taken:
+            self._count += 1
+        self.give(node, f"t{self._count}")
+
+
+def reserved() -> set[str]:
+    """Names that emitted source uses for other things."""
+    helpers = {helper.__name__ for op in OPS.values() for helper in op.helpers}
+    return {*keyword.kwlist, *helpers, "np", "special", "torch", "jax", "jnp", "sum", "float"}
+
+
+def identifier(name: str) -> str:
+    """``params.W1`` as a Python name: ``params_W1``."""
+    cleaned = re.sub(r"\W+", "_", name).strip("_") or "x"
+    return f"_{cleaned}" if cleaned[0].isdigit() else cleaned

@@ -1,0 +1,297 @@
+"""Source: the forward and backward pass as a function a person would have written, and running it.
+
+What ``Program.run`` executes is the very text that ``Program.text`` shows.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from allbps.backward import Backward
+from allbps.ir import CONST, INPUT, Graph, Node
+from allbps.readings.dialect import NUMPY, Dialect, expression, tidy
+from allbps.trace import Traced
+
+LITERAL_SIZE = 16
+"""Constant arrays up to this many numbers are written out; larger ones become arguments."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """One statement: what it assigns, to which node, and the remark behind it."""
+
+    node: Node
+    code: str
+    remark: str
+
+
+@dataclass(frozen=True)
+class Program:
+    """Emitted source.
+
+    Attributes:
+        dialect: the language it is in.
+        function: name of the function.
+        arguments: names of its arguments: the traced ones, then given δ, then large constants.
+        constants: values of the large constants, by name.
+        forward, backward: its statements.
+        results: names of what it returns.
+        gradients: argument name -> name of its δ.
+        helpers: source of the functions that it calls.
+
+    """
+
+    dialect: Dialect
+    function: str
+    arguments: tuple[str, ...]
+    constants: Mapping[str, Any]
+    forward: tuple[Line, ...]
+    backward: tuple[Line, ...]
+    results: tuple[str, ...]
+    gradients: Mapping[str, str]
+    helpers: tuple[str, ...]
+
+    @property
+    def body(self) -> str:
+        """The statements alone."""
+        return "\n".join(line.code for line in (*self.forward, *self.backward))
+
+    @property
+    def imports(self) -> tuple[str, ...]:
+        """The import lines that the statements and helpers need."""
+        used = "\n".join((*self.helpers, self.body))
+        needed = [line for name, line in self.dialect.imports.items() if f"{name}." in used]
+        return tuple(sorted(needed))
+
+    @property
+    def text(self) -> str:
+        """The whole file."""
+        parts = ["\n".join(self.imports), *self.helpers, "\n".join(self._function())]
+        return "\n\n\n".join(part for part in parts if part) + "\n"
+
+    def _function(self) -> Iterator[str]:
+        yield f"def {self.function}({', '.join(self.arguments)}):"
+        yield f'    """{self._docstring()}"""'
+        if self.backward:
+            yield "    # forward"
+        yield from _column(self.forward)
+        if self.backward:
+            yield "    # backward"
+            yield from _column(self.backward)
+        results = ", ".join(self.results)
+        if not self.backward:
+            yield f"    return {results}"
+            return
+        pairs = ", ".join(f"{name!r}: {delta}" for name, delta in self.gradients.items())
+        yield f"    return {results}, {{{pairs}}}"
+
+    def _docstring(self) -> str:
+        results = ", ".join(self.results)
+        if not self.backward:
+            return f"{results} of {self.function}."
+        return f"{results} and its gradients; dX is the derivative with respect to X."
+
+    def run(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Execute the statements.
+
+        Args:
+            values: argument name -> array.
+
+        Returns:
+            every name that the statements assign, and the arguments.
+
+        """
+        scope: dict[str, Any] = {}
+        exec("\n".join((*self.imports, *self.helpers)), scope)
+        scope.update(self.constants)
+        scope.update(values)
+        exec(compile(self.body, f"<{self.function} by allbps>", "exec"), scope)
+        return scope
+
+
+def emit(subject: Traced | Backward, dialect: Dialect = NUMPY) -> Program:
+    """The source of a traced function, with its backward pass if ``subject`` has one.
+
+    Raises:
+        NoRuleError: an operation has no text in this dialect.
+
+    """
+    traced = subject.traced if isinstance(subject, Backward) else subject
+    graph = subject.graph
+    deltas = _own_nodes(subject, dialect) if isinstance(subject, Backward) else {}
+    everything = Graph(graph.inputs, (*graph.outputs, *deltas))
+    writer = _Writer(everything, dialect)
+    forward_nodes = set(traced.graph.nodes)
+    remarks = {**_sites(traced.graph.nodes), **deltas}
+    lines = list(writer.lines(remarks))
+    backward = tuple(line for line in lines if line.node not in forward_nodes)
+    gradients = {}
+    if isinstance(subject, Backward):
+        gradients = {
+            x.name: subject.deltas[x].node.name for x in subject.wrt if x in subject.deltas
+        }
+    return Program(
+        dialect=dialect,
+        function=traced.function,
+        arguments=(*(x.name for x in graph.inputs), *writer.constants),
+        constants=writer.constants,
+        forward=tuple(line for line in lines if line.node in forward_nodes),
+        backward=_in_reading_order(backward, subject),
+        results=tuple(writer.name(y) for y in traced.graph.outputs),
+        gradients=gradients,
+        helpers=_helpers(everything.nodes, "\n".join(line.code for line in lines), dialect),
+    )
+
+
+def _in_reading_order(lines: tuple[Line, ...], subject: Traced | Backward) -> tuple[Line, ...]:
+    """Back along the graph first, the arguments' δ last, unless something still needs them."""
+    if not isinstance(subject, Backward):
+        return lines
+    late = {node for x in subject.wrt if x in subject.deltas for node in _own(subject, x)}
+    used_early = {
+        operand for line in lines if line.node not in late for operand in line.node.inputs
+    }
+    late -= used_early
+    order = [line for line in lines if line.node not in late]
+    tail = [line for line in lines if line.node in late]
+    if any(not line.node.name for line in lines):
+        return lines  # shared temporaries: leave everything where its operands are ready
+    return (*order, *_by_argument(tail, subject))
+
+
+def _by_argument(tail: list[Line], subject: Backward) -> list[Line]:
+    rank = {
+        node: k
+        for k, x in enumerate(subject.wrt)
+        if x in subject.deltas
+        for node in _own(subject, x)
+    }
+    return sorted(tail, key=lambda line: (rank[line.node], line.node.born))
+
+
+def _own(subject: Backward, primal: Node) -> list[Node]:
+    delta = subject.deltas[primal]
+    return [*(term.node for term in delta.terms if len(delta.terms) > 1), delta.node]
+
+
+def _own_nodes(subject: Backward, dialect: Dialect) -> dict[Node, str]:
+    """Every δ and every contribution -> the remark that ties it to its forward line."""
+    remarks: dict[Node, str] = {}
+    for primal, delta in subject.deltas.items():
+        for term in delta.terms:
+            if term.node.name:
+                remarks[term.node] = _tie(term.consumer, dialect)
+        remarks[delta.node] = (
+            _tie(delta.terms[0].consumer, dialect) if len(delta.terms) == 1 else ""
+        )
+        if len(delta.terms) > 1:
+            remarks[delta.node] = f"{primal.name} is used {len(delta.terms)} times"
+    return remarks
+
+
+def _tie(consumer: Node, dialect: Dialect) -> str:
+    writer = _Writer(Graph(consumer.inputs, (consumer,)), dialect)
+    operands = [x.name or writer.literal(x) for x in consumer.inputs]
+    code = tidy(expression(consumer, operands, dialect))
+    return f"from {consumer.name} = {code}" if len(code) < 60 else f"from {consumer.name}"
+
+
+def _sites(nodes: Iterable[Node]) -> dict[Node, str]:
+    return {node: f"line {node.site.line}" for node in nodes if node.site is not None}
+
+
+def _column(lines: tuple[Line, ...]) -> Iterator[str]:
+    """The statements, their remarks in one column where that fits."""
+    width = min(max((len(line.code) for line in lines), default=0), 44)
+    for line in lines:
+        yield (
+            f"    {line.code.ljust(width)}  # {line.remark}" if line.remark else f"    {line.code}"
+        )
+
+
+class _Writer:
+    """Turns nodes into statements: named nodes get a line, the others stand inside one."""
+
+    def __init__(self, graph: Graph, dialect: Dialect) -> None:
+        self.graph, self.dialect = graph, dialect
+        self.constants: dict[str, Any] = {}
+        self._texts: dict[Node, str] = {}
+        self._temporaries = 0
+
+    def lines(self, remarks: Mapping[Node, str]) -> Iterator[Line]:
+        for node in self.graph.nodes:
+            if node.op is INPUT:
+                self._texts[node] = node.name
+            elif node.op is CONST and not node.name:
+                self._texts[node] = self._constant(node)
+            else:
+                text = self.literal(node) if node.op is CONST else self._expression(node)
+                name = node.name or self._temporary(node)
+                if name:
+                    yield Line(node, tidy(f"{name} = {text}"), remarks.get(node, ""))
+                self._texts[node] = name or text
+
+    def name(self, node: Node) -> str:
+        return self._texts[node]
+
+    def _expression(self, node: Node) -> str:
+        return expression(node, [self._texts[x] for x in node.inputs], self.dialect)
+
+    def _temporary(self, node: Node) -> str:
+        """A name for an unnamed value that is used more than once."""
+        if len(self.graph.users[node]) <= 1:
+            return ""
+        self._temporaries += 1
+        return f"_{self._temporaries}"
+
+    def _constant(self, node: Node) -> str:
+        if node.size <= LITERAL_SIZE:
+            return self.literal(node)
+        name = f"c{len(self.constants) + 1}"
+        self.constants[name] = node.value
+        return name
+
+    def literal(self, node: Node) -> str:
+        value = node.value
+        if type(value) in (bool, int, float):
+            return _number(value)
+        weak_enough = self.dialect is NUMPY and node.dtype in (np.float64, np.int64)
+        if node.shape == () and weak_enough:
+            return _number(value.item())
+        data = repr(np.asarray(value).tolist())
+        for word in ("inf", "nan"):
+            data = data.replace(word, f"float('{word}')")
+        return self.dialect.array.format(data=data, dtype=node.dtype.name)
+
+
+def _number(value: float) -> str:
+    return repr(value) if np.isfinite(value) else f"float('{value}')"
+
+
+def _helpers(nodes: Iterable[Node], body: str, dialect: Dialect) -> tuple[str, ...]:
+    """Source of the NumPy functions that the statements call, and of those they call."""
+    known = {helper.__name__: helper for node in nodes for helper in node.op.helpers}
+    sources = {name: dialect.helper(_plain_source(helper)) for name, helper in known.items()}
+    wanted: dict[str, None] = {}
+    pending = [body]
+    while pending:
+        text = pending.pop()
+        for name, source in sources.items():
+            if name not in wanted and re.search(rf"\b{name}\(", text):
+                wanted[name] = None
+                pending.append(source)
+    return tuple(sources[name] for name in sources if name in wanted)
+
+
+@lru_cache(maxsize=256)
+def _plain_source(helper: Callable[..., Any]) -> str:
+    """A helper's source without annotations, as emitted code is written."""
+    source = inspect.getsource(helper).rstrip()
+    return source.replace(": Any", "").replace(" -> Any", "")

@@ -1,0 +1,206 @@
+"""Tracing: run a function once on concrete arguments, keep what it computed as a Graph."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+import allbps.numpy_api  # noqa: F401  (fills the table that NumPy calls are looked up in)
+from allbps.errors import ArgumentError, NonFiniteError, ShapeError
+from allbps.ir import CONST, INPUT, Graph, Node, lift, new_input, user_site, within
+from allbps.names import Watcher, choose_names, identifier
+from allbps.tree import flatten, leaves, rebuild
+
+
+@dataclass(frozen=True, eq=False)
+class Traced:
+    """A function as a graph without numbers, and the arguments it was traced on.
+
+    Attributes:
+        graph: every node named; ``graph.inputs`` are the array arguments in order.
+        values: argument node -> its array.
+        function: the function's name.
+        doc: its docstring, if any.
+        outputs: the container it returned, with nodes as leaves.
+        parameters: parameter name -> the container of nodes passed for it, for array parameters.
+
+    """
+
+    graph: Graph
+    values: Mapping[Node, Any]
+    function: str
+    doc: str
+    outputs: Any
+    parameters: Mapping[str, Any]
+
+    def find(self, name: str) -> Node | None:
+        """The node of that name, or None."""
+        return next((node for node in self.graph.nodes if node.name == name), None) or next(
+            (node for node in self.graph.inputs if node.name == name), None
+        )
+
+
+def trace(f: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Traced:
+    """Run ``f`` once and record it.
+
+    Array arguments, and containers of them, become inputs of the graph; strings, None and
+    functions are passed on as they are. The recorded graph is the one these arguments took
+    through the function's ``if``s and loops.
+
+    Raises:
+        ArgumentError: the arguments do not match the signature, or none of them is an array.
+
+    >>> import numpy as np
+    >>> traced = trace(lambda x: np.sin(x) * 2.0, np.zeros(3))
+    >>> [node.op.name for node in traced.graph.nodes]
+    ['input', 'sin', 'constant', 'mul']
+
+    """
+    arguments = _bind(f, args, kwargs)
+    watcher = Watcher()
+    with within() as bit:
+        opened: dict[str, Any] = {}
+        given: dict[Node, str] = {}
+        for name, tree in arguments.items():
+            opened[name] = _open(name, tree, bit, given)
+        with watcher.watching():
+            returned = _call(f, opened)
+    if returned is None or not leaves(returned):
+        raise ArgumentError(
+            f"{_name(f)} returned nothing to explain",
+            expected="a number or an array",
+            got=repr(returned),
+            todo="is a return missing?",
+        )
+    outputs = [lift(leaf) for leaf in leaves(returned)]
+    graph = Graph(tuple(given), tuple(outputs))
+    names = choose_names(graph, given, watcher.bound, _name(f))
+    copy = _without_values(graph, names)
+    inputs = tuple(copy[node] for node in graph.inputs)
+    return Traced(
+        graph=Graph(inputs, tuple(copy[node] for node in outputs)),
+        values={copy[node]: node.value for node in graph.inputs},
+        function=_name(f),
+        doc=inspect.getdoc(f) or "",
+        outputs=rebuild(returned, iter(copy[node] for node in outputs)),
+        parameters={name: _nodes_in(tree, copy) for name, tree in opened.items()},
+    )
+
+
+def _name(f: Callable[..., Any]) -> str:
+    name = getattr(f, "__name__", "net")
+    return name if name.isidentifier() else "net"
+
+
+def _bind(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+    """Parameter name -> argument; ``*args`` become ``name_0``, ``name_1``, ….
+
+    Raises:
+        ArgumentError: they do not match the signature.
+
+    """
+    try:
+        bound = inspect.signature(f).bind(*args, **kwargs)
+    except TypeError as error:
+        raise ArgumentError(
+            f"the arguments do not match {_name(f)}",
+            where=str(user_site() or ""),
+            expected=f"{_name(f)}{inspect.signature(f)}",
+            got=str(error),
+        ) from None
+    except ValueError:  # a built-in without a signature
+        return {**{f"x{k}": value for k, value in enumerate(args)}, **kwargs}
+    return dict(bound.arguments)
+
+
+def _call(f: Callable[..., Any], opened: dict[str, Any]) -> Any:
+    try:
+        kinds = inspect.signature(f).parameters
+    except ValueError:
+        return f(*opened.values())
+    positional: list[Any] = []
+    keywords: dict[str, Any] = {}
+    for name, value in opened.items():
+        kind = kinds[name].kind
+        if kind is inspect.Parameter.VAR_POSITIONAL:
+            positional.extend(value)
+        elif kind is inspect.Parameter.VAR_KEYWORD:
+            keywords.update(value)
+        elif kind is inspect.Parameter.KEYWORD_ONLY:
+            keywords[name] = value
+        else:
+            positional.append(value)
+    return f(*positional, **keywords)
+
+
+def is_array_like(leaf: Any) -> bool:
+    """Does this become an input of the graph, rather than a fixed option of the function?"""
+    return isinstance(leaf, (np.ndarray, np.generic, float, Node)) or (
+        isinstance(leaf, int) and not isinstance(leaf, bool)
+    )
+
+
+def _open(name: str, tree: Any, bit: int, given: dict[Node, str]) -> Any:
+    """Inputs for the arrays in an argument; anything else stays as it is."""
+    fresh: list[Any] = []
+    for path, leaf in flatten(tree, name):
+        if isinstance(leaf, int) or not is_array_like(leaf):
+            fresh.append(leaf)  # an option such as axis=1 or causal=True
+            continue
+        array = leaf.value if isinstance(leaf, Node) else np.asarray(leaf)[()]
+        node = new_input(array, bit, identifier(path))
+        given[node] = identifier(path)
+        fresh.append(node)
+    return rebuild(tree, iter(fresh))
+
+
+def _nodes_in(tree: Any, copy: Mapping[Node, Node]) -> Any:
+    """The container with the graph's own nodes; leaves that are no arrays stay."""
+    return rebuild(tree, iter([copy[x] if isinstance(x, Node) else x for x in leaves(tree)]))
+
+
+def _without_values(graph: Graph, names: Mapping[Node, str]) -> dict[Node, Node]:
+    """A copy of every node with its name and without its number; constants keep theirs."""
+    copy: dict[Node, Node] = {}
+    unused = [node for node in graph.inputs if node not in set(graph.nodes)]
+    for node in (*unused, *graph.nodes):
+        copy[node] = Node(
+            node.op,
+            tuple(copy[x] for x in node.inputs),
+            node.shape,
+            node.dtype,
+            attrs={"name": names[node]} if node.op is INPUT else node.attrs,
+            value=node.value if node.op is CONST else None,
+            name=names.get(node, ""),
+            site=node.site,
+        )
+    return copy
+
+
+def check_inputs(traced: Traced) -> None:
+    """Refuse arguments on which a derivation makes no sense.
+
+    Raises:
+        ShapeError: an argument is empty.
+        NonFiniteError: an argument holds NaN or infinity.
+
+    """
+    for node, value in traced.values.items():
+        if node.size == 0:
+            raise ShapeError(
+                f"{node.name} is empty", expected="at least one number", got=f"shape {node.shape}"
+            )
+        bad = np.argwhere(~np.isfinite(np.atleast_1d(value)))
+        if len(bad):
+            place = ", ".join(map(str, bad[0])) if node.shape else ""
+            first = np.atleast_1d(value)[tuple(bad[0])]
+            raise NonFiniteError(
+                f"{node.name} holds numbers that are not finite",
+                expected="finite numbers",
+                got=f"{node.name}[{place}] = {first}" if place else f"{node.name} = {first}",
+                todo="look for a division by zero or an overflow before this call",
+            )
