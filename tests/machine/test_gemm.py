@@ -5,7 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from allbps.machine.kernels.gemm import DEPTH, batched_gemm, gemm, transpose
+from allbps.machine.kernels.gemm import (
+    DEPTH,
+    batched_gemm,
+    cut_product,
+    finish_product,
+    gemm,
+    product_piece,
+    transpose,
+)
 from allbps.machine.kernels.reduce import combine, sum_all, sum_rows
 
 # Rows and columns below, at and above a tile and a vector of every width.
@@ -91,3 +99,26 @@ def test_sums_of_rows_and_of_partials(native, near, draw, dtype):
     native(combine)(total, parts, 19, 3, 0, 19)
     near(total, X.sum(axis=0))
     near(native(sum_all)(X, X.size), X.sum())
+
+
+@pytest.mark.parametrize(
+    ("M", "N", "K"), [(5, 7, 9), (200, 130, 600), (64, 128, 3000), (100, 65, 2000)]
+)
+def test_pieces_of_a_product_cover_it_once(M, N, K, native, near, draw, dtype):
+    cut = cut_product(M, N, K)
+    A, B, bias = draw(M, K), draw(K, N), draw(N)
+    partials = np.full((cut.depth, M, N), np.nan, dtype)
+    for piece in range(cut.pieces):
+        native(product_piece)(
+            partials, N, A, K, 1, B, N, M, N, K, 0, bias, cut.rows, cut.columns, cut.depth, piece
+        )
+    C = draw(M, N)
+    want = np.maximum(A @ B + C + bias, 0)
+    native(finish_product)(C, N, partials, cut.depth, M, N, 7, bias, 0, M)
+    near(C, want, factor=8)
+
+
+def test_a_product_is_cut_along_k_only_where_rows_and_columns_are_few():
+    assert cut_product(64, 128, 9216).depth > 1
+    assert cut_product(128, 512, 784).depth == 1
+    assert cut_product(3, 3, 3).pieces == 1

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from ..words import Int, Reals, brgemm, kernel, lanes
 
 #: Rows of B multiplied at a time: 512 rows of one panel (64 float32) stay in a 256 KB cache.
@@ -51,3 +53,74 @@ def transpose(T: Reals, ldt: Int, A: Reals, lda: Int, rows: Int, lo: Int, hi: In
             for j in range(j0, min(j0 + 16, hi)):
                 for i in lanes(i0, min(i0 + 16, rows)):
                     T[j * ldt + i] = A[i * lda + j]
+
+
+@dataclass(frozen=True)
+class Cut:
+    """Into how many pieces a product is cut, along M, N and K.
+
+    With ``depth`` > 1 every piece along K writes an (M, N) partial result of its own, and
+    ``finish_product`` adds them and applies the epilogue.
+    """
+
+    rows: int
+    columns: int
+    depth: int
+
+    @property
+    def pieces(self) -> int:
+        """All pieces."""
+        return self.rows * self.columns * self.depth
+
+
+def cut_product(M: int, N: int, K: int, panel: int = 64) -> Cut:
+    """Pieces for (M, K) · (K, N): a function of the shapes only, so that no bit depends on threads.
+
+    Columns are cut into panels that keep K·panel numbers of B in the second cache, rows into
+    blocks of some 48 or more, and only where that leaves too few pieces, a long K as well.
+    """
+    columns = max(1, -(-N // panel)) if K * N > 1 << 16 else 1
+    rows = max(1, min(M // 48, -(-24 // columns)))
+    depth = max(1, min(K // 512, -(-16 // (rows * columns)))) if rows * columns < 8 else 1
+    return Cut(rows, columns, depth)
+
+
+@kernel
+def product_piece(
+    C: Reals, ldc: Int, A: Reals, sar: Int, sak: Int, B: Reals, ldb: Int, M: Int, N: Int, K: Int,
+    flags: Int, bias: Reals, rows: Int, columns: Int, depth: Int, piece: Int,
+) -> None:  # fmt: skip
+    """One piece of a product cut into rows × columns × depth.
+
+    C is the result, or with depth > 1 the partial results (depth, M, N), ldc = N, flags = 0.
+    """
+    d, rest = piece // (rows * columns), piece % (rows * columns)
+    r, c = rest // columns, rest % columns
+    panels = (N + 63) // 64
+    left, right = c * panels // columns * 64, min(N, (c + 1) * panels // columns * 64)
+    k, end = d * K // depth, (d + 1) * K // depth
+    gemm(
+        C + (d * M * N + left), ldc, A + k * sak, sar, sak, B + (k * ldb + left), ldb,
+        right - left, end - k, flags, bias + left, r * M // rows, (r + 1) * M // rows,
+    )  # fmt: skip
+
+
+@kernel
+def finish_product(
+    C: Reals, ldc: Int, partials: Reals, count: Int, M: Int, N: Int, flags: Int, bias: Reals,
+    lo: Int, hi: Int,
+) -> None:  # fmt: skip
+    """Rows lo..hi of C (+)= Σ_d partials[d], d in order, then the microkernel's epilogue."""
+    for r in range(lo, hi):
+        if not flags & 1:
+            for n in lanes(N):
+                C[r * ldc + n] = 0.0
+        for d in range(count):
+            for n in lanes(N):
+                C[r * ldc + n] += partials[(d * M + r) * N + n]
+        if flags & 2:
+            for n in lanes(N):
+                C[r * ldc + n] += bias[n]
+        if flags & 4:
+            for n in lanes(N):
+                C[r * ldc + n] = max(C[r * ldc + n], 0.0)

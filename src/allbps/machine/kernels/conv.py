@@ -1,0 +1,152 @@
+"""Convolution, δK and δI, directly: each is a batch-reduce GEMM with other strides.
+
+J[n, i, j, o] = Σ_{l,m,c} I[n, s·i+l-p, s·j+m-p, c] · K[l, m, c, o]   with stride s and padding p.
+
+For one output row, a window row's (m, c) run is contiguous in I and in K, so the sum over l is the
+batch, the run of w·C numbers is k, and output columns are rows of the product, s·C apart. Padding
+is given to a copy of the image in scratch memory, one image at a time.
+"""
+
+from __future__ import annotations
+
+from ..words import Int, Reals, brgemm, kernel, lanes
+
+
+@kernel
+def pad_image(
+    P: Reals, I: Reals, H: Int, W: Int, C: Int, top: Int, left: Int, PH: Int, PW: Int
+) -> None:
+    """P (PH, PW, C) = I (H, W, C) at row ``top``, column ``left``, zeros around it."""
+    for i in range(PH):
+        inside = i >= top and i < top + H
+        row = P + i * PW * C
+        before = left * C if inside else PW * C
+        for c in lanes(before):
+            row[c] = 0.0
+        if inside:
+            image = I + (i - top) * W * C
+            run = row + left * C
+            for c in lanes(W * C):
+                run[c] = image[c]
+            for c in lanes((left + W) * C, PW * C):
+                row[c] = 0.0
+
+
+@kernel
+def conv_forward(
+    J: Reals, I: Reals, K: Reals, bias: Reals, flags: Int, scratch: Reals,
+    H: Int, W: Int, C: Int, O: Int, h: Int, w: Int, s: Int, p: Int, lo: Int, hi: Int,
+) -> None:  # fmt: skip
+    """Images lo..hi of (N, H, W, C) * (h, w, C, O) -> (N, oh, ow, O); flags as the microkernel's.
+
+    scratch: (H+2p)·(W+2p)·C numbers, unused where p = 0.
+    """
+    oh, ow = (H + 2 * p - h) // s + 1, (W + 2 * p - w) // s + 1
+    PW = W + 2 * p
+    for n in range(lo, hi):
+        image = I + n * H * W * C
+        if p > 0:
+            pad_image(scratch, image, H, W, C, p, p, H + 2 * p, PW)
+            image = scratch
+        for i in range(oh):
+            brgemm(
+                J + (n * oh + i) * ow * O, O, image + i * s * PW * C, s * C, 1, PW * C,
+                K, O, w * C * O, ow, O, w * C, h, flags, bias,
+            )  # fmt: skip
+
+
+@kernel
+def conv_weights(
+    D: Reals, G: Reals, I: Reals, scratch: Reals, flags: Int,
+    H: Int, W: Int, C: Int, O: Int, h: Int, w: Int, s: Int, p: Int, lo: Int, hi: Int,
+) -> None:  # fmt: skip
+    """δK = I * δJ over images lo..hi, one partial result: (N, H, W, C) * (N, oh, ow, O) ->
+    (h, w, C, O).
+
+    For one window row l, the (m, c) run is a row index of step 1 in I, output columns are k, and
+    output rows the batch. flags = 1 adds to what D holds. scratch as in conv_forward.
+    """
+    oh, ow = (H + 2 * p - h) // s + 1, (W + 2 * p - w) // s + 1
+    PW = W + 2 * p
+    add = flags
+    for n in range(lo, hi):
+        image = I + n * H * W * C
+        if p > 0:
+            pad_image(scratch, image, H, W, C, p, p, H + 2 * p, PW)
+            image = scratch
+        for l in range(h):
+            brgemm(
+                D + l * w * C * O, O, image + l * PW * C, 1, s * C, s * PW * C,
+                G + n * oh * ow * O, O, ow * O, w * C, O, ow, oh, add, D,
+            )  # fmt: skip
+        add = 1
+
+
+@kernel
+def flip_weights(F: Reals, K: Reals, C: Int, O: Int, h: Int, w: Int, s: Int) -> None:
+    """Weights for conv_input: taps (a+s·t, b+s·u) of each phase (a, b) together, flipped, (O, C).
+
+    F holds h·w·O·C numbers: phase by phase, in each (t, u) from last to first.
+    """
+    at = 0
+    for a in range(min(s, h)):
+        for b in range(min(s, w)):
+            rows, columns = (h - a + s - 1) // s, (w - b + s - 1) // s
+            for t in range(rows):
+                for u in range(columns):
+                    l, m = a + s * (rows - 1 - t), b + s * (columns - 1 - u)
+                    for o in range(O):
+                        for c in lanes(C):
+                            F[at + o * C + c] = K[((l * w + m) * C + c) * O + o]
+                    at += O * C
+
+
+@kernel
+def conv_input(
+    D: Reals, G: Reals, F: Reals, scratch: Reals,
+    H: Int, W: Int, C: Int, O: Int, h: Int, w: Int, s: Int, p: Int, lo: Int, hi: Int,
+) -> None:  # fmt: skip
+    """δI = pad(δJ) * flip(K), images lo..hi: (N, oh, ow, O) * (h, w, O, C) -> (N, H, W, C).
+
+    With stride s, pixels (i, j) of one phase, i+p ≡ a and j+p ≡ b modulo s, meet only the window
+    taps of that phase, so each phase is a convolution of stride 1 with fewer taps and no work
+    is spent on zeros between. F is flip_weights' result; scratch holds the padded δJ:
+    (max(oh, (H-1+p)//s + 1) + th) · (max(ow, (W-1+p)//s + 1) + tw) · O numbers with
+    th = (h-1)//s and tw = (w-1)//s.
+    """
+    oh, ow = (H + 2 * p - h) // s + 1, (W + 2 * p - w) // s + 1
+    top, left = (h - 1) // s, (w - 1) // s
+    PH = max(oh, (H - 1 + p) // s + 1) + top
+    PW = max(ow, (W - 1 + p) // s + 1) + left
+    for n in range(lo, hi):
+        pad_image(scratch, G + n * oh * ow * O, oh, ow, O, top, left, PH, PW)
+        at = 0
+        for a in range(s):
+            for b in range(s):
+                rows = (h - a + s - 1) // s if a < h else 0
+                columns = (w - b + s - 1) // s if b < w else 0
+                _phase(
+                    D + n * H * W * C, scratch + ((top + 1 - rows) * PW + left + 1 - columns) * O,
+                    F + at, H, W, C, O, s, p, a, b, rows, columns, PW,
+                )  # fmt: skip
+                at += rows * columns * O * C
+
+
+@kernel
+def _phase(
+    D: Reals, G: Reals, F: Reals, H: Int, W: Int, C: Int, O: Int, s: Int, p: Int,
+    a: Int, b: Int, rows: Int, columns: Int, PW: Int,
+) -> None:  # fmt: skip
+    """Pixels of phase (a, b) of one image; zeros where the window has no tap of that phase."""
+    i0, j0 = (a - p) % s, (b - p) % s  # the first pixel of this phase
+    width = (W - j0 + s - 1) // s
+    depth = columns * O
+    taps = rows
+    if rows * columns == 0:
+        taps = 0
+    for i in range(i0, H, s):
+        window = G + ((i + p) // s * PW + (j0 + p) // s) * O
+        brgemm(
+            D + (i * W + j0) * C, s * C, window, O, 1, PW * O,
+            F, C, depth * C, width, C, depth, taps, 0, D,
+        )  # fmt: skip
