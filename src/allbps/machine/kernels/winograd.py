@@ -1,0 +1,329 @@
+"""3×3 convolutions of stride 1 by Winograd's F(4×4, 3×3), and their δK and δI.
+
+A tile of 4×4 outputs needs a 6×6 patch d of the input. With Lavin and Gray's matrices ("Fast
+Algorithms for Convolutional Neural Networks", arXiv:1509.09308),
+
+    J = Aᵀ [ (G K Gᵀ) ⊙ (Bᵀ d B) ] A        36 products a tile and channel pair instead of 144.
+
+Summed over channels, each of the 36 points is a matrix product (tiles, C) · (C, O). The same
+identity transposed gives δK = Gᵀ [ Σ_tiles (Bᵀ d B) ⊗ (A δJ Aᵀ) ] G, again 36 products; δI is a
+convolution of δJ with the flipped kernel. Rounding errors grow by the matrices' constants: in
+float32 results are good to about 1e-5 of the largest one. float64 is always done directly.
+
+Every transform is a loop over one axis of the patch with the channels as vector lanes; it is
+applied to rows, then to columns.
+"""
+
+from __future__ import annotations
+
+from ..words import Int, Real, Reals, brgemm, inline, kernel, lanes, select, unroll
+
+POINTS = 36
+
+
+@inline
+def _input(
+    d0: Real, d1: Real, d2: Real, d3: Real, d4: Real, d5: Real
+) -> tuple[Real, Real, Real, Real, Real, Real]:
+    """Bᵀ d, one column."""
+    a, b = d4 - 4.0 * d2, d3 - 4.0 * d1
+    c, e = d4 - d2, 2.0 * (d3 - d1)
+    return 4.0 * d0 - 5.0 * d2 + d4, a + b, a - b, c + e, c - e, 4.0 * d1 - 5.0 * d3 + d5
+
+
+@inline
+def _output(
+    m0: Real, m1: Real, m2: Real, m3: Real, m4: Real, m5: Real
+) -> tuple[Real, Real, Real, Real]:
+    """Aᵀ m, one column."""
+    a, b, c, e = m1 + m2, m1 - m2, m3 + m4, m3 - m4
+    return m0 + a + c, b + 2.0 * e, a + 4.0 * c, b + 8.0 * e + m5
+
+
+@inline
+def _delta(
+    g0: Real, g1: Real, g2: Real, g3: Real
+) -> tuple[Real, Real, Real, Real, Real, Real]:
+    """A g, one column: _output transposed."""
+    a, b = g0 + g2, g1 + g3
+    c, e = g0 + 4.0 * g2, 2.0 * g1 + 8.0 * g3
+    return g0, a + b, a - b, c + e, c - e, g3
+
+
+@inline
+def _weights(k0: Real, k1: Real, k2: Real) -> tuple[Real, Real, Real, Real, Real, Real]:
+    """G k, one column."""
+    a, b = (k0 + k2) * (-1.0 / 6.0), k1 * (-1.0 / 6.0)
+    c, e = k0 * (1.0 / 24.0) + k2 * (1.0 / 6.0), k1 * (1.0 / 12.0)
+    return k0 * 0.25, a + b, a - b, c + e, c - e, k2
+
+
+@inline
+def _weights_delta(
+    u0: Real, u1: Real, u2: Real, u3: Real, u4: Real, u5: Real
+) -> tuple[Real, Real, Real]:
+    """Gᵀ u, one column: _weights transposed."""
+    a, b, c, e = u1 + u2, u1 - u2, u3 + u4, u3 - u4
+    return (
+        u0 * 0.25 - a * (1.0 / 6.0) + c * (1.0 / 24.0),
+        e * (1.0 / 12.0) - b * (1.0 / 6.0),
+        (c - a) * (1.0 / 6.0) + u5,
+    )
+
+
+# ---- the weights
+
+
+@kernel
+def winograd_weights(U: Reals, K: Reals, C: Int, O: Int, lo: Int, hi: Int) -> None:
+    """U (36, C, O) = G K Gᵀ for input channels lo..hi of K (3, 3, C, O)."""
+    size = C * O
+    for c in range(lo, hi):
+        for o in lanes(O):
+            k = c * O + o
+            left = _weights(K[k], K[3 * size + k], K[6 * size + k])
+            middle = _weights(K[size + k], K[4 * size + k], K[7 * size + k])
+            right = _weights(K[2 * size + k], K[5 * size + k], K[8 * size + k])
+            for y in unroll(6):
+                row = _weights(left[y], middle[y], right[y])
+                for x in unroll(6):
+                    U[(y * 6 + x) * size + k] = row[x]
+
+
+@kernel
+def winograd_weights_delta(D: Reals, U: Reals, C: Int, O: Int, lo: Int, hi: Int) -> None:
+    """δK (3, 3, C, O) = Gᵀ U G for input channels lo..hi of U (36, C, O)."""
+    size = C * O
+    for c in range(lo, hi):
+        for o in lanes(O):
+            k = c * O + o
+            rows = (
+                _weights_delta_row(U + k, size, 0),
+                _weights_delta_row(U + k, size, 1),
+                _weights_delta_row(U + k, size, 2),
+                _weights_delta_row(U + k, size, 3),
+                _weights_delta_row(U + k, size, 4),
+                _weights_delta_row(U + k, size, 5),
+            )
+            for m in unroll(3):
+                column = _weights_delta(
+                    rows[0][m], rows[1][m], rows[2][m], rows[3][m], rows[4][m], rows[5][m]
+                )
+                for l in unroll(3):
+                    D[(l * 3 + m) * size + k] = column[l]
+
+
+@inline
+def _weights_delta_row(U: Reals, size: Int, y: Int) -> tuple[Real, Real, Real]:
+    """Row y of U, times G."""
+    u = y * 6 * size
+    return _weights_delta(
+        U[u], U[u + size], U[u + 2 * size], U[u + 3 * size], U[u + 4 * size], U[u + 5 * size]
+    )
+
+
+# ---- patches of images
+
+
+@kernel
+def _cut_patch(
+    P: Reals, I: Reals, H: Int, W: Int, C: Int, i0: Int, j0: Int, rows: Int, columns: Int
+) -> None:
+    """P (rows, columns, C) = the patch of I (H, W, C) from (i0, j0) on, zeros outside I."""
+    left, right = max(0, -j0), min(columns, W - j0)
+    for i in range(rows):
+        to = P + i * columns * C
+        if i0 + i < 0 or i0 + i >= H or left >= right:
+            for c in lanes(columns * C):
+                to[c] = 0.0
+            continue
+        image = I + ((i0 + i) * W + j0) * C
+        for c in lanes(left * C):
+            to[c] = 0.0
+        for c in lanes(left * C, right * C):
+            to[c] = image[c]
+        for c in lanes(right * C, columns * C):
+            to[c] = 0.0
+
+
+@kernel
+def _input_patch(V: Reals, step: Int, d: Reals, row: Int, C: Int, half: Reals) -> None:
+    """V[y, x] = Bᵀ d B for a patch of 6×6 pixels of C channels, rows ``row`` apart.
+
+    V's 36 points are ``step`` apart; half: 36·C numbers.
+    """
+    for x in range(6):
+        for c in lanes(C):
+            k = x * C + c
+            t = _input(
+                d[k], d[row + k], d[2 * row + k], d[3 * row + k], d[4 * row + k], d[5 * row + k]
+            )
+            for y in unroll(6):
+                half[y * 6 * C + k] = t[y]
+    for y in range(6):
+        h = half + y * 6 * C
+        to = V + y * 6 * step
+        for c in lanes(C):
+            t = _input(h[c], h[C + c], h[2 * C + c], h[3 * C + c], h[4 * C + c], h[5 * C + c])
+            for x in unroll(6):
+                to[x * step + c] = t[x]
+
+
+@kernel
+def _delta_patch(V: Reals, step: Int, g: Reals, row: Int, O: Int, half: Reals) -> None:
+    """V[y, x] = A g Aᵀ for a patch of 4×4 pixels of O channels; half: 24·O numbers."""
+    for x in range(4):
+        for o in lanes(O):
+            k = x * O + o
+            t = _delta(g[k], g[row + k], g[2 * row + k], g[3 * row + k])
+            for y in unroll(6):
+                half[y * 4 * O + k] = t[y]
+    for y in range(6):
+        h = half + y * 4 * O
+        to = V + y * 6 * step
+        for o in lanes(O):
+            t = _delta(h[o], h[O + o], h[2 * O + o], h[3 * O + o])
+            for x in unroll(6):
+                to[x * step + o] = t[x]
+
+
+@kernel
+def _output_patch(
+    J: Reals, row: Int, M: Reals, step: Int, O: Int, half: Reals, bias: Reals, relu: bool
+) -> None:
+    """4×4 pixels of J, rows ``row`` apart, = Aᵀ M A + bias, clipped if asked; half: 24·O."""
+    for x in range(6):
+        m = M + x * step
+        for o in lanes(O):
+            t = _output(
+                m[o], m[6 * step + o], m[12 * step + o], m[18 * step + o], m[24 * step + o],
+                m[30 * step + o],
+            )  # fmt: skip
+            for y in unroll(4):
+                half[(y * 6 + x) * O + o] = t[y]
+    for y in range(4):
+        h = half + y * 6 * O
+        to = J + y * row
+        for o in lanes(O):
+            t = _output(h[o], h[O + o], h[2 * O + o], h[3 * O + o], h[4 * O + o], h[5 * O + o])
+            for x in unroll(4):
+                z = t[x] + bias[o]
+                to[x * O + o] = select(relu, max(z, 0.0), z)
+
+
+@kernel
+def _write_patch(J: Reals, P: Reals, H: Int, W: Int, C: Int, i0: Int, j0: Int) -> None:
+    """The part of P (4, 4, C) inside J (H, W, C), from (i0, j0) on."""
+    for i in range(min(4, H - i0)):
+        to, source = J + ((i0 + i) * W + j0) * C, P + i * 4 * C
+        for c in lanes(min(4, W - j0) * C):
+            to[c] = source[c]
+
+
+# ---- whole kernels: pieces are tiles, numbered through all images
+
+
+@inline
+def group_size(C: Int, O: Int) -> Int:
+    """Tiles transformed at a time: 36 points of C + O channels stay in half a megabyte."""
+    return min(96, max(6, 3600 // (C + O) // 6 * 6))
+
+
+@inline
+def scratch_size(C: Int, O: Int) -> Int:
+    """Numbers of scratch memory that a thread needs for winograd_forward or winograd_delta."""
+    return POINTS * group_size(C, O) * (C + O) + 2 * POINTS * max(C, O) + O
+
+
+@kernel
+def _transform_inputs(
+    V: Reals, I: Reals, half: Reals, H: Int, W: Int, C: Int, p: Int, th: Int, tw: Int,
+    lo: Int, hi: Int,
+) -> None:  # fmt: skip
+    """V (36, hi-lo, C): the points of tiles lo..hi; half: 72·C numbers."""
+    step = (hi - lo) * C
+    patch = half + POINTS * C
+    for t in range(lo, hi):
+        n, i0, j0 = t // (th * tw), t // tw % th * 4 - p, t % tw * 4 - p
+        image = I + n * H * W * C
+        if i0 >= 0 and j0 >= 0 and i0 + 6 <= H and j0 + 6 <= W:
+            _input_patch(V + (t - lo) * C, step, image + (i0 * W + j0) * C, W * C, C, half)
+        else:
+            _cut_patch(patch, image, H, W, C, i0, j0, 6, 6)
+            _input_patch(V + (t - lo) * C, step, patch, 6 * C, C, half)
+
+
+@kernel
+def winograd_forward(
+    J: Reals, I: Reals, U: Reals, bias: Reals, flags: Int, scratch: Reals,
+    H: Int, W: Int, C: Int, O: Int, p: Int, lo: Int, hi: Int,
+) -> None:  # fmt: skip
+    """Tiles lo..hi of (N, H, W, C) * (3, 3, C, O) -> (N, oh, ow, O), padding p, stride 1.
+
+    U is winograd_weights' result. There are N·⌈oh/4⌉·⌈ow/4⌉ tiles. flags: 2 adds bias (O), 4 clips
+    at 0. δI is the same with δJ for I, flipped weights, and padding 2 - p.
+    """
+    oh, ow = H + 2 * p - 2, W + 2 * p - 2
+    th, tw = (oh + 3) // 4, (ow + 3) // 4
+    group = group_size(C, O)
+    V, M = scratch, scratch + POINTS * group * C
+    half = M + POINTS * group * O
+    shift = half + 2 * POINTS * max(C, O)
+    for o in lanes(O):
+        shift[o] = 0.0
+    if flags & 2:
+        shift = bias
+    for t0 in range(lo, hi, group):
+        end = min(t0 + group, hi)
+        tiles = end - t0
+        _transform_inputs(V, I, half, H, W, C, p, th, tw, t0, end)
+        for k in range(POINTS):
+            brgemm(
+                M + k * tiles * O, O, V + k * tiles * C, C, 1, 0, U + k * C * O, O, 0,
+                tiles, O, C, 1, 0, U,
+            )  # fmt: skip
+        for t in range(t0, end):
+            n, i0, j0 = t // (th * tw), t // tw % th * 4, t % tw * 4
+            m, image = M + (t - t0) * O, J + n * oh * ow * O
+            if i0 + 4 <= oh and j0 + 4 <= ow:
+                to = image + (i0 * ow + j0) * O
+                _output_patch(to, ow * O, m, tiles * O, O, half, shift, flags & 4 != 0)
+            else:
+                patch = half + 24 * O
+                _output_patch(patch, 4 * O, m, tiles * O, O, half, shift, flags & 4 != 0)
+                _write_patch(image, patch, oh, ow, O, i0, j0)
+
+
+@kernel
+def winograd_delta(
+    D: Reals, G: Reals, I: Reals, flags: Int, scratch: Reals,
+    H: Int, W: Int, C: Int, O: Int, p: Int, lo: Int, hi: Int,
+) -> None:  # fmt: skip
+    """D (36, C, O) = Σ (Bᵀ d B) ⊗ (A δJ Aᵀ) over tiles lo..hi: one partial result of δK's points.
+
+    winograd_weights_delta makes δK of it. flags = 1 adds to what D holds.
+    """
+    oh, ow = H + 2 * p - 2, W + 2 * p - 2
+    th, tw = (oh + 3) // 4, (ow + 3) // 4
+    group = group_size(C, O)
+    V, M = scratch, scratch + POINTS * group * C
+    half = M + POINTS * group * O
+    add = flags
+    for t0 in range(lo, hi, group):
+        end = min(t0 + group, hi)
+        tiles = end - t0
+        _transform_inputs(V, I, half, H, W, C, p, th, tw, t0, end)
+        for t in range(t0, end):
+            n, i0, j0 = t // (th * tw), t // tw % th * 4, t % tw * 4
+            m, image = M + (t - t0) * O, G + n * oh * ow * O
+            if i0 + 4 <= oh and j0 + 4 <= ow:
+                _delta_patch(m, tiles * O, image + (i0 * ow + j0) * O, ow * O, O, half)
+            else:
+                _cut_patch(half + 24 * O, image, oh, ow, O, i0, j0, 4, 4)
+                _delta_patch(m, tiles * O, half + 24 * O, 4 * O, O, half)
+        for k in range(POINTS):
+            brgemm(
+                D + k * C * O, O, V + k * tiles * C, 1, C, 0, M + k * tiles * O, O, 0,
+                C, O, tiles, 1, add, D,
+            )  # fmt: skip
+        add = 1
