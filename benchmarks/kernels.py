@@ -21,12 +21,19 @@ from allbps.machine.kernels.conv import conv_forward, conv_input, conv_weights, 
 from allbps.machine.kernels.gemm import cut_product, finish_product, product_piece
 from allbps.machine.kernels.reduce import combine
 from allbps.machine.kernels.team import barrier, first_piece, next_piece
+from allbps.machine.kernels.winograd import (
+    POINTS,
+    winograd_delta,
+    winograd_forward,
+    winograd_weights,
+    winograd_weights_delta,
+)
 from allbps.machine.native import Loaded
 from allbps.machine.runtime import Step, default_threads
 from allbps.machine.target import host, narrowed
 from allbps.machine.words import Int, Ints, brgemm, kernel, pointer_at, stack
 
-SCRATCH = 1 << 18  # numbers a thread may use
+SCRATCH = 1 << 19  # numbers a thread may use
 PIECES = 16
 
 
@@ -95,6 +102,39 @@ def convolution(tid: Int, threads: Int, team: Ints, a: Ints) -> None:
         combine(F, partials, size, PIECES, 0, size)
 
 
+@kernel
+def winograd(tid: Int, threads: Int, team: Ints, a: Ints) -> None:
+    """a: I, K, J, D, F, partials, scratch, U, which, N, H, W, C, O, p; which as above."""
+    I, K, J, D = pointer_at(a, 0), pointer_at(a, 1), pointer_at(a, 2), pointer_at(a, 3)
+    F, partials, scratch = pointer_at(a, 4), pointer_at(a, 5), pointer_at(a, 6) + tid * SCRATCH
+    U, which, N, H, W, C, O, pad = pointer_at(a, 7), a[8], a[9], a[10], a[11], a[12], a[13], a[14]
+    oh, ow, size = H + 2 * pad - 2, W + 2 * pad - 2, 9 * C * O
+    if tid == 0 and which == 0:
+        winograd_weights(U, K, C, O, 0, C)
+    if tid == 0 and which == 2:
+        flip_weights(F, K, C, O, 3, 3, 1)
+        winograd_weights(U, F, O, C, 0, O)
+    barrier(team, threads)
+    tiles = N * ((oh + 3) // 4) * ((ow + 3) // 4)
+    if which == 2:
+        tiles = N * ((H + 3) // 4) * ((W + 3) // 4)
+    p = first_piece(tid)
+    while p < PIECES:
+        lo, hi = p * tiles // PIECES, (p + 1) * tiles // PIECES
+        if which == 0:
+            winograd_forward(J, I, U, K, 0, scratch, H, W, C, O, pad, lo, hi)
+        elif which == 1:
+            points = scratch + (SCRATCH - POINTS * C * O)
+            winograd_delta(points, J, I, 0, scratch, H, W, C, O, pad, lo, hi)
+            winograd_weights_delta(partials + p * size, points, C, O, 0, C)
+        else:
+            winograd_forward(D, J, U, K, 0, scratch, oh, ow, O, C, 2 - pad, lo, hi)
+        p = next_piece(team, p, threads)
+    barrier(team, threads)
+    if which == 1 and tid == 0:
+        combine(F, partials, size, PIECES, 0, size)
+
+
 @dataclass
 class Row:
     """One line of the table."""
@@ -153,7 +193,12 @@ def rows(loaded: Loaded, threads: int, dtype: type) -> list[Row]:
         ]  # fmt: skip
         for which, what in enumerate(("J", "dK", "dI")):
             run = Step(loaded, "convolution", [*buffers, which, *shape], threads)
-            out.append(Row(f"{name} {what}", 2 * N * oh * ow * O * h * w * C, run))
+            flops = 2 * N * oh * ow * O * h * w * C
+            out.append(Row(f"{name} {what}", flops, run))
+            if (h, w, s) == (3, 3, 1) and C > 1:
+                points, arguments = array(POINTS, C, O), (which, N, H, W, C, O, p)
+                run = Step(loaded, "winograd", [*buffers, points, *arguments], threads)
+                out.append(Row(f"{name} {what} Winograd", flops, run))
     return out
 
 
@@ -174,7 +219,7 @@ def main() -> None:
     parser.add_argument("--double", action="store_true", help="float64 instead of float32")
     options = parser.parse_args()
     target = narrowed(options.width) if options.width else host()
-    objects, _ = build([peak, product, convolution], target, single=not options.double)
+    objects, _ = build([peak, product, convolution, winograd], target, single=not options.double)
     dtype = np.float64 if options.double else np.float32
     table = rows(Loaded(*objects), options.threads, dtype)
     table = [r for r in table if options.only in r.name or r is table[0]]
