@@ -1,0 +1,5 @@
+"""``python -m allbps``."""
+
+from allbps.cli import main
+
+main()

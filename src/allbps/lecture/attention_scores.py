@@ -1,0 +1,51 @@
+"""Scores of a transformer: sᵢ = softmax(xᵢ·y₁ … xᵢ·y₄), backwards."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+import allbps.functional as F
+from allbps.lecture.system import Example, Numbers, Prose, System
+
+
+def attention_scores(x: Any, y: Any) -> Any:
+    z = x @ y.T
+    s = F.softmax(z)
+    return s
+
+
+X = np.array([[1.0, 0.0], [0.5, -1.0], [0.0, 2.0]])
+Y = np.array([[1.0, 1.0], [0.0, 1.0], [-1.0, 0.5], [2.0, 0.0]])
+DELTA_S = np.array([[1.0, 0.0, 0.0, -1.0], [0.0, 2.0, 0.0, 1.0], [-1.0, 0.0, 1.0, 0.0]])
+
+
+def jacobians() -> Mapping[str, Any]:
+    s: Any = F.softmax(X @ Y.T)
+    shown: dict[str, Any] = {}
+    for i in range(3):
+        low = "₁₂₃"[i]
+        jacobian = np.diag(s[i]) - np.outer(s[i], s[i])
+        shown[f"J{'¹²³'[i]}"] = jacobian
+        shown[f"δz{low} = J{'¹²³'[i]} δs{low}"] = jacobian @ DELTA_S[i]
+    return shown
+
+
+SYSTEM = System(
+    name="attention-scores",
+    title="Backpropagation in a transformer: the softmax scores",
+    sections=(
+        Prose(
+            "Three vectors $x₁, x₂, x₃$ and four vectors $y₁ … y₄$. $zᵢ = [xᵢ·y₁, xᵢ·y₂, xᵢ·y₃, xᵢ·y₄]$ and "
+            "$sᵢ = softmax(zᵢ)$. Given $δsᵢ$: $δzᵢ = Jⁱ δsᵢ$, where $Jⁱ$ has $(sᵢ)ₖ (1 − (sᵢ)ₖ)$ on the "
+            "diagonal and $−(sᵢ)ₖ (sᵢ)ₗ$ elsewhere. Each $xᵢ$ met all four $yⱼ$, so "
+            "$δxᵢ = Σⱼ yⱼ (δzᵢ)ⱼ$; each $yⱼ$ met all three $xᵢ$, so $δyⱼ = Σᵢ xᵢ (δzᵢ)ⱼ$."
+        ),
+        Prose(
+            "With the vectors as rows of matrices, $z = x yᵀ$, and the sums become products: "
+            "$δx = δz y$ and $δy = δzᵀ x$."
+        ),
+        Example(attention_scores, {"x": X, "y": Y}, cotangents={"s": DELTA_S}),
+        Numbers("Row by row, with the Jacobian matrices written out", jacobians),
+    ),
+)

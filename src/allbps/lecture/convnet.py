@@ -1,0 +1,84 @@
+"""Conv → ReLU → max pool → loss: one training iteration step by step, then the loop."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+import allbps.functional as F
+from allbps.lecture.system import Example, Numbers, Prose, System, Table
+from allbps.transforms import value_and_grad
+
+LEARNING_RATE = 0.1
+
+
+def convnet(x: Any, K: Any, q: Any) -> Any:
+    y = F.conv2d(x, K)
+    z = F.relu(y)
+    p = F.max_pool2d(z, 2)
+    loss = F.euclidean_loss(p, q)
+    return loss
+
+
+X = np.array(
+    [
+        [1.0, 0.0, 2.0, 1.0, 0.0],
+        [0.0, 3.0, 1.0, 0.0, 2.0],
+        [2.0, 1.0, 0.0, 1.0, 1.0],
+        [1.0, 0.0, 1.0, 2.0, 0.0],
+        [0.0, 2.0, 1.0, 0.0, 3.0],
+    ]
+)
+K = np.array([[1.0, -1.0], [-0.5, 0.5]])
+Q = np.array([[1.0, 0.0], [0.0, 1.0]])
+
+
+def updated() -> Mapping[str, Any]:
+    _, delta = value_and_grad(convnet, argnums=1)(X, K, Q)
+    return {"K": K, "δK": delta, "K − 0.1 δK": K - LEARNING_RATE * delta}
+
+
+def training_loop() -> Sequence[Sequence[float]]:
+    """Loss and ‖δK‖ while the four steps are repeated on one example."""
+    kernel = K
+    rows = []
+    for iteration in range(1, 7):
+        loss, delta = value_and_grad(convnet, argnums=1)(X, kernel, Q)
+        rows.append([iteration, float(loss), float(np.linalg.norm(delta))])
+        kernel = kernel - LEARNING_RATE * delta
+    return rows
+
+
+SYSTEM = System(
+    name="convnet",
+    title="Putting it all together: a convnet and its training",
+    sections=(
+        Prose("Initialize the parameter $K$. Iterate:"),
+        Prose(
+            "Step 1 (forward pass). Step 1a: choose a training example $x$ and its ideal output $q$ "
+            "at random. Step 1b: pass $x$ through Conv to get $y$, $y$ through ReLU to get $z$, "
+            "$z$ through Max pool to get $p$. Step 2: compute the loss, the deviation of $p$ from "
+            "$q$, to see how training goes. Step 3 (backward pass). Step 3a: $δp$ from the loss. "
+            "Step 3b: $δz$ from $δp$ (max pooling). Step 3c: $δy$ from $δz$ (ReLU). Step 3d, which "
+            "the slide numbers 4c: $δK$ from $δy$ (convolution). Step 4: $K ← K − η δK$ with the "
+            "learning rate $η$."
+        ),
+        Example(
+            convnet,
+            {"x": X, "K": K, "q": Q},
+            wrt=("K",),
+            caption="Steps 1b to 3d on numbers",
+        ),
+        Prose(
+            "We don't need $δx$: no layer precedes the convolution, so nothing would use it. It is "
+            "not computed here either, since only $δK$ was asked for."
+        ),
+        Numbers("Step 4 with learning rate 0.1", updated),
+        Table(
+            "The loop: the same example again and again",
+            ("iteration", "loss", "‖δK‖"),
+            training_loop,
+        ),
+        Prose("With many examples, chosen at random each time, this is stochastic gradient descent."),
+    ),
+)

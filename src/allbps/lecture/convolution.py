@@ -1,0 +1,78 @@
+"""J = I * K: δK and δI are convolutions again."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+import allbps.functional as F
+from allbps.lecture.system import Example, Numbers, Prose, System
+
+
+def convolution(I: Any, K: Any) -> Any:  # noqa: E741  (the lecture's letter)
+    J = F.conv2d(I, K)
+    return J
+
+
+KERNEL = np.array([[1.0, 3.0, 5.0], [2.0, 4.0, 6.0]])
+DELTA_J = np.array([[1.0, 0.0, -1.0], [2.0, 1.0, 0.0], [0.0, -2.0, 1.0]])
+
+
+def flip_and_pad() -> Mapping[str, Any]:
+    h, w = KERNEL.shape
+    return {
+        "K": KERNEL,
+        "flip(K)": np.flip(KERNEL),
+        "δJ": DELTA_J,
+        "pad(δJ)": np.pad(DELTA_J, ((h - 1, h - 1), (w - 1, w - 1))),
+    }
+
+
+SYSTEM = System(
+    name="convolution",
+    title="Backpropagation for a convolution layer",
+    sections=(
+        Prose(
+            "Input $I$, an $H × W$ matrix; parameter $K$, an $h × w$ matrix with $h ≤ H$ and "
+            "$w ≤ W$; output $J = I * K$, an $(H−h+1) × (W−w+1)$ matrix: "
+            "$J(i, j) = Σₗ₌₁ʰ Σₘ₌₁ʷ I(i+l−1, j+m−1) K(l, m)$. Nothing is flipped here: this is "
+            "cross-correlation, which nets call convolution. Given $δJ$, we need $δK$ to "
+            "move the kernel, and $δI$ for the layer before."
+        ),
+        Prose(
+            "Derivation of $δK$. $∂J(i, j)/∂K(p, q) = I(i+p−1, j+q−1)$, so "
+            "$δK(p, q) = Σᵢ₌₁ᴴ⁻ʰ⁺¹ Σⱼ₌₁ᵂ⁻ʷ⁺¹ I(i+p−1, j+q−1) δJ(i, j)$, which is the formula of a "
+            "convolution: $δK = I * δJ$."
+        ),
+        Prose(
+            "Derivation of $δI$. $∂J(i, j)/∂I(p, q) = K(p−i+1, q−j+1)$ if $0 ≤ p−i ≤ h−1$ and "
+            "$0 ≤ q−j ≤ w−1$, else 0. Hence "
+            "$δI(p, q) = Σᵢ Σⱼ K(p−i+1, q−j+1) δJ(i, j)$ with $i$ from $max(1, p−h+1)$ to "
+            "$min(p, H−h+1)$ and $j$ from $max(1, q−w+1)$ to $min(q, W−w+1)$. With $l = p−i+1$ "
+            "and $m = q−j+1$ it reads $δI(p, q) = Σₗ Σₘ K(l, m) δJ(p−l+1, q−m+1)$ with $l$ from "
+            "$max(1, p+h−H)$ to $min(p, h)$ and $m$ from $max(1, q+w−W)$ to $min(q, w)$. "
+            "The index of $δJ$ now runs backwards, so the kernel must be flipped to write it "
+            "as a convolution, and zeros around $δJ$ replace the bounds: $δI = pad(δJ) * flip(K)$."
+        ),
+        Numbers(
+            "pad adds h−1 rows of zeros above and below and w−1 columns left and right; "
+            "flip turns a kernel by 180°",
+            flip_and_pad,
+        ),
+        Example(
+            convolution,
+            {
+                "I": np.array(
+                    [
+                        [1.0, 2.0, 0.0, 1.0, 3.0],
+                        [0.0, 1.0, 1.0, 2.0, 0.0],
+                        [2.0, 0.0, 3.0, 1.0, 1.0],
+                        [1.0, 1.0, 0.0, 2.0, 4.0],
+                    ]
+                ),
+                "K": KERNEL,
+            },
+            cotangents={"J": DELTA_J},
+        ),
+    ),
+)

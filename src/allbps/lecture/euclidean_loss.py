@@ -1,0 +1,40 @@
+"""½‖Yᵖ − Y‖²: its gradient by components, then as one vector."""
+
+from typing import Any
+
+import numpy as np
+
+import allbps.functional as F
+from allbps.lecture.system import Example, Prose, System
+
+
+def by_components(Yp: Any, Y: Any) -> Any:
+    e1 = Yp[0] - Y[0]
+    e2 = Yp[1] - Y[1]
+    e3 = Yp[2] - Y[2]
+    L = 0.5 * (e1**2 + e2**2 + e3**2)
+    return L
+
+
+def as_a_vector(Yp: Any, Y: Any) -> Any:
+    L = F.euclidean_loss(Yp, Y)
+    return L
+
+
+PREDICTION = {"Yp": np.array([3.0, 1.0, -2.0]), "Y": np.array([1.0, 1.0, 2.0])}
+SYMBOLS = {"Yp": "Yᵖ"}
+
+SYSTEM = System(
+    name="euclidean-loss",
+    title="The Euclidean loss",
+    sections=(
+        Prose(
+            "$L(Yᵖ, Y) = ½ ‖Yᵖ − Y‖² = ½ Σᵢ (Yᵖᵢ − Yᵢ)²$. In the derivative with respect to one "
+            "component only one summand moves: "
+            "$δYᵖᵢ = ∂/∂Yᵖᵢ ½ Σₖ (Yᵖₖ − Yₖ)² = Yᵖᵢ − Yᵢ$. The half is there to cancel the 2."
+        ),
+        Example(by_components, PREDICTION, wrt=("Yp",), symbols=SYMBOLS, caption="By components"),
+        Prose("All components together, in vector notation: $δYᵖ = Yᵖ − Y$."),
+        Example(as_a_vector, PREDICTION, wrt=("Yp",), symbols=SYMBOLS, caption="As a vector"),
+    ),
+)

@@ -1,0 +1,74 @@
+"""Max pooling: the δ goes to the winner of each window, and to nobody else."""
+
+from typing import Any
+
+import numpy as np
+
+import allbps.functional as F
+from allbps.lecture.system import Example, Prose, System
+
+
+def pool_2x2(x: Any) -> Any:
+    y = F.max_pool2d(x, 2)
+    return y
+
+
+def pool_overlapping(x: Any) -> Any:
+    y = F.max_pool2d(x, 3, stride=1)
+    return y
+
+
+def pool_padded(x: Any) -> Any:
+    y = F.max_pool2d(x, 3, stride=2, padding=1)
+    return y
+
+
+# the winners stand where the slide puts δy₁ … δy₄
+SLIDE_X = np.array(
+    [[1.0, 2.0, 9.0, 3.0], [4.0, 8.0, 5.0, 6.0], [7.0, 1.0, 2.0, 3.0], [5.0, 4.0, 6.0, 8.0]]
+)
+SLIDE_DELTA = np.array([[1.0, 3.0], [2.0, 4.0]])
+
+SYSTEM = System(
+    name="max-pooling",
+    title="Backpropagation for max pooling",
+    sections=(
+        Prose(
+            "$y = maxₖ xₖ$. With $i = argmaxₖ xₖ$ the chain rule gives $δxᵢ = δy$ and 0 for all "
+            "others: only the winner moved the output."
+        ),
+        Example(
+            pool_2x2,
+            {"x": SLIDE_X},
+            cotangents={"y": SLIDE_DELTA},
+            caption="2×2 with stride 2; each δy lands on the winner of its window",
+        ),
+        Prose(
+            "In a tie a single index is chosen. We take the first in row-major order, as PyTorch "
+            "does; sharing the δ between the tied would be another subgradient."
+        ),
+        Example(
+            pool_2x2,
+            {"x": np.array([[5.0, 5.0], [5.0, 1.0]])},
+            cotangents={"y": np.array([[1.0]])},
+            fixed=("x",),
+            caption="A tie of three",
+        ),
+        Prose(
+            "Windows may overlap, when the stride is smaller than the window. Then one element can "
+            "win several windows, and the δ of each of them is added."
+        ),
+        Example(
+            pool_overlapping,
+            {"x": SLIDE_X},
+            cotangents={"y": SLIDE_DELTA},
+            caption="3×3 with stride 1: the same winner in more than one window",
+        ),
+        Example(
+            pool_padded,
+            {"x": SLIDE_X},
+            cotangents={"y": SLIDE_DELTA},
+            caption="3×3 with stride 2, one row and column of padding, which never wins",
+        ),
+    ),
+)

@@ -1,0 +1,145 @@
+"""``FILE.py:FUNCTION``: the user's function and the inputs that its file supplies."""
+
+from __future__ import annotations
+
+import importlib.util
+import inspect
+import sys
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from allbps.errors import AllBPsError, ArgumentError, UserFileError, unknown_name
+
+
+@dataclass(frozen=True)
+class UserFunction:
+    """A function from a file, with what to call it on.
+
+    Attributes:
+        function: the function itself.
+        inputs: parameter name -> value.
+        cotangents: output name -> δ, for functions that return no scalar loss.
+    """
+
+    function: Callable[..., Any]
+    inputs: Mapping[str, Any]
+    cotangents: Mapping[str, Any]
+
+
+def load(target: str) -> UserFunction:
+    """The function named by ``FILE.py:FUNCTION``, with its inputs.
+
+    Inputs come from, in this order: ``FUNCTION_inputs`` in the file, a dict or a function that
+    returns one; ``inputs``, likewise; variables of the file that have the parameters' names. A
+    parameter with a default needs none. ``FUNCTION_cotangents`` or ``cotangents`` may give δ for
+    outputs.
+
+    Raises:
+        UserFileError: the file is missing, or running it fails.
+        NameUnknownError: it has no such function.
+        ArgumentError: an input is missing.
+    """
+    path, _, name = target.rpartition(":")
+    if not path or not name.isidentifier():
+        raise UserFileError(
+            "the function to work on is not named",
+            expected="FILE.py:FUNCTION",
+            got=target,
+            todo=f"write {target.rstrip(':')}:net if your function is called net",
+        )
+    module = _module(Path(path))
+    functions = {key: value for key, value in vars(module).items() if inspect.isfunction(value)}
+    if name not in functions:
+        own = [key for key, value in functions.items() if value.__module__ == module.__name__]
+        raise unknown_name(name, own or ["(no function in the file)"])
+    function = functions[name]
+    return UserFunction(
+        function, _inputs(function, module, path), _given(module, name, "cotangents") or {}
+    )
+
+
+def _module(path: Path) -> ModuleType:
+    if not path.is_file():
+        raise UserFileError(
+            f"there is no file {path}", expected="a Python file", todo="check the path"
+        )
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    if spec is None or spec.loader is None:
+        raise UserFileError(f"{path} is not a Python file", expected="a name that ends in .py")
+    module = importlib.util.module_from_spec(spec)
+    sys.path.insert(0, str(path.parent.resolve()))  # so that it can import its neighbours
+    try:
+        spec.loader.exec_module(module)
+    except AllBPsError:
+        raise
+    except Exception as error:
+        raise failed(path, error) from error
+    finally:
+        sys.path.pop(0)
+    return module
+
+
+def failed(path: Path | str, error: Exception) -> UserFileError:
+    """The user's own code raised: say what and on which of their lines."""
+    if isinstance(error, SyntaxError):
+        place, line = f"{path}:{error.lineno}", (error.text or "").strip()
+        return UserFileError(f"{path} is not valid Python: {error.msg}", where=f"{place}: {line}")
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename == str(path)]
+    frames = frames or traceback.extract_tb(error.__traceback__)[-1:]
+    last = frames[-1] if frames else None
+    return UserFileError(
+        f"{path} raised {type(error).__name__}: {error}",
+        where=f"{Path(last.filename).name}:{last.lineno} in {last.name}: {last.line}"
+        if last
+        else "",
+    )
+
+
+def _given(module: ModuleType, function: str, what: str) -> dict[str, Any] | None:
+    """``FUNCTION_what`` or ``what``: a dict, or a function that returns one; None if absent."""
+    for name in (f"{function}_{what}", what):
+        found = getattr(module, name, None)
+        if found is None:
+            continue
+        found = found() if callable(found) else found
+        if not isinstance(found, dict):
+            raise UserFileError(
+                f"{name} gives no dict",
+                expected=f"{name} = {{'X': …, 'W1': …}}, or a function that returns one",
+                got=type(found).__name__,
+            )
+        return found
+    return None
+
+
+def _inputs(function: Callable[..., Any], module: ModuleType, path: Path) -> dict[str, Any]:
+    given = _given(module, function.__name__, "inputs")
+    parameters = inspect.signature(function).parameters
+    if given is not None:
+        strangers = [name for name in given if name not in parameters]
+        takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+        if strangers and not takes_any:
+            raise unknown_name(strangers[0], list(parameters))
+        found = dict(given)
+    else:
+        found = {name: vars(module)[name] for name in parameters if name in vars(module)}
+    missing = [
+        name
+        for name, parameter in parameters.items()
+        if name not in found
+        and parameter.default is parameter.empty
+        and parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
+    ]
+    if missing:
+        name = function.__name__
+        raise ArgumentError(
+            f"{path} gives no value for {', '.join(missing)}",
+            expected=f"inputs for {name}({', '.join(parameters)})",
+            got=f"values for {', '.join(found) or 'none of them'}",
+            todo=f"add  inputs = {{{', '.join(f'{m!r}: …' for m in missing)}}}  to the file",
+        )
+    return found

@@ -1,0 +1,99 @@
+"""Imports go one way, and importing allbps stays light."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import allbps
+
+ROOT = Path(allbps.__file__).parent
+FLOORS = [
+    {"errors"},
+    {"tree"},
+    {"ir"},
+    {"ops"},
+    {"numpy_api", "functional", "names", "backprop"},
+    {"trace", "transforms"},
+    {"backward"},
+    {"readings", "machine"},
+    {"verify", "bridges"},
+    {"worked"},
+    {"nn", "optim", "data"},
+    {"train", "lecture"},
+    {"cli"},
+    {"demo", "__main__"},
+]
+FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
+
+
+def room_of(file: Path) -> str:
+    return file.relative_to(ROOT).parts[0].removesuffix(".py")
+
+
+def imported_rooms(file: Path) -> set[str]:
+    """Rooms that a file imports anywhere, except under TYPE_CHECKING."""
+    tree = ast.parse(file.read_text())
+    skipped = {
+        id(child)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
+        for child in ast.walk(node)
+    }
+    names = []
+    for node in ast.walk(tree):
+        if id(node) in skipped:
+            continue
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names += [f"{node.module}.{alias.name}" for alias in node.names]
+        elif isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+    parts = [name.split(".") for name in names if name.split(".")[0] == "allbps"]
+    return {part[1] for part in parts if len(part) > 1 and part[1] in FLOOR_OF}
+
+
+FILES = [f for f in sorted(ROOT.rglob("*.py")) if f != ROOT / "__init__.py"]
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda f: str(f.relative_to(ROOT)))
+def test_a_room_imports_only_from_lower_floors(file):
+    room = room_of(file)
+    assert room in FLOOR_OF, f"{room} stands on no floor: add it to FLOORS"
+    too_high = {r for r in imported_rooms(file) if r != room and FLOOR_OF[r] >= FLOOR_OF[room]}
+    assert not too_high, f"{file.name} ({room}) imports from {too_high}"
+
+
+def test_no_reading_imports_another():
+    shared = {"dialect", "symbols", "formula", "numbers", "boxes"}
+    for file in (ROOT / "readings").glob("*.py"):
+        text = file.read_text()
+        for other in ("derivation", "picture", "source", "page"):
+            if other != file.stem and file.stem not in shared and file.stem != "page":
+                assert f"allbps.readings.{other} " not in text, f"{file.stem} imports {other}"
+
+
+def test_only_verify_and_bridges_import_torch_and_only_the_machine_imports_numba():
+    for file in FILES:
+        room = room_of(file)
+        for node in ast.walk(ast.parse(file.read_text())):
+            names = []
+            if isinstance(node, ast.ImportFrom):
+                names = [node.module or ""]
+            elif isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            tops = {name.split(".")[0] for name in names}
+            assert room in ("verify", "bridges") or "torch" not in tops, file
+            assert room == "machine" or not tops & {"numba", "llvmlite"}, file
+
+
+def test_importing_allbps_loads_no_heavy_library():
+    code = (
+        "import sys, allbps, allbps.functional\n"
+        "heavy = {'torch', 'numba', 'llvmlite', 'jax', 'matplotlib', 'sklearn', 'scipy', 'rich',"
+        " 'typer', 'PIL'}\n"
+        "print(sorted(heavy & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
