@@ -82,7 +82,7 @@ def dialect_named(name: str) -> Dialect:
 
 
 def expression(node: Node, operands: list[str], dialect: Dialect) -> str:
-    """The op's text with its operands put in, in parentheses where they are not plain names.
+    """The op's text with its operands put in, and only the parentheses it needs.
 
     Raises:
         NoRuleError: the op has no text in this dialect.
@@ -94,14 +94,18 @@ def expression(node: Node, operands: list[str], dialect: Dialect) -> str:
             f"{node.op.name} cannot be written in {dialect.name}: {node.op.why_no_torch}",
             where=str(node.site or ""),
         )
-    safe = [text if text.isidentifier() else f"({text})" for text in operands]
-    return node.op.text(template, safe, node.attrs)
+    if all(map(_PLAIN.fullmatch, operands)):
+        return node.op.text(template, operands, node.attrs)
+    return tidy(node.op.text(template, [f"({text})" for text in operands], node.attrs))
 
 
-def tidy(statement: str) -> str:
-    """``statement`` with only the parentheses it needs.
+_PLAIN = re.compile(r"[A-Za-z_]\w*|\d+(\.\d+)?")  # a name or number needs no parentheses
 
-    >>> tidy("y = np.exp((x)) * (a + b)")
-    'y = np.exp(x) * (a + b)'
+
+def tidy(code: str) -> str:
+    """``code`` with only the parentheses it needs.
+
+    >>> tidy("np.exp((x)) * (a + b)")
+    'np.exp(x) * (a + b)'
     """
-    return ast.unparse(ast.parse(statement))
+    return ast.unparse(ast.parse(code))

@@ -16,7 +16,7 @@ import numpy as np
 
 from allbps.backward import Backward
 from allbps.ir import CONST, INPUT, Graph, Node
-from allbps.readings.dialect import NUMPY, Dialect, expression, tidy
+from allbps.readings.dialect import NUMPY, Dialect, expression
 from allbps.trace import Traced
 
 LITERAL_SIZE = 16
@@ -98,6 +98,14 @@ class Program:
             return f"{results} of {self.function}."
         return f"{results} and its gradients; dX is the derivative with respect to X."
 
+    def scope(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """What the statements need before they run: imports, helpers, constants, arguments."""
+        scope: dict[str, Any] = {}
+        exec("\n".join((*self.imports, *self.helpers)), scope)
+        scope.update(self.constants)
+        scope.update(values)
+        return scope
+
     def run(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Execute the statements.
 
@@ -108,10 +116,7 @@ class Program:
             every name that the statements assign, and the arguments.
 
         """
-        scope: dict[str, Any] = {}
-        exec("\n".join((*self.imports, *self.helpers)), scope)
-        scope.update(self.constants)
-        scope.update(values)
+        scope = self.scope(values)
         exec(compile(self.body, f"<{self.function} by allbps>", "exec"), scope)
         return scope
 
@@ -197,9 +202,8 @@ def _own_nodes(subject: Backward, dialect: Dialect) -> dict[Node, str]:
 
 
 def _tie(consumer: Node, dialect: Dialect) -> str:
-    writer = _Writer(Graph(consumer.inputs, (consumer,)), dialect)
-    operands = [x.name or writer.literal(x) for x in consumer.inputs]
-    code = tidy(expression(consumer, operands, dialect))
+    operands = [x.name or literal(x, dialect) for x in consumer.inputs]
+    code = expression(consumer, operands, dialect)
     return f"from {consumer.name} = {code}" if len(code) < 60 else f"from {consumer.name}"
 
 
@@ -232,10 +236,10 @@ class _Writer:
             elif node.op is CONST and not node.name:
                 self._texts[node] = self._constant(node)
             else:
-                text = self.literal(node) if node.op is CONST else self._expression(node)
+                text = literal(node, self.dialect) if node.op is CONST else self._expression(node)
                 name = node.name or self._temporary(node)
                 if name:
-                    yield Line(node, tidy(f"{name} = {text}"), remarks.get(node, ""))
+                    yield Line(node, f"{name} = {text}", remarks.get(node, ""))
                 self._texts[node] = name or text
 
     def name(self, node: Node) -> str:
@@ -253,22 +257,23 @@ class _Writer:
 
     def _constant(self, node: Node) -> str:
         if node.size <= LITERAL_SIZE:
-            return self.literal(node)
+            return literal(node, self.dialect)
         name = f"c{len(self.constants) + 1}"
         self.constants[name] = node.value
         return name
 
-    def literal(self, node: Node) -> str:
-        value = node.value
-        if type(value) in (bool, int, float):
-            return _number(value)
-        weak_enough = self.dialect is NUMPY and node.dtype in (np.float64, np.int64)
-        if node.shape == () and weak_enough:
-            return _number(value.item())
-        data = repr(np.asarray(value).tolist())
-        for word in ("inf", "nan"):
-            data = data.replace(word, f"float('{word}')")
-        return self.dialect.array.format(data=data, dtype=node.dtype.name)
+
+def literal(node: Node, dialect: Dialect) -> str:
+    """A constant written out."""
+    value = node.value
+    if type(value) in (bool, int, float):
+        return _number(value)
+    if node.shape == () and dialect is NUMPY and node.dtype in (np.float64, np.int64):
+        return _number(value.item())
+    data = repr(np.asarray(value).tolist())
+    for word in ("inf", "nan"):
+        data = data.replace(word, f"float('{word}')")
+    return dialect.array.format(data=data, dtype=node.dtype.name)
 
 
 def _number(value: float) -> str:
