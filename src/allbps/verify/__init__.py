@@ -1,0 +1,6 @@
+"""Are the gradients right? Independent judges, node by node, and the origin of a NaN."""
+
+from allbps.verify.report import Finding, Origin, Report, Verdict
+from allbps.verify.verify import JUDGES, verify
+
+__all__ = ["JUDGES", "Finding", "Origin", "Report", "Verdict", "verify"]

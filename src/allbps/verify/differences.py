@@ -1,0 +1,214 @@
+"""The judge finite differences: change a value a little and see what the loss does.
+
+Central differences at shrinking steps, extrapolated to step 0 (C. J. F. Ridders, "Accurate
+computation of F'(x) and F'(x)F''(x)", Adv. Eng. Software 4 (1982) 75-76), which also gives an
+estimate of their own error. Nothing is claimed that this estimate does not support.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from allbps.backprop import Delta
+from allbps.verify.evidence import Case, bound_of
+from allbps.verify.kinks import MANY, Kink, kink_along, kinks_at, one_hot, size_of
+from allbps.verify.report import Finding, Index, Verdict
+from allbps.verify.silence import Silence
+
+STATEMENTS = 150_000
+"""How many statements of the forward program may be run: about a second."""
+PROBES = 16
+"""Directions and elements tried for one array."""
+RUNS = 6
+"""Forward runs that a direction takes where nothing is in the way."""
+STARTS = (1e-2, 1e-4, 1e-6)
+"""First steps, in units of the value: the smaller ones for kinks nearby."""
+
+
+@dataclass(frozen=True)
+class Slope:
+    """A derivative, and how far it may be off."""
+
+    value: float
+    error: float
+
+
+def slope(difference: Callable[[float], float], start: float, enough: float) -> Slope:
+    """The limit of central differences, halving the step from ``start``.
+
+    Args:
+        difference: step -> central difference.
+        start: first step.
+        enough: an error that need not be improved on.
+
+    >>> found = slope(lambda h: (np.exp(h) - np.exp(-h)) / (2 * h), 1e-1, 1e-12)
+    >>> abs(found.value - 1) < 1e-11
+    True
+
+    """
+    before = [difference(start)]
+    best = Slope(before[0], np.inf)
+    for k in range(1, 6):
+        row = [difference(start / 2**k)]
+        for j, coarse in enumerate(before):
+            better = row[j] + (row[j] - coarse) / (4 ** (j + 1) - 1)
+            error = max(abs(better - row[j]), abs(better - coarse))
+            row.append(better)
+            if error <= best.error:
+                best = Slope(better, error)
+        if best.error <= enough or not abs(row[-1] - before[-1]) < 2 * best.error:
+            break
+        before = row
+    return best
+
+
+def judge(case: Case) -> Iterator[Finding]:
+    """Compare every δ with finite differences, as far as the number of runs allows.
+
+    Raises:
+        Silence: the forward program is too long to be run even a few times.
+
+    """
+    affordable = STATEMENTS // (RUNS * max(len(case.replay), 1))
+    if affordable == 0:
+        raise Silence(f"{len(case.replay)} statements are too many to repeat")
+    chosen = _chosen(case, affordable)
+    probes = min(max(affordable // len(chosen), 1), PROBES)
+    for k, delta in enumerate(case.deltas):
+        if k in chosen:
+            yield _Probe(case, delta).finding(probes)
+
+
+def _chosen(case: Case, affordable: int) -> set[int]:
+    """Which δ are tried: all of them, or as many as can be, evenly spread."""
+    n = len(case.deltas)
+    return {int(k) for k in np.linspace(0, n - 1, min(n, affordable)).round()}
+
+
+class _Probe:
+    """One δ, tried along random directions and at elements."""
+
+    def __init__(self, case: Case, delta: Delta) -> None:
+        self.case, self.delta = case, delta
+        self.name = delta.primal.name
+        self.ours = case.delta(delta)
+        self.bound = bound_of(delta.primal.dtype)
+        self.scale = float(np.max(np.abs(self.ours)))
+        self.kinks: dict[Index, Kink] = {}
+        self.found: list[Finding] = []
+
+    def finding(self, probes: int) -> Finding:
+        """The verdict on this δ from about ``probes`` comparisons."""
+        elements = self._elements(probes)
+        sampled = len(elements) < self.ours.size
+        if sampled or probes == 1:
+            self._directions(1 if probes < 8 else 2)
+        if probes > 1 or not sampled:
+            for index in elements:
+                self._try(one_hot(self.ours.shape, index), index)
+        return self._verdict()
+
+    def _elements(self, probes: int) -> list[Index]:
+        """All elements, or a random few of many."""
+        size = self.ours.size
+        few = np.arange(size)
+        if size > probes:
+            few = self.case.rng(self.name).choice(few, size=max(probes - 2, 0), replace=False)
+        return [tuple(int(k) for k in np.unravel_index(int(i), self.ours.shape)) for i in few]
+
+    def _directions(self, count: int) -> None:
+        """All elements at once, each with a weight of its own, none of them near 0."""
+        rng = self.case.rng(self.name)
+        for _ in range(count):
+            sign = rng.choice([-1.0, 1.0], size=self.ours.shape)
+            direction = sign * rng.uniform(0.5, 1.5, size=self.ours.shape)
+            kink = self._try(direction, None)
+            if kink is not None and self.ours.size <= MANY:
+                self.kinks |= kinks_at(self.case.replay, self.name, np.ndindex(self.ours.shape))
+                direction[tuple(np.array(list(self.kinks)).T)] = 0.0
+                if np.any(direction):
+                    self._try(direction, None)
+
+    def _try(self, direction: Any, index: Index | None) -> Kink | None:
+        """Compare ⟨δ, direction⟩ with the slope along it; the kink that is in the way, if any."""
+        ours = float(np.sum(self.ours * direction))
+        guesses = []
+        for start in self._starts(index):
+            guess = self._slope(direction, start)
+            if not np.isfinite(guess.value):
+                continue
+            guesses.append(guess)
+            scale = max(self.scale, abs(guess.value))
+            off = abs(ours - guess.value)
+            if off == 0 or (off <= self.bound * scale and guess.error <= self.bound * scale):
+                self._say(Verdict.AGREE, index, ours, guess.value, "")
+                return None
+        kink = kink_along(self.case.replay, self.name, direction)
+        if kink is not None:
+            if index is not None:
+                self.kinks[index] = kink
+            return kink
+        self._weigh(index, ours, guesses)
+        return None
+
+    def _weigh(self, index: Index | None, ours: float, guesses: list[Slope]) -> None:
+        """No estimate agrees and no kink explains it: wrong, or too rough to tell?"""
+        if not guesses:
+            self._say(Verdict.NOT_CHECKED, index, ours, 0.0, "not finite nearby")
+            return
+        best = min(guesses, key=lambda guess: guess.error)
+        if abs(ours - best.value) > 10 * best.error:
+            self._say(Verdict.DISAGREE, index, ours, best.value, "")
+        else:
+            note = f"differences are only good to ±{best.error:.1e} here"
+            self._say(Verdict.NOT_CHECKED, index, ours, best.value, note)
+
+    def _starts(self, index: Index | None) -> list[float]:
+        """First steps: relative to the whole array, then to the element itself."""
+        value = np.asarray(self.case.replay.values[self.name])
+        sizes = {size_of(value)}
+        if index is not None and value[index] != 0:
+            sizes.add(abs(float(value[index])))
+        return sorted({start * size for start in STARTS for size in sizes}, reverse=True)
+
+    def _slope(self, direction: Any, start: float) -> Slope:
+        replay = self.case.replay
+        found = slope(
+            lambda step: replay.difference(self.name, direction, step),
+            start,
+            0.1 * self.bound * self.scale,
+        )
+        rounding = np.finfo(np.float64).eps * replay.magnitude / start
+        return Slope(found.value, max(found.error, rounding))
+
+    def _say(
+        self, verdict: Verdict, index: Index | None, ours: float, theirs: float, note: str
+    ) -> None:
+        error = abs(ours - theirs) / (max(self.scale, abs(theirs)) or 1.0)
+        self.found.append(
+            Finding("differences", self.name, verdict, error, index, ours, theirs, note=note)
+        )
+
+    def _verdict(self) -> Finding:
+        """What all comparisons of this δ come to; an element says more than a direction."""
+        kink = str(next(iter(self.kinks.values()))) if self.kinks else ""
+        wrong = [f for f in self.found if f.verdict is Verdict.DISAGREE]
+        right = [f for f in self.found if f.verdict is Verdict.AGREE]
+        excluded, compared = len(self.kinks), len(wrong) + len(right)
+        if wrong:
+            worst = max(wrong, key=lambda f: (f.index is not None, f.error or 0.0))
+            return replace(worst, compared=compared, excluded=excluded)
+        if right:
+            worst = max(right, key=lambda f: f.error or 0.0)
+            return replace(worst, compared=compared, excluded=excluded, note=kink)
+        if self.kinks and not self.found:
+            return self._nothing(Verdict.NOT_DIFFERENTIABLE, kink)
+        note = self.found[0].note if self.found else "a kink is in every direction that was tried"
+        return self._nothing(Verdict.NOT_CHECKED, note)
+
+    def _nothing(self, verdict: Verdict, note: str) -> Finding:
+        return Finding("differences", self.name, verdict, excluded=len(self.kinks), note=note)

@@ -1,0 +1,93 @@
+"""Kinks, ties and jumps: where a function has no derivative, found without a list of functions.
+
+Step a value by ±h and watch everything computed from it. The second difference of a smooth result
+shrinks like h², that of a kink like h, that of a jump not at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from allbps.verify.replay import Replay
+from allbps.verify.report import Index, place
+
+NEAR = 1e-7
+"""A kink nearer than this part of the value's size counts as being at it."""
+MANY = 256
+"""Elements of one array that are looked at one by one."""
+
+
+@dataclass(frozen=True)
+class Kink:
+    """A result that turns or jumps where we stand.
+
+    Attributes:
+        node: the value that does.
+        op: the operation that computes it.
+        index: the first such element.
+        where: the user's line.
+
+    """
+
+    node: str
+    op: str
+    index: Index
+    where: str
+
+    def __str__(self) -> str:
+        at = f" ({self.where})" if self.where else ""
+        return f"{self.op} has a kink, a tie or a jump at {place(self.node, self.index)}{at}"
+
+
+def size_of(value: Any) -> float:
+    """The largest absolute value, 1 for zeros: what steps are measured in."""
+    return float(np.max(np.abs(value), initial=0.0)) or 1.0
+
+
+def kink_along(replay: Replay, name: str, direction: Any) -> Kink | None:
+    """The first result that has a kink when ``name`` moves along ``direction``, or None."""
+    here, size = replay.values[name], size_of(replay.values[name])
+    far, near = (
+        [replay.moved(name, here + sign * step * size * direction) for sign in (1, -1)]
+        for step in (10 * NEAR, NEAR)
+    )
+    for node, _ in replay.downstream(name):
+        middle = _numbers(replay.values[node.name])
+        with np.errstate(all="ignore"):
+            bend = [
+                np.abs(_numbers(up[node.name]) - 2 * middle + _numbers(down[node.name]))
+                for up, down in (far, near)
+            ]
+        noise = 1e4 * np.finfo(np.float64).eps * size_of(middle[np.isfinite(middle)])
+        # smooth: a hundredth; kink: a tenth; jump: the same
+        turned = (bend[1] > noise) & (bend[1] > 0.05 * bend[0])
+        if np.any(turned):
+            index = tuple(int(k) for k in np.argwhere(turned)[0])
+            return Kink(node.name, node.op.name, index, str(node.site or ""))
+    return None
+
+
+def _numbers(value: Any) -> np.ndarray[Any, Any]:
+    return np.asarray(value, dtype=np.float64)
+
+
+def one_hot(shape: Index, index: Index) -> Any:
+    """1 at ``index``, 0 elsewhere."""
+    direction = np.zeros(shape)
+    direction[index] = 1.0
+    return direction[()]
+
+
+def kinks_at(replay: Replay, name: str, places: Iterator[Index]) -> dict[Index, Kink]:
+    """Those of the elements of ``name`` in whose direction there is a kink, up to ``MANY``."""
+    found = {}
+    shape = np.shape(replay.values[name])
+    for _, index in zip(range(MANY), places, strict=False):
+        kink = kink_along(replay, name, one_hot(shape, index))
+        if kink is not None:
+            found[index] = kink
+    return found

@@ -1,0 +1,297 @@
+"""What the judges said: one finding per judge and δ, and the whole as a readable report."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from functools import cached_property
+from typing import Any
+
+Index = tuple[int, ...]
+
+
+class Verdict(StrEnum):
+    """What one judge says of one δ."""
+
+    AGREE = "agree"
+    DISAGREE = "disagree"
+    NOT_DIFFERENTIABLE = "not differentiable here"
+    NOT_CHECKED = "not checked"
+
+
+# from the weakest to the one that decides, when findings are put together
+_WEIGHT = (Verdict.NOT_CHECKED, Verdict.NOT_DIFFERENTIABLE, Verdict.AGREE, Verdict.DISAGREE)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one judge found out about the δ of one value.
+
+    Attributes:
+        judge: its name.
+        node: the primal, ``Z2`` for δZ2.
+        verdict: agree, disagree, not differentiable here, not checked.
+        error: the largest |δ − the judge's| over the compared elements, divided by the largest
+            |δ| of either over the whole array; None where nothing was compared.
+        index: where that is; None for a comparison along a direction.
+        ours, theirs: the two numbers there.
+        compared: how many elements or directions were compared.
+        excluded: how many elements have no derivative.
+        note: why, in words.
+
+    """
+
+    judge: str
+    node: str
+    verdict: Verdict
+    error: float | None = None
+    index: Index | None = None
+    ours: float | None = None
+    theirs: float | None = None
+    compared: int = 0
+    excluded: int = 0
+    note: str = ""
+
+    @property
+    def place(self) -> str:
+        """``δZ2[0, 1]``."""
+        return place(f"δ{self.node}", self.index)
+
+    def __str__(self) -> str:
+        if self.verdict is Verdict.DISAGREE:
+            along = "" if self.index is not None else " along a random direction"
+            text = (
+                f"{self.place}{along}: {self.ours:.9g}, {self.judge} says {self.theirs:.9g}"
+                f" (error {self.error:.1e})"
+            )
+            return f"{text}; {self.note}" if self.note else text
+        return f"{self.place}: {self.judge}: {self.note or self.verdict}"
+
+
+def place(name: str, index: Index | None) -> str:
+    """An element of an array as the user would write it."""
+    return f"{name}[{', '.join(map(str, index))}]" if index else name
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A δ that was to be verified.
+
+    Attributes:
+        node: the primal.
+        where: the user's line.
+        rules: what made it: ``d_relu (Z3 = np.maximum(Z2, 0))``, one for each use.
+
+    """
+
+    node: str
+    where: str
+    rules: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Origin:
+    """The first value that is NaN or infinite.
+
+    Attributes:
+        name: ``Z3`` or ``dZ3``.
+        index: the first such element.
+        value: the number there.
+        where: the user's line.
+        code: the emitted statement.
+        operands: what went in: ``Z2[0, 1] = -3.0``.
+
+    """
+
+    name: str
+    index: Index
+    value: float
+    where: str
+    code: str
+    operands: tuple[str, ...]
+
+    def __str__(self) -> str:
+        text = f"{place(self.name, self.index)} = {self.value} is the first that is not finite"
+        lines = [f"{text}, from {self.code}"]
+        lines += [f"  with {', '.join(self.operands)}"] if self.operands else []
+        lines += [f"  at {self.where}"] if self.where else []
+        return "\n".join(lines)
+
+
+@dataclass(frozen=True)
+class Report:
+    """Every δ of a backward pass, and what each judge says of it.
+
+    A report is true when every δ is confirmed by at least one judge, or has no derivative where
+    it was asked for, and no judge disagrees.
+
+    Attributes:
+        function: whose backward pass it is.
+        subjects: the δ, in teaching order.
+        findings: one per judge and δ.
+        silent: judge -> why it said nothing.
+        notes: what else there is to know.
+        origin: the first value that is not finite; nothing is judged then.
+        marks: what is to say of gradients that were handed in.
+
+    """
+
+    function: str
+    subjects: tuple[Subject, ...]
+    findings: tuple[Finding, ...] = ()
+    silent: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    origin: Origin | None = None
+    marks: tuple[Any, ...] = ()
+
+    def __bool__(self) -> bool:
+        return (
+            self.origin is None
+            and not self.disagreements
+            and not self.unchecked
+            and all(self.marks)
+        )
+
+    @cached_property
+    def of(self) -> dict[str, dict[str, Finding]]:
+        """Primal -> judge -> finding, in teaching order."""
+        table: dict[str, dict[str, Finding]] = {subject.node: {} for subject in self.subjects}
+        for finding in self.findings:
+            table[finding.node][finding.judge] = finding
+        return table
+
+    @property
+    def disagreements(self) -> tuple[Finding, ...]:
+        """Findings against a δ, nearest to the loss first: what comes later may only follow."""
+        wrong = [f for f in self.findings if f.verdict is Verdict.DISAGREE]
+        rank = {subject.node: k for k, subject in enumerate(self.subjects)}
+        return tuple(sorted(wrong, key=lambda finding: rank[finding.node]))
+
+    @property
+    def unchecked(self) -> tuple[str, ...]:
+        """Primals whose δ no judge could speak about."""
+        spoke = {f.node for f in self.findings if f.verdict is not Verdict.NOT_CHECKED}
+        return tuple(subject.node for subject in self.subjects if subject.node not in spoke)
+
+    @cached_property
+    def judges(self) -> dict[str, dict[str, Any]]:
+        """Judge -> its largest error and how many δ it compared."""
+        summary: dict[str, dict[str, Any]] = {}
+        for finding in self.findings:
+            mine = summary.setdefault(finding.judge, {"max_error": 0.0, "checked": 0})
+            if finding.error is not None:
+                mine["max_error"] = max(mine["max_error"], finding.error)
+                mine["checked"] += 1
+        return summary
+
+    def to_json(self) -> dict[str, Any]:
+        """The report as plain dicts, lists, strings and numbers."""
+        return {
+            "function": self.function,
+            "passed": bool(self),
+            "nodes": len(self.subjects),
+            "judges": self.judges,
+            "silent": dict(self.silent),
+            "findings": [_plain(finding) for finding in self.findings],
+            "unchecked": list(self.unchecked),
+            "origin": str(self.origin) if self.origin else None,
+            "marks": [mark.to_json() for mark in self.marks],
+            "notes": list(self.notes),
+        }
+
+    def __str__(self) -> str:
+        return "\n".join(self._lines())
+
+    def _lines(self) -> Iterator[str]:
+        state = "verified" if self else "NOT verified"
+        yield f"{self.function}: {len(self.subjects)} δ, {state}"
+        if self.origin:
+            yield str(self.origin)
+            return
+        yield from self._judge_lines()
+        yield from self._table()
+        yield from self._remarks()
+        yield from (str(mark) for mark in self.marks)
+        yield from (f"note: {note}" for note in self.notes)
+
+    def _judge_lines(self) -> Iterator[str]:
+        width = max((len(name) for name in (*self.judges, *self.silent)), default=0)
+        for name, said in self.judges.items():
+            agree = sum(f.verdict is Verdict.AGREE for f in self.findings if f.judge == name)
+            yield (
+                f"  {name:{width}}  agrees with {agree} of {len(self.subjects)},"
+                f" largest error {said['max_error']:.1e}"
+            )
+        for name, why in self.silent.items():
+            yield f"  {name:{width}}  silent: {why}"
+
+    def _table(self) -> Iterator[str]:
+        if not self.judges or len(self.subjects) > 60:
+            return
+        rows = [("δ", *self.judges, "line")]
+        for subject in self.subjects:
+            cells = [_cell(self.of[subject.node].get(judge)) for judge in self.judges]
+            rows.append((f"δ{subject.node}", *cells, subject.where))
+        widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
+        yield ""
+        for row in rows:
+            text = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+            yield f"  {text}".rstrip()
+        yield ""
+
+    def _remarks(self) -> Iterator[str]:
+        wrong = self.disagreements
+        if wrong:
+            first = wrong[0]
+            subject = next(s for s in self.subjects if s.node == first.node)
+            yield f"nearest to the loss: {first}"
+            yield from (f"  made by {rule}" for rule in subject.rules)
+            yield from (f"  at {subject.where}" for _ in range(bool(subject.where)))
+            yield from (str(finding) for finding in wrong[1:10])
+        for finding in self.findings:
+            if finding.note and finding.verdict is not Verdict.DISAGREE:
+                yield str(finding)
+        if self.unchecked:
+            yield "no judge could check " + ", ".join(f"δ{name}" for name in self.unchecked)
+
+
+def _cell(finding: Finding | None) -> str:
+    if finding is None or finding.verdict is Verdict.NOT_CHECKED:
+        return "not checked"
+    if finding.verdict is Verdict.NOT_DIFFERENTIABLE:
+        return "kink"
+    error = f"{finding.error:.1e}" if finding.error else "0"
+    word = "WRONG " if finding.verdict is Verdict.DISAGREE else ""
+    kinks = f", {finding.excluded} at a kink" if finding.excluded else ""
+    return f"{word}{error}{kinks}"
+
+
+def _plain(finding: Finding) -> dict[str, Any]:
+    plain = dict(vars(finding))
+    plain["verdict"] = str(finding.verdict)
+    plain["index"] = list(finding.index) if finding.index is not None else None
+    return plain
+
+
+def combined(reports: Sequence[Report]) -> Report:
+    """One report on the same backward pass judged for several cotangents: the worst counts."""
+    first = reports[0]
+    found: dict[tuple[str, str], list[Finding]] = {}
+    for report in reports:
+        for finding in report.findings:
+            found.setdefault((finding.judge, finding.node), []).append(finding)
+    return Report(
+        function=first.function,
+        subjects=first.subjects,
+        findings=tuple(_worst(several) for several in found.values()),
+        silent={name: why for report in reports for name, why in report.silent.items()},
+        notes=tuple(dict.fromkeys(note for report in reports for note in report.notes)),
+        origin=next((report.origin for report in reports if report.origin), None),
+        marks=tuple(mark for report in reports for mark in report.marks),
+    )
+
+
+def _worst(several: Sequence[Finding]) -> Finding:
+    worst = max(several, key=lambda f: (_WEIGHT.index(f.verdict), f.error or 0.0))
+    return replace(worst, compared=sum(f.compared for f in several))

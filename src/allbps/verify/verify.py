@@ -1,0 +1,125 @@
+"""Verification: every δ of a backward pass before independent judges."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from allbps.backprop import Delta
+from allbps.backward import Backward
+from allbps.errors import ArgumentError, MissingExtraError
+from allbps.ir import Rule
+from allbps.readings.dialect import NUMPY, expression, tidy
+from allbps.verify import differences, torch_judge
+from allbps.verify.evidence import Case, bound_of
+from allbps.verify.origin import origin_of
+from allbps.verify.report import Finding, Report, Subject
+from allbps.verify.silence import Silence
+
+JUDGES: dict[str, Callable[[Case], Iterator[Finding]]] = {
+    "torch": torch_judge.judge,
+    "differences": differences.judge,
+}
+"""Name -> judge, in the order they are heard."""
+
+
+def verify(
+    backward: Backward,
+    values: Mapping[str, Any],
+    judges: Sequence[str] | None = None,
+    seed: int = 0,
+) -> Report:
+    """Compare every δ that an emitted program computed with independent judges.
+
+    Args:
+        backward: the backward pass.
+        values: what ``emit(backward).run(...)`` gave: every value and δ by name.
+        judges: their names; all that can speak where None.
+        seed: of the directions and elements that are tried.
+
+    Returns:
+        a report, true when all agree.
+
+    Raises:
+        ArgumentError: there is no such judge.
+        MissingExtraError: PyTorch was asked for by name and is not installed.
+
+    >>> import numpy as np
+    >>> from allbps.backward import backward
+    >>> from allbps.readings.source import emit
+    >>> from allbps.trace import trace
+    >>> b = backward(trace(lambda x: np.sum(np.sin(x)), np.ones(3)))
+    >>> report = verify(b, emit(b).run({"x": np.ones(3)}), judges=["differences"])
+    >>> bool(report), report.judges["differences"]["checked"]
+    (True, 3)
+
+    """
+    subjects = tuple(_subject(delta) for delta in backward.steps)
+    function = backward.traced.function
+    origin = origin_of(backward, values)
+    if origin is not None:
+        return Report(function, subjects, origin=origin)
+    case = Case(backward, values, seed)
+    findings: list[Finding] = []
+    silent: dict[str, str] = {}
+    for name, judge in _chosen(judges):
+        try:
+            findings.extend(judge(case))
+        except Silence as silence:
+            silent[name] = str(silence)
+        except MissingExtraError as missing:
+            if judges is not None:
+                raise
+            silent[name] = missing.what
+    notes = tuple(_notes(case, findings))
+    return Report(function, subjects, tuple(findings), silent, notes)
+
+
+def _chosen(
+    names: Iterable[str] | None,
+) -> list[tuple[str, Callable[[Case], Iterator[Finding]]]]:
+    if names is None:
+        return list(JUDGES.items())
+    for name in names:
+        if name not in JUDGES:
+            raise ArgumentError(
+                f"there is no judge {name!r}", expected=" or ".join(JUDGES), got=repr(name)
+            )
+    return [(name, JUDGES[name]) for name in names]
+
+
+def _subject(delta: Delta) -> Subject:
+    return Subject(delta.primal.name, str(delta.primal.site or ""), tuple(_rules(delta)))
+
+
+def _rules(delta: Delta) -> Iterator[str]:
+    for term in delta.terms:
+        rule = term.rule.build.__name__ if isinstance(term.rule, Rule) else "no rule"
+        consumer = term.consumer
+        operands = [x.name or "…" for x in consumer.inputs]
+        yield f"{rule}, from {consumer.name} = {_code(consumer, operands)}"
+
+
+def _code(consumer: Any, operands: list[str]) -> str:
+    shown = [name if name != "…" else f"_{k}" for k, name in enumerate(operands)]
+    return tidy(expression(consumer, shown, NUMPY))
+
+
+def _notes(case: Case, findings: Sequence[Finding]) -> Iterator[str]:
+    sizes = {delta.primal.name: delta.primal.size for delta in case.deltas}
+    sampled = [
+        f.node
+        for f in findings
+        if f.judge == "differences" and f.compared and f.compared + f.excluded < sizes[f.node]
+    ]
+    if sampled:
+        yield (
+            "differences tried random directions through all elements, and some elements alone,"
+            f" of {', '.join(sampled[:8])}{' …' if len(sampled) > 8 else ''}"
+        )
+    coarse = {delta.primal.dtype for delta in case.deltas if delta.primal.dtype.itemsize < 8}
+    for dtype in sorted(coarse, key=str):
+        yield (
+            f"δ in {dtype} can be confirmed to half of its digits, {bound_of(dtype):.0e};"
+            " pass float64 for more"
+        )
