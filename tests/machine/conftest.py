@@ -37,7 +37,7 @@ def near(dtype: Any) -> Callable[..., None]:
     """``near(got, want)``: equal up to the dtype's error, relative to the largest value."""
 
     def check(got: Any, want: Any, factor: float = 1.0) -> None:
-        scale = max(float(np.max(np.abs(want), initial=0.0)), 1e-30)
+        scale = max(float(np.nanmax(np.abs(want), initial=0.0)), 1e-30)
         np.testing.assert_allclose(
             got, want, rtol=0, atol=factor * TOLERANCE[dtype] * scale, equal_nan=True
         )

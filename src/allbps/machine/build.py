@@ -39,6 +39,7 @@ def prototype(kernel: words.Kernel[Any, Any], *, single: bool) -> Any:
     """The ctypes signature of a kernel."""
     real = ctypes.c_float if single else ctypes.c_double
     types = {"Int": ctypes.c_int64, "Real": real, "Double": ctypes.c_double, "None": None}
+    types["Bool"] = ctypes.c_bool
     types |= dict.fromkeys(POINTEES, ctypes.c_void_p)
     tree = syntax(kernel)
     kinds = [annotation(a.annotation, kernel) for a in tree.args.args]

@@ -5,7 +5,7 @@ A kernel is a Python function over numbers and pointers: ``for``, ``while``, ``i
 function, so that CPython can run it on small arrays, and lets :mod:`.frontend` compile it.
 
 Types of arguments: ``Int`` (64 bits), ``Real`` (float32 or float64, one choice for a whole
-program), ``Double``, and pointers to them: ``Reals``, ``Ints``, ``Bytes``.
+program), ``Double``, and pointers to them: ``Reals``, ``Doubles``, ``Ints``, ``Bytes``.
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ class Pointer:
 Reals: TypeAlias = Pointer
 Ints: TypeAlias = Pointer
 Bytes: TypeAlias = Pointer
+Doubles: TypeAlias = Pointer
 
 
 class Kernel(Generic[P, R]):
@@ -175,6 +176,12 @@ def absolute(x: float) -> float:
 def copysign(x: float, y: float) -> float:
     """|x| with the sign of y."""
     return math.copysign(x, y)
+
+
+@word(lambda e, x, y: e.intrinsic("maximum", x, y))
+def maximum(x: Real, y: Real) -> Real:
+    """The larger one; NaN if either is NaN, unlike ``max``."""
+    return math.nan if math.isnan(x) or math.isnan(y) else max(x, y)
 
 
 @word(lambda e, x: e.intrinsic("rint", x))

@@ -2,15 +2,32 @@
 
 from __future__ import annotations
 
-from ..words import Int, Reals, kernel, lanes
+from ..words import Double, Doubles, Int, Reals, double, inline, kernel, lanes, real, sqrt, unroll
+
+#: Rows added in registers before the sum goes to memory.
+ROWS = 8
+
+
+@inline
+def _sum_of_rows(X: Reals, at: int, ld: int) -> float:
+    """Σ of ROWS numbers ld apart, in pairs."""
+    a = X[at] + X[at + ld]
+    b = X[at + 2 * ld] + X[at + 3 * ld]
+    c = X[at + 4 * ld] + X[at + 5 * ld]
+    d = X[at + 6 * ld] + X[at + 7 * ld]
+    return (a + b) + (c + d)
 
 
 @kernel
 def sum_rows(out: Reals, X: Reals, ld: Int, N: Int, lo: Int, hi: Int) -> None:
-    """out[n] = Σ_r X[r, n] over rows lo..hi, first row first: δb of a bias, one partial result."""
+    """out[n] = Σ_r X[r, n] over rows lo..hi: δb of a bias, one partial result."""
     for n in lanes(N):
         out[n] = 0.0
-    for r in range(lo, hi):
+    whole = lo + (hi - lo) // ROWS * ROWS
+    for r in range(lo, whole, ROWS):
+        for n in lanes(N):
+            out[n] += _sum_of_rows(X, r * ld + n, ld)
+    for r in range(whole, hi):
         for n in lanes(N):
             out[n] += X[r * ld + n]
 
@@ -32,3 +49,25 @@ def sum_all(X: Reals, n: Int) -> float:
     for i in lanes(n, interleave=4):
         total += X[i]
     return total
+
+
+@kernel(reorder=True)
+def sum_of_squares(X: Reals, lo: Int, hi: Int) -> Double:
+    """Σ X[i]² over lo..hi, in float64: one piece of a gradient's norm."""
+    total = double(0.0)
+    for i in lanes(lo, hi, interleave=2):
+        x = double(X[i])
+        total += x * x
+    return total
+
+
+@kernel
+def clip_factor(squares: Doubles, count: Int, largest: Double) -> float:
+    """What to multiply gradients by so that their norm √Σ squares is at most ``largest``.
+
+    PyTorch's clip_grad_norm_: largest / (norm + 1e-6), at most 1.
+    """
+    total = double(0.0)
+    for p in range(count):
+        total += squares[p]
+    return real(min(largest / (sqrt(total) + 1e-6), 1.0))
