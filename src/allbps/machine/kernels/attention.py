@@ -1,0 +1,102 @@
+"""Attention of one head, forward and δ, in blocks of query rows.
+
+    S = scale·Q Kᵀ,   P = softmax(S) row by row,   Y = P V
+
+with, if causal, only keys j <= i for query i. A block of rows at a time is in scratch memory, so a
+thread holds block × T numbers and the batch's T × T matrices never exist. Of the softmax the
+forward keeps one number a row, L = ln Σ e^S; the δ recompute P = e^(S - L) (Dao et al.,
+"FlashAttention", arXiv:2205.14135, whose δ formulas these are):
+
+    δV = Pᵀ δY,   δP = δY Vᵀ,   δS = P ⊙ (δP - Σ δY ⊙ Y)·scale,   δQ = δS K,   δK = δSᵀ Q.
+
+Q, K, V, their δ, Y and δY have rows of E numbers (one head's width), ``ld`` or ``ldy`` apart, so
+that heads can live side by side in one array. A piece is one (sequence, head) pair.
+"""
+
+from __future__ import annotations
+
+from ..words import Int, Real, Reals, brgemm, inline, kernel, lanes
+from .functions import exp, log
+from .gemm import transpose
+from .loss import dot, exponentials, largest
+
+
+@inline
+def attention_scratch(T: int, E: int, block: int) -> int:
+    """Numbers of scratch memory that a thread needs for attention and attention_delta."""
+    return 2 * E * T + 2 * block * T
+
+
+@kernel
+def attention(
+    Y: Reals, ldy: Int, L: Reals, Q: Reals, K: Reals, V: Reals, ld: Int, scratch: Reals,
+    T: Int, E: Int, scale: Real, causal: bool, block: Int,
+) -> None:  # fmt: skip
+    """One head: (T, E), (T, E), (T, E) -> (T, E), and L (T);."""
+    KT, S = scratch, scratch + E * T
+    transpose(KT, T, K, ld, T, 0, E)
+    for r0 in range(0, T, block):
+        rows = min(block, T - r0)
+        keys = r0 + rows if causal else T
+        brgemm(S, T, Q + r0 * ld, ld, 1, 0, KT, T, 0, rows, keys, E, 1, 0, S)
+        for r in range(rows):
+            seen = r0 + r + 1 if causal else T
+            L[r0 + r] = _softmax_row(S + r * T, seen, keys, scale)
+        brgemm(Y + r0 * ldy, ldy, S, T, 1, 0, V, ld, 0, rows, E, keys, 1, 0, Y)
+
+
+@kernel
+def _softmax_row(s: Reals, seen: Int, keys: Int, scale: Real) -> Real:
+    """s[:seen] = softmax of scale·s[:seen], s[seen:keys] = 0; ln Σ e^(scale·s)."""
+    top = largest(s, seen)
+    total = exponentials(s, s, top, scale, seen)
+    share = 1.0 / total
+    for j in lanes(seen):
+        s[j] *= share
+    for j in lanes(seen, keys):
+        s[j] = 0.0
+    return scale * top + log(total)
+
+
+@kernel
+def attention_delta(
+    DQ: Reals, DK: Reals, DV: Reals, G: Reals, Y: Reals, ldy: Int, L: Reals,
+    Q: Reals, K: Reals, V: Reals, ld: Int, scratch: Reals,
+    T: Int, E: Int, scale: Real, causal: bool, block: Int,
+) -> None:  # fmt: skip
+    """One head: δQ, δK, δV (T, E), rows ld apart, from G = δY and what the forward made."""
+    KT, VT = scratch, scratch + E * T
+    S, D = scratch + 2 * E * T, scratch + 2 * E * T + block * T
+    transpose(KT, T, K, ld, T, 0, E)
+    transpose(VT, T, V, ld, T, 0, E)
+    for j in range(T):
+        for e in lanes(E):
+            DK[j * ld + e] = 0.0
+            DV[j * ld + e] = 0.0
+    for r0 in range(0, T, block):
+        rows = min(block, T - r0)
+        keys = r0 + rows if causal else T
+        q, g = Q + r0 * ld, G + r0 * ldy
+        brgemm(S, T, q, ld, 1, 0, KT, T, 0, rows, keys, E, 1, 0, S)
+        brgemm(D, T, g, ldy, 1, 0, VT, T, 0, rows, keys, E, 1, 0, D)
+        for r in range(rows):
+            seen = r0 + r + 1 if causal else T
+            along = dot(g + r * ldy, Y + (r0 + r) * ldy, E)
+            _delta_row(S + r * T, D + r * T, L[r0 + r], along, scale, seen, keys)
+        brgemm(DV, ld, S, 1, T, 0, g, ldy, 0, keys, E, rows, 1, 1, DV)
+        brgemm(DK, ld, D, 1, T, 0, q, ld, 0, keys, E, rows, 1, 1, DK)
+        brgemm(DQ + r0 * ld, ld, D, T, 1, 0, K, ld, 0, rows, E, keys, 1, 0, DQ)
+
+
+@kernel
+def _delta_row(
+    s: Reals, d: Reals, log_sum: Real, along: Real, scale: Real, seen: Int, keys: Int
+) -> None:
+    """s = P and d = δS of one row, from s = Q Kᵀ and d = δP; zeros for keys not seen."""
+    for j in lanes(seen):
+        p = exp(scale * s[j] - log_sum)
+        s[j] = p
+        d[j] = p * (d[j] - along) * scale
+    for j in lanes(seen, keys):
+        s[j] = 0.0
+        d[j] = 0.0
