@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import ctypes
 import functools
 from collections.abc import Callable, Sequence
@@ -33,6 +34,18 @@ def build(
     if program.uses_brgemm:
         objects.append(microkernel_object(target, single=single))
     return objects, names
+
+
+def kernels_of(text: str, file: str) -> dict[str, words.Kernel[Any, Any]]:
+    """The kernels that a generated text defines, by name; ``file`` is what errors call it."""
+    namespace: dict[str, Any] = {"__name__": file}
+    exec(compile(text, file, "exec"), namespace)
+    found = {}
+    for node in ast.parse(text).body:
+        if isinstance(node, ast.FunctionDef) and isinstance(namespace[node.name], words.Kernel):
+            found[node.name] = namespace[node.name]
+            found[node.name].tree = node
+    return found
 
 
 def prototype(kernel: words.Kernel[Any, Any], *, single: bool) -> Any:

@@ -97,15 +97,20 @@ def read(path: Path) -> Made | None:
 
 
 def write(path: Path, objects: Sequence[bytes], notes: Any) -> None:
-    """Write an entry in one indivisible step; where that fails, warn once and go on without."""
+    """Write an entry."""
     text = json.dumps({"lengths": [len(o) for o in objects], "notes": notes}).encode()
     body = len(text).to_bytes(8, "little") + text + b"".join(objects)
+    _write_whole(path, MAGIC + hashlib.sha256(body).digest() + body)
+
+
+def _write_whole(path: Path, data: bytes) -> None:
+    """Write a file in one indivisible step; where that fails, warn once and go on without."""
     temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
             temporary = file.name
-            file.write(MAGIC + hashlib.sha256(body).digest() + body)
+            file.write(data)
         os.replace(temporary, path)
     except OSError as error:
         if temporary is not None:
@@ -140,3 +145,22 @@ def load_kernels(
         for k, n in zip(kernels, names, strict=True)
     ]
     return loaded, functions
+
+
+def load_text(text: str, entries: Sequence[str], target: Target, *, single: bool) -> Loaded:
+    """Kernels written as text: ``entries`` of them become functions of the loaded code.
+
+    The text is kept beside the code, as the source to read; it is run only to compile it.
+    """
+    name = key(text, target, single=single)
+    path = directory() / f"{name}.py"
+
+    def make() -> Made:
+        from .build import build, kernels_of
+
+        kernels = kernels_of(text, str(path))
+        objects, _ = build([kernels[e] for e in entries], target, single=single)
+        _write_whole(path, text.encode())
+        return objects, None
+
+    return Loaded(*fetch(name, make)[0])

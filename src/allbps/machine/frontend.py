@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import ast
 import builtins
+import functools
 import inspect
 import textwrap
 from collections.abc import Callable, Sequence
@@ -149,8 +150,11 @@ class Reference:
         return f"!{self.number}"
 
 
+@functools.cache
 def syntax(kernel: words.Kernel[Any, Any]) -> ast.FunctionDef:
     """The syntax tree of a kernel's function, with the line numbers of its file."""
+    if kernel.tree is not None:
+        return kernel.tree
     lines, first = inspect.getsourcelines(kernel.function)
     tree = ast.parse(textwrap.dedent("".join(lines)))
     ast.increment_lineno(tree, first - 1)
@@ -797,7 +801,7 @@ class Emitter:
 
     def _refuse(self, node: ast.AST | None, why: str) -> KernelError:
         line = getattr(node, "lineno", 0)
-        file = inspect.getsourcefile(self.kernel.function)
+        file = self.kernel.function.__code__.co_filename
         text = ast.unparse(node) if node is not None else "this"
         return KernelError(f"{file}:{line} in {self.kernel.name}: {text!r} {why}")
 

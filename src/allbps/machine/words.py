@@ -10,6 +10,7 @@ program), ``Double``, and pointers to them: ``Reals``, ``Doubles``, ``Ints``, ``
 
 from __future__ import annotations
 
+import ast
 import math
 from collections.abc import Callable, Iterator
 from typing import Any, Generic, ParamSpec, TypeAlias, TypeVar, overload
@@ -56,6 +57,7 @@ class Kernel(Generic[P, R]):
     def __init__(self, function: Callable[P, R], *, expand: bool, reorder: bool) -> None:
         self.function, self.expand, self.reorder = function, expand, reorder
         self.name = function.__name__
+        self.tree: ast.FunctionDef | None = None  # where the text is in no file
         self.__doc__ = function.__doc__
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
