@@ -78,10 +78,11 @@ class Program:
     Args:
         target: the CPU.
         single: whether Real is float32.
+        insist: let LLVM warn on stderr about ``lanes`` loops that it makes no vectors of.
     """
 
-    def __init__(self, target: Target, *, single: bool) -> None:
-        self.target, self.single = target, single
+    def __init__(self, target: Target, *, single: bool, insist: bool = False) -> None:
+        self.target, self.single, self.insist = target, single, insist
         self.real: ir.Type = ir.FloatType() if single else DOUBLE
         self.itemsize = 4 if single else 8
         self.lanes = target.lanes(self.itemsize)
@@ -110,6 +111,8 @@ class Program:
             fn = ir.Function(self.module, signature, name)
             fn.linkage = "internal"
             fn.attributes.add("nounwind")
+            if not kernel.small:  # one copy each: pasting them everywhere doubles compile time
+                fn.attributes.add("noinline")
             self._functions[kernel] = fn
             Emitter(self, fn, kernel).whole(tree, kinds, result)
         return self._functions[kernel]
@@ -124,19 +127,21 @@ class Program:
             return PTR
         return {"Int": I64, "Real": self.real, "Double": DOUBLE, "Bool": I1}[kind]
 
-    def loop_metadata(self, interleave: int, lanes: int) -> tuple[Reference, Reference]:
+    def loop_metadata(self, interleave: int) -> tuple[Reference, Reference]:
         """Metadata that names a loop's memory accesses, and says they are independent."""
-        n = 10_000 + 8 * len(self._metadata)
-        group, loop = Reference(n), Reference(n + 1)
-        self._metadata.append(
-            f"!{n} = distinct !{{}}\n"
-            f"!{n + 1} = distinct !{{!{n + 1}, !{n + 2}, !{n + 3}, !{n + 4}, !{n + 5}}}\n"
-            f'!{n + 2} = !{{!"llvm.loop.parallel_accesses", !{n}}}\n'
-            f'!{n + 3} = !{{!"llvm.loop.vectorize.enable", i1 true}}\n'
-            f'!{n + 4} = !{{!"llvm.loop.interleave.count", i32 {interleave}}}\n'
-            f'!{n + 5} = !{{!"llvm.loop.vectorize.width", i32 {lanes}}}'
-        )
-        return group, loop
+        first = 10_000 + 8 * len(self._metadata)
+        properties = [
+            f'!"llvm.loop.parallel_accesses", !{first}',
+            f'!"llvm.loop.interleave.count", i32 {interleave}',
+            f'!"llvm.loop.vectorize.width", i32 {self.lanes}',
+        ]
+        if self.insist:
+            properties.append('!"llvm.loop.vectorize.enable", i1 true')
+        own = ", ".join(f"!{first + 1 + i}" for i in range(len(properties) + 1))
+        lines = [f"!{first} = distinct !{{}}", f"!{first + 1} = distinct !{{{own}}}"]
+        lines += [f"!{first + 2 + i} = !{{{text}}}" for i, text in enumerate(properties)]
+        self._metadata.append("\n".join(lines))
+        return Reference(first), Reference(first + 1)
 
 
 @dataclass(frozen=True)
@@ -332,9 +337,7 @@ class Emitter:
         step = arguments[2] if len(arguments) == 3 else 1
         if word is words.lanes:
             options = {k.arg: self.expr(k.value) for k in node.iter.keywords}
-            group, loop = self.program.loop_metadata(
-                options.get("interleave", 1), self.program.lanes
-            )
+            group, loop = self.program.loop_metadata(options.get("interleave", 1))
             outer, self.group = self.group, group
             self._counted(node, start, stop, step, loop)
             self.group = outer
@@ -739,6 +742,32 @@ class Emitter:
             self.b.sub(bits, ir.Constant(kind, half_root)), ir.Constant(kind, fraction)
         )
         return Value(self.b.sitofp(field, self.program.real), "Real")
+
+    def transpose_square(self, T: Value, ldt: Expr, A: Value, lda: Expr) -> None:
+        """``transpose_square(T, ldt, A, lda)``: log₂ n rounds of perfect shuffles of the rows.
+
+        Interleaving row i with row i + n/2, for all i, rotates the bits of (row, column) by one;
+        after log₂ n rounds row and column have changed places.
+        """
+        n = self.program.lanes
+        vector = ir.VectorType(self.program.real, n)
+
+        def interleave(x: ir.Value, y: ir.Value, half: int) -> ir.Value:
+            index = [half * n // 2 + i // 2 + i % 2 * n for i in range(n)]
+            mask = ir.Constant(ir.VectorType(I32, n), [ir.Constant(I32, i) for i in index])
+            return self.b.shuffle_vector(x, y, mask)
+
+        def row(p: Value, ld: Expr, i: int) -> ir.Value:
+            offset = self.b.mul(self.as_kind(ld, "Int"), ir.Constant(I64, i))
+            return self._element(p, Value(offset, "Int"))
+
+        size = self.program.itemsize
+        rows = [self.b.load(row(A, lda, i), typ=vector, align=size) for i in range(n)]
+        for _ in range(n.bit_length() - 1):
+            pairs = zip(rows[: n // 2], rows[n // 2 :], strict=True)
+            rows = [interleave(x, y, half) for x, y in pairs for half in (0, 1)]
+        for i, x in enumerate(rows):
+            self.b.store(x, row(T, ldt, i), align=size)
 
     # ---- threads
 

@@ -52,10 +52,13 @@ class Kernel(Generic[P, R]):
         function: the function.
         expand: paste the body at every call instead of calling; such a function may return a tuple.
         reorder: let sums be added in vector lanes. The order is then another one, but a fixed one.
+        small: let LLVM paste it into its callers, with their constants.
     """
 
-    def __init__(self, function: Callable[P, R], *, expand: bool, reorder: bool) -> None:
-        self.function, self.expand, self.reorder = function, expand, reorder
+    def __init__(
+        self, function: Callable[P, R], *, expand: bool, reorder: bool, small: bool
+    ) -> None:
+        self.function, self.expand, self.reorder, self.small = function, expand, reorder, small
         self.name = function.__name__
         self.tree: ast.FunctionDef | None = None  # where the text is in no file
         self.__doc__ = function.__doc__
@@ -70,17 +73,21 @@ class Kernel(Generic[P, R]):
 @overload
 def kernel(function: Callable[P, R]) -> Kernel[P, R]: ...
 @overload
-def kernel(*, reorder: bool) -> Callable[[Callable[P, R]], Kernel[P, R]]: ...
-def kernel(function: Callable[P, R] | None = None, *, reorder: bool = False) -> Any:
+def kernel(
+    *, reorder: bool = False, small: bool = False
+) -> Callable[[Callable[P, R]], Kernel[P, R]]: ...
+def kernel(
+    function: Callable[P, R] | None = None, *, reorder: bool = False, small: bool = False
+) -> Any:
     """Mark a function as a kernel: one native function."""
     if function is None:
-        return lambda f: Kernel(f, expand=False, reorder=reorder)
-    return Kernel(function, expand=False, reorder=reorder)
+        return lambda f: Kernel(f, expand=False, reorder=reorder, small=small)
+    return Kernel(function, expand=False, reorder=reorder, small=small)
 
 
 def inline(function: Callable[P, R]) -> Kernel[P, R]:
     """Mark a function as a formula: its body is pasted where it is used."""
-    return Kernel(function, expand=True, reorder=False)
+    return Kernel(function, expand=True, reorder=False, small=True)
 
 
 class Word(Generic[P, R]):
@@ -242,6 +249,12 @@ def as_reals(p: Ints | Bytes) -> Reals:
 def pointer_at(table: Ints, i: int) -> Reals:
     """The Reals whose address is entry i of a table of addresses."""
     raise NotImplementedError("CPython has no addresses")
+
+
+@word(lambda e, T, ldt, A, lda: e.transpose_square(T, ldt, A, lda))
+def transpose_square(T: Reals, ldt: Int, A: Reals, lda: Int) -> None:
+    """T[j, i] = A[i, j] for a square of LANES × LANES numbers, in vector registers."""
+    raise NotImplementedError("the width of a vector is known to a compiled program only")
 
 
 # ---- threads

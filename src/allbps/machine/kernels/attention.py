@@ -16,7 +16,7 @@ that heads can live side by side in one array. A piece is one (sequence, head) p
 from __future__ import annotations
 
 from ..words import Int, Real, Reals, brgemm, inline, kernel, lanes
-from .functions import exp, log
+from .functions import INFINITY, exp, log
 from .gemm import transpose
 from .loss import dot, exponentials, largest
 
@@ -40,21 +40,29 @@ def attention(
         keys = r0 + rows if causal else T
         brgemm(S, T, Q + r0 * ld, ld, 1, 0, KT, T, 0, rows, keys, E, 1, 0, S)
         for r in range(rows):
-            seen = r0 + r + 1 if causal else T
-            L[r0 + r] = _softmax_row(S + r * T, seen, keys, scale)
+            _hide(S + r * T, r0 + r + 1 if causal else T, keys)
+            L[r0 + r] = _softmax_row(S + r * T, keys, scale)
         brgemm(Y + r0 * ldy, ldy, S, T, 1, 0, V, ld, 0, rows, E, keys, 1, 0, Y)
 
 
+@inline
+def _hide(s: Reals, seen: int, keys: int) -> None:
+    """The scores of keys that a query does not see, up to the end of its block: e^-∞ = 0.
+
+    The row can then be worked on in whole vectors.
+    """
+    for j in range(seen, keys):
+        s[j] = -INFINITY
+
+
 @kernel
-def _softmax_row(s: Reals, seen: Int, keys: Int, scale: Real) -> Real:
-    """s[:seen] = softmax of scale·s[:seen], s[seen:keys] = 0; ln Σ e^(scale·s)."""
-    top = largest(s, seen)
-    total = exponentials(s, s, top, scale, seen)
+def _softmax_row(s: Reals, keys: Int, scale: Real) -> Real:
+    """s = softmax of scale·s; ln Σ e^(scale·s)."""
+    top = largest(s, keys)
+    total = exponentials(s, s, top, scale, keys)
     share = 1.0 / total
-    for j in lanes(seen):
+    for j in lanes(keys):
         s[j] *= share
-    for j in lanes(seen, keys):
-        s[j] = 0.0
     return scale * top + log(total)
 
 
@@ -80,23 +88,18 @@ def attention_delta(
         brgemm(S, T, q, ld, 1, 0, KT, T, 0, rows, keys, E, 1, 0, S)
         brgemm(D, T, g, ldy, 1, 0, VT, T, 0, rows, keys, E, 1, 0, D)
         for r in range(rows):
-            seen = r0 + r + 1 if causal else T
+            _hide(S + r * T, r0 + r + 1 if causal else T, keys)
             along = dot(g + r * ldy, Y + (r0 + r) * ldy, E)
-            _delta_row(S + r * T, D + r * T, L[r0 + r], along, scale, seen, keys)
+            _delta_row(S + r * T, D + r * T, L[r0 + r], along, scale, keys)
         brgemm(DV, ld, S, 1, T, 0, g, ldy, 0, keys, E, rows, 1, 1, DV)
         brgemm(DK, ld, D, 1, T, 0, q, ld, 0, keys, E, rows, 1, 1, DK)
         brgemm(DQ + r0 * ld, ld, D, T, 1, 0, K, ld, 0, rows, E, keys, 1, 0, DQ)
 
 
 @kernel
-def _delta_row(
-    s: Reals, d: Reals, log_sum: Real, along: Real, scale: Real, seen: Int, keys: Int
-) -> None:
-    """s = P and d = δS of one row, from s = Q Kᵀ and d = δP; zeros for keys not seen."""
-    for j in lanes(seen):
+def _delta_row(s: Reals, d: Reals, log_sum: Real, along: Real, scale: Real, keys: Int) -> None:
+    """s = P and d = δS of one row, from s = Q Kᵀ and d = δP."""
+    for j in lanes(keys):
         p = exp(scale * s[j] - log_sum)
         s[j] = p
         d[j] = p * (d[j] - along) * scale
-    for j in lanes(seen, keys):
-        s[j] = 0.0
-        d[j] = 0.0

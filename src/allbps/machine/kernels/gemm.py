@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..words import Int, Reals, brgemm, kernel, lanes
+from ..words import LANES, Int, Reals, brgemm, kernel, lanes, transpose_square
 
 #: Rows of B multiplied at a time: 512 rows of one panel (64 float32) stay in a 256 KB cache.
 DEPTH = 512
@@ -46,13 +46,16 @@ def batched_gemm(
 def transpose(T: Reals, ldt: Int, A: Reals, lda: Int, rows: Int, lo: Int, hi: Int) -> None:
     """Rows lo..hi of T[j, i] = A[i, j], i < rows: the (K, N) operand that A@Bᵀ needs.
 
-    In squares of 16, whose lines of both arrays fit the first cache.
+    In squares as wide as a vector, and one by one where no square fits.
     """
-    for j0 in range(lo, hi, 16):
-        for i0 in range(0, rows, 16):
-            for j in range(j0, min(j0 + 16, hi)):
-                for i in lanes(i0, min(i0 + 16, rows)):
-                    T[j * ldt + i] = A[i * lda + j]
+    for i0 in range(0, rows, LANES):
+        for j0 in range(lo, hi, LANES):
+            if i0 + LANES <= rows and j0 + LANES <= hi:
+                transpose_square(T + (j0 * ldt + i0), ldt, A + (i0 * lda + j0), lda)
+            else:
+                for j in range(j0, min(j0 + LANES, hi)):
+                    for i in range(i0, min(i0 + LANES, rows)):
+                        T[j * ldt + i] = A[i * lda + j]
 
 
 @dataclass(frozen=True)

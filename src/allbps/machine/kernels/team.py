@@ -24,13 +24,13 @@ TEAM_SIZE = 64
 SPINS = 256
 
 
-@kernel
+@kernel(small=True)
 def first_piece(tid: Int) -> Int:
     """The piece a thread begins a stage with."""
     return tid
 
 
-@kernel
+@kernel(small=True)
 def next_piece(team: Ints, piece: Int, threads: Int) -> Int:
     """The piece to do after ``piece``."""
     if threads == 1:
