@@ -1,6 +1,18 @@
 """Are the gradients right? Independent judges, node by node, and the origin of a NaN."""
 
+from allbps.verify.blame import Mark, State
+from allbps.verify.check import check
 from allbps.verify.report import Finding, Origin, Report, Verdict
 from allbps.verify.verify import JUDGES, verify
 
-__all__ = ["JUDGES", "Finding", "Origin", "Report", "Verdict", "verify"]
+__all__ = [
+    "JUDGES",
+    "Finding",
+    "Mark",
+    "Origin",
+    "Report",
+    "State",
+    "Verdict",
+    "check",
+    "verify",
+]

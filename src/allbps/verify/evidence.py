@@ -57,19 +57,18 @@ class Case:
 
     @cached_property
     def _shaken(self) -> list[dict[str, Any]]:
+        """The emitted program's own numbers, then those from arguments off by their last digit."""
         program = emit(self.backward)
         rng = np.random.default_rng(self.seed)
         given = {x.name: self.values[x.name] for x in self.backward.graph.inputs}
+        shaken = [{name: _shake(x, rng) for name, x in given.items()} for _ in range(4)]
         with np.errstate(all="ignore"):
-            return [
-                program.run({name: _shake(value, rng) for name, value in given.items()})
-                for _ in range(4)
-            ]
+            return [program.run(arguments) for arguments in (given, *shaken)]
 
     def rounding(self, delta: Delta) -> np.ndarray[Any, Any]:
         """By how much the last digit of the arguments moves each element of a δ."""
-        ours = self.delta(delta)
-        moves = [np.abs(np.asarray(run[delta.node.name]) - ours) for run in self._shaken]
+        still, *moved = (np.asarray(run[delta.node.name]) for run in self._shaken)
+        moves = [np.abs(each - still) for each in moved]
         return np.asarray(np.max(moves, axis=0), dtype=np.float64)
 
     def natural(self, delta: Delta) -> float:

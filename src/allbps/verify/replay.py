@@ -15,7 +15,7 @@ import numpy as np
 
 from allbps.backward import Backward
 from allbps.ir import CONST, Graph, Node
-from allbps.readings.source import emit
+from allbps.readings.source import Line, emit
 from allbps.trace import Traced
 from allbps.tree import leaves, rebuild
 
@@ -64,6 +64,17 @@ def _container(tree: Any, copy: Mapping[Node, Node]) -> Any:
     return rebuild(tree, iter([copy[x] if isinstance(x, Node) else x for x in leaves(tree)]))
 
 
+def downstream_of(node: Node, lines: Iterable[Line]) -> list[Line]:
+    """The statements that depend on a value, in order."""
+    reached = {node}
+    found = []
+    for line in lines:
+        if any(x in reached for x in line.node.inputs):
+            reached.add(line.node)
+            found.append(line)
+    return found
+
+
 class Replay:
     """The emitted forward program of a traced function, run in double precision.
 
@@ -77,9 +88,10 @@ class Replay:
         traced = in_double(backward.traced)
         program = emit(traced)
         given = {x.name: as_double(arguments[x.name]) for x in traced.graph.inputs}
-        self._names = {line.node.name: line.node for line in program.forward}
-        self._names |= {x.name: x for x in traced.graph.inputs}
-        self._lines = [(line.node, _compiled(line.code)) for line in program.forward]
+        self._nodes = {line.node.name: line.node for line in program.forward}
+        self._nodes |= {x.name: x for x in traced.graph.inputs}
+        self._lines = program.forward
+        self._codes = {line.node: compiled(line.code) for line in program.forward}
         self._downstream: dict[str, list[tuple[Node, CodeType]]] = {}
         self.seeds = {
             y.name: as_double(seed.value if seed.op is CONST else backward.given[seed])
@@ -87,26 +99,17 @@ class Replay:
         }
         self.values: dict[str, Any] = program.scope(given)
         with np.errstate(all="ignore"):
-            for _, code in self._lines:
+            for code in self._codes.values():
                 exec(code, self.values)
 
     def __len__(self) -> int:
         return len(self._lines)
 
-    def node(self, name: str) -> Node:
-        """The forward node of that name."""
-        return self._names[name]
-
     def downstream(self, name: str) -> list[tuple[Node, CodeType]]:
         """The statements that depend on a value, in order: (node, code)."""
         if name not in self._downstream:
-            reached = {self._names[name]}
-            found = []
-            for node, code in self._lines:
-                if any(x in reached for x in node.inputs):
-                    reached.add(node)
-                    found.append((node, code))
-            self._downstream[name] = found
+            lines = downstream_of(self._nodes[name], self._lines)
+            self._downstream[name] = [(line.node, self._codes[line.node]) for line in lines]
         return self._downstream[name]
 
     def moved(self, name: str, value: Any) -> dict[str, Any]:
@@ -138,5 +141,6 @@ class Replay:
         return sum(float(np.sum(np.abs(seed * self.values[y]))) for y, seed in self.seeds.items())
 
 
-def _compiled(code: str) -> CodeType:
-    return compile(code, "<forward by allbps>", "exec")
+def compiled(code: str) -> CodeType:
+    """One emitted statement, ready to be run many times."""
+    return compile(code, "<statement by allbps>", "exec")

@@ -24,6 +24,10 @@ class Verdict(StrEnum):
 _WEIGHT = (Verdict.NOT_CHECKED, Verdict.NOT_DIFFERENTIABLE, Verdict.AGREE, Verdict.DISAGREE)
 
 
+NOT_ALONE = ("expansion",)
+"""Judges that share rules with what they judge: their word alone confirms nothing."""
+
+
 @dataclass(frozen=True)
 class Finding:
     """What one judge found out about the δ of one value.
@@ -81,13 +85,13 @@ class Subject:
     Attributes:
         node: the primal.
         where: the user's line.
-        rules: what made it: ``d_relu (Z3 = np.maximum(Z2, 0))``, one for each use.
+        edges: the uses it comes through: ``d_relu, from Z3 = np.maximum(Z2, 0)``.
 
     """
 
     node: str
     where: str
-    rules: tuple[str, ...]
+    edges: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -124,7 +128,7 @@ class Report:
     """Every δ of a backward pass, and what each judge says of it.
 
     A report is true when every δ is confirmed by at least one judge, or has no derivative where
-    it was asked for, and no judge disagrees.
+    it was asked for, and no judge disagrees; and when gradients that were handed in are right.
 
     Attributes:
         function: whose backward pass it is.
@@ -146,12 +150,12 @@ class Report:
     marks: tuple[Any, ...] = ()
 
     def __bool__(self) -> bool:
-        return (
-            self.origin is None
-            and not self.disagreements
-            and not self.unchecked
-            and all(self.marks)
-        )
+        return self.verified and all(self.marks)
+
+    @property
+    def verified(self) -> bool:
+        """Is every δ of allbps confirmed? This leaves out gradients that were handed in."""
+        return self.origin is None and not self.disagreements and not self.unchecked
 
     @cached_property
     def of(self) -> dict[str, dict[str, Finding]]:
@@ -170,8 +174,12 @@ class Report:
 
     @property
     def unchecked(self) -> tuple[str, ...]:
-        """Primals whose δ no judge could speak about."""
-        spoke = {f.node for f in self.findings if f.verdict is not Verdict.NOT_CHECKED}
+        """Primals whose δ no independent judge could speak about."""
+        spoke = {
+            f.node
+            for f in self.findings
+            if f.verdict is not Verdict.NOT_CHECKED and f.judge not in NOT_ALONE
+        }
         return tuple(subject.node for subject in self.subjects if subject.node not in spoke)
 
     @cached_property
@@ -204,8 +212,10 @@ class Report:
         return "\n".join(self._lines())
 
     def _lines(self) -> Iterator[str]:
-        state = "verified" if self else "NOT verified"
-        yield f"{self.function}: {len(self.subjects)} δ, {state}"
+        state = "verified" if self.verified else "NOT verified"
+        wrong = ", ".join(f"δ{mark.node}" for mark in self.marks if not mark)
+        given = f"; given gradients NOT right: {wrong}" if wrong else ""
+        yield f"{self.function}: {len(self.subjects)} δ, {state}{given}"
         if self.origin:
             yield str(self.origin)
             return
@@ -240,20 +250,34 @@ class Report:
             yield f"  {text}".rstrip()
         yield ""
 
+    def _kinks(self) -> Iterator[str]:
+        """Each kink once, with the δ that it keeps from being checked in full."""
+        found: dict[str, dict[str, None]] = {}
+        for finding in self.findings:
+            if finding.excluded and finding.note:
+                found.setdefault(finding.note, {})[_elements(finding)] = None
+        for note, left_out in found.items():
+            yield f"not differentiable here: {', '.join(left_out)}; {note}"
+
     def _remarks(self) -> Iterator[str]:
         wrong = self.disagreements
         if wrong:
             first = wrong[0]
             subject = next(s for s in self.subjects if s.node == first.node)
             yield f"nearest to the loss: {first}"
-            yield from (f"  made by {rule}" for rule in subject.rules)
+            yield from (f"  comes through {edge}" for edge in subject.edges)
             yield from (f"  at {subject.where}" for _ in range(bool(subject.where)))
             yield from (str(finding) for finding in wrong[1:10])
+        yield from self._kinks()
         for finding in self.findings:
-            if finding.note and finding.verdict is not Verdict.DISAGREE:
+            if finding.verdict is Verdict.NOT_CHECKED:
                 yield str(finding)
         if self.unchecked:
             yield "no judge could check " + ", ".join(f"δ{name}" for name in self.unchecked)
+
+
+def _elements(finding: Finding) -> str:
+    return f"{finding.excluded} of δ{finding.node}" if finding.compared else f"δ{finding.node}"
 
 
 def _cell(finding: Finding | None) -> str:

@@ -8,9 +8,8 @@ from typing import Any
 from allbps.backprop import Delta
 from allbps.backward import Backward
 from allbps.errors import ArgumentError, MissingExtraError
-from allbps.ir import Rule
-from allbps.readings.dialect import NUMPY, expression, tidy
-from allbps.verify import differences, torch_judge
+from allbps.verify import differences, exact, expansion, torch_judge
+from allbps.verify.edges import edges_of
 from allbps.verify.evidence import Case, bound_of
 from allbps.verify.origin import origin_of
 from allbps.verify.report import Finding, Report, Subject
@@ -19,6 +18,8 @@ from allbps.verify.silence import Silence
 JUDGES: dict[str, Callable[[Case], Iterator[Finding]]] = {
     "torch": torch_judge.judge,
     "differences": differences.judge,
+    "exact": exact.judge,
+    "expansion": expansion.judge,
 }
 """Name -> judge, in the order they are heard."""
 
@@ -89,20 +90,7 @@ def _chosen(
 
 
 def _subject(delta: Delta) -> Subject:
-    return Subject(delta.primal.name, str(delta.primal.site or ""), tuple(_rules(delta)))
-
-
-def _rules(delta: Delta) -> Iterator[str]:
-    for term in delta.terms:
-        rule = term.rule.build.__name__ if isinstance(term.rule, Rule) else "no rule"
-        consumer = term.consumer
-        operands = [x.name or "…" for x in consumer.inputs]
-        yield f"{rule}, from {consumer.name} = {_code(consumer, operands)}"
-
-
-def _code(consumer: Any, operands: list[str]) -> str:
-    shown = [name if name != "…" else f"_{k}" for k, name in enumerate(operands)]
-    return tidy(expression(consumer, shown, NUMPY))
+    return Subject(delta.primal.name, str(delta.primal.site or ""), edges_of(delta))
 
 
 def _notes(case: Case, findings: Sequence[Finding]) -> Iterator[str]:

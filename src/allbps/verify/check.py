@@ -1,0 +1,149 @@
+"""``check``: are a function's gradients right, and how sure are we?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from allbps.backward import Backward, backward
+from allbps.errors import ArgumentError, ShapeError, unknown_name
+from allbps.names import identifier
+from allbps.readings.source import emit
+from allbps.trace import Traced, check_inputs, trace
+from allbps.tree import flatten, leaves, same_structure, tree_map
+from allbps.verify.blame import marks
+from allbps.verify.replay import DOUBLE, as_double
+from allbps.verify.report import Report, combined
+from allbps.verify.verify import verify
+
+COTANGENTS = 3
+"""How many random δ are given to a result that is no scalar loss."""
+
+
+def check(
+    f: Callable[..., Any],
+    /,
+    *xs: Any,
+    gradients: Mapping[str, Any] | None = None,
+    cotangent: Any = None,
+    judges: Sequence[str] | None = None,
+    seed: int = 0,
+    **kwargs: Any,
+) -> Report:
+    """Verify the gradients of ``f`` at ``xs``, every δ on the way included.
+
+    A result that is no scalar is given several random, uneven δ: one of all ones would hide a
+    forgotten factor. Arguments in lower precision are checked on a float64 copy.
+
+    Args:
+        f: any function of arrays, or containers of them, to arrays.
+        xs: its arguments.
+        gradients: gradients computed elsewhere, by the names of arguments or of variables inside
+            ``f``: ``{"W1": dW1, "Z2": dZ2}``. Each is marked right, wrong, or a consequence of a
+            wrong one nearer to the loss, with every simple mistake that would explain it.
+        cotangent: δ of the result, shaped like it, where ``gradients`` belong to a certain one.
+        judges: as for ``verify``.
+        seed: of everything that is drawn.
+        kwargs: passed to ``f``.
+
+    Raises:
+        ArgumentError: ``gradients`` of a function that returns no scalar, without ``cotangent``.
+        NameUnknownError: a gradient is named that ``f`` does not have.
+        ShapeError, NonFiniteError: an argument is empty, or not finite.
+
+    >>> import numpy as np
+    >>> report = check(lambda x: np.sum(x**3), np.array([1.0, 2.0]), judges=["differences"])
+    >>> bool(report)
+    True
+    >>> wrong = {"x": np.array([-3.0, -12.0])}
+    >>> report = check(lambda x: np.sum(x**3), np.array([1.0, 2.0]), gradients=wrong)
+    >>> bool(report), report.marks[0].mistakes
+    (False, ('the sign is flipped',))
+
+    """
+    lifted = (tree_map(_lift, xs), tree_map(_lift, kwargs))
+    traced = trace(f, *lifted[0], **lifted[1])
+    check_inputs(traced)
+    named = _named(traced, gradients or {})
+    reports = []
+    for given in _cotangents(traced, cotangent, named, seed):
+        passes = backward(traced, cotangents=given)
+        values = _values(passes)
+        report = verify(passes, values, judges, seed)
+        found = marks(passes, values, named) if named and not report.origin else ()
+        reports.append(replace(report, marks=found))
+    whole = combined(reports)
+    return replace(whole, notes=(*_notes(xs, kwargs, len(reports)), *whole.notes))
+
+
+def _lift(leaf: Any) -> Any:
+    return as_double(leaf) if isinstance(leaf, (np.ndarray, np.generic)) else leaf
+
+
+def _values(passes: Backward) -> dict[str, Any]:
+    given = {**passes.traced.values, **passes.given}
+    with np.errstate(all="ignore"):  # the report says where a NaN comes from
+        return emit(passes).run({node.name: value for node, value in given.items()})
+
+
+def _cotangents(
+    traced: Traced, cotangent: Any, named: Mapping[str, Any], seed: int
+) -> Iterator[dict[str, Any]]:
+    """Output name -> δ, once for each pass."""
+    outputs = [y for y in dict.fromkeys(traced.graph.outputs) if y.is_float]
+    if cotangent is not None:
+        yield _given(traced, cotangent)
+    elif len(outputs) == 1 and outputs[0].shape == ():
+        yield {}
+    elif named:
+        raise ArgumentError(
+            f"{traced.function} returns no scalar, so gradients= belong to a δ of its result",
+            expected="cotangent=, shaped like the result",
+            got=f"{', '.join(f'{y.name} of shape {y.shape}' for y in outputs)}",
+        )
+    else:
+        rng = np.random.default_rng(seed)
+        for _ in range(COTANGENTS):
+            yield {y.name: _uneven(y.shape, rng) for y in outputs}
+
+
+def _given(traced: Traced, cotangent: Any) -> dict[str, Any]:
+    if not same_structure(cotangent, traced.outputs):
+        raise ShapeError(
+            "the cotangent is not a container like the result",
+            expected=str(tree_map(lambda y: y.shape, traced.outputs)),
+            got=str(tree_map(np.shape, cotangent)),
+        )
+    pairs = zip(traced.graph.outputs, leaves(cotangent), strict=True)
+    return {y.name: value for y, value in pairs if y.is_float}
+
+
+def _uneven(shape: tuple[int, ...], rng: np.random.Generator) -> Any:
+    """Sixteenths between −2 and 2, none of them 0: exact in binary and short to read."""
+    return (rng.integers(1, 33, shape) * rng.choice([-1, 1], shape) / 16)[()]
+
+
+def _named(traced: Traced, gradients: Mapping[str, Any]) -> dict[str, Any]:
+    """Gradients by the names of nodes; ``dW1`` is understood as W1, a container by its leaves."""
+    names = [node.name for node in (*traced.graph.inputs, *traced.graph.nodes) if node.name]
+    named = {}
+    for key, tree in gradients.items():
+        for path, leaf in flatten(tree, key):
+            name = identifier(path)
+            if name not in names and name[:1] == "d" and name[1:] in names:
+                name = name[1:]
+            if name not in names:
+                raise unknown_name(name, list(dict.fromkeys(names)))
+            named[name] = np.asarray(leaf)
+    return named
+
+
+def _notes(xs: Any, kwargs: Any, count: int) -> Iterator[str]:
+    dtypes = {leaf.dtype for leaf in leaves([xs, kwargs]) if hasattr(leaf, "dtype")}
+    for dtype in sorted((d for d in dtypes if d.kind == "f" and d != DOUBLE), key=str):
+        yield f"checked on a float64 copy of the {dtype} arguments"
+    if count > 1:
+        yield f"the result is no scalar: {count} random δ were given to it"

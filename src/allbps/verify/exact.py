@@ -1,0 +1,271 @@
+"""The judge exact arithmetic: rational numbers and their derivatives, equality without tolerance.
+
+Where a function needs only +, −, ×, ÷, whole powers and comparisons, its emitted text runs as well
+on fractions. A dual number (W. K. Clifford, 1873) carries a value and the derivative along one
+direction through the forward text; the emitted backward text must give exactly that derivative.
+
+The direction is random: a wrong δ passes with a probability below 1 in 2²⁰ (Schwartz, "Fast
+probabilistic algorithms for verification of polynomial identities", J. ACM 27 (1980) 701-717).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from allbps.backprop import Delta
+from allbps.ir import CONST, Node
+from allbps.readings.source import Line, emit
+from allbps.verify.evidence import Case, compare
+from allbps.verify.kinks import kinks_at, one_hot
+from allbps.verify.replay import compiled, downstream_of
+from allbps.verify.report import Finding, Index, Verdict
+from allbps.verify.silence import Silence
+
+LARGEST = 600
+"""Elements of all values together up to which fractions are fast enough."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Dual:
+    """A rational number and its derivative along one direction.
+
+    >>> x = Dual(Fraction(1, 3), Fraction(1))
+    >>> y = x * x + 0.5
+    >>> y.value, y.slope
+    (Fraction(11, 18), Fraction(2, 3))
+    """
+
+    value: Fraction
+    slope: Fraction = Fraction(0)
+
+    def __add__(self, other: Any) -> Dual:
+        b = dual(other)
+        return Dual(self.value + b.value, self.slope + b.slope)
+
+    def __sub__(self, other: Any) -> Dual:
+        b = dual(other)
+        return Dual(self.value - b.value, self.slope - b.slope)
+
+    def __mul__(self, other: Any) -> Dual:
+        b = dual(other)
+        return Dual(self.value * b.value, self.slope * b.value + self.value * b.slope)
+
+    def __truediv__(self, other: Any) -> Dual:
+        b = dual(other)
+        quotient = self.value / b.value
+        return Dual(quotient, (self.slope - quotient * b.slope) / b.value)
+
+    def __pow__(self, exponent: Any) -> Dual:
+        n = exponent_of(exponent)
+        if n == 0:
+            return Dual(Fraction(1))
+        return Dual(self.value**n, n * self.value ** (n - 1) * self.slope)
+
+    def __radd__(self, other: Any) -> Dual:
+        return dual(other) + self
+
+    def __rsub__(self, other: Any) -> Dual:
+        return dual(other) - self
+
+    def __rmul__(self, other: Any) -> Dual:
+        return dual(other) * self
+
+    def __rtruediv__(self, other: Any) -> Dual:
+        return dual(other) / self
+
+    def __neg__(self) -> Dual:
+        return Dual(-self.value, -self.slope)
+
+    def __abs__(self) -> Dual:
+        return -self if self.value < 0 else self
+
+    def __lt__(self, other: Any) -> bool:
+        return self.value < dual(other).value
+
+    def __le__(self, other: Any) -> bool:
+        return self.value <= dual(other).value
+
+    def __gt__(self, other: Any) -> bool:
+        return self.value > dual(other).value
+
+    def __ge__(self, other: Any) -> bool:
+        return self.value >= dual(other).value
+
+    def __eq__(self, other: object) -> bool:
+        return self.value == dual(other).value
+
+    def __ne__(self, other: object) -> bool:
+        return self.value != dual(other).value
+
+    def __hash__(self) -> int:
+        return hash(self.value)
+
+    def __bool__(self) -> bool:
+        return self.value != 0
+
+
+def dual(x: Any) -> Dual:
+    """A number as a dual one; every float is a fraction.
+
+    Raises:
+        TypeError: it is no rational number.
+
+    """
+    if isinstance(x, Dual):
+        return x
+    if isinstance(x, (bool, int, float, Fraction, np.bool_, np.integer, np.floating)):
+        try:
+            return Dual(Fraction(x.item() if isinstance(x, np.generic) else x))
+        except (OverflowError, ValueError):
+            raise TypeError(f"{x} is not rational") from None
+    raise TypeError(f"{type(x).__name__} is not rational")
+
+
+def exponent_of(exponent: Any) -> int:
+    """A whole exponent.
+
+    Raises:
+        TypeError: it is not whole.
+
+    """
+    value = dual(exponent).value
+    if value.denominator != 1:
+        raise TypeError(f"a power of {value} is not rational")
+    return int(value)
+
+
+def exactly(array: Any) -> Any:
+    """Floats as dual numbers in an object array; whole numbers and truth values as they are."""
+    return _each(dual, array) if np.asarray(array).dtype.kind == "f" else array
+
+
+def _each(function: Callable[..., Any], *arrays: Any) -> Any:
+    """An object array of ``function`` element by element."""
+    found = np.frompyfunc(function, len(arrays), 1)(*arrays)
+    result = np.empty(np.shape(found), dtype=object)
+    result[...] = found
+    return result
+
+
+class _Exact:
+    """The emitted program on rational numbers."""
+
+    def __init__(self, case: Case) -> None:
+        program = emit(case.backward)
+        given = {x.name: case.values[x.name] for x in case.backward.graph.inputs}
+        self.scope = program.scope(given)
+        for x in case.backward.graph.inputs:
+            self._rational(self.scope, x, x.name)
+        for name, value in program.constants.items():
+            self.scope[name] = exactly(value)
+        self.lines = program.forward
+        self.codes = {
+            line.node: compiled(line.code) for line in (*program.forward, *program.backward)
+        }
+        for line in (*program.forward, *program.backward):
+            self._step(self.scope, line)
+        self.seeds = {
+            y.name: exactly(seed.value if seed.op is CONST else case.values[seed.name])
+            for y, seed in case.backward.seeds.items()
+        }
+
+    def _step(self, scope: dict[str, Any], line: Line) -> None:
+        """Run one statement.
+
+        Raises:
+            Silence: it cannot be run on fractions.
+
+        """
+        try:
+            exec(self.codes[line.node], scope)
+        except (TypeError, AttributeError, ValueError, ZeroDivisionError):
+            raise Silence(f"{line.code} cannot be computed with fractions") from None
+        self._rational(scope, line.node, line.code)
+
+    def _rational(self, scope: dict[str, Any], node: Node, text: str) -> None:
+        if not node.is_float:
+            return
+        try:
+            scope[node.name] = _each(dual, scope[node.name])
+        except TypeError:
+            raise Silence(f"{text} is not rational") from None
+
+    def delta(self, delta: Delta) -> Any:
+        """The emitted δ, exactly."""
+        return self.scope[delta.node.name]
+
+    def slope(self, primal: Node, direction: Any) -> Fraction:
+        """The derivative of the objective along a direction of whole numbers."""
+        scope = dict(self.scope)
+        here = scope[primal.name]
+        scope[primal.name] = _each(lambda x, v: Dual(x.value, Fraction(int(v))), here, direction)
+        for line in downstream_of(primal, self.lines):
+            self._step(scope, line)
+        total = Fraction(0)
+        for y, seed in self.seeds.items():
+            products = _each(lambda g, z: g.value * dual(z).slope, seed, scope[y])
+            total += np.sum(products)
+        return total
+
+    def along(self, delta: Delta, direction: Any) -> Fraction:
+        """⟨emitted δ, direction⟩."""
+        products = _each(lambda g, v: g.value * int(v), self.delta(delta), direction)
+        return Fraction(np.sum(products))
+
+
+def judge(case: Case) -> Iterator[Finding]:
+    """Compare every δ with exact derivatives.
+
+    Raises:
+        Silence: the function is not rational, or too large.
+
+    """
+    size = sum(node.size for node in case.backward.traced.graph.nodes)
+    if size > LARGEST:
+        raise Silence(f"{size} numbers are too many for fractions (up to {LARGEST})")
+    exact = _Exact(case)
+    for delta in case.deltas:
+        yield _finding(case, exact, delta)
+
+
+def _finding(case: Case, exact: _Exact, delta: Delta) -> Finding:
+    """The emitted text must be exactly right; the numbers it gave in floats must be near."""
+    name, shape = delta.primal.name, delta.primal.shape
+    rng = case.rng(name)
+    direction = rng.integers(1, 2**20, shape) * rng.choice([-1, 1], shape)
+    kinks = {}
+    if exact.slope(delta.primal, direction) != exact.along(delta, direction):
+        kinks = kinks_at(case.replay, name, np.ndindex(shape))
+        smooth = np.array(direction)
+        for index in kinks:
+            smooth[index] = 0
+        if exact.slope(delta.primal, smooth) != exact.along(delta, smooth):
+            return _wrong(exact, delta, set(np.ndindex(shape)) - set(kinks))
+    if len(kinks) == delta.primal.size:
+        note = str(next(iter(kinks.values())))
+        return Finding("exact", name, Verdict.NOT_DIFFERENTIABLE, excluded=len(kinks), note=note)
+    floats = _each(lambda x: float(x.value), exact.delta(delta)).astype(np.float64)
+    finding = compare(case, "exact", delta, floats)
+    if not kinks:
+        return finding
+    note, compared = str(next(iter(kinks.values()))), finding.compared - len(kinks)
+    return replace(finding, excluded=len(kinks), compared=compared, note=note)
+
+
+def _wrong(exact: _Exact, delta: Delta, suspects: set[Index]) -> Finding:
+    """The element that is most wrong."""
+    name, shape = delta.primal.name, delta.primal.shape
+    ours = exact.delta(delta)
+    slopes = {i: exact.slope(delta.primal, one_hot(shape, i)) for i in sorted(suspects)}
+    worst = max(slopes, key=lambda i: abs(slopes[i] - ours[i].value))
+    scale = max(abs(number) for i in slopes for number in (slopes[i], ours[i].value))
+    error = float(abs(slopes[worst] - ours[worst].value) / scale)
+    return Finding(
+        "exact", name, Verdict.DISAGREE, error, worst, float(ours[worst].value),
+        float(slopes[worst]), len(slopes),
+    )  # fmt: skip

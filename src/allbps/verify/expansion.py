@@ -1,0 +1,67 @@
+"""The judge expansion: the same function from simpler operations, differentiated by their rules.
+
+An operation that declares an ``expand`` says what it is made of. Its own BP rule and those of the
+parts must give the same δ. The parts' rules are ours too, so this judge alone confirms nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+
+from allbps.backprop import backprop, fit
+from allbps.ir import CONST, INPUT, Node, ancestors, constant, lift
+from allbps.ops.shape import identity
+from allbps.verify.evidence import Case, compare
+from allbps.verify.report import Finding
+from allbps.verify.silence import Silence
+
+
+def judge(case: Case) -> Iterator[Finding]:
+    """Compare the δ that come through an operation made of simpler ones.
+
+    Raises:
+        Silence: no operation has an expansion.
+
+    """
+    nodes = case.backward.traced.graph.nodes
+    if not any(node.op.expand for node in nodes):
+        raise Silence("no operation here is made of simpler ones")
+    with np.errstate(all="ignore"):
+        expanded = _expanded(case, nodes)
+        deltas = _deltas(case, expanded)
+    through = set(ancestors(x for node in nodes if node.op.expand for x in node.inputs))
+    for delta in case.deltas:
+        if delta.primal in through:
+            yield compare(case, "expansion", delta, deltas[delta.primal])
+
+
+def _expanded(case: Case, nodes: tuple[Node, ...]) -> dict[Node, Node]:
+    """The forward pass again, with its numbers, each operation expanded where it can be."""
+    new: dict[Node, Node] = {}
+    for node in nodes:
+        if node.op is CONST:
+            new[node] = node
+        elif node.op is INPUT:
+            new[node] = identity(constant(case.values[node.name]))
+        else:
+            build = node.op.expand or node.op
+            made = fit(lift(build(*(new[x] for x in node.inputs), **node.attrs)), node)
+            new[node] = identity(made)  # a node of its own, also where it passes a value on
+    return new
+
+
+def _deltas(case: Case, expanded: Mapping[Node, Node]) -> dict[Node, object]:
+    seeds = {
+        expanded[y]: constant(seed.value if seed.op is CONST else case.values[seed.name])
+        for y, seed in case.backward.seeds.items()
+    }
+    primals = [delta.primal for delta in case.deltas]
+    found = backprop(seeds, [expanded[primal] for primal in primals])
+    return {
+        primal: found[expanded[primal]].node.value
+        if expanded[primal] in found
+        else np.zeros(primal.shape)
+        for primal in primals
+    }

@@ -1,0 +1,108 @@
+"""Kinks, ties and jumps are named and left out; right rules beside them are never accused."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from allbps.ops.activation import relu
+from allbps.verify import Verdict, check
+
+
+def test_relu_at_zero_is_no_failure_and_its_neighbours_are_still_checked(judged):
+    report = judged(lambda X: relu(X), np.array([[-1.0, 0.0], [2.0, 3.0]]))
+    assert report
+    found = report.of["X"]["differences"]
+    assert (found.verdict, found.excluded, found.compared) == (Verdict.AGREE, 1, 3)
+    assert "relu has a kink, a tie or a jump at y[0, 1]" in found.note
+
+
+def test_where_nothing_else_is_left_the_verdict_is_not_differentiable(judged):
+    report = judged(lambda x: np.abs(x) * 3.0, np.float64(0.0))
+    assert report.of["x"]["differences"].verdict is Verdict.NOT_DIFFERENTIABLE
+    assert report.of["x"]["torch"].verdict is Verdict.AGREE  # the same convention
+    assert report
+    assert not report.disagreements
+
+
+def test_another_convention_at_a_kink_is_no_disagreement(judged):
+    plants = {(relu, 0): lambda g, y, x: g * (x >= 0)}  # slope 1 at 0 instead of 0
+    report = judged(lambda X: relu(X), np.array([0.0, 1.0, -1.0]), plants=plants)
+    assert report
+    assert report.of["X"]["torch"].excluded == 1
+
+
+def test_a_wrong_rule_beside_a_kink_is_still_caught(judged):
+    plants = {(relu, 0): lambda g, y, x: g}
+    report = judged(lambda X: relu(X), np.array([0.0, 1.0, -1.0]), plants=plants)
+    wrong = {f.judge: f.index for f in report.disagreements if f.node == "X"}
+    assert wrong["torch"] == wrong["differences"] == wrong["exact"] == (2,)
+
+
+def test_a_tie_in_a_maximum_is_named_with_its_place(judged):
+    def top(X):
+        M = np.max(X, axis=1)
+        return M * np.array([2.0, 3.0])
+
+    report = judged(top, np.array([[1.0, 5.0, 5.0], [4.0, 2.0, 3.0]]))
+    assert report
+    assert report.of["X"]["differences"].excluded == 2
+    assert "max has a kink, a tie or a jump at M[0] (" in report.of["X"]["differences"].note
+
+
+def test_a_jump_is_no_failure(judged):
+    report = judged(lambda x: np.floor(x) * x, np.array([0.5, 2.0]))
+    assert report
+    assert report.of["x"]["differences"].excluded == 1
+
+
+def test_smooth_functions_with_slope_zero_are_not_taken_for_kinks(judged):
+    report = judged(lambda x: x**2 + np.cos(x), np.array([0.0, 1.0]))
+    assert report
+    assert report.of["x"]["differences"].excluded == 0
+
+
+@pytest.mark.parametrize("distance", [1e-2, 1e-4, 1e-6, 1e-8, 1e-12])
+def test_near_a_kink_the_step_shrinks(judged, distance):
+    report = judged(lambda x: relu(x) * 3.0 - x, np.array([distance, -distance, 1.0]))
+    assert report, report
+    assert not report.disagreements
+
+
+@pytest.mark.parametrize("distance", [1e-2, 1e-4])
+def test_near_a_kink_a_wrong_rule_is_caught(judged, distance):
+    plants = {(relu, 0): lambda g, y, x: g}
+    x = np.array([distance, -distance])
+    report = judged(relu, x, plants=plants, judges=["differences"])
+    assert [f.index for f in report.disagreements] == [(1,)]
+
+
+small = st.integers(-2, 2).map(float)
+matrix = arrays(np.float64, (3, 3), elements=small)
+
+
+@settings(max_examples=60, deadline=None)
+@given(matrix, matrix, arrays(np.float64, 3, elements=small), st.integers(0, 1000))
+def test_random_nets_full_of_zeros_and_ties_are_never_accused(X, W, b, seed):
+    def net(X, W, b):
+        Z = X @ W + b
+        H = np.maximum(Z, 0)
+        P = np.max(H.reshape(3, 3), axis=0)
+        M = np.maximum(P, b)
+        return np.where(M > 1, M * M, M) - np.abs(H @ b)
+
+    report = check(net, X, W, b, seed=seed)
+    assert not report.disagreements, report
+
+
+@settings(max_examples=25, deadline=None)
+@given(arrays(np.float64, (4, 4), elements=small), st.integers(0, 1000))
+def test_pooling_with_ties_is_never_accused(X, seed):
+    def pool(X):
+        R = relu(X)
+        windows = np.transpose(R.reshape(2, 2, 2, 2), (0, 2, 1, 3)).reshape(2, 2, 4)
+        return np.max(windows, axis=-1)
+
+    report = check(pool, X, seed=seed)
+    assert not report.disagreements, report
