@@ -168,7 +168,8 @@ def _term(g: Node, consumer: Node, index: int) -> Term | None:
 
 def _without_one(built: Node, g: Node) -> Node:
     """``1 · local`` is ``local``: the δ of the loss itself need not appear in formulas."""
-    if built.op is mul and g.op is CONST and g.shape == () and g.value == 1:
+    one = g.inputs[0] if g.op is identity else g
+    if built.op is mul and one.op is CONST and one.shape == () and one.value == 1:
         first, second = built.inputs
         return second if first is g else first if second is g else built
     return built

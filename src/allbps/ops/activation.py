@@ -188,7 +188,7 @@ def along_axis(x: Node, axis: int) -> Aval:
 
 
 def softmax_because(x: Formula, y: Formula, axis: int) -> str:
-    return f"∂{y:5}ₖ/∂{x:5}ᵢ = {y:5}ᵢ (1 − {y:5}ᵢ) if i = k, else −{y:5}ᵢ {y:5}ₖ"
+    return f"∂{y:6}ₖ/∂{x:6}ᵢ = {y:6}ᵢ (1 − {y:6}ᵢ) if i = k, else −{y:6}ᵢ {y:6}ₖ"
 
 
 softmax_op = Op(
@@ -217,7 +217,7 @@ def log_softmax(x: Any, axis: int) -> Any:
 
 
 def log_softmax_because(x: Formula, y: Formula, axis: int) -> str:
-    return f"∂{y:5}ₖ/∂{x:5}ᵢ = [i = k] − softmax({x})ᵢ"
+    return f"∂{y:6}ₖ/∂{x:6}ᵢ = [i = k] − softmax({x})ᵢ"
 
 
 log_softmax_op = Op(

@@ -54,7 +54,7 @@ add = Op(
     numpy="{a} + {b}",
     torch="{a} + {b}",
     rules=(Rule(d_add, "∂{y}/∂{a} = 1"), Rule(d_add, "∂{y}/∂{b} = 1")),
-    notation=Notation("{a:1} + {b:1}", Precedence.SUM),
+    notation=Notation("{a:1} + {b:3}", Precedence.SUM),
     implements=(np.add,),
     operator="+",
     samples=TWO,
@@ -74,7 +74,7 @@ sub = Op(
     numpy="{a} - {b}",
     torch="{a} - {b}",
     rules=(Rule(d_add, "∂{y}/∂{a} = 1"), Rule(d_sub_b, "∂{y}/∂{b} = −1")),
-    notation=Notation("{a:1} − {b:2}", Precedence.SUM),
+    notation=Notation("{a:1} − {b:3}", Precedence.SUM),
     implements=(np.subtract,),
     operator="-",
     samples=TWO,
@@ -159,12 +159,12 @@ def d_mul_b(g: Node, y: Node, a: Node, b: Node) -> Node:
 
 
 def product_notation(a: Formula, b: Formula) -> str:
-    """Scalars stand side by side, numbers get a dot, arrays are multiplied element by element."""
-    if a.is_number or b.is_number:
-        return f"{a:3} · {b:3}"
-    if a.shape == () or b.shape == ():
-        return f"{a:3} {b:3}"
-    return f"{a:3} ⊙ {b:3}"
+    """Scalars stand side by side, with a dot before a numeral; arrays are multiplied by element."""
+    if a.shape != () and b.shape != ():
+        return f"{a.factor('mul')} ⊙ {b.factor('mul', 'div')}"
+    left, right = a.factor("mul", "matmul"), f"{b:3}"
+    dot = " · " if right[0].isdigit() or (a.is_number and b.is_number) else " "
+    return left + dot + right
 
 
 mul = Op(
@@ -204,7 +204,11 @@ div = Op(
     numpy="{a} / {b}",
     torch="{a} / {b}",
     rules=(Rule(d_div_a, "∂{y}/∂{a} = 1 / {b:4}"), Rule(d_div_b, "∂{y}/∂{b} = −{y:4} / {b:4}")),
-    notation=Notation("{a:3} / {b:4}", Precedence.PRODUCT, latex=r"\frac{{{a}}}{{{b}}}"),
+    notation=Notation(
+        lambda a, b: f"{a.factor('mul', 'matmul', 'div')} / {b:4}",
+        Precedence.PRODUCT,
+        latex=r"\frac{{{a}}}{{{b}}}",
+    ),
     implements=(np.divide,),
     operator="/",
     samples=tuple(Sample(s.operands, low=0.5, high=2.0) for s in TWO),
@@ -222,7 +226,9 @@ def d_power(g: Node, y: Node, x: Node, exponent: float) -> Node:
     return g * (exponent * power(x, exponent=exponent - 1))
 
 
-def power_notation(x: Formula, exponent: float) -> str:
+def power_notation(x: Formula, exponent: float) -> str | Formula:
+    if exponent == 1:
+        return x
     if exponent == -1:
         return f"1 / {x:5}"
     digits = str.maketrans("0123456789-.", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻·")
@@ -322,7 +328,7 @@ floor_divide = Op(
     operands="a b",
     shape=elementwise,
     numpy="{a} // {b}",
-    torch="torch.floor_divide({a}, {b})",
+    torch="torch.floor({a} / {b})",
     rules=(Zero("⌊·⌋ is constant between jumps"), Zero("⌊·⌋ is constant between jumps")),
     notation=Notation("⌊{a:3} / {b:4}⌋"),
     implements=(np.floor_divide,),

@@ -371,7 +371,7 @@ astype = Op(
     numpy="np.asarray({x}, dtype={dtype})",
     torch=lambda operands, attrs: f"{operands['x']}.to(torch.{attrs['dtype'].name})",
     rules=(Rule(d_astype, "∂{y}/∂{x} = 1"),),
-    notation=Notation("{x:5}"),
+    notation=Notation(lambda x, dtype: x),
     samples=(Sample(((2, 3),), {"dtype": np.dtype(np.float32)}),),
 )
 NUMPY[np.astype] = lambda x, dtype, copy=True: astype(x, dtype=np.dtype(dtype))

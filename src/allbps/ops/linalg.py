@@ -69,7 +69,7 @@ def d_matmul_b(g: Node, y: Node, a: Node, b: Node) -> Node:
 
 
 def matmul_notation(a: Formula, b: Formula) -> str:
-    return f"{a:3} · {b:4}" if a.is_number or b.is_number else f"{a:3} {b:4}"
+    return f"{a.factor('matmul')} {b:4}"
 
 
 matmul = Op(

@@ -99,16 +99,7 @@ def sum_notation(x: Formula, axis: Axis, keepdims: bool) -> str:
     places = ",".join(letters.get(k, ":") for k in range(len(x.shape)))
     low = "".join(SUBSCRIPT_LETTERS[letter] for letter in letters.values())
     small = "".join(SUBSCRIPT_LETTERS.get(c, c) for c in places)
-    return f"Σ{low} ({x}){small}"
-
-
-def sum_latex(x: Formula, axis: Axis, keepdims: bool) -> str:
-    axes = normal_axes(axis, len(x.shape))
-    if axes == tuple(range(len(x.shape))):
-        return rf"\sum {x:3}"
-    letters = dict(zip(axes, "kmnpq", strict=False))
-    places = ",".join(letters.get(k, ":") for k in range(len(x.shape)))
-    return rf"\sum_{{{','.join(letters.values())}}} ({x})_{{{places}}}"
+    return f"Σ{low} {x:6}{small}"
 
 
 SUBSCRIPT_LETTERS = {"k": "ₖ", "m": "ₘ", "n": "ₙ", "p": "ₚ", "q": "q"}
@@ -121,7 +112,7 @@ sum_ = Op(
     numpy=call("np.sum"),
     torch=torch_call("torch.sum"),
     rules=(Rule(d_sum, "every summand counts once: ∂{y}/∂{x} = 1"),),
-    notation=Notation(sum_notation, Precedence.PRODUCT, latex=sum_latex),
+    notation=Notation(sum_notation, Precedence.PRODUCT),
     samples=REDUCED,
     bad=NO_SUCH_AXIS,
 )
@@ -262,16 +253,22 @@ def d_logsumexp(g: Node, y: Node, x: Node, axis: Axis, keepdims: bool) -> Node:
     return expanded(g, x, axis, keepdims) * exp(x - expanded(y, x, axis, keepdims))
 
 
+def torch_logsumexp(operands: Mapping[str, Any], attrs: Mapping[str, Any]) -> str:
+    """PyTorch needs the axes; all of them are one flattened axis."""
+    x, axis, keep = operands["x"], attrs["axis"], attrs["keepdims"]
+    if axis is None:
+        text = f"torch.logsumexp({x}.flatten(), dim=0)"
+        return f"{text}.reshape([1] * {x}.ndim)" if keep else text
+    return f"torch.logsumexp({x}, dim={axis}, keepdim={keep})"
+
+
 logsumexp_op = Op(
     name="logsumexp",
     doc="log Σ exp(x) over axes, without overflow.",
     operands="x",
     shape=mean_shape,
     numpy="logsumexp({x}, axis={axis}, keepdims={keepdims})",
-    torch=lambda operands, attrs: (
-        f"torch.logsumexp({operands['x']}, dim={attrs['axis'] if attrs['axis'] is not None else ()},"
-        f" keepdim={attrs['keepdims']})"
-    ),
+    torch=torch_logsumexp,
     helpers=(logsumexp,),
     rules=(Rule(d_logsumexp, "∂{y}/∂{x} = exp({x:1} − {y:2}) = softmax({x})"),),
     notation=Notation("log Σ exp({x})"),

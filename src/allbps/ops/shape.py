@@ -26,7 +26,7 @@ identity = Op(
     numpy="{x}",
     torch="{x}",
     rules=(Rule(d_identity, "∂{y}/∂{x} = 1"),),
-    notation=Notation("{x:5}"),
+    notation=Notation(lambda x: x),
     samples=(Sample(((2, 3),)),),
 )
 
@@ -46,6 +46,12 @@ def reshape_shape(x: Node, shape: Shape) -> Aval:
     return shape, x.dtype
 
 
+def reshape_notation(x: Formula, shape: Shape) -> str | Formula:
+    # axes of length 1 come and go without a word
+    same_numbers = [n for n in x.shape if n != 1] == [n for n in shape if n != 1]
+    return x if same_numbers else f"reshape({x})"
+
+
 reshape = Op(
     name="reshape",
     doc="The same numbers in row-major order under another shape.",
@@ -54,7 +60,7 @@ reshape = Op(
     numpy="np.reshape({x}, {shape})",
     torch="torch.reshape({x}, {shape})",
     rules=(Rule(d_reshape, "{y} holds the numbers of {x} in the same order"),),
-    notation=Notation("reshape({x})"),
+    notation=Notation(reshape_notation),
     samples=(Sample(((2, 3),), {"shape": (3, 2)}), Sample(((2, 3),), {"shape": (6,)})),
     bad=(
         Bad(
@@ -342,6 +348,10 @@ dilate_op = Op(
     operands="x",
     shape=dilate_shape,
     numpy="dilate({x}, {steps})",
+    jax=lambda operands, attrs: (
+        f"jax.lax.pad({operands['x']}, jnp.zeros((), {operands['x']}.dtype),"
+        f" {[(0, 0, step - 1) for step in attrs['steps']]})"
+    ),
     helpers=(dilate,),
     torch=dilate_torch,
     rules=(Rule(d_dilate, "{y} is {x} with zeros between its numbers"),),

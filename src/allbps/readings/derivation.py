@@ -1,0 +1,289 @@
+"""The derivation: every value and every δ with its formula, its numbers and its reason."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from allbps.backprop import Delta, Term
+from allbps.backward import Backward
+from allbps.errors import unknown_name
+from allbps.ir import CONST, Node, Site, ancestors
+from allbps.readings.formula import Writer, Written
+from allbps.readings.numbers import is_small, summary
+from allbps.readings.symbols import symbols as choose_symbols
+
+Say = Callable[[Writer], Written]
+"""Writes one thing with whichever writer it is given."""
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """One step of a derivation.
+
+    Attributes:
+        name: ``Z1`` for a value, ``dZ1`` for its δ, ``dZ1_1`` for a contribution to it.
+        kind: "given", "forward", "contribution" or "delta".
+        symbol: how the name is written.
+        value: the number or array.
+        site: the user's line, if there is one.
+        writers: the text writer and the LaTeX writer.
+        meaning: writes what the symbol stands for, ``∂L/∂Z₃``; None where there is no loss.
+        node: the node that computes it; None for what is given and for an absent δ.
+        value_of: the number or array of a node.
+        reasons: write the because, part by part.
+
+    """
+
+    name: str
+    kind: str
+    symbol: str
+    value: Any
+    site: Site | None
+    writers: tuple[Writer, Writer] = field(repr=False)
+    head: Say = field(repr=False)
+    meaning: Say | None = field(repr=False, default=None)
+    node: Node | None = field(repr=False, default=None)
+    value_of: Callable[[Node], Any] = field(repr=False, default=lambda node: None)
+    reasons: tuple[Say, ...] = field(repr=False, default=())
+
+    @cached_property
+    def formula(self) -> str:
+        """``δZ₃ = δZ₄ W₂ᵀ``; empty for what is given."""
+        right = self.right(in_latex=False)
+        return f"{self.symbol} = {right.inline}" if right else ""
+
+    @cached_property
+    def because(self) -> str:
+        """``Z₄ = Z₃ W₂, ∂Z₄/∂Z₃ = W₂ᵀ``."""
+        return ", ".join(part.inline for part in self.why(in_latex=False))
+
+    @property
+    def summary(self) -> str:
+        """What is said of a value too large to print; empty for others."""
+        return "" if is_small(self.value) else summary(self.value)
+
+    def left(self, in_latex: bool) -> list[Written]:
+        """The symbol, and what it stands for."""
+        pen = self.writers[in_latex]
+        return [self.head(pen)] + ([self.meaning(pen)] if self.meaning else [])
+
+    def right(self, in_latex: bool) -> Written | None:
+        """The formula in symbols."""
+        return self.writers[in_latex].formula(self.node) if self.node is not None else None
+
+    def numbers(self, in_latex: bool) -> list[Written]:
+        """The formula in numbers where that says more than the value, then the value."""
+        if self.summary:
+            return []
+        pen = self.writers[in_latex]
+        value = pen.value(self.value)
+        filled = pen.substituted(self.node, self.value_of) if self.node is not None else None
+        is_plain = filled is None or len(filled.text) == 1 or filled.text == value.text
+        right = self.right(in_latex)
+        if right is not None and right.text == value.text and not value.arrays:
+            return []
+        return [value] if is_plain or filled is None else [filled, value]
+
+    def why(self, in_latex: bool) -> list[Written]:
+        """The because, part by part."""
+        return [reason(self.writers[in_latex]) for reason in self.reasons]
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything about the step as what JSON can hold."""
+        numbers = self.numbers(in_latex=False)
+        return {
+            "name": self.name,
+            "kind": self.kind,
+            "symbol": self.symbol,
+            "formula": self.formula,
+            "substitution": numbers[0].inline if len(numbers) == 2 else "",
+            "value": _plain(self.value) if is_small(self.value) else None,
+            "summary": self.summary,
+            "shape": list(np.shape(self.value)),
+            "because": self.because,
+            "line": self.site.line if self.site else None,
+            "source": self.site.text if self.site else "",
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class Derivation:
+    """A worked function, step by step.
+
+    Attributes:
+        title: the function's name.
+        doc: its docstring.
+        steps: what is given, the forward pass, then back.
+        warning: where the first number that is not finite appears; empty if all are.
+
+    """
+
+    title: str
+    doc: str
+    steps: tuple[Step, ...]
+    warning: str
+
+    def __iter__(self) -> Iterator[Step]:
+        return iter(self.steps)
+
+    def __getitem__(self, name: str) -> Step:
+        """The step of that name, ``dX`` for δX.
+
+        Raises:
+            NameUnknownError: there is none.
+
+        """
+        if name not in self._by_name:
+            raise unknown_name(name, list(self._by_name))
+        return self._by_name[name]
+
+    @cached_property
+    def _by_name(self) -> dict[str, Step]:
+        return {step.name: step for step in self.steps}
+
+    def of_kind(self, *kinds: str) -> list[Step]:
+        """The steps of these kinds, in order."""
+        return [step for step in self.steps if step.kind in kinds]
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything as what JSON can hold."""
+        return {
+            "title": self.title,
+            "doc": self.doc,
+            "warning": self.warning,
+            "steps": [step.to_json() for step in self.steps],
+        }
+
+
+def derivation(
+    backward: Backward, values: Mapping[str, Any], symbols: Mapping[str, str] | None = None
+) -> Derivation:
+    """The derivation of a backward pass.
+
+    Args:
+        backward: the graph with its δ nodes.
+        values: every number by name, ``values["dX"]`` for δX.
+        symbols: name -> how it is written, where the name itself would not do.
+
+    """
+    steps = tuple(_Author(backward, values, symbols or {}).steps())
+    traced = backward.traced
+    return Derivation(traced.function, traced.doc, steps, _first_not_finite(steps))
+
+
+class _Author:
+    def __init__(
+        self, backward: Backward, values: Mapping[str, Any], chosen: Mapping[str, str]
+    ) -> None:
+        self.backward, self.values = backward, values
+        self.symbols = choose_symbols(backward, chosen)
+        self.writers = Writer(self.symbols, in_latex=False), Writer(self.symbols, in_latex=True)
+        self.seeds = set(backward.seeds.values())
+
+    def steps(self) -> Iterator[Step]:
+        """What is given, the forward pass, then back."""
+        graph = self.backward.traced.graph
+        large = [n for n in graph.nodes if n.op is CONST and n in self.symbols]
+        for node in (*graph.inputs, *large):
+            yield self._step(node, "given", node.name or self.symbols[node])
+        for node in graph.nodes:
+            if node.inputs:
+                yield self._step(node, "forward", node.name, computed=True)
+        for delta in self.backward.steps:
+            yield from self._delta(delta)
+        for x in self.backward.unreached:
+            yield self._absent(x)
+
+    def value_of(self, node: Node) -> Any:
+        return node.value if node.op is CONST else self.values[node.name]
+
+    def _step(self, node: Node, kind: str, name: str, computed: bool = False, **more: Any) -> Step:
+        return Step(
+            name=name, kind=kind, symbol=self.symbols[node], value=self.value_of(node),
+            site=node.site, writers=self.writers, head=lambda pen: pen.phrase("{x}", x=node),
+            node=node if computed else None, value_of=self.value_of, **more,
+        )  # fmt: skip
+
+    # -- δ -----------------------------------------------------------------------------------------
+    def _delta(self, delta: Delta) -> Iterator[Step]:
+        terms, primal = delta.terms, delta.primal
+        seed = self.backward.seeds.get(primal)
+        several = len(terms) > 1
+        if several:
+            for term in terms:
+                yield self._step(
+                    term.node, "contribution", term.node.name, True, reasons=self._because(term)
+                )
+        given = seed is not None and not terms
+        reasons = self._because(terms[0]) if len(terms) == 1 else ()
+        if several:
+            reasons = (self._uses(delta),)
+        if seed is not None and seed.op is not CONST:
+            reasons += (lambda pen: pen.phrase("{s} is given", s=seed if terms else delta.node),)
+        computed = not given or (seed is not None and seed.op is CONST)
+        yield self._step(
+            delta.node, "delta", delta.node.name, computed,
+            meaning=self._meaning(primal), reasons=reasons,
+        )  # fmt: skip
+
+    @cached_property
+    def _loss(self) -> Node | None:
+        seeds = self.backward.seeds
+        losses = [y for y, seed in seeds.items() if seed.op is CONST]
+        return losses[0] if len(losses) == len(seeds) == 1 else None
+
+    def _meaning(self, primal: Node) -> Say | None:
+        loss = self._loss
+        return None if loss is None else lambda pen: pen.phrase("∂{L}/∂{x}", L=loss, x=primal)
+
+    def _because(self, term: Term) -> tuple[Say, ...]:
+        def forward(pen: Writer) -> Written:
+            y = pen.phrase("{y}", y=term.consumer)
+            right = pen.formula(term.consumer)
+            return Written(f"{y.text} = {right.text}", right.arrays)
+
+        return forward, lambda pen: pen.local_derivative(term)
+
+    def _uses(self, delta: Delta) -> Say:
+        consumers = dict.fromkeys(term.consumer for term in delta.terms)
+        nodes = {f"y{k}": y for k, y in enumerate(consumers)}
+        shown = list(nodes) if len(nodes) <= 4 else [*list(nodes)[:3], ""]
+        listed = ", ".join(f"{{{k}}}" if k else "…" for k in shown)
+        count = len(delta.terms)
+        times = "twice" if count == 2 else f"{count} times"
+        template = f"{{x}} is used {times}, in {listed}"
+        return lambda pen: pen.phrase(template, x=delta.primal, **nodes)
+
+    def _absent(self, x: Node) -> Step:
+        outputs = self.backward.traced.graph.outputs
+        if x in set(ancestors(outputs)):
+            said = "{x} acts only through steps of slope zero"
+        else:
+            said = "{y} does not depend on {x}" if len(outputs) == 1 else "no result depends on {x}"
+        symbol = f"δ{self.symbols[x]}"
+        return Step(
+            name=f"d{x.name}", kind="delta", symbol=symbol, value=0.0, site=None,
+            writers=self.writers, head=lambda pen: pen.phrase("δ{x}", x=x),
+            meaning=self._meaning(x), reasons=(lambda pen: pen.phrase(said, x=x, y=outputs[0]),),
+        )  # fmt: skip
+
+
+def _first_not_finite(steps: tuple[Step, ...]) -> str:
+    for step in steps:
+        if not np.all(np.isfinite(np.asarray(step.value, np.float64))):
+            where = f" (line {step.site.line}: {step.site.text})" if step.site else ""
+            return f"{step.symbol} is the first value that is not finite{where}"
+    return ""
+
+
+def _plain(value: Any) -> Any:
+    """Nested lists of numbers; what JSON has no number for becomes text."""
+    array = np.asarray(value)
+    if array.dtype.kind == "f" and not np.all(np.isfinite(array)):
+        array = np.where(np.isfinite(array), array.astype(object), array.astype(str))
+    return array.tolist()

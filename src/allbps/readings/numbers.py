@@ -1,0 +1,126 @@
+"""Numbers for people: a few digits, one precision per array, nothing shown as 0 that is not 0."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+DIGITS = 4
+"""Significant digits of the largest number of an array."""
+LARGEST_SIDE = 8
+"""Matrices up to this many rows and columns are shown number by number."""
+LARGEST_SIZE = 64
+"""Arrays of more axes are shown up to this many numbers."""
+EXPONENT = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
+
+
+def number(value: Any) -> str:
+    """One number.
+
+    >>> number(2.0), number(0.7310585786), number(-0.0), number(-1.5), number(1.2e-9)
+    ('2', '0.7311', '0', '−1.5', '1.2·10⁻⁹')
+    """
+    return str(cells(np.asarray(value))[()])
+
+
+def coefficient(value: Any) -> str:
+    """A number that belongs to a formula: up to six digits, so that 0.044715 stays itself.
+
+    >>> coefficient(0.5), coefficient(0.044715), coefficient(0.7978845608)
+    ('0.5', '0.044715', '0.797885')
+    """
+    return str(cells(np.asarray(value), digits=6)[()])
+
+
+def cells(values: Any, digits: int = DIGITS) -> Any:
+    """An array of texts, all with the same number of decimals.
+
+    Exact zeros are ``0``. A number that this precision would show as zero, or that is very large,
+    is written as a power of ten.
+
+    >>> cells(np.array([0.5, -1.25, 0.0, 2.0])).tolist()
+    ['0.50', '−1.25', '0', '2.00']
+    """
+    array = np.asarray(values)
+    if array.dtype.kind in "biu":
+        array = array.astype(np.int64)
+    decimals = _decimals(array, digits)
+    texts = np.empty(array.shape, object)
+    for place, value in np.ndenumerate(array):
+        texts[place] = _one(float(value), decimals, digits)
+    return texts
+
+
+def _decimals(array: Any, digits: int) -> int:
+    """Enough for ``digits`` digits of the largest and two of the smallest, no zeros at the end."""
+    sizes = np.abs(array[np.isfinite(array) & (array != 0)].astype(np.float64))
+    if not sizes.size or np.all(sizes == np.round(sizes)):
+        return 0
+    largest, smallest = (math.floor(math.log10(size)) for size in (sizes.max(), sizes.min()))
+    enough = max(digits - 1 - largest, 0)
+    wanted = min(max(enough, 1 - smallest), enough + 2, digits + 2)
+    decimals = [f"{size:.{wanted}f}".partition(".")[2].rstrip("0") for size in sizes]
+    return max(map(len, decimals))
+
+
+def _one(value: float, decimals: int, digits: int) -> str:
+    if math.isnan(value):
+        return "nan"
+    if math.isinf(value):
+        return "∞" if value > 0 else "−∞"
+    if value == 0:
+        return "0"
+    text = f"{value:.{decimals}f}"
+    if float(text) == 0 or abs(value) >= 1e9:
+        text = _power_of_ten(value, digits)
+    return text.replace("-", "−")
+
+
+def _power_of_ten(value: float, digits: int) -> str:
+    mantissa, exponent = f"{value:.{digits - 1}e}".split("e")
+    short = mantissa.rstrip("0").rstrip(".") if "." in mantissa else mantissa
+    return f"{short}·10{str(int(exponent)).translate(EXPONENT)}"
+
+
+def is_small(value: Any) -> bool:
+    """Is this array shown number by number?"""
+    shape = np.shape(value)
+    if len(shape) <= 2:
+        return all(n <= LARGEST_SIDE for n in shape) and np.size(value) > 0
+    return np.size(value) <= LARGEST_SIZE and max(shape[-2:]) <= LARGEST_SIDE
+
+
+def summary(value: Any) -> str:
+    """What is said of an array too large to print.
+
+    >>> summary(np.linspace(-1.2, 3.4, 640).reshape(64, 10))
+    'shape (64, 10), from −1.2 to 3.4, norm 43.66'
+    """
+    array = np.asarray(value)
+    if array.size == 0:
+        return f"shape {array.shape}, empty"
+    array = array.astype(np.float64)
+    finite = array[np.isfinite(array)]
+    said = [f"shape {array.shape}"]
+    if finite.size:
+        said.append(f"from {number(finite.min())} to {number(finite.max())}")
+        if finite.size == array.size:
+            said.append(f"norm {number(np.linalg.norm(finite))}")
+    for word, count in (("nan", np.isnan(array).sum()), ("infinite", np.isinf(array).sum())):
+        said += [f"{count} {word}"] if count else []
+    return ", ".join(said)
+
+
+def slices(value: Any) -> list[tuple[str, Any]]:
+    """An array as labelled matrices; a matrix or vector is one without a label.
+
+    >>> [(label, part.tolist()) for label, part in slices(np.arange(4).reshape(2, 1, 2))]
+    [('[0]', [[0, 1]]), ('[1]', [[2, 3]])]
+    """
+    array = np.asarray(value)
+    if array.ndim <= 2:
+        return [("", np.atleast_2d(array))]
+    places = np.ndindex(array.shape[:-2])
+    return [(f"[{', '.join(map(str, place))}]", array[place]) for place in places]

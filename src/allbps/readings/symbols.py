@@ -1,0 +1,86 @@
+"""How names are written as mathematics: ``Z1`` is Z₁, ``sigma_w`` has a Greek letter, dX is δX."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Mapping
+
+from allbps.backward import Backward
+from allbps.ir import CONST, Node
+
+SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
+SUPERSCRIPTS = str.maketrans("0123456789()", "⁰¹²³⁴⁵⁶⁷⁸⁹⁽⁾")
+
+
+def greek(word: str) -> str:
+    """The Greek letter that ``word`` spells, or ``word``.
+
+    >>> greek("sigma"), greek("Delta"), greek("score")
+    ('σ', 'Δ', 'score')
+    """
+    kind = "SMALL" if word.islower() else "CAPITAL"
+    spelled = {"lambda_": "lamda", "lambda": "lamda"}.get(word, word)
+    try:
+        return unicodedata.lookup(f"GREEK {kind} LETTER {spelled.upper()}")
+    except KeyError:
+        return word
+
+
+def pretty(name: str) -> str:
+    """A name as mathematics: digits at its end become a subscript, spelled Greek a letter.
+
+    >>> pretty("Z1"), pretty("h_2"), pretty("sigma_1"), pretty("logits"), pretty("x_train")
+    ('Z₁', 'h₂', 'σ₁', 'logits', 'x_train')
+    """
+    numbered = re.fullmatch(r"(.*[^\W\d_])_?(\d+)", name)
+    stem, digits = numbered.groups() if numbered else (name, "")
+    return greek(stem) + digits.translate(SUBSCRIPTS)
+
+
+def symbols(backward: Backward, chosen: Mapping[str, str]) -> dict[Node, str]:
+    """The symbol of every named node, forward and backward; no two values share one.
+
+    Args:
+        backward: whose nodes.
+        chosen: name -> symbol, where the name itself would not do: ``{"Yp": "Yᵖ"}``.
+
+    """
+    graph = backward.traced.graph
+    forward = [*(x for x in graph.inputs if x not in graph.users), *graph.nodes]
+    given = {node: chosen.get(node.name) or pretty(node.name) for node in forward if node.name}
+    taken: set[str] = set()
+    found: dict[Node, str] = {}
+    for node, symbol in given.items():
+        found[node] = node.name if symbol in taken else symbol
+        taken.add(found[node])
+    found |= _constants(forward, taken)
+    for primal, delta in backward.deltas.items():
+        found[delta.node] = f"δ{found[primal]}"
+        taken.add(found[delta.node])
+    for primal, seed in backward.seeds.items():
+        if seed is not backward.deltas[primal].node and seed.op is not CONST:
+            found[seed] = _another(f"δ{found[primal]}", "₀", "⁽⁰⁾", taken)
+    for primal, delta in backward.deltas.items():
+        for k, term in enumerate(delta.terms, 1):
+            if len(delta.terms) > 1:
+                low, high = str(k).translate(SUBSCRIPTS), f"({k})".translate(SUPERSCRIPTS)
+                found[term.node] = _another(f"δ{found[primal]}", low, high, taken)
+    return found
+
+
+LITERAL_SIZE = 16
+"""Constant arrays up to this many numbers stand in a formula; larger ones get a letter."""
+
+
+def _constants(forward: list[Node], taken: set[str]) -> dict[Node, str]:
+    """C₁, C₂, … for the large arrays that the user never named."""
+    large = [n for n in forward if n.op is CONST and not n.name and n.size > LITERAL_SIZE]
+    letter = "C" if "C" not in {symbol.rstrip("₀₁₂₃₄₅₆₇₈₉") for symbol in taken} else "const"
+    return {node: letter + str(k).translate(SUBSCRIPTS) for k, node in enumerate(large, 1)}
+
+
+def _another(symbol: str, low: str, high: str, taken: set[str]) -> str:
+    """``symbol`` with a number below; above, where below would be misread."""
+    plain = symbol[-1].isalpha() and not unicodedata.decomposition(symbol[-1])
+    return symbol + low if plain and symbol + low not in taken else symbol + high
