@@ -138,6 +138,8 @@ def _total(node: Node, terms: list[Term], seed: Node | None, rename: bool) -> De
 
 def _named(node: Node, name: str) -> Node:
     """``node`` under a name of its own; one that has a name already is referred to."""
+    if node.op is CONST:  # with a dtype, or the number would be folded into what follows
+        node = constant(np.asarray(node.value, node.dtype)[()])
     if node.name or node.op is CONST:
         node = identity(node)
     return Node(
