@@ -190,14 +190,12 @@ def _own_nodes(subject: Backward, dialect: Dialect) -> dict[Node, str]:
     """Every δ and every contribution -> the remark that ties it to its forward line."""
     remarks: dict[Node, str] = {}
     for primal, delta in subject.deltas.items():
+        if len(delta.terms) == 1:  # its node may be another δ, which has a remark of its own
+            remarks[delta.node] = _tie(delta.terms[0].consumer, dialect)
+            continue
         for term in delta.terms:
-            if term.node.name:
-                remarks[term.node] = _tie(term.consumer, dialect)
-        remarks[delta.node] = (
-            _tie(delta.terms[0].consumer, dialect) if len(delta.terms) == 1 else ""
-        )
-        if len(delta.terms) > 1:
-            remarks[delta.node] = f"{primal.name} is used {len(delta.terms)} times"
+            remarks[term.node] = _tie(term.consumer, dialect)
+        remarks[delta.node] = f"{primal.name} is used {len(delta.terms)} times" * bool(delta.terms)
     return remarks
 
 
