@@ -28,6 +28,14 @@ from allbps.machine.words import (
 )
 
 WEIGHTS = (3, 5, 7)
+PLAIN = True
+
+
+@inline
+def early(x):
+    if PLAIN:
+        return x + 1.0
+    return x * 0.0
 
 
 @inline
@@ -65,7 +73,7 @@ def words_of_numbers(y: Reals, x: Reals, n: Int) -> None:
     for i in range(n):
         a, b = swapped(x[i], scratch[i % 3])
         y[i] = select(a > 4.0, b, -a) + absolute(b) * copysign(2.0, x[i]) + nearest(x[i])
-        y[i] += power_of_two(exponent(absolute(x[i]) + 0.1))
+        y[i] += early(a) + power_of_two(exponent(absolute(x[i]) + 0.1))
 
 
 @kernel
@@ -116,6 +124,21 @@ def test_what_kernels_cannot_say_is_refused_with_its_line():
 
     with pytest.raises(KernelError, match=r"test_frontend\.py:\d+ in wrong: '\[1\.0\]' is no"):
         compiled(wrong, np.float64)
+
+
+def test_a_formula_cannot_return_from_a_branch_decided_at_run_time():
+    @inline
+    def formula(x):
+        if x > 0.0:
+            return x
+        return -x
+
+    @kernel
+    def caller(x: Reals) -> None:
+        x[0] = formula(x[0])
+
+    with pytest.raises(KernelError, match="returns from inside a branch"):
+        compiled(caller, np.float64)
 
 
 def test_mixing_numbers_of_two_kinds_is_refused():

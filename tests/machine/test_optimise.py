@@ -5,8 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from allbps.machine.kernels.activation import gelu, gelu_delta, gelu_tanh, gelu_tanh_delta, relu
-from allbps.machine.kernels.activation import relu_delta
+from allbps.machine.kernels.activation import (
+    gelu,
+    gelu_delta,
+    gelu_tanh,
+    gelu_tanh_delta,
+    relu,
+    relu_delta,
+)
 from allbps.machine.kernels.optimise import adam, momentum, rmsprop, sgd
 from allbps.machine.kernels.reduce import clip_factor, sum_of_squares
 
@@ -56,9 +62,7 @@ def test_adam(decoupled, against_torch, native, dtype):
 
     def update(P, G, t, lo, hi):
         first, second = 1 - 0.9 ** (t + 1), np.sqrt(1 - 0.99 ** (t + 1))
-        native(adam)(
-            P, G, M, V, 1.0, LR, DECAY, decoupled, 0.9, 0.99, 1e-8, first, second, lo, hi
-        )
+        native(adam)(P, G, M, V, 1.0, LR, DECAY, decoupled, 0.9, 0.99, 1e-8, first, second, lo, hi)
 
     make = torch.optim.AdamW if decoupled else torch.optim.Adam
     against_torch(lambda p: make(p, LR, (0.9, 0.99), 1e-8, DECAY), update)

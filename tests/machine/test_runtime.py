@@ -27,9 +27,7 @@ def chain(tid: Int, threads: Int, team: Ints, arguments: Ints) -> None:
 
 
 @kernel
-def rotate(
-    source: Reals, to: Reals, pieces: Int, tid: Int, threads: Int, team: Ints
-) -> None:
+def rotate(source: Reals, to: Reals, pieces: Int, tid: Int, threads: Int, team: Ints) -> None:
     p = first_piece(tid)
     while p < pieces:
         to[p] = source[(p + 1) % pieces] + 1.0

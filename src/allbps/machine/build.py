@@ -51,9 +51,9 @@ def kernels_of(text: str, file: str) -> dict[str, words.Kernel[Any, Any]]:
 def prototype(kernel: words.Kernel[Any, Any], *, single: bool) -> Any:
     """The ctypes signature of a kernel."""
     real = ctypes.c_float if single else ctypes.c_double
-    types = {"Int": ctypes.c_int64, "Real": real, "Double": ctypes.c_double, "None": None}
-    types["Bool"] = ctypes.c_bool
-    types |= dict.fromkeys(POINTEES, ctypes.c_void_p)
+    types: dict[str, Any] = dict.fromkeys(POINTEES, ctypes.c_void_p)
+    types |= {"Int": ctypes.c_int64, "Real": real, "Double": ctypes.c_double}
+    types |= {"Bool": ctypes.c_bool, "None": None}
     tree = syntax(kernel)
     kinds = [annotation(a.annotation, kernel) for a in tree.args.args]
     return ctypes.CFUNCTYPE(types[annotation(tree.returns, kernel)], *(types[k] for k in kinds))

@@ -141,8 +141,7 @@ def load_kernels(
     )
     loaded = Loaded(*objects)
     functions = [
-        prototype(k, single=single)(loaded.address(n))
-        for k, n in zip(kernels, names, strict=True)
+        prototype(k, single=single)(loaded.address(n)) for k, n in zip(kernels, names, strict=True)
     ]
     return loaded, functions
 

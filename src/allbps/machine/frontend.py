@@ -79,6 +79,7 @@ class Program:
         target: the CPU.
         single: whether Real is float32.
         insist: let LLVM warn on stderr about ``lanes`` loops that it makes no vectors of.
+
     """
 
     def __init__(self, target: Target, *, single: bool, insist: bool = False) -> None:
@@ -178,6 +179,15 @@ def annotation(node: ast.expr | None, kernel: words.Kernel[Any, Any]) -> str:
 
 
 @dataclass
+class Expansion:
+    """A formula being pasted: where it began, and what it returned."""
+
+    depth: int
+    result: Expr = None
+    returned: bool = False
+
+
+@dataclass
 class Loop:
     """Where ``break`` and ``continue`` go."""
 
@@ -195,9 +205,9 @@ class Emitter:
         self.b = ir.IRBuilder(fn.append_basic_block("start"))
         self.names: dict[str, Expr] = {}
         self.result = "None"
-        self.returned: Expr = None
-        self.expanding = False
+        self.expansion: Expansion | None = None
         self.loops: list[Loop] = []
+        self.depth = 0  # of branches and loops that are decided at run time
         self.group: Reference | None = None
 
     # ---- functions
@@ -219,8 +229,9 @@ class Emitter:
     def _expand(self, kernel: words.Kernel[Any, Any], arguments: list[Expr]) -> Expr:
         """Paste a formula: its own names and flags, the values of its arguments."""
         tree = syntax(kernel)
-        saved = self.kernel, self.names, self.flags, self.expanding, self.returned
-        self.kernel, self.names, self.expanding, self.returned = kernel, {}, True, None
+        saved = self.kernel, self.names, self.flags, self.expansion
+        expansion = Expansion(self.depth)
+        self.kernel, self.names, self.expansion = kernel, {}, expansion
         self.flags = REORDERED if kernel.reorder else EXACT
         for parameter, value in zip(tree.args.args, arguments, strict=True):
             if not isinstance(value, tuple) and parameter.arg in assigned_names(tree):
@@ -228,16 +239,15 @@ class Emitter:
             else:
                 self.names[parameter.arg] = value
         self.body(tree.body)
-        result = self.returned
-        self.kernel, self.names, self.flags, self.expanding, self.returned = saved
-        return result
+        self.kernel, self.names, self.flags, self.expansion = saved
+        return expansion.result
 
     # ---- statements
 
     def body(self, statements: Sequence[ast.stmt]) -> None:
         """Statements one after another, up to one that jumps away."""
         for statement in statements:
-            if self.b.block.is_terminated:
+            if self.b.block.is_terminated or (self.expansion and self.expansion.returned):
                 return
             method = getattr(self, f"_do_{type(statement).__name__}", None)
             if method is None:
@@ -280,8 +290,10 @@ class Emitter:
 
     def _do_Return(self, node: ast.Return) -> None:
         value = None if node.value is None else self.expr(node.value)
-        if self.expanding:
-            self.returned = value
+        if self.expansion is not None:
+            if self.depth != self.expansion.depth:
+                raise self._refuse(node, "returns from inside a branch or loop of a formula")
+            self.expansion.result, self.expansion.returned = value, True
         elif self.result == "None":
             self.b.ret_void()
         else:
@@ -296,7 +308,7 @@ class Emitter:
         self.b.cbranch(self.truth(condition), yes, no)
         for block, statements in ((yes, node.body), (no, node.orelse)):
             self.b.position_at_end(block)
-            self.body(statements)
+            self._nested(statements)
             if not self.b.block.is_terminated:
                 self.b.branch(after)
         self.b.position_at_end(after)
@@ -320,8 +332,14 @@ class Emitter:
 
     def _loop_body(self, statements: Sequence[ast.stmt], loop: Loop) -> None:
         self.loops.append(loop)
-        self.body(statements)
+        self._nested(statements)
         self.loops.pop()
+
+    def _nested(self, statements: Sequence[ast.stmt]) -> None:
+        """Statements that may run any number of times, or not at all."""
+        self.depth += 1
+        self.body(statements)
+        self.depth -= 1
 
     def _do_For(self, node: ast.For) -> None:
         assert isinstance(node.target, ast.Name)
@@ -628,7 +646,7 @@ class Emitter:
         return value.ir
 
     def to_real(self, x: Expr) -> Expr:
-        """``real(x)``"""
+        """Emit ``real(x)``."""
         if not isinstance(x, Value):
             return float(x)
         if x.kind == "Int":
@@ -638,7 +656,7 @@ class Emitter:
         return Value(x.ir, "Real")
 
     def to_double(self, x: Expr) -> Expr:
-        """``double(x)``"""
+        """Emit ``double(x)``."""
         if not isinstance(x, Value):
             return Value(ir.Constant(DOUBLE, float(x)), "Double")
         if x.kind == "Int":
@@ -648,7 +666,7 @@ class Emitter:
         return Value(x.ir, "Double")
 
     def to_int(self, x: Expr) -> Expr:
-        """``integer(x)``"""
+        """Emit ``integer(x)``."""
         if not isinstance(x, Value):
             return int(x)
         return x if x.kind == "Int" else Value(self.b.fptosi(x.ir, I64), "Int")
@@ -686,16 +704,16 @@ class Emitter:
             access.set_metadata("llvm.access.group", self.group)
 
     def retype(self, pointer: Value, kind: str) -> Value:
-        """``as_ints(p)`` and its like."""
+        """Emit ``as_ints(p)`` and its like."""
         return Value(pointer.ir, kind)
 
     def pointer_at(self, table: Value, index: Expr) -> Value:
-        """``pointer_at(table, i)``"""
+        """Emit ``pointer_at(table, i)``."""
         place = self._element(table, index)
         return Value(self.b.load(place, typ=PTR), "Reals")
 
     def stack(self, n: int) -> Value:
-        """``stack(n)``"""
+        """Emit ``stack(n)``."""
         slot = self.entry.alloca(ir.ArrayType(self.program.real, n))
         slot.align = 64
         return Value(slot, "Reals")
@@ -703,7 +721,7 @@ class Emitter:
     # ---- arithmetic that Python has no operator for
 
     def select(self, condition: Expr, x: Expr, y: Expr) -> Expr:
-        """``select(c, x, y)``"""
+        """Emit ``select(c, x, y)``."""
         if not isinstance(condition, Value):
             return x if condition else y
         if isinstance(x, Value) or isinstance(y, Value):
@@ -712,6 +730,10 @@ class Emitter:
             kind = self.kind(x)
         chosen = self.b.select(condition.ir, self.as_kind(x, kind), self.as_kind(y, kind))
         return Value(chosen, kind)
+
+    def is_nan(self, x: Value) -> Value:
+        """Emit ``is_nan(x)``."""
+        return Value(self.b.fcmp_unordered("uno", x.ir, x.ir), "Bool")
 
     def intrinsic(self, name: str, *arguments: Expr) -> Value:
         """A function of Reals, or of Doubles, that LLVM has a name for."""
@@ -727,14 +749,14 @@ class Emitter:
         return (I32, 23, 127) if self.program.single else (I64, 52, 1023)
 
     def power_of_two(self, n: Expr) -> Value:
-        """``power_of_two(n)``: n + bias, shifted into the place of the exponent."""
+        """Emit ``power_of_two(n)``: n + bias, shifted into the place of the exponent."""
         kind, fraction, bias = self._bits()
         whole = self.b.fptosi(self.as_kind(n, "Real"), kind)
         field = self.b.shl(self.b.add(whole, ir.Constant(kind, bias)), ir.Constant(kind, fraction))
         return Value(self.b.bitcast(field, self.program.real), "Real")
 
     def exponent(self, x: Expr) -> Value:
-        """``exponent(x)``: subtract √½'s bits, then the exponent field is off by none or one."""
+        """Emit ``exponent(x)``: with √½'s bits subtracted, the exponent field is the answer."""
         kind, fraction, _ = self._bits()
         half_root = 0x3F3504F3 if self.program.single else 0x3FE6A09E667F3BCD
         bits = self.b.bitcast(self.as_kind(x, "Real"), kind)
@@ -744,7 +766,7 @@ class Emitter:
         return Value(self.b.sitofp(field, self.program.real), "Real")
 
     def transpose_square(self, T: Value, ldt: Expr, A: Value, lda: Expr) -> None:
-        """``transpose_square(T, ldt, A, lda)``: log₂ n rounds of perfect shuffles of the rows.
+        """Emit ``transpose_square(T, ldt, A, lda)``: log₂ n rounds of perfect shuffles of the rows.
 
         Interleaving row i with row i + n/2, for all i, rotates the bits of (row, column) by one;
         after log₂ n rounds row and column have changed places.
@@ -772,47 +794,49 @@ class Emitter:
     # ---- threads
 
     def atomic_add(self, p: Value, n: Expr) -> Value:
-        """``atomic_add(p, n)``"""
+        """Emit ``atomic_add(p, n)``."""
         old = self.b.atomic_rmw("add", p.ir, self.as_kind(n, "Int"), "acq_rel")
         return Value(old, "Int")
 
     def atomic_load(self, p: Value) -> Value:
-        """``atomic_load(p)``"""
+        """Emit ``atomic_load(p)``."""
         return Value(self.b.load_atomic(p.ir, "acquire", 8, typ=I64), "Int")
 
     def atomic_store(self, p: Value, n: Expr) -> None:
-        """``atomic_store(p, n)``"""
+        """Emit ``atomic_store(p, n)``."""
         self.b.atomic_rmw("xchg", p.ir, self.as_kind(n, "Int"), "seq_cst")
 
     def compare_and_swap(self, p: Value, old: Expr, new: Expr) -> Value:
-        """``compare_and_swap(p, old, new)``"""
+        """Emit ``compare_and_swap(p, old, new)``."""
         pair = self.b.cmpxchg(
             p.ir, self.as_kind(old, "Int"), self.as_kind(new, "Int"), "seq_cst", "seq_cst"
         )
         return Value(self.b.extract_value(pair, 1), "Bool")
 
     def pause(self) -> None:
-        """``pause()``"""
+        """Emit ``pause()``."""
         triple = self.program.target.triple
         if triple.startswith(("x86_64", "i386", "i686")):
-            self.b.call(self._declare("llvm.x86.sse2.pause", ir.FunctionType(ir.VoidType(), [])), [])
+            self.b.call(
+                self._declare("llvm.x86.sse2.pause", ir.FunctionType(ir.VoidType(), [])), []
+            )
         elif triple.startswith(("aarch64", "arm64")):
             hint = self._declare("llvm.aarch64.hint", ir.FunctionType(ir.VoidType(), [I32]))
             self.b.call(hint, [ir.Constant(I32, 1)])  # YIELD
 
     def yield_thread(self) -> None:
-        """``yield_thread()``"""
+        """Emit ``yield_thread()``."""
         self.b.call(self._declare("allbps_yield", ir.FunctionType(I32, [])), [])
 
     def call(self, code: Value, *arguments: Expr) -> None:
-        """``call(code, tid, threads, team, arguments)``"""
+        """Emit ``call(code, tid, threads, team, arguments)``."""
         signature = ir.FunctionType(ir.VoidType(), [I64, I64, PTR, PTR])
         fn = self.b.inttoptr(code.ir, signature.as_pointer())
         numbers = [self.as_kind(a, "Int") for a in arguments]
         self.b.call(fn, [*numbers[:2], *(self.b.inttoptr(n, PTR) for n in numbers[2:])])
 
     def brgemm(self, *arguments: Expr) -> None:
-        """``brgemm(...)``: the microkernel lives in an object file of its own."""
+        """Emit ``brgemm(...)``: the microkernel lives in an object file of its own."""
         self.program.uses_brgemm = True
         signature = ir.FunctionType(ir.VoidType(), list(BLOCK_ARGUMENTS.values()))
         fn = self._declare(block_name(self.program.real), signature)

@@ -185,7 +185,7 @@ class _Block:
     def _loop(
         self, count: ir.Value, first: ir.Value, body: Callable[[ir.Value, ir.Value], ir.Value]
     ) -> None:
-        """``carried = first; for i in range(count): carried = body(carried, i)``"""
+        """Emit ``carried = first; for i in range(count): carried = body(carried, i)``."""
         b = self.b
         before, head = b.block, b.append_basic_block("head")
         inside, after = b.append_basic_block("body"), b.append_basic_block("after")
@@ -290,7 +290,7 @@ class _Tile:
         sums: list[ir.Value],
         body: Callable[[list[ir.Value], list[ir.Value]], list[ir.Value]],
     ) -> list[ir.Value]:
-        """``for _ in range(count): sums = body(pointers, sums); pointers += steps``"""
+        """Emit ``for _ in range(count): sums = body(pointers, sums); pointers += steps``."""
         b = self.b
         before, head = b.block, b.append_basic_block("head")
         inside, after = b.append_basic_block("body"), b.append_basic_block("after")

@@ -65,6 +65,8 @@ class Loaded:
 @functools.cache
 def _provide_yield() -> None:
     """Give generated code the operating system's "let others run" under one name."""
-    library = ctypes.CDLL(None) if sys.platform != "win32" else ctypes.WinDLL("kernel32")
-    call = library.sched_yield if sys.platform != "win32" else library.SwitchToThread
+    if sys.platform == "win32":
+        call = ctypes.WinDLL("kernel32").SwitchToThread
+    else:
+        call = ctypes.CDLL(None).sched_yield
     llvm.add_symbol("allbps_yield", ctypes.cast(call, ctypes.c_void_p).value)

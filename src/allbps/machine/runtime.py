@@ -122,10 +122,15 @@ class Step:
         name: the step's name in it.
         arguments: addresses (of arrays, which are kept too) and integers, in the step's order.
         threads: how many threads run it.
+
     """
 
     def __init__(
-        self, loaded: Loaded, name: str, arguments: Sequence[np.ndarray[Any, Any] | int], threads: int
+        self,
+        loaded: Loaded,
+        name: str,
+        arguments: Sequence[np.ndarray[Any, Any] | int],
+        threads: int,
     ) -> None:
         self._keep = loaded, [a for a in arguments if isinstance(a, np.ndarray)]
         self._code = loaded.address(name)

@@ -23,6 +23,7 @@ class Target:
         vector_bytes: bytes in a vector register that we use: 64, 32 or 16.
         registers: vector registers: 32 or 16.
         masks: whether loads and stores of part of a vector are cheap.
+
     """
 
     cpu: str
@@ -67,7 +68,7 @@ def initialise_llvm() -> None:
 
 @functools.cache
 def host() -> Target:
-    """This CPU, from its own report."""
+    """The CPU we run on, from its own report."""
     initialise_llvm()
     has = llvm.get_host_cpu_features()
     cpu, features = llvm.get_host_cpu_name(), has.flatten()
@@ -81,7 +82,7 @@ def host() -> Target:
 
 
 def narrowed(vector_bytes: int) -> Target:
-    """This CPU held to narrower vectors: 32 makes AVX2 code, 16 code in the shape of NEON's.
+    """The CPU we run on, held to narrower vectors: 32 as AVX2, 16 as NEON.
 
     A test can so run, on one CPU, the tiles and tails of the others.
     """

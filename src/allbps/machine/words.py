@@ -16,33 +16,35 @@ from collections.abc import Callable, Iterator
 from typing import Any, Generic, ParamSpec, TypeAlias, TypeVar, overload
 
 P = ParamSpec("P")
-R = TypeVar("R", covariant=True)
+R = TypeVar("R")
+T = TypeVar("T", int, float)
 
 Int: TypeAlias = int
 Real: TypeAlias = float
 Double: TypeAlias = float
 
 
-class Pointer:
+class Pointer(Generic[T]):
     """CPython's stand-in for a pointer: a flat array and a place in it."""
 
     def __init__(self, array: Any, offset: int = 0) -> None:
         self.array, self.offset = array, offset
 
-    def __getitem__(self, i: int) -> Any:
-        return self.array[self.offset + i].item()
+    def __getitem__(self, i: int) -> T:
+        value: T = self.array[self.offset + i].item()
+        return value
 
-    def __setitem__(self, i: int, value: float) -> None:
+    def __setitem__(self, i: int, value: T) -> None:
         self.array[self.offset + i] = value
 
-    def __add__(self, i: int) -> Pointer:
+    def __add__(self, i: int) -> Pointer[T]:
         return Pointer(self.array, self.offset + i)
 
 
-Reals: TypeAlias = Pointer
-Ints: TypeAlias = Pointer
-Bytes: TypeAlias = Pointer
-Doubles: TypeAlias = Pointer
+Reals: TypeAlias = Pointer[float]
+Ints: TypeAlias = Pointer[int]
+Bytes: TypeAlias = Pointer[int]
+Doubles: TypeAlias = Pointer[float]
 
 
 class Kernel(Generic[P, R]):
@@ -53,6 +55,7 @@ class Kernel(Generic[P, R]):
         expand: paste the body at every call instead of calling; such a function may return a tuple.
         reorder: let sums be added in vector lanes. The order is then another one, but a fixed one.
         small: let LLVM paste it into its callers, with their constants.
+
     """
 
     def __init__(
@@ -158,7 +161,7 @@ def integer(x: float) -> Int:
 
 
 @word(lambda e, c, x, y: e.select(c, x, y))
-def select(condition: bool, x: float, y: float) -> float:
+def select(condition: bool, x: T, y: T) -> T:
     """``x if condition else y`` with both sides worked out: what a vector can do."""
     return x if condition else y
 
@@ -171,13 +174,19 @@ def fma(x: Real, y: Real, z: Real) -> Real:
 
 @word(lambda e, x: e.intrinsic("sqrt", x))
 def sqrt(x: float) -> float:
-    """√x."""
+    """The square root."""
     return math.sqrt(x) if x >= 0 else math.nan
+
+
+@word(lambda e, x: e.is_nan(x))
+def is_nan(x: float) -> bool:
+    """Whether x is not a number."""
+    return math.isnan(x)
 
 
 @word(lambda e, x: e.intrinsic("fabs", x))
 def absolute(x: float) -> float:
-    """|x|."""
+    """The absolute value."""
     return abs(x)
 
 
@@ -263,7 +272,7 @@ def transpose_square(T: Reals, ldt: Int, A: Reals, lda: Int) -> None:
 @word(lambda e, p, n: e.atomic_add(p, n))
 def atomic_add(p: Ints, n: int) -> Int:
     """Add n to p[0] in one indivisible step; the value before."""
-    old: int = p[0]
+    old = p[0]
     p[0] = old + n
     return old
 
@@ -271,7 +280,7 @@ def atomic_add(p: Ints, n: int) -> Int:
 @word(lambda e, p: e.atomic_load(p))
 def atomic_load(p: Ints) -> Int:
     """p[0], and everything its writer wrote before it."""
-    return int(p[0])
+    return p[0]
 
 
 @word(lambda e, p, n: e.atomic_store(p, n))

@@ -57,7 +57,7 @@ def _hide(s: Reals, seen: int, keys: int) -> None:
 
 @kernel
 def _softmax_row(s: Reals, keys: Int, scale: Real) -> Real:
-    """s = softmax of scale·s; ln Σ e^(scale·s)."""
+    """Make s = softmax of scale·s; return ln Σ e^(scale·s)."""
     top = largest(s, keys)
     total = exponentials(s, s, top, scale, keys)
     share = 1.0 / total
@@ -98,7 +98,7 @@ def attention_delta(
 
 @kernel
 def _delta_row(s: Reals, d: Reals, log_sum: Real, along: Real, scale: Real, keys: Int) -> None:
-    """s = P and d = δS of one row, from s = Q Kᵀ and d = δP."""
+    """Make s = P and d = δS of one row, from s = Q Kᵀ and d = δP."""
     for j in lanes(keys):
         p = exp(scale * s[j] - log_sum)
         s[j] = p

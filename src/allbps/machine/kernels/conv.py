@@ -7,6 +7,8 @@ batch, the run of w·C numbers is k, and output columns are rows of the product,
 is given to a copy of the image in scratch memory, one image at a time.
 """
 
+# ruff: noqa: E741 - I, J, K, O and l, m are the letters of the formulas.
+
 from __future__ import annotations
 
 from ..words import Int, Reals, brgemm, kernel, lanes
@@ -60,11 +62,11 @@ def conv_weights(
     D: Reals, G: Reals, I: Reals, scratch: Reals, flags: Int,
     H: Int, W: Int, C: Int, O: Int, h: Int, w: Int, s: Int, p: Int, lo: Int, hi: Int,
 ) -> None:  # fmt: skip
-    """δK = I * δJ over images lo..hi, one partial result: (N, H, W, C) * (N, oh, ow, O) ->
-    (h, w, C, O).
+    """δK = I * δJ over images lo..hi, one partial result.
 
-    For one window row l, the (m, c) run is a row index of step 1 in I, output columns are k, and
-    output rows the batch. flags = 1 adds to what D holds. scratch as in conv_forward.
+    (N, H, W, C) * (N, oh, ow, O) -> (h, w, C, O). For one window row l, the (m, c) run is a row
+    index of step 1 in I, output columns are k, and output rows the batch. flags = 1 adds to what
+    D holds. scratch as in conv_forward.
     """
     oh, ow = (H + 2 * p - h) // s + 1, (W + 2 * p - w) // s + 1
     PW = W + 2 * p

@@ -1,8 +1,9 @@
 """exp, log, tanh, erf and what nets make of them: formulas that loops turn into vectors.
 
-Coefficients are those of Moshier's Cephes library (netlib.org/cephes), one set for float32, one
-for float64. Every function is branch-free, so that all lanes of a vector do the same; NaN gives
-NaN, and what lies outside the range gives 0, 1 or ±inf as it should.
+Coefficients are those of Moshier's Cephes library (netlib.org/cephes), and for tanh and erf in
+float32 those of Eigen (eigen.tuxfamily.org). Every function is branch-free, so that all lanes of
+a vector do the same; NaN gives NaN, and what lies outside the range gives 0, 1 or ±inf as it
+should.
 """
 
 from __future__ import annotations
@@ -51,24 +52,23 @@ LOG_Q = (
     7.11544750618563894466e1, 2.31251620126765340583e1,
 )  # fmt: skip
 
-TANH_SINGLE = (
-    -5.70498872745e-3, 2.06390887954e-2, -5.37397155531e-2, 1.33314422036e-1, -3.33332819422e-1,
+TANH_SINGLE_P = (
+    -2.76076847742355e-16, 2.00018790482477e-13, -8.60467152213735e-11, 5.12229709037114e-08,
+    1.48572235717979e-05, 6.37261928875436e-04, 4.89352455891786e-03,
+)  # fmt: skip
+TANH_SINGLE_Q = (
+    1.19825839466702e-06, 1.18534705686654e-04, 2.26843463243900e-03, 4.89352518554385e-03,
 )  # fmt: skip
 TANH_P = (-9.64399179425052238628e-1, -9.92877231001918586564e1, -1.61468768441708447952e3)
 TANH_Q = (1.0, 1.12811678491632931402e2, 2.23548839060100448583e3, 4.84406305325125486048e3)
 
-ERF_SINGLE = (
-    7.853861353153693e-5, -8.010193625184903e-4, 5.188327685732524e-3, -2.685381193529856e-2,
-    1.128358514861418e-1, -3.761262582423300e-1, 1.128379165726710,
+ERF_SINGLE_P = (
+    -2.72614225801306e-10, 2.77068142495902e-08, -2.10102402082508e-06, -5.69250639462346e-05,
+    -7.34990630326855e-04, -2.95459980854025e-03, -1.60960333262415e-02,
 )  # fmt: skip
-ERFC_NEAR = (
-    2.326819970068386e-2, -1.387039388740657e-1, 3.687424674597105e-1, -5.824733027278666e-1,
-    6.210004621745983e-1, -4.944515323274145e-1, 3.404879937665872e-1, -2.741127028184656e-1,
-    5.638259427386472e-1,
-)  # fmt: skip
-ERFC_FAR = (
-    -1.047766399936249e1, 1.297719955372516e1, -7.495518717768503, 2.921019019210786,
-    -1.015265279202700, 4.218463358204948e-1, -2.820767439740514e-1, 5.641895067754075e-1,
+ERF_SINGLE_Q = (
+    -1.45660718464996e-05, -2.13374055278905e-04, -1.68282697438203e-03, -7.37332916720468e-03,
+    -1.42647390514189e-02,
 )  # fmt: skip
 ERF_T = (
     9.60497373987051638749, 9.00260197203842689217e1, 2.23200534594684319226e3,
@@ -123,7 +123,7 @@ def exp(x: Real) -> Real:
 
 @inline
 def log(x: Real) -> Real:
-    """ln x = n·ln 2 + ln m, √½ <= m < √2; below the normal numbers as if 0."""
+    """The logarithm: ln x = n·ln 2 + ln m, √½ <= m < √2; below the normal numbers as if 0."""
     tiny = 1.17549435e-38 if SINGLE else 2.2250738585072014e-308
     safe = select(x >= tiny, select(x < INFINITY, x, 1.0), 1.0)
     n = exponent(safe)
@@ -143,12 +143,16 @@ def log(x: Real) -> Real:
 
 @inline
 def tanh(x: Real) -> Real:
-    """tanh x: a polynomial near 0, where 1 - 2/(e²ˣ + 1) would cancel, that elsewhere."""
-    z = x * x
+    """The hyperbolic tangent.
+
+    float32: a quotient of polynomials over the range in which it is not yet 1. float64: one near
+    0, where 1 - 2/(e²ˣ + 1) would cancel, and that elsewhere.
+    """
     if SINGLE:
-        near = fma(x * z, polynomial(z, TANH_SINGLE), x)
-    else:
-        near = fma(x * z, polynomial(z, TANH_P) / polynomial(z, TANH_Q), x)
+        a = max(min(x, 9.0), -9.0)
+        return a * polynomial(a * a, TANH_SINGLE_P) / polynomial(a * a, TANH_SINGLE_Q)
+    z = x * x
+    near = fma(x * z, polynomial(z, TANH_P) / polynomial(z, TANH_Q), x)
     far = copysign(1.0 - 2.0 / (exp(2.0 * absolute(x)) + 1.0), x)
     return select(absolute(x) < 0.625, near, far)
 
@@ -161,19 +165,18 @@ def sigmoid(x: Real) -> Real:
 
 @inline
 def erf(x: Real) -> Real:
-    """erf x: x·T(x²) near 0, else 1 - erfc |x| with the sign of x."""
-    a, z = absolute(x), x * x
+    """The error function.
+
+    float32: a quotient of polynomials up to 4, where it is 1. float64: one near 0, and 1 - erfc
+    of |x| with the sign of x elsewhere.
+    """
     if SINGLE:
-        near = x * polynomial(z, ERF_SINGLE)
-        reciprocal = 1.0 / max(a, 1.0)
-        q = reciprocal * reciprocal
-        tail = select(a < 2.0, polynomial(q, ERFC_NEAR), polynomial(q, ERFC_FAR))
-        far = 1.0 - exp(-z) * reciprocal * tail
-    else:
-        near = x * polynomial(z, ERF_T) / polynomial(z, ERF_U)
-        b = min(a, 8.0)
-        far = 1.0 - exp(-z) * polynomial(b, ERFC_P) / polynomial(b, ERFC_Q)
-    return select(a > 1.0, copysign(far, x), near)
+        a = max(min(x, 4.0), -4.0)
+        return a * polynomial(a * a, ERF_SINGLE_P) / polynomial(a * a, ERF_SINGLE_Q)
+    z, a = x * x, min(absolute(x), 8.0)
+    near = x * polynomial(z, ERF_T) / polynomial(z, ERF_U)
+    far = 1.0 - exp(-z) * polynomial(a, ERFC_P) / polynomial(a, ERFC_Q)
+    return select(absolute(x) > 1.0, copysign(far, x), near)
 
 
 @inline
@@ -184,20 +187,25 @@ def gelu(x: Real) -> Real:
 
 @inline
 def gelu_delta(x: Real) -> Real:
-    """d gelu / dx = Φ(x) + x·φ(x)."""
+    """The derivative of gelu: Φ(x) + x·φ(x)."""
     density = exp(-0.5 * x * x) * (0.5 * SQRT_HALF * TWO_OVER_SQRT_PI)
     return 0.5 * (1.0 + erf(x * SQRT_HALF)) + x * density
 
 
 @inline
+def _tanh_share(x: Real) -> Real:
+    """(1 + tanh u)/2 = 1/(1 + e⁻²ᵘ) with u = √(2/π)·(x + 0.044715·x³)."""
+    return sigmoid(2.0 * SQRT_TWO_OVER_PI * x * (1.0 + TANH_GELU * x * x))
+
+
+@inline
 def gelu_tanh(x: Real) -> Real:
-    """The form of gelu by tanh: x/2·(1 + tanh u), u = √(2/π)·(x + 0.044715·x³)."""
-    return 0.5 * x * (1.0 + tanh(SQRT_TWO_OVER_PI * (x + TANH_GELU * x * x * x)))
+    """The form of gelu by tanh: x·(1 + tanh u)/2."""
+    return x * _tanh_share(x)
 
 
 @inline
 def gelu_tanh_delta(x: Real) -> Real:
-    """d gelu_tanh / dx = (1 + tanh u)/2 + x/2·(1 - tanh² u)·u′."""
-    t = tanh(SQRT_TWO_OVER_PI * (x + TANH_GELU * x * x * x))
-    slope = SQRT_TWO_OVER_PI * (1.0 + 3.0 * TANH_GELU * x * x)
-    return 0.5 * (1.0 + t) + 0.5 * x * (1.0 - t * t) * slope
+    """The derivative of gelu_tanh: s + x·s·(1 - s)·2u′ with s = (1 + tanh u)/2."""
+    s = _tanh_share(x)
+    return s + x * s * (1.0 - s) * (2.0 * SQRT_TWO_OVER_PI * (1.0 + 3.0 * TANH_GELU * x * x))

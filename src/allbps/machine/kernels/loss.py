@@ -8,7 +8,7 @@ from .functions import exp, log
 
 @kernel(reorder=True)
 def largest(x: Reals, n: Int) -> Real:
-    """max x[i]; NaN if some x[i] is."""
+    """The largest x[i]; NaN if some x[i] is."""
     best = x[0]
     for i in lanes(n):
         best = maximum(best, x[i])
@@ -17,7 +17,7 @@ def largest(x: Reals, n: Int) -> Real:
 
 @kernel(reorder=True)
 def exponentials(y: Reals, x: Reals, top: Real, scale: Real, n: Int) -> Real:
-    """y[i] = e^(scale·(x[i] - top)); their sum."""
+    """Write y[i] = e^(scale·(x[i] - top)); their sum."""
     total = 0.0
     for i in lanes(n):
         e = exp(scale * (x[i] - top))

@@ -7,9 +7,9 @@ Computing the Sample Variance", 1983), which loses no digits where the mean is l
 
 from __future__ import annotations
 
-from ..words import Int, Real, Reals, inline, kernel, lanes, real, select, sqrt, stack
+from ..words import Int, Real, Reals, inline, kernel, lanes, real, select, sqrt, stack, unroll
 from .activation import passed
-from .reduce import sum_rows
+from .reduce import ROWS, sum_rows
 
 RELU, ADD = 4, 8
 
@@ -23,22 +23,19 @@ def batch_moments(P: Reals, X: Reals, C: Int, lo: Int, hi: Int) -> None:
     for c in lanes(C):
         P[c] *= share
         squares[c] = 0.0
-    whole = lo + (hi - lo) // 4 * 4
-    for r in range(lo, whole, 4):
+    whole = lo + (hi - lo) // ROWS * ROWS
+    for r in range(lo, whole, ROWS):
         x = X + r * C
         for c in lanes(C):
-            squares[c] += (_deviation(x, P, c) + _deviation(x + C, P, c)) + (
-                _deviation(x + 2 * C, P, c) + _deviation(x + 3 * C, P, c)
-            )
+            total = 0.0
+            for k in unroll(ROWS):
+                d = x[k * C + c] - P[c]
+                total += d * d
+            squares[c] += total
     for r in range(whole, hi):
         for c in lanes(C):
-            squares[c] += _deviation(X + r * C, P, c)
-
-
-@inline
-def _deviation(x: Reals, mean: Reals, c: int) -> float:
-    d = x[c] - mean[c]
-    return d * d
+            d = X[r * C + c] - P[c]
+            squares[c] += d * d
 
 
 @kernel
@@ -97,6 +94,12 @@ def batch_norm(
                 y[c] = select(relu, max(t, 0.0), t)
 
 
+@inline
+def _masked(g: Reals, y: Reals, relu: bool, i: int) -> float:
+    """δY[i], or with a ReLU behind it, as much of it as passes."""
+    return select(relu, passed(g[i], y[i]), g[i])
+
+
 @kernel
 def batch_norm_sums(
     P: Reals, G: Reals, X: Reals, Y: Reals, S: Reals, flags: Int, C: Int, lo: Int, hi: Int
@@ -109,10 +112,21 @@ def batch_norm_sums(
     for c in lanes(2 * C):
         P[c] = 0.0
     products = P + C
-    for r in range(lo, hi):
+    whole = lo + (hi - lo) // ROWS * ROWS
+    for r in range(lo, whole, ROWS):
         x, y, g = X + r * C, Y + r * C, G + r * C
         for c in lanes(C):
-            d = select(relu, passed(g[c], y[c]), g[c])
+            plain, product = 0.0, 0.0
+            for k in unroll(ROWS):
+                d = _masked(g, y, relu, k * C + c)
+                plain += d
+                product += d * (x[k * C + c] - S[c])
+            P[c] += plain
+            products[c] += product * S[C + c]
+    for r in range(whole, hi):
+        x, y, g = X + r * C, Y + r * C, G + r * C
+        for c in lanes(C):
+            d = _masked(g, y, relu, c)
             P[c] += d
             products[c] += d * ((x[c] - S[c]) * S[C + c])
 
@@ -131,7 +145,7 @@ def batch_norm_delta(
     for r in range(lo, hi):
         x, y, g, to = X + r * C, Y + r * C, G + r * C, D + r * C
         for c in lanes(C):
-            d = select(relu, passed(g[c], y[c]), g[c])
+            d = _masked(g, y, relu, c)
             hat = (x[c] - S[c]) * S[C + c]
             inner = d - share * (sums[c] + hat * sums[C + c])
             to[c] = inner * (gain[c] * S[C + c])
@@ -166,7 +180,7 @@ def layer_norm(
 
 @kernel(reorder=True)
 def _row_sums(sums: Reals, g: Reals, x: Reals, gain: Reals, mean: Real, rstd: Real, C: Int) -> None:
-    """sums (2): Σ δY·gain and Σ δY·gain·x̂ of one row."""
+    """Write sums (2): Σ δY·gain and Σ δY·gain·x̂ of one row."""
     plain, products = 0.0, 0.0
     for c in lanes(C):
         d = g[c] * gain[c]

@@ -5,9 +5,11 @@ equals wins, and NaN wins over all. With ``relu`` the pool's result is clipped a
 largest of clipped numbers is the clipped largest, and where it is 0 no δ passes either way.
 """
 
+# ruff: noqa: E741 - I, J, K, O and l, m are the letters of the formulas.
+
 from __future__ import annotations
 
-from ..words import Bytes, Int, Reals, inline, kernel, lanes, real, select, unroll
+from ..words import Bytes, Int, Reals, inline, is_nan, kernel, lanes, real, select, unroll
 from .activation import passed
 
 
@@ -39,8 +41,9 @@ def _max_of_quad(J: Reals, winner: Bytes, I: Reals, row: Int, C: Int, relu: bool
         best, place = I[c], 0
         for k in unroll(3):
             z = I[(k + 1) // 2 * row + (k + 1) % 2 * C + c]
-            better = (z > best) | (z != z)  # noqa: PLR0124
-            best, place = select(better, z, best), select(better, k + 1, place)
+            better = (z > best) | is_nan(z)
+            best = select(better, z, best)
+            place = select(better, k + 1, place)
         J[c] = select(relu, max(best, 0.0), best)
         winner[c] = place
 
@@ -62,7 +65,7 @@ def _max_of_window(
                 first = False
             else:
                 for c in lanes(C):
-                    better = (cell[c] > J[c]) | (cell[c] != cell[c])  # noqa: PLR0124
+                    better = (cell[c] > J[c]) | is_nan(cell[c])
                     J[c] = select(better, cell[c], J[c])
                     winner[c] = select(better, l * w + m, winner[c])
     if relu:

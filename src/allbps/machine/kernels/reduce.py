@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..words import Double, Doubles, Int, Reals, double, inline, kernel, lanes, real, sqrt, unroll
+from ..words import Double, Doubles, Int, Reals, double, inline, kernel, lanes, real, sqrt
 
 #: Rows added in registers before the sum goes to memory.
 ROWS = 8
@@ -20,7 +20,7 @@ def _sum_of_rows(X: Reals, at: int, ld: int) -> float:
 
 @kernel
 def sum_rows(out: Reals, X: Reals, ld: Int, N: Int, lo: Int, hi: Int) -> None:
-    """out[n] = Σ_r X[r, n] over rows lo..hi: δb of a bias, one partial result."""
+    """Write out[n] = Σ_r X[r, n] over rows lo..hi: δb of a bias, one partial result."""
     for n in lanes(N):
         out[n] = 0.0
     whole = lo + (hi - lo) // ROWS * ROWS
@@ -34,7 +34,7 @@ def sum_rows(out: Reals, X: Reals, ld: Int, N: Int, lo: Int, hi: Int) -> None:
 
 @kernel
 def combine(out: Reals, partials: Reals, stride: Int, count: Int, lo: Int, hi: Int) -> None:
-    """out[i] = Σ_p partials[p, i], first p first, for i in lo..hi; partials are ``stride`` apart."""
+    """Write out[i] = Σ_p partials[p, i], p in order, i in lo..hi; partials ``stride`` apart."""
     for i in lanes(lo, hi):
         out[i] = partials[i]
     for p in range(1, count):

@@ -14,6 +14,8 @@ Every transform is a loop over one axis of the patch with the channels as vector
 applied to rows, then to columns.
 """
 
+# ruff: noqa: E741 - I, J, K, O and l, m are the letters of the formulas.
+
 from __future__ import annotations
 
 from ..words import Int, Real, Reals, brgemm, inline, kernel, lanes, select, unroll
@@ -41,9 +43,7 @@ def _output(
 
 
 @inline
-def _delta(
-    g0: Real, g1: Real, g2: Real, g3: Real
-) -> tuple[Real, Real, Real, Real, Real, Real]:
+def _delta(g0: Real, g1: Real, g2: Real, g3: Real) -> tuple[Real, Real, Real, Real, Real, Real]:
     """A g, one column: _output transposed."""
     a, b = g0 + g2, g1 + g3
     c, e = g0 + 4.0 * g2, 2.0 * g1 + 8.0 * g3
