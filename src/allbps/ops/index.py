@@ -145,6 +145,12 @@ def put_add_torch(operands: Any, attrs: Any) -> str:
     return f"{zeros}.index_add(0, {flat}, {values}.reshape(-1)).reshape({attrs['shape']})"
 
 
+def put_add_jax(operands: Any, attrs: Any) -> str:
+    values, *arrays = operands["xs"]
+    index = index_text(attrs["parts"], arrays)
+    return f"jnp.zeros({attrs['shape']}, {values}.dtype).at[{index}].add({values})"
+
+
 put_add_op = Op(
     name="put_add",
     doc="Zeros of a shape, with values added at an index: the adjoint of getitem.",
@@ -152,6 +158,7 @@ put_add_op = Op(
     shape=put_add_shape,
     numpy=put_add_code,
     torch=put_add_torch,
+    jax=put_add_jax,
     helpers=(put_add,),
     rules=(Rule(d_put_add, "each value is added at one place"),),
     notation=Notation(

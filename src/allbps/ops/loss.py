@@ -1,1 +1,312 @@
-"""x"""
+"""Losses that deserve a rule of their own, because the rule is what one learns."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from allbps.errors import ArgumentError, ShapeError
+from allbps.ir import Aval, Bad, Formula, Node, Notation, Op, Precedence, Rule, Sample, Zero, promote
+from allbps.ops.activation import sigmoid_op, softmax_op
+from allbps.ops.function import log
+from allbps.ops.reduce import logsumexp_op, sum_
+from allbps.ops.shape import reshape
+
+
+# -- Euclidean loss --------------------------------------------------------------------------------
+def d_euclidean_prediction(g: Node, y: Node, prediction: Node, target: Node) -> Node:
+    return g * (prediction - target)
+
+
+def d_euclidean_target(g: Node, y: Node, prediction: Node, target: Node) -> Node:
+    return g * (target - prediction)
+
+
+def euclidean_shape(prediction: Node, target: Node) -> Aval:
+    if prediction.shape != target.shape:
+        raise ShapeError(
+            "{prediction} and {target} must have one shape to be compared",
+            expected=f"{{target}} of shape {prediction.shape}",
+            got=f"{{target}} of shape {target.shape}",
+            todo="reshape one of them; broadcasting here would hide a mistake",
+        )
+    dtype = promote(prediction, target)
+    return (), dtype if dtype.kind == "f" else np.dtype(np.float64)
+
+
+def euclidean_notation(prediction: Formula, target: Formula) -> str:
+    if prediction.shape == ():
+        return f"½ ({prediction:1} − {target:2})²"
+    return f"½ ‖{prediction:1} − {target:2}‖²"
+
+
+def euclidean_latex(prediction: Formula, target: Formula) -> str:
+    left, right = (r"\left(", r"\right)") if prediction.shape == () else (r"\left\|", r"\right\|")
+    return rf"\tfrac{{1}}{{2}} {left}{prediction:1} - {target:2}{right}^2"
+
+
+euclidean_loss = Op(
+    name="euclidean_loss",
+    doc="½ ‖prediction − target‖², summed over all elements (lecture, 'Loss function').",
+    operands="prediction target",
+    shape=euclidean_shape,
+    numpy="0.5 * np.sum(({prediction} - {target}) ** 2)",
+    torch="0.5 * torch.sum(({prediction} - {target}) ** 2)",
+    rules=(
+        Rule(d_euclidean_prediction, "∂{y}/∂{prediction} = {prediction:1} − {target:2}"),
+        Rule(d_euclidean_target, "∂{y}/∂{target} = {target:1} − {prediction:2}"),
+    ),
+    notation=Notation(euclidean_notation, Precedence.PRODUCT, latex=euclidean_latex),
+    expand=lambda prediction, target: (
+        sum_((prediction - target) ** 2, axis=None, keepdims=False) * 0.5
+    ),
+    samples=(Sample(((2, 3), (2, 3))), Sample(((), ()))),
+    bad=(
+        Bad(
+            ((2, 3), (3,)),
+            "prediction and target must have one shape to be compared\n"
+            "  expected: target of shape (2, 3)\n"
+            "  got:      target of shape (3,)\n"
+            "  to do:    reshape one of them; broadcasting here would hide a mistake",
+        ),
+    ),
+)
+
+
+# -- cross-entropy from logits, target probabilities -----------------------------------------------
+def soft_cross_entropy(logits: Any, target: Any) -> Any:
+    """−Σ target · log softmax(logits) along the last axis: (…, C) -> (…)."""
+    shifted = logits - np.max(logits, axis=-1, keepdims=True)
+    log_p = shifted - np.log(np.sum(np.exp(shifted), axis=-1, keepdims=True))
+    return -np.sum(target * log_p, axis=-1)
+
+
+def d_soft_logits(g: Node, y: Node, logits: Node, target: Node, normalised: bool) -> Node:
+    p = softmax_op(logits, axis=-1)
+    if not normalised:  # Σ target need not be 1
+        p = p * sum_(target, axis=-1, keepdims=True)
+    return _rows(g, y) * (p - target)
+
+
+def _rows(g: Node, y: Node) -> Node:
+    """One δ per example, ready to multiply (…, C)."""
+    return reshape(g, shape=(*y.shape, 1)) if y.shape else g
+
+
+def d_soft_target(g: Node, y: Node, logits: Node, target: Node, normalised: bool) -> Node:
+    log_p = logits - logsumexp_op(logits, axis=-1, keepdims=True)
+    return -(_rows(g, y) * log_p)
+
+
+def soft_shape(logits: Node, target: Node, normalised: bool) -> Aval:
+    if logits.shape != target.shape or not logits.shape:
+        raise ShapeError(
+            "{logits} and {target} do not fit",
+            expected=f"one target probability for each score: {logits.shape or '(…, classes)'}",
+            got=f"{{logits}} is {logits.shape} and {{target}} is {target.shape}",
+        )
+    return logits.shape[:-1], promote(logits, target)
+
+
+def draw_probabilities(rng: np.random.Generator) -> Any:
+    return rng.dirichlet(np.ones(4), 3)
+
+
+soft_cross_entropy_op = Op(
+    name="soft_cross_entropy",
+    doc="−Σₖ targetₖ log softmax(logits)ₖ along the last axis, through log-sum-exp.",
+    operands="logits target",
+    shape=soft_shape,
+    numpy=lambda operands, attrs: f"soft_cross_entropy({operands['logits']}, {operands['target']})",
+    torch=lambda operands, attrs: (
+        f"-torch.sum({operands['target']} * torch.log_softmax({operands['logits']}, dim=-1), dim=-1)"
+    ),
+    helpers=(soft_cross_entropy,),
+    rules=(
+        Rule(d_soft_logits, "∂{y}/∂{logits} = softmax({logits}) − {target:2}"),
+        Rule(d_soft_target, "∂{y}/∂{target} = −log softmax({logits})"),
+    ),
+    notation=Notation("CE({logits}, {target})"),
+    expand=lambda logits, target, normalised: (
+        -sum_(target * log(softmax_op(logits, axis=-1)), axis=-1, keepdims=False)
+    ),
+    samples=(
+        Sample(((3, 4), draw_probabilities), {"normalised": False}),
+        Sample(((3,), np.array([0.0, 1.0, 0.0])), {"normalised": False}),
+    ),
+    bad=(
+        Bad(
+            ((2, 3), (2, 4)),
+            "logits and target do not fit\n"
+            "  expected: one target probability for each score: (2, 3)\n"
+            "  got:      logits is (2, 3) and target is (2, 4)",
+            {"normalised": False},
+        ),
+    ),
+)
+
+
+# -- cross-entropy from logits, class labels -------------------------------------------------------
+def cross_entropy(logits: Any, labels: Any) -> Any:
+    """−log softmax(logits)[label] along the last axis: (…, C), (…) -> (…)."""
+    shifted = logits - np.max(logits, axis=-1, keepdims=True)
+    log_sum = np.log(np.sum(np.exp(shifted), axis=-1))
+    return log_sum - np.take_along_axis(shifted, labels[..., None], axis=-1)[..., 0]
+
+
+def one_hot(labels: Any, classes: Any, dtype: Any) -> Any:
+    """1 at each label, else 0: (…) -> (…, C)."""
+    return (labels[..., None] == np.arange(classes)).astype(dtype)
+
+
+def one_hot_shape(labels: Node, classes: int, dtype: Any) -> Aval:
+    if labels.dtype.kind not in "iu":
+        raise ArgumentError(
+            "{labels} must be class numbers",
+            expected="integers",
+            got=f"{labels.dtype} numbers",
+            todo="{labels}.astype(int), or pass probabilities of the shape of the logits",
+        )
+    return (*labels.shape, classes), np.dtype(dtype)
+
+
+one_hot_op = Op(
+    name="one_hot",
+    doc="1 at each label, else 0.",
+    operands="labels",
+    shape=one_hot_shape,
+    numpy="one_hot({labels}, {classes}, {dtype})",
+    torch=lambda operands, attrs: (
+        f"torch.nn.functional.one_hot({operands['labels']}, {attrs['classes']})"
+        f".to(torch.{np.dtype(attrs['dtype']).name})"
+    ),
+    helpers=(one_hot,),
+    rules=(Zero("class numbers are integers"),),
+    notation=Notation("onehot({labels})"),
+    samples=(Sample((np.array([2, 0]),), {"classes": 3, "dtype": np.dtype(np.float64)}),),
+)
+
+
+def d_cross_entropy(g: Node, y: Node, logits: Node, labels: Node) -> Node:
+    hot = one_hot_op(labels, classes=logits.shape[-1], dtype=logits.dtype)
+    return _rows(g, y) * (softmax_op(logits, axis=-1) - hot)
+
+
+def cross_entropy_shape(logits: Node, labels: Node) -> Aval:
+    if logits.shape[:-1] != labels.shape or not logits.shape:
+        raise ShapeError(
+            "{logits} and {labels} do not fit",
+            expected=f"one class number for each row of scores: {{labels}} of shape"
+            f" {logits.shape[:-1]}",
+            got=f"{{logits}} is {logits.shape} and {{labels}} is {labels.shape}",
+        )
+    if labels.dtype.kind not in "iu":
+        raise ArgumentError(
+            "{labels} must be class numbers",
+            expected="integers",
+            got=f"{labels.dtype} numbers",
+            todo="pass {labels}.astype(int), or probabilities of the shape of {logits}",
+        )
+    values = labels.value
+    if values is not None and np.size(values):
+        low, high = int(np.min(values)), int(np.max(values))
+        if low < 0 or high >= logits.shape[-1]:
+            raise ArgumentError(
+                "{labels} holds a class that {logits} has no score for",
+                expected=f"0 to {logits.shape[-1] - 1}",
+                got=f"{low if low < 0 else high}",
+            )
+    return logits.shape[:-1], logits.dtype
+
+
+cross_entropy_op = Op(
+    name="cross_entropy",
+    doc="−log softmax(logits)[label] along the last axis, through log-sum-exp.",
+    operands="logits labels",
+    shape=cross_entropy_shape,
+    numpy="cross_entropy({logits}, {labels})",
+    torch=(
+        "torch.logsumexp({logits}, dim=-1)"
+        " - {logits}.gather(-1, {labels}[..., None])[..., 0]"
+    ),
+    helpers=(cross_entropy,),
+    rules=(
+        Rule(d_cross_entropy, "∂{y}/∂{logits} = softmax({logits}) − onehot({labels})"),
+        Zero("class numbers are integers"),
+    ),
+    notation=Notation("CE({logits}, {labels})"),
+    expand=lambda logits, labels: soft_cross_entropy_op(
+        logits, one_hot_op(labels, classes=logits.shape[-1], dtype=logits.dtype), normalised=True
+    ),
+    samples=(
+        Sample(((3, 4), np.array([1, 0, 3]))),
+        Sample(((2, 2, 3), np.array([[1, 0], [2, 2]]))),
+    ),
+    bad=(
+        Bad(
+            ((2, 3), np.array([0, 3])),
+            "labels holds a class that logits has no score for\n"
+            "  expected: 0 to 2\n"
+            "  got:      3",
+        ),
+        Bad(
+            ((2, 3), np.array([0, 1, 2])),
+            "logits and labels do not fit\n"
+            "  expected: one class number for each row of scores: labels of shape (2,)\n"
+            "  got:      logits is (2, 3) and labels is (3,)",
+        ),
+        Bad(
+            ((2, 3), (2,)),
+            "labels must be class numbers\n"
+            "  expected: integers\n"
+            "  got:      float64 numbers\n"
+            "  to do:    pass labels.astype(int), or probabilities of the shape of logits",
+        ),
+    ),
+)
+
+
+# -- binary cross-entropy from logits --------------------------------------------------------------
+def d_bce_logits(g: Node, y: Node, logits: Node, target: Node) -> Node:
+    return g * (sigmoid_op(logits) - target)
+
+
+def d_bce_target(g: Node, y: Node, logits: Node, target: Node) -> Node:
+    return -(g * logits)
+
+
+def bce_shape(logits: Node, target: Node) -> Aval:
+    if logits.shape != target.shape:
+        raise ShapeError(
+            "{logits} and {target} must have one shape",
+            expected=str(logits.shape),
+            got=str(target.shape),
+        )
+    return logits.shape, promote(logits, target)
+
+
+binary_cross_entropy = Op(
+    name="binary_cross_entropy",
+    doc="−t log σ(x) − (1 − t) log(1 − σ(x)), element by element, without overflow.",
+    operands="logits target",
+    shape=bce_shape,
+    numpy="np.logaddexp({logits}, 0) - {target} * {logits}",
+    torch=(
+        "torch.nn.functional.binary_cross_entropy_with_logits({logits}, {target},"
+        " reduction='none')"
+    ),
+    jax="jnp.logaddexp({logits}, 0) - {target} * {logits}",
+    rules=(
+        Rule(d_bce_logits, "∂{y}/∂{logits} = σ({logits}) − {target:2}"),
+        Rule(d_bce_target, "∂{y}/∂{target} = −{logits:3}"),
+    ),
+    notation=Notation("BCE({logits}, {target})"),
+    samples=(Sample(((2, 3), (2, 3)), low=0.1, high=0.9),),
+    bad=(
+        Bad(
+            ((2,), (3,)),
+            "logits and target must have one shape\n  expected: (2,)\n  got:      (3,)",
+        ),
+    ),
+)

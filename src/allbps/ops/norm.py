@@ -1,1 +1,82 @@
-"""x"""
+"""Normalisation: layer norm and batch norm, whose mean and variance depend on the input too."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from allbps.errors import ShapeError
+from allbps.ir import Aval, Bad, Formula, Node, Notation, Op, Rule, Sample
+from allbps.ops.function import sqrt
+from allbps.ops.reduce import mean
+
+Axes = tuple[int, ...]
+
+
+def standardise(x: Any, axes: Any, eps: Any) -> Any:
+    """(x − mean) / √(variance + eps) over axes; the variance is the biased one."""
+    centred = x - np.mean(x, axis=axes, keepdims=True)
+    return centred / np.sqrt(np.mean(centred**2, axis=axes, keepdims=True) + eps)
+
+
+def d_standardise(g: Node, y: Node, x: Node, axes: Axes, eps: float) -> Node:
+    centred = x - mean(x, axis=axes, keepdims=True)
+    deviation = sqrt(mean(centred**2, axis=axes, keepdims=True) + eps)
+    along_mean = mean(g, axis=axes, keepdims=True)
+    along_spread = mean(g * y, axis=axes, keepdims=True)
+    return (g - along_mean - y * along_spread) / deviation
+
+
+def standardise_shape(x: Node, axes: Axes, eps: float) -> Aval:
+    if any(not -x.ndim <= k < x.ndim for k in axes):
+        raise ShapeError("{x} lacks an axis to normalise over", expected=f"axes {axes}", got=f"{{x}} is {x.shape}")
+    if any(x.shape[k] == 0 for k in axes):
+        raise ShapeError("nothing to normalise over", got=f"{{x}} is {x.shape}")
+    return x.shape, x.dtype if x.dtype.kind == "f" else np.dtype(np.float64)
+
+
+def standardise_because(x: Formula, y: Formula, axes: Axes, eps: float) -> str:
+    return (
+        f"mean and deviation of {x} depend on {x} too: of δ{y} their share is taken off,"
+        f" (δ{y} − mean(δ{y}) − {y} ⊙ mean(δ{y} ⊙ {y})) / s"
+    )
+
+
+def torch_standardise(operands: Any, attrs: Any) -> str:
+    x, axes, eps = operands["x"], attrs["axes"], attrs["eps"]
+    return (
+        f"({x} - {x}.mean({axes}, keepdim=True))"
+        f" / torch.sqrt({x}.var({axes}, correction=0, keepdim=True) + {eps})"
+    )
+
+
+def composed(x: Node, axes: Axes, eps: float) -> Node:
+    centred = x - mean(x, axis=axes, keepdims=True)
+    return centred / sqrt(mean(centred**2, axis=axes, keepdims=True) + eps)
+
+
+standardise_op = Op(
+    name="standardise",
+    doc="(x − mean) / √(variance + eps) over axes: the heart of layer norm and batch norm "
+    "(Ioffe & Szegedy, arXiv:1502.03167; Ba et al., arXiv:1607.06450).",
+    operands="x",
+    shape=standardise_shape,
+    numpy="standardise({x}, {axes}, {eps})",
+    torch=torch_standardise,
+    helpers=(standardise,),
+    rules=(Rule(d_standardise, standardise_because),),
+    notation=Notation("norm({x})"),
+    expand=composed,
+    samples=(
+        Sample(((3, 4),), {"axes": (-1,), "eps": 1e-5}),
+        Sample(((4, 3, 2, 2),), {"axes": (0, 2, 3), "eps": 1e-3}),
+    ),
+    bad=(
+        Bad(
+            ((3,),),
+            "x lacks an axis to normalise over\n  expected: axes (0, 2)\n  got:      x is (3,)",
+            {"axes": (0, 2), "eps": 1e-5},
+        ),
+    ),
+)

@@ -1,1 +1,275 @@
-"""x"""
+"""Pooling: windows of an image reduced to one number each."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from allbps.errors import ArgumentError, ShapeError
+from allbps.ir import Aval, Bad, Node, Notation, Op, Rule, Sample, Zero
+from allbps.ops.reduce import mean
+from allbps.ops.shape import pad
+
+Pair = tuple[int, int]
+
+
+def windows_shape(
+    x: Node, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair, batched: bool
+) -> tuple[int, ...]:
+    """Shape of the pooled image; the last two axes are pooled.
+
+    Raises:
+        ShapeError: no window fits, or the operand is no image.
+        ArgumentError: a window, stride, padding or dilation that makes no sense.
+    """
+    if x.ndim not in ((3, 4) if batched else (2,)):
+        raise ShapeError(
+            "pooling takes a matrix or a batch of images",
+            expected="{x} (H, W), (C, H, W) or (N, C, H, W)",
+            got=f"{{x}} is {x.shape}",
+        )
+    if min(*kernel, *stride, *dilation) < 1 or min(padding) < 0:
+        raise ArgumentError(
+            "window, stride and dilation start at 1, padding at 0",
+            got=f"kernel={kernel}, stride={stride}, padding={padding}, dilation={dilation}",
+        )
+    lengths = []
+    for n, k, s, p, d in zip(x.shape[-2:], kernel, stride, padding, dilation, strict=True):
+        reach = (k - 1) * d + 1
+        if 2 * p > k:
+            raise ArgumentError(
+                "padding is more than half the window, so some windows would hold nothing",
+                expected=f"at most {k // 2}",
+                got=f"padding={padding} for kernel={kernel}",
+            )
+        if reach > n + 2 * p:
+            raise ShapeError(
+                "the window is larger than {x}",
+                expected=f"a window that reaches over at most {n + 2 * p} elements",
+                got=f"{{x}} is {x.shape}, padding {padding}; window {kernel}, dilation {dilation}",
+            )
+        lengths.append((n + 2 * p - reach) // s + 1)
+    return (*x.shape[:-2], *lengths)
+
+
+# -- max pooling -----------------------------------------------------------------------------------
+def pool_windows(x: Any, kernel: Any, stride: Any, padding: Any, dilation: Any, fill: Any) -> Any:
+    """The windows of an image: (…, H, W) -> (…, rows, columns, h, w)."""
+    (top, left), (h, w) = padding, kernel
+    x = np.pad(x, [(0, 0)] * (x.ndim - 2) + [(top, top), (left, left)], constant_values=fill)
+    rows = (x.shape[-2] - (h - 1) * dilation[0] - 1) // stride[0] + 1
+    columns = (x.shape[-1] - (w - 1) * dilation[1] - 1) // stride[1] + 1
+    i = np.arange(rows)[:, None] * stride[0] + np.arange(h) * dilation[0]
+    j = np.arange(columns)[:, None] * stride[1] + np.arange(w) * dilation[1]
+    return x[..., i[:, None, :, None], j[None, :, None, :]]
+
+
+def max_pool2d(x: Any, kernel: Any, stride: Any, padding: Any = (0, 0), dilation: Any = (1, 1)) -> Any:
+    """The largest number of each window; padding never wins."""
+    return np.max(pool_windows(x, kernel, stride, padding, dilation, -np.inf), axis=(-2, -1))
+
+
+def winner_index(x: Any, kernel: Any, stride: Any, padding: Any = (0, 0), dilation: Any = (1, 1)) -> Any:
+    """Where each window's first maximum stands in the flattened image: (…, rows, columns)."""
+    windows = pool_windows(x, kernel, stride, padding, dilation, -np.inf)
+    rows, columns = windows.shape[-4:-2]
+    first = np.argmax(windows.reshape(*windows.shape[:-2], -1), axis=-1)
+    i = np.arange(rows)[:, None] * stride[0] - padding[0] + first // kernel[1] * dilation[0]
+    j = np.arange(columns) * stride[1] - padding[1] + first % kernel[1] * dilation[1]
+    return i * x.shape[-1] + j
+
+
+def window(
+    kernel: Pair,
+    stride: Pair,
+    padding: Pair = (0, 0),
+    dilation: Pair = (1, 1),
+    batched: bool = True,
+) -> dict[str, Any]:
+    """Attributes of a pooling operation."""
+    return {
+        "kernel": kernel,
+        "stride": stride,
+        "padding": padding,
+        "dilation": dilation,
+        "batched": batched,
+    }
+
+
+def options(attrs: Any) -> str:
+    """The arguments that differ from their default."""
+    text = f", {attrs['kernel']}, stride={attrs['stride']}"
+    text += f", padding={attrs['padding']}" if attrs["padding"] != (0, 0) else ""
+    return text + (f", dilation={attrs['dilation']}" if attrs["dilation"] != (1, 1) else "")
+
+
+def torch_pool(operands: Any, attrs: Any, more: str = "", pick: str = "") -> str:
+    """Text of PyTorch's max pooling, which takes a matrix as one image."""
+    x, function = operands["x"], "torch.nn.functional.max_pool2d"
+    if attrs["batched"]:
+        return f"{function}({x}{options(attrs)}{more}){pick}"
+    return f"{function}({x}[None]{options(attrs)}{more}){pick}[0]"
+
+
+def torch_winner(operands: Any, attrs: Any) -> str:
+    return torch_pool(operands, attrs, ", return_indices=True", "[1]")
+
+
+def winner_shape(x: Node, **window: Any) -> Aval:
+    return windows_shape(x, **window), np.dtype(np.int64)
+
+
+winner_index_op = Op(
+    name="winner_index",
+    doc="Where each pooling window has its first maximum, counted in the flattened image.",
+    operands="x",
+    shape=winner_shape,
+    numpy=lambda operands, attrs: f"winner_index({operands['x']}{options(attrs)})",
+    torch=torch_winner,
+    helpers=(winner_index, pool_windows),
+    rules=(Zero("a winner stays the winner under small changes"),),
+    notation=Notation("argmax({x})"),
+    samples=(
+        Sample(((4, 4),), window((2, 2), (2, 2), batched=False)),
+    ),
+)
+
+
+def scatter_to(g: Any, index: Any, size: Any) -> Any:
+    """An image of zeros with each g added at its index: (…, rows, columns) -> (…, H, W)."""
+    lead = g.shape[:-2]
+    flat = np.zeros((int(np.prod(lead)), size[0] * size[1]), g.dtype)
+    rows = np.arange(flat.shape[0])[:, None]
+    np.add.at(flat, (rows, index.reshape(len(flat), -1)), g.reshape(len(flat), -1))
+    return flat.reshape(*lead, *size)
+
+
+def d_scatter_to(g: Node, y: Node, values: Node, index: Node, size: Pair) -> Node:
+    return gather_from_op(g, index)
+
+
+def scatter_shape(values: Node, index: Node, size: Pair) -> Aval:
+    return (*values.shape[:-2], *size), values.dtype
+
+
+def draw_index(rng: np.random.Generator) -> Any:
+    return np.array([[0, 5], [5, 11]])
+
+
+scatter_to_op = Op(
+    name="scatter_to",
+    doc="An image of zeros with each value added at its index: the adjoint of gather_from.",
+    operands="values index",
+    shape=scatter_shape,
+    numpy="scatter_to({values}, {index}, {size})",
+    torch=lambda operands, attrs: (
+        f"{operands['values']}.new_zeros(*{operands['values']}.shape[:-2],"
+        f" {attrs['size'][0] * attrs['size'][1]}).scatter_add(-1, {operands['index']}.flatten(-2),"
+        f" {operands['values']}.flatten(-2)).unflatten(-1, {attrs['size']})"
+    ),
+    jax=lambda operands, attrs: (
+        f"jax.vmap(lambda v, i: jnp.zeros({attrs['size']}, v.dtype).ravel().at[i.ravel()]"
+        f".add(v.ravel()))({operands['values']}.reshape(-1, *{operands['values']}.shape[-2:]),"
+        f" {operands['index']}.reshape(-1, *{operands['index']}.shape[-2:]))"
+        f".reshape(*{operands['values']}.shape[:-2], *{attrs['size']})"
+    ),
+    helpers=(scatter_to,),
+    rules=(Rule(d_scatter_to, "each value goes to one place"), Zero("an index")),
+    notation=Notation("at {index}: {values}"),
+    samples=(Sample(((2, 2), draw_index), {"size": (3, 4)}),),
+)
+
+
+def gather_from(x: Any, index: Any) -> Any:
+    """The pixels at an index: (…, H, W) -> (…, rows, columns)."""
+    flat = x.reshape(*x.shape[:-2], -1)
+    return np.take_along_axis(flat, index.reshape(*index.shape[:-2], -1), axis=-1).reshape(index.shape)
+
+
+def d_gather_from(g: Node, y: Node, x: Node, index: Node) -> Node:
+    return scatter_to_op(g, index, size=x.shape[-2:])
+
+
+def gather_shape(x: Node, index: Node) -> Aval:
+    return index.shape, x.dtype
+
+
+gather_from_op = Op(
+    name="gather_from",
+    doc="The pixels of an image at an index into its flattened form.",
+    operands="x index",
+    shape=gather_shape,
+    numpy="gather_from({x}, {index})",
+    torch="{x}.flatten(-2).gather(-1, {index}.flatten(-2)).reshape({index}.shape)",
+    helpers=(gather_from,),
+    rules=(Rule(d_gather_from, "each {y} is one pixel of {x}"), Zero("an index")),
+    notation=Notation("{x:5}[{index}]"),
+    samples=(Sample(((3, 4), draw_index)),),
+)
+
+
+def d_max_pool2d(g: Node, y: Node, x: Node, **window: Any) -> Node:
+    return scatter_to_op(g, winner_index_op(x, **window), size=x.shape[-2:])
+
+
+def pool_shape(x: Node, **window: Any) -> Aval:
+    return windows_shape(x, **window), x.dtype
+
+
+max_pool2d_op = Op(
+    name="max_pool2d",
+    doc="The largest number of each window; in a tie the first in row-major order gets the δ.",
+    operands="x",
+    shape=pool_shape,
+    numpy=lambda operands, attrs: f"max_pool2d({operands['x']}{options(attrs)})",
+    torch=torch_pool,
+    helpers=(max_pool2d, pool_windows),
+    rules=(Rule(d_max_pool2d, "∂{y}/∂{x} = 1 at the first maximum of each window, else 0"),),
+    notation=Notation("maxpool({x})"),
+    samples=(
+        Sample(((4, 4),), window((2, 2), (2, 2), batched=False)),
+        Sample(((2, 3, 5, 6),), window((3, 2), (2, 1), (1, 1))),
+        Sample(((1, 2, 7, 7),), window((2, 3), (1, 2), (0, 1), (2, 2))),
+    ),
+    bad=(
+        Bad(
+            ((2, 2),),
+            "the window is larger than x\n"
+            "  expected: a window that reaches over at most 2 elements\n"
+            "  got:      x is (2, 2), padding (0, 0); window (3, 3), dilation (1, 1)",
+            window((3, 3), (1, 1), batched=False),
+        ),
+        Bad(
+            ((4, 4),),
+            "padding is more than half the window, so some windows would hold nothing\n"
+            "  expected: at most 1\n"
+            "  got:      padding=(2, 2) for kernel=(2, 2)",
+            window((2, 2), (2, 2), (2, 2), batched=False),
+        ),
+    ),
+)
+
+
+# -- average pooling -------------------------------------------------------------------------------
+def windows_of(x: Node, kernel: Pair, stride: Pair, padding: Pair) -> Node:
+    """The windows of a zero-padded image as two more axes, by one gather."""
+    width = ((0, 0),) * (x.ndim - 2) + tuple((p, p) for p in padding)
+    padded = pad(x, width=width) if padding != (0, 0) else x
+    shape = windows_shape(padded, kernel, stride, (0, 0), (1, 1), x.ndim > 2)
+    i = np.arange(shape[-2])[:, None] * stride[0] + np.arange(kernel[0])
+    j = np.arange(shape[-1])[:, None] * stride[1] + np.arange(kernel[1])
+    return padded[..., i[:, None, :, None], j[None, :, None, :]]
+
+
+def avg_pool2d(
+    x: Node, kernel: Pair, stride: Pair, padding: Pair = (0, 0), count_include_pad: bool = True
+) -> Node:
+    """The mean of each window, composed: (…, H, W) -> (…, rows, columns)."""
+    windows_shape(x, kernel, stride, padding, (1, 1), x.ndim > 2)
+    pooled = mean(windows_of(x, kernel, stride, padding), axis=(-2, -1), keepdims=False)
+    if padding == (0, 0) or count_include_pad:
+        return pooled
+    inside = np.pad(np.ones(x.shape[-2:], x.dtype), [(p, p) for p in padding])
+    share = pool_windows(inside, kernel, stride, (0, 0), (1, 1), 0.0).mean(axis=(-2, -1))
+    return pooled / share
