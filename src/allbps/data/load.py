@@ -1,0 +1,82 @@
+"""``--data``: which kind of source it names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from allbps.data.digits import load_digits
+from allbps.data.folder import Decoding, has_class_folders, load_folder
+from allbps.data.idx import GZIP, NAMES, holds_idx, load_idx_folder, load_idx_pair
+from allbps.data.images import Dataset
+from allbps.data.npz import load_npz
+from allbps.errors import ArgumentError, UserFileError
+
+KNOWN = (
+    "digits; an .npz archive; a folder of class folders; a folder with "
+    f"{NAMES}; or IMAGES,LABELS in IDX format"
+)
+
+
+def load(source: str | Path, decoding: Decoding | None = None) -> Dataset:
+    """Load the images that ``source`` names.
+
+    Args:
+        source: ``digits``, or a path: an ``.npz`` archive, a folder with IDX files, a file of IDX
+            images (its labels beside it), ``IMAGES,LABELS``, or a folder of class folders.
+        decoding: how image files are read.
+
+    Raises:
+        UserFileError: there is nothing there, or it is not what it should be.
+        ArgumentError: ``decoding`` for a source that holds no image files.
+        MissingExtraError: a library for this kind is not installed.
+
+    >>> len(load("digits").train)
+    1797
+
+    """
+    path = Path(source).expanduser()
+    if path.is_dir() and str(source) != "digits" and not holds_idx(path):
+        return _from_folder(path, decoding or Decoding())
+    if decoding not in (None, Decoding()):
+        raise ArgumentError(
+            "--resize and --grayscale are for folders of image files",
+            got=f"{source}, which is no such folder",
+            todo="leave them out",
+        )
+    if str(source) == "digits":
+        return load_digits()
+    if path.is_dir():
+        return load_idx_folder(path)
+    if path.is_file():
+        return _from_file(path)
+    first, comma, second = str(source).partition(",")
+    if comma:
+        return load_idx_pair(Path(first).expanduser(), Path(second).expanduser())
+    raise UserFileError(
+        f"there is no {source}", expected=KNOWN, todo="check the path given to --data"
+    )
+
+
+def _from_folder(path: Path, decoding: Decoding) -> Dataset:
+    if has_class_folders(path):
+        return load_folder(path, decoding)
+    raise UserFileError(
+        f"the folder {path} holds no data that allbps knows",
+        expected=f"folders of images, one for each class; or {NAMES}",
+        got=", ".join(sorted(p.name for p in path.iterdir())[:5]) or "an empty folder",
+    )
+
+
+def _from_file(path: Path) -> Dataset:
+    try:
+        with path.open("rb") as file:
+            start = file.read(4)
+    except OSError as error:
+        raise UserFileError(f"{path} cannot be read: {error.strerror}") from error
+    if path.suffix == ".npz" or start == b"PK\x03\x04":
+        return load_npz(path)
+    if start[:2] in (GZIP, b"\0\0") or "idx" in path.name:
+        return load_idx_pair(path)
+    raise UserFileError(
+        f"{path} is not a kind of data that allbps knows", expected=KNOWN, got=f"a file {path.name}"
+    )

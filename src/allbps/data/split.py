@@ -1,0 +1,39 @@
+"""Holding images out: a split that keeps the shares of the classes."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from allbps.data.images import Images
+from allbps.errors import ArgumentError
+
+
+def split(images: Images, share: float, rng: np.random.Generator) -> tuple[Images, Images]:
+    """(kept, held out): of every class about ``share`` is held out, at random.
+
+    A class of two or more images has at least one on either side; a single one is kept.
+
+    Raises:
+        ArgumentError: the share is not between 0 and 1, or no image can be held out.
+
+    """
+    if not 0 < share < 1:
+        raise ArgumentError(
+            "the share to hold out is out of range",
+            expected="a number between 0 and 1",
+            got=str(share),
+        )
+    held: list[int] = []
+    for label in range(len(images.classes)):
+        members = rng.permutation(np.flatnonzero(images.labels == label))
+        count = min(max(round(share * len(members)), 1), len(members) - 1)
+        held.extend(members[: max(count, 0)])
+    if not held:
+        raise ArgumentError(
+            "there are too few images to hold any out",
+            expected="a class with at least two images",
+            got=f"{len(images)} images of {len(images.classes)} classes",
+        )
+    out = np.zeros(len(images), bool)
+    out[held] = True
+    return images.take(np.flatnonzero(~out)), images.take(np.flatnonzero(out))
