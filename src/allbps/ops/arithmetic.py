@@ -281,13 +281,13 @@ power = Op(
 def d_pow_base(g: Node, y: Node, a: Node, b: Node) -> Node:
     # 0⁻¹ · 0 would be NaN where the exponent is 0
     lowered = NUMPY[np.where](b == 0, 1.0, b - 1)
-    return g * (b * a**lowered)
+    return mul(g, b * a**lowered)
 
 
 def d_pow_exponent(g: Node, y: Node, a: Node, b: Node) -> Node:
     # 0ᵇ has slope 0 in b, while log 0 = −∞
     safe = NUMPY[np.where](a == 0, 1.0, a)
-    return g * (y * NUMPY[np.log](safe))
+    return mul(g, y * NUMPY[np.log](safe))
 
 
 pow_ = Op(
@@ -318,7 +318,7 @@ OPERATORS["**"] = raise_to
 NUMPY[np.power] = NUMPY[np.float_power] = raise_to
 NUMPY[np.square] = lambda x: power(x, exponent=2)
 NUMPY[np.reciprocal] = lambda x: power(x, exponent=-1)
-NUMPY[np.positive] = lambda x: lift(x)
+NUMPY[np.positive] = lift
 
 
 # -- with remainder --------------------------------------------------------------------------------

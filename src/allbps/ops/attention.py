@@ -19,7 +19,7 @@ def attention(q: Any, k: Any, v: Any, scale: Any, causal: Any) -> Any:
     """softmax(scale · q kᵀ) v; with ``causal`` a query sees no later key."""
     scores = scale * (q @ np.swapaxes(k, -1, -2))  # (…, T, d) · (…, d, S) -> (…, T, S)
     if causal:
-        scores = np.where(np.tri(*scores.shape[-2:], dtype=bool), scores, -np.inf)
+        scores = np.where(np.tri(*scores.shape[-2:]) > 0, scores, -np.inf)
     weights = np.exp(scores - np.max(scores, axis=-1, keepdims=True))
     return weights / np.sum(weights, axis=-1, keepdims=True) @ v
 
@@ -28,7 +28,7 @@ def weights_of(q: Node, k: Node, scale: float, causal: bool) -> Node:
     """The softmax weights, (…, T, S)."""
     scores = scale * matmul(q, swapaxes(k, -1, -2))
     if causal:
-        scores = where(np.tri(*scores.shape[-2:], dtype=bool), scores, -np.inf)
+        scores = where(np.tri(*scores.shape[-2:]) > 0, scores, -np.inf)
     return softmax_op(scores, axis=-1)
 
 
@@ -39,21 +39,15 @@ def d_scores(g: Node, q: Node, k: Node, v: Node, scale: float, causal: bool) -> 
     return scale * (s * (d_s - sum_(d_s * s, axis=-1, keepdims=True)))
 
 
-def d_attention_q(
-    g: Node, y: Node, q: Node, k: Node, v: Node, scale: float, causal: bool
-) -> Node:
+def d_attention_q(g: Node, y: Node, q: Node, k: Node, v: Node, scale: float, causal: bool) -> Node:
     return matmul(d_scores(g, q, k, v, scale, causal), k)
 
 
-def d_attention_k(
-    g: Node, y: Node, q: Node, k: Node, v: Node, scale: float, causal: bool
-) -> Node:
+def d_attention_k(g: Node, y: Node, q: Node, k: Node, v: Node, scale: float, causal: bool) -> Node:
     return matmul(swapaxes(d_scores(g, q, k, v, scale, causal), -1, -2), q)
 
 
-def d_attention_v(
-    g: Node, y: Node, q: Node, k: Node, v: Node, scale: float, causal: bool
-) -> Node:
+def d_attention_v(g: Node, y: Node, q: Node, k: Node, v: Node, scale: float, causal: bool) -> Node:
     return matmul(swapaxes(weights_of(q, k, scale, causal), -1, -2), g)
 
 

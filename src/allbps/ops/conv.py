@@ -14,7 +14,12 @@ Pair = tuple[int, int]
 
 
 def conv2d(
-    x: Any, w: Any, stride: Any = (1, 1), padding: Any = (0, 0), dilation: Any = (1, 1), groups: Any = 1
+    x: Any,
+    w: Any,
+    stride: Any = (1, 1),
+    padding: Any = (0, 0),
+    dilation: Any = (1, 1),
+    groups: Any = 1,
 ) -> Any:
     """Cross-correlation: (N, C, H, W) with (O, C / groups, h, w), or (H, W) with (h, w)."""
     if x.ndim == 2:
@@ -34,7 +39,15 @@ def conv2d(
 
 # -- the two rules ---------------------------------------------------------------------------------
 def d_conv2d_x(
-    g: Node, y: Node, x: Node, w: Node, stride: Pair, padding: Pair, dilation: Pair, groups: int, batched: bool
+    g: Node,
+    y: Node,
+    x: Node,
+    w: Node,
+    stride: Pair,
+    padding: Pair,
+    dilation: Pair,
+    groups: int,
+    batched: bool,
 ) -> Node:
     """δI = pad(δJ) * flip(K), with the stride undone by zeros between the elements of δJ."""
     if stride != (1, 1):
@@ -71,12 +84,22 @@ def _exchange_channels(w: Node, groups: int) -> Node:
 
 
 def d_conv2d_w(
-    g: Node, y: Node, x: Node, w: Node, stride: Pair, padding: Pair, dilation: Pair, groups: int, batched: bool
+    g: Node,
+    y: Node,
+    x: Node,
+    w: Node,
+    stride: Pair,
+    padding: Pair,
+    dilation: Pair,
+    groups: int,
+    batched: bool,
 ) -> Node:
     """δK = I * δJ, with stride and dilation exchanged; examples take the place of channels."""
     if batched:
         x, g = _examples_as_channels(x, groups), transpose(g, axes=(1, 0, 2, 3))
-    full = conv2d_op(x, g, stride=dilation, padding=padding, dilation=stride, groups=groups, batched=batched)
+    full = conv2d_op(
+        x, g, stride=dilation, padding=padding, dilation=stride, groups=groups, batched=batched
+    )
     if batched:  # (C/G, O, h, w) -> (O, C/G, h, w)
         full = transpose(full, axes=(1, 0, 2, 3))
     # a stride may leave rows over, which would give the kernel more rows than it has
@@ -146,9 +169,7 @@ def conv2d_notation(x: Formula, w: Formula, **attrs: Any) -> str:
 def options(attrs: Any) -> str:
     """The arguments that differ from their default, as a person would write them."""
     default = {"stride": (1, 1), "padding": (0, 0), "dilation": (1, 1), "groups": 1}
-    return "".join(
-        f", {key}={attrs[key]}" for key, usual in default.items() if attrs[key] != usual
-    )
+    return "".join(f", {key}={attrs[key]}" for key, usual in default.items() if attrs[key] != usual)
 
 
 def conv2d_code(operands: Any, attrs: Any) -> str:

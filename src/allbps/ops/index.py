@@ -140,8 +140,9 @@ def put_add_code(operands: Any, attrs: Any) -> str:
 def put_add_torch(operands: Any, attrs: Any) -> str:
     values, *arrays = operands["xs"]
     index = index_text(attrs["parts"], arrays)
-    flat = f"torch.arange({int(np.prod(attrs['shape']))}).reshape({attrs['shape']})[{index}].reshape(-1)"
-    zeros = f"{values}.new_zeros({int(np.prod(attrs['shape']))})"
+    shape, size = attrs["shape"], int(np.prod(attrs["shape"]))
+    flat = f"torch.arange({size}).reshape({shape})[{index}].reshape(-1)"
+    zeros = f"{values}.new_zeros({size})"
     return f"{zeros}.index_add(0, {flat}, {values}.reshape(-1)).reshape({attrs['shape']})"
 
 

@@ -7,7 +7,19 @@ from typing import Any
 import numpy as np
 
 from allbps.errors import ArgumentError, ShapeError
-from allbps.ir import Aval, Bad, Formula, Node, Notation, Op, Precedence, Rule, Sample, Zero, promote
+from allbps.ir import (
+    Aval,
+    Bad,
+    Formula,
+    Node,
+    Notation,
+    Op,
+    Precedence,
+    Rule,
+    Sample,
+    Zero,
+    promote,
+)
 from allbps.ops.activation import sigmoid_op, softmax_op
 from allbps.ops.function import log
 from allbps.ops.reduce import logsumexp_op, sum_
@@ -120,7 +132,8 @@ soft_cross_entropy_op = Op(
     shape=soft_shape,
     numpy=lambda operands, attrs: f"soft_cross_entropy({operands['logits']}, {operands['target']})",
     torch=lambda operands, attrs: (
-        f"-torch.sum({operands['target']} * torch.log_softmax({operands['logits']}, dim=-1), dim=-1)"
+        f"-torch.sum({operands['target']}"
+        f" * torch.log_softmax({operands['logits']}, dim=-1), dim=-1)"
     ),
     helpers=(soft_cross_entropy,),
     rules=(
@@ -226,10 +239,7 @@ cross_entropy_op = Op(
     operands="logits labels",
     shape=cross_entropy_shape,
     numpy="cross_entropy({logits}, {labels})",
-    torch=(
-        "torch.logsumexp({logits}, dim=-1)"
-        " - {logits}.gather(-1, {labels}[..., None])[..., 0]"
-    ),
+    torch=("torch.logsumexp({logits}, dim=-1) - {logits}.gather(-1, {labels}[..., None])[..., 0]"),
     helpers=(cross_entropy,),
     rules=(
         Rule(d_cross_entropy, "∂{y}/∂{logits} = softmax({logits}) − onehot({labels})"),
@@ -246,9 +256,7 @@ cross_entropy_op = Op(
     bad=(
         Bad(
             ((2, 3), np.array([0, 3])),
-            "labels holds a class that logits has no score for\n"
-            "  expected: 0 to 2\n"
-            "  got:      3",
+            "labels holds a class that logits has no score for\n  expected: 0 to 2\n  got:      3",
         ),
         Bad(
             ((2, 3), np.array([0, 1, 2])),
@@ -293,8 +301,7 @@ binary_cross_entropy = Op(
     shape=bce_shape,
     numpy="np.logaddexp({logits}, 0) - {target} * {logits}",
     torch=(
-        "torch.nn.functional.binary_cross_entropy_with_logits({logits}, {target},"
-        " reduction='none')"
+        "torch.nn.functional.binary_cross_entropy_with_logits({logits}, {target}, reduction='none')"
     ),
     jax="jnp.logaddexp({logits}, 0) - {target} * {logits}",
     rules=(

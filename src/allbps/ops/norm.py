@@ -30,7 +30,11 @@ def d_standardise(g: Node, y: Node, x: Node, axes: Axes, eps: float) -> Node:
 
 def standardise_shape(x: Node, axes: Axes, eps: float) -> Aval:
     if any(not -x.ndim <= k < x.ndim for k in axes):
-        raise ShapeError("{x} lacks an axis to normalise over", expected=f"axes {axes}", got=f"{{x}} is {x.shape}")
+        raise ShapeError(
+            "{x} lacks an axis to normalise over",
+            expected=f"axes {axes}",
+            got=f"{{x}} is {x.shape}",
+        )
     if any(x.shape[k] == 0 for k in axes):
         raise ShapeError("nothing to normalise over", got=f"{{x}} is {x.shape}")
     return x.shape, x.dtype if x.dtype.kind == "f" else np.dtype(np.float64)

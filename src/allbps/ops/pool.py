@@ -8,6 +8,7 @@ import numpy as np
 
 from allbps.errors import ArgumentError, ShapeError
 from allbps.ir import Aval, Bad, Node, Notation, Op, Rule, Sample, Zero
+from allbps.ops.arithmetic import div
 from allbps.ops.reduce import mean
 from allbps.ops.shape import pad
 
@@ -22,6 +23,7 @@ def windows_shape(
     Raises:
         ShapeError: no window fits, or the operand is no image.
         ArgumentError: a window, stride, padding or dilation that makes no sense.
+
     """
     if x.ndim not in ((3, 4) if batched else (2,)):
         raise ShapeError(
@@ -65,12 +67,16 @@ def pool_windows(x: Any, kernel: Any, stride: Any, padding: Any, dilation: Any, 
     return x[..., i[:, None, :, None], j[None, :, None, :]]
 
 
-def max_pool2d(x: Any, kernel: Any, stride: Any, padding: Any = (0, 0), dilation: Any = (1, 1)) -> Any:
+def max_pool2d(
+    x: Any, kernel: Any, stride: Any, padding: Any = (0, 0), dilation: Any = (1, 1)
+) -> Any:
     """The largest number of each window; padding never wins."""
     return np.max(pool_windows(x, kernel, stride, padding, dilation, -np.inf), axis=(-2, -1))
 
 
-def winner_index(x: Any, kernel: Any, stride: Any, padding: Any = (0, 0), dilation: Any = (1, 1)) -> Any:
+def winner_index(
+    x: Any, kernel: Any, stride: Any, padding: Any = (0, 0), dilation: Any = (1, 1)
+) -> Any:
     """Where each window's first maximum stands in the flattened image: (…, rows, columns)."""
     windows = pool_windows(x, kernel, stride, padding, dilation, -np.inf)
     rows, columns = windows.shape[-4:-2]
@@ -130,9 +136,7 @@ winner_index_op = Op(
     helpers=(winner_index, pool_windows),
     rules=(Zero("a winner stays the winner under small changes"),),
     notation=Notation("argmax({x})"),
-    samples=(
-        Sample(((4, 4),), window((2, 2), (2, 2), batched=False)),
-    ),
+    samples=(Sample(((4, 4),), window((2, 2), (2, 2), batched=False)),),
 )
 
 
@@ -184,7 +188,9 @@ scatter_to_op = Op(
 def gather_from(x: Any, index: Any) -> Any:
     """The pixels at an index: (…, H, W) -> (…, rows, columns)."""
     flat = x.reshape(*x.shape[:-2], -1)
-    return np.take_along_axis(flat, index.reshape(*index.shape[:-2], -1), axis=-1).reshape(index.shape)
+    return np.take_along_axis(flat, index.reshape(*index.shape[:-2], -1), axis=-1).reshape(
+        index.shape
+    )
 
 
 def d_gather_from(g: Node, y: Node, x: Node, index: Node) -> Node:
@@ -272,4 +278,4 @@ def avg_pool2d(
         return pooled
     inside = np.pad(np.ones(x.shape[-2:], x.dtype), [(p, p) for p in padding])
     share = pool_windows(inside, kernel, stride, (0, 0), (1, 1), 0.0).mean(axis=(-2, -1))
-    return pooled / share
+    return div(pooled, share)

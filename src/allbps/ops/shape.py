@@ -337,7 +337,8 @@ def dilate_torch(operands: Any, attrs: Any) -> str:
             unit = [1] + [0] * (step - 1)
             text = (
                 f"torch.stack([{text} * k for k in {unit}], dim={axis + 1})"
-                f".flatten({axis}, {axis + 1}).narrow({axis}, 0, ({x}.shape[{axis}] - 1) * {step} + 1)"
+                f".flatten({axis}, {axis + 1})"
+                f".narrow({axis}, 0, ({x}.shape[{axis}] - 1) * {step} + 1)"
             )
     return text
 
