@@ -148,10 +148,12 @@ def _arrays(images: Path, labels: Path) -> tuple[NDArray[Any], NDArray[Any]]:
         raise UserFileError(
             f"{images} holds no images",
             expected="an array of images: count, height, width",
-            got=f"an array of {pixels.ndim} axes",
+            got=f"an array of {pixels.ndim} {'axis' if pixels.ndim == 1 else 'axes'}",
         )
     if classes.ndim != 1:
         raise UserFileError(
-            f"{labels} holds no labels", expected="1 axis", got=f"{classes.ndim} axes"
+            f"{labels} holds no labels",
+            expected="an array of 1 axis: count",
+            got=f"an array of {classes.ndim} axes",
         )
     return (pixels[:, None] if pixels.ndim == 3 else pixels), classes

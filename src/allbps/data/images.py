@@ -129,8 +129,8 @@ def unit_range(source: str, pixels: NDArray[Any]) -> NDArray[np.float32]:
             expected="numbers 0 … 1 or 0 … 255",
             got=f"{pixels[tuple(first)]} in image {first[0]}",
         )
-    low, high = pixels.min(), pixels.max()
-    top = _top(pixels.dtype, float(high))
+    low, high = float(pixels.min()), float(pixels.max()) + 0.0  # not -0
+    top = _top(pixels.dtype, high)
     if low < 0 or high > top:
         raise UserFileError(
             f"{source} has pixels out of range",
