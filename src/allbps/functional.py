@@ -444,7 +444,10 @@ def _rest(node: Node, groups: int) -> int:
 def _per_channel(out: Node, weight: Any, bias: Any) -> Node:
     column = (-1,) + (1,) * (out.ndim - 2)
     out = out if weight is None else out * lift(weight).reshape(column)
-    return out if bias is None else out + lift(bias).reshape(column)
+    if bias is None:
+        return out
+    shift: Node = lift(bias).reshape(column)
+    return out + shift
 
 
 @works_on_arrays
@@ -527,7 +530,7 @@ def scaled_dot_product_attention(
     scores = factor * (q @ k.mT)
     scores = where(mask, scores, -np.inf) if mask.dtype.kind == "b" else scores + mask
     if is_causal:
-        scores = where(np.tri(*scores.shape[-2:]) > 0, scores, -np.inf)
+        scores = where(np.tri(q.shape[-2], k.shape[-2]) > 0, scores, -np.inf)
     return activation.softmax_op(scores, axis=-1) @ v
 
 

@@ -28,7 +28,7 @@ def weights_of(q: Node, k: Node, scale: float, causal: bool) -> Node:
     """The softmax weights, (…, T, S)."""
     scores = scale * matmul(q, swapaxes(k, -1, -2))
     if causal:
-        scores = where(np.tri(*scores.shape[-2:]) > 0, scores, -np.inf)
+        scores = where(np.tri(q.shape[-2], k.shape[-2]) > 0, scores, -np.inf)
     return softmax_op(scores, axis=-1)
 
 
