@@ -140,6 +140,8 @@ def _named(node: Node, name: str) -> Node:
     """``node`` under a name of its own; one that has a name already is referred to."""
     if node.op is CONST:  # with a dtype, or the number would be folded into what follows
         node = constant(np.asarray(node.value, node.dtype)[()])
+    if node.name == name:
+        return node
     if node.name or node.op is CONST:
         node = identity(node)
     return Node(

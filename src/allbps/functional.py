@@ -388,7 +388,8 @@ def dropout(
             "dropout needs a random generator", todo="pass rng=np.random.default_rng(seed)"
         )
     mask = (rng.random(node.shape) >= p).astype(node.dtype)
-    return node * (mask / node.dtype.type(1 - p))
+    keep = mask / node.dtype.type(1 - p)
+    return node * lift(keep)
 
 
 # -- normalisation ---------------------------------------------------------------------------------

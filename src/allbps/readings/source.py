@@ -5,6 +5,7 @@ What ``Program.run`` executes is the very text that ``Program.text`` shows.
 
 from __future__ import annotations
 
+import ast
 import inspect
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -297,4 +298,10 @@ def _helpers(nodes: Iterable[Node], body: str, dialect: Dialect) -> tuple[str, .
 def _plain_source(helper: Callable[..., Any]) -> str:
     """A helper's source without annotations, as emitted code is written."""
     source = inspect.getsource(helper).rstrip()
-    return source.replace(": Any", "").replace(" -> Any", "")
+    (definition,) = ast.parse(source).body
+    assert isinstance(definition, ast.FunctionDef)
+    arguments = definition.args
+    for argument in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs):
+        argument.annotation = None
+    body = source.splitlines()[definition.body[0].lineno - 1 :]
+    return "\n".join([f"def {definition.name}({ast.unparse(arguments)}):", *body])
