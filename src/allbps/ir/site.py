@@ -15,8 +15,10 @@ import numpy as np
 
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 _NUMPY = os.path.dirname(os.path.abspath(np.__file__)) + os.sep
-# The lecture's systems are written as a user would write them, so their lines are shown.
-_SHOWN = os.path.join(_PACKAGE, "lecture") + os.sep
+_PYTHON = os.path.dirname(os.path.abspath(os.__file__)) + os.sep
+# The lecture's systems and the named nets are written as a user would write them, so their lines
+# are shown.
+_SHOWN = (os.path.join(_PACKAGE, "lecture") + os.sep, os.path.join(_PACKAGE, "nn.py"))
 
 
 class Site(NamedTuple):
@@ -37,8 +39,9 @@ class Site(NamedTuple):
 
 
 def is_user_file(file: str) -> bool:
-    """Is this file neither ours nor NumPy's?"""
-    hidden = file.startswith((_PACKAGE, _NUMPY)) or file.startswith("<__array_function__")
+    """Is this file neither ours nor NumPy's nor Python's?"""
+    hidden = file.startswith((_PACKAGE, _NUMPY, "<__array_function__", "<frozen "))
+    hidden |= file.startswith(_PYTHON) and "-packages" not in file
     return not hidden or file.startswith(_SHOWN)
 
 
