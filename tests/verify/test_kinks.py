@@ -10,8 +10,12 @@ from allbps.ops.activation import relu
 from allbps.verify import Verdict, check
 
 
+def rectified(X):
+    return relu(X)
+
+
 def test_relu_at_zero_is_no_failure_and_its_neighbours_are_still_checked(judged):
-    report = judged(lambda X: relu(X), np.array([[-1.0, 0.0], [2.0, 3.0]]))
+    report = judged(rectified, np.array([[-1.0, 0.0], [2.0, 3.0]]))
     assert report
     found = report.of["X"]["differences"]
     assert (found.verdict, found.excluded, found.compared) == (Verdict.AGREE, 1, 3)
@@ -19,7 +23,7 @@ def test_relu_at_zero_is_no_failure_and_its_neighbours_are_still_checked(judged)
 
 
 def test_where_nothing_else_is_left_the_verdict_is_not_differentiable(judged):
-    report = judged(lambda x: np.abs(x) * 3.0, np.float64(0.0))
+    report = judged(lambda x: relu(x) * 3.0, np.float64(0.0))
     assert report.of["x"]["differences"].verdict is Verdict.NOT_DIFFERENTIABLE
     assert report.of["x"]["torch"].verdict is Verdict.AGREE  # the same convention
     assert report
@@ -28,14 +32,14 @@ def test_where_nothing_else_is_left_the_verdict_is_not_differentiable(judged):
 
 def test_another_convention_at_a_kink_is_no_disagreement(judged):
     plants = {(relu, 0): lambda g, y, x: g * (x >= 0)}  # slope 1 at 0 instead of 0
-    report = judged(lambda X: relu(X), np.array([0.0, 1.0, -1.0]), plants=plants)
+    report = judged(rectified, np.array([0.0, 1.0, -1.0]), plants=plants)
     assert report
     assert report.of["X"]["torch"].excluded == 1
 
 
 def test_a_wrong_rule_beside_a_kink_is_still_caught(judged):
     plants = {(relu, 0): lambda g, y, x: g}
-    report = judged(lambda X: relu(X), np.array([0.0, 1.0, -1.0]), plants=plants)
+    report = judged(rectified, np.array([0.0, 1.0, -1.0]), plants=plants)
     wrong = {f.judge: f.index for f in report.disagreements if f.node == "X"}
     assert wrong["torch"] == wrong["differences"] == wrong["exact"] == (2,)
 
@@ -63,9 +67,10 @@ def test_smooth_functions_with_slope_zero_are_not_taken_for_kinks(judged):
     assert report.of["x"]["differences"].excluded == 0
 
 
-@pytest.mark.parametrize("distance", [1e-2, 1e-4, 1e-6, 1e-8, 1e-12])
-def test_near_a_kink_the_step_shrinks(judged, distance):
-    report = judged(lambda x: relu(x) * 3.0 - x, np.array([distance, -distance, 1.0]))
+@pytest.mark.parametrize("distance", [1e-2, 1e-4, 1e-6, 3e-7, 1e-8, 1e-12])
+@pytest.mark.parametrize("offset", [0.0, 1e5])
+def test_near_a_kink_the_step_shrinks(judged, distance, offset):
+    report = judged(lambda x: relu(x) * 3.0 - x + offset, np.array([distance, -distance, 1.0]))
     assert report, report
     assert not report.disagreements
 
@@ -74,7 +79,7 @@ def test_near_a_kink_the_step_shrinks(judged, distance):
 def test_near_a_kink_a_wrong_rule_is_caught(judged, distance):
     plants = {(relu, 0): lambda g, y, x: g}
     x = np.array([distance, -distance])
-    report = judged(relu, x, plants=plants, judges=["differences"])
+    report = judged(rectified, x, plants=plants, judges=["differences"])
     assert [f.index for f in report.disagreements] == [(1,)]
 
 
@@ -82,7 +87,7 @@ small = st.integers(-2, 2).map(float)
 matrix = arrays(np.float64, (3, 3), elements=small)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(matrix, matrix, arrays(np.float64, 3, elements=small), st.integers(0, 1000))
 def test_random_nets_full_of_zeros_and_ties_are_never_accused(X, W, b, seed):
     def net(X, W, b):
@@ -96,7 +101,7 @@ def test_random_nets_full_of_zeros_and_ties_are_never_accused(X, W, b, seed):
     assert not report.disagreements, report
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(arrays(np.float64, (4, 4), elements=small), st.integers(0, 1000))
 def test_pooling_with_ties_is_never_accused(X, seed):
     def pool(X):

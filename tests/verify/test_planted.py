@@ -91,7 +91,7 @@ PLANTS = {
         lambda g, y, x, axis: g * y * (1.0 - y), SMOOTH,
     ),
     "sigmoid's derivative at its output": (
-        lambda X: sigmoid_op(X), (X,), (sigmoid_op, 0),
+        sigmoid_op, (X,), (sigmoid_op, 0),
         lambda g, y, x: g * (sigmoid_op(y) * (1.0 - sigmoid_op(y))), SMOOTH,
     ),
 }  # fmt: skip

@@ -65,7 +65,8 @@ def check(
 
     """
     lifted = (tree_map(_lift, xs), tree_map(_lift, kwargs))
-    traced = trace(f, *lifted[0], **lifted[1])
+    with np.errstate(all="ignore"):  # the report says where a NaN comes from
+        traced = trace(f, *lifted[0], **lifted[1])
     check_inputs(traced)
     named = _named(traced, gradients or {})
     reports = []
@@ -85,7 +86,7 @@ def _lift(leaf: Any) -> Any:
 
 def _values(passes: Backward) -> dict[str, Any]:
     given = {**passes.traced.values, **passes.given}
-    with np.errstate(all="ignore"):  # the report says where a NaN comes from
+    with np.errstate(all="ignore"):
         return emit(passes).run({node.name: value for node, value in given.items()})
 
 

@@ -46,8 +46,12 @@ def _expanded(case: Case, nodes: tuple[Node, ...]) -> dict[Node, Node]:
         elif node.op is INPUT:
             new[node] = identity(constant(case.values[node.name]))
         else:
-            build = node.op.expand or node.op
-            made = fit(lift(build(*(new[x] for x in node.inputs), **node.attrs)), node)
+            operands = [new[x] for x in node.inputs]
+            made = node.op(*operands, **node.attrs)
+            if node.op.expand:
+                parts = fit(lift(node.op.expand(*operands, **node.attrs)), node)
+                if np.array_equal(np.isfinite(parts.value), np.isfinite(made.value)):
+                    made = parts  # the simpler operations do not overflow here
             new[node] = identity(made)  # a node of its own, also where it passes a value on
     return new
 

@@ -44,8 +44,9 @@ class Kink:
 
 
 def size_of(value: Any) -> float:
-    """The largest absolute value, 1 for zeros: what steps are measured in."""
-    return float(np.max(np.abs(value), initial=0.0)) or 1.0
+    """The largest finite absolute value, 1 for zeros: what steps are measured in."""
+    size = np.abs(value)
+    return float(np.max(size, initial=0.0, where=np.isfinite(size))) or 1.0
 
 
 def kink_along(replay: Replay, name: str, direction: Any) -> Kink | None:
@@ -62,7 +63,7 @@ def kink_along(replay: Replay, name: str, direction: Any) -> Kink | None:
                 np.abs(_numbers(up[node.name]) - 2 * middle + _numbers(down[node.name]))
                 for up, down in (far, near)
             ]
-        noise = 1e4 * np.finfo(np.float64).eps * size_of(middle[np.isfinite(middle)])
+        noise = 1e4 * np.finfo(np.float64).eps * size_of(middle)
         # smooth: a hundredth; kink: a tenth; jump: the same
         turned = (bend[1] > noise) & (bend[1] > 0.05 * bend[0])
         if np.any(turned):

@@ -55,12 +55,12 @@ def verify(
     (True, 3)
 
     """
-    subjects = tuple(_subject(delta) for delta in backward.steps)
+    case = Case(backward, values, seed)
+    subjects = tuple(_subject(delta) for delta in case.deltas)
     function = backward.traced.function
     origin = origin_of(backward, values)
     if origin is not None:
         return Report(function, subjects, origin=origin)
-    case = Case(backward, values, seed)
     findings: list[Finding] = []
     silent: dict[str, str] = {}
     for name, judge in _chosen(judges):
