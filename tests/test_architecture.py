@@ -12,7 +12,7 @@ import allbps
 ROOT = Path(allbps.__file__).parent
 FLOORS = [
     {"errors"},
-    {"tree"},
+    {"tree", "files"},
     {"ir"},
     {"ops"},
     {"numpy_api", "functional", "names", "backprop"},
@@ -20,7 +20,7 @@ FLOORS = [
     {"backward"},
     {"readings", "machine"},
     {"verify", "bridges"},
-    {"worked"},
+    {"worked", "userfile"},
     {"nn", "optim", "data"},
     {"train", "lecture"},
     {"cli"},

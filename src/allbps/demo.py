@@ -22,7 +22,9 @@ def main() -> None:
         if code:
             raise SystemExit(code)
     print("\nWritten:")
-    print(f"  {out / 'lecture'}  every derivation as a page, text, LaTeX, Markdown, picture, source")
+    print(
+        f"  {out / 'lecture'}  every derivation as a page, text, LaTeX, Markdown, picture, source"
+    )
     print(f"  {out / 'train'}    the curve, the learned kernels, the weights, the log")
     print(f"Start with {out / 'lecture' / 'index.html'} in a browser.")
 

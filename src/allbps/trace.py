@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -39,9 +40,12 @@ class Traced:
 
     def find(self, name: str) -> Node | None:
         """The node of that name, or None."""
-        return next((node for node in self.graph.nodes if node.name == name), None) or next(
-            (node for node in self.graph.inputs if node.name == name), None
-        )
+        return self._by_name.get(name)
+
+    @cached_property
+    def _by_name(self) -> dict[str, Node]:
+        nodes = (*self.graph.inputs, *self.graph.nodes)
+        return {node.name: node for node in nodes if node.name}
 
 
 def trace(f: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Traced:

@@ -79,6 +79,8 @@ SYSTEM = System(
             ("iteration", "loss", "‖δK‖"),
             training_loop,
         ),
-        Prose("With many examples, chosen at random each time, this is stochastic gradient descent."),
+        Prose(
+            "With many examples, chosen at random each time, this is stochastic gradient descent."
+        ),
     ),
 )

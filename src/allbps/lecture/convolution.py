@@ -9,7 +9,7 @@ import allbps.functional as F
 from allbps.lecture.system import Example, Numbers, Prose, System
 
 
-def convolution(I: Any, K: Any) -> Any:  # noqa: E741  (the lecture's letter)
+def convolution(I: Any, K: Any) -> Any:
     J = F.conv2d(I, K)
     return J
 

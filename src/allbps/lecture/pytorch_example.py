@@ -9,10 +9,10 @@ import allbps.functional as F
 from allbps.lecture.system import Example, Numbers, Prose, System
 
 
-def pytorch_example(I: Any, W: Any, IO: Any) -> Any:  # noqa: E741  (the lecture's letter)
+def pytorch_example(I: Any, W: Any, IO: Any) -> Any:
     J = F.conv2d(I, W)
     K = F.relu(J)
-    O = F.max_pool2d(K, 2)  # noqa: E741
+    O = F.max_pool2d(K, 2)
     loss = F.euclidean_loss(O, IO)
     return loss
 

@@ -22,9 +22,7 @@ def confidently_wrong() -> Sequence[Sequence[float]]:
         yp: Any = F.softmax(np.array([margin, 0.0]))
         error = yp - np.array([0.0, 1.0])
         euclidean = yp * (error - np.sum(error * yp))
-        rows.append(
-            [margin, yp[1], float(np.linalg.norm(euclidean)), float(np.linalg.norm(error))]
-        )
+        rows.append([margin, yp[1], float(np.linalg.norm(euclidean)), float(np.linalg.norm(error))])
     return rows
 
 

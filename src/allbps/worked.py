@@ -1,0 +1,263 @@
+"""A worked function: every value and every δ, and all the ways to read them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from allbps.backward import Backward, backward
+from allbps.errors import ArgumentError, unknown_name
+from allbps.files import write_text
+from allbps.readings.derivation import Derivation, Step, derivation
+from allbps.readings.dialect import dialect_named
+from allbps.readings.source import Program, emit
+from allbps.trace import check_inputs, trace
+
+if TYPE_CHECKING:
+    from allbps.verify import Report
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One value of a worked function, and its δ.
+
+    Attributes:
+        name: the user's variable.
+        value: its number or array.
+        delta: δ of it, in its shape; None where none was asked for.
+        formula: how the δ is computed: ``δZ₃ = δZ₄ W₂ᵀ``; empty where there is none.
+        because: why.
+        forward: how the value is computed: ``Z₄ = Z₃ W₂``; empty for arguments.
+        line: the user's line, as ``file.py:3 in net: Z4 = Z3 @ W2``.
+    """
+
+    name: str
+    value: Any
+    delta: Any
+    formula: str
+    because: str
+    forward: str
+    line: str
+
+
+@dataclass(frozen=True, eq=False)
+class Worked:
+    """What ``explain`` returns.
+
+    ``w["Z2"]`` is one entry; ``w.names`` lists them. In a notebook it shows itself.
+
+    Attributes:
+        backward: the graph with its δ nodes.
+        values: every number, by name; ``values["dX"]`` is δX.
+        symbols: how names are written where the name itself would not do.
+    """
+
+    backward: Backward
+    values: Mapping[str, Any] = field(repr=False)
+    symbols: Mapping[str, str] = field(default_factory=dict)
+
+    # -- looking things up -----------------------------------------------------------------------
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every name, in the order of the forward pass."""
+        traced = self.backward.traced
+        unused = [x for x in traced.graph.inputs if x not in traced.graph.users]
+        return tuple(n.name for n in (*unused, *traced.graph.nodes) if n.name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.names)
+
+    def __getitem__(self, name: str) -> Entry:
+        """The value of that name with its δ.
+
+        Raises:
+            NameUnknownError: there is none.
+        """
+        node = self.backward.traced.find(name)
+        if node is None:
+            raise unknown_name(name, list(self.names))
+        forward, delta = self._steps.get(name), self._steps.get(f"d{name}")
+        return Entry(
+            name=name,
+            value=self.values[name],
+            delta=self.values.get(f"d{name}"),
+            formula=delta.formula if delta else "",
+            because=delta.because if delta else "",
+            forward=forward.formula if forward else "",
+            line=str(node.site or ""),
+        )
+
+    @cached_property
+    def _steps(self) -> dict[str, Step]:
+        return {step.name: step for step in self.derivation.steps}
+
+    @cached_property
+    def derivation(self) -> Derivation:
+        """Every step with formula, substitution, value and reason."""
+        return derivation(self.backward, self.values, self.symbols)
+
+    # -- checking --------------------------------------------------------------------------------
+    def verify(self, *, seed: int = 0) -> Report:
+        """Compare every δ with the judges that apply; the report is true when all agree.
+
+        Args:
+            seed: of the random directions that finite differences take.
+        """
+        from allbps.verify import verify
+
+        return verify(self.backward, self.values, seed=seed)
+
+    # -- reading ---------------------------------------------------------------------------------
+    def program(self, dialect: str = "numpy") -> Program:
+        """The emitted source, with its parts."""
+        return emit(self.backward, dialect_named(dialect))
+
+    def to_source(self, dialect: str = "numpy") -> str:
+        """A function that computes the results and their gradients.
+
+        The NumPy text is the one that produced the numbers.
+
+        Args:
+            dialect: "numpy", "torch" or "jax".
+
+        Raises:
+            ArgumentError: there is no such dialect.
+            NoRuleError: an operation cannot be written in it.
+        """
+        return self.program(dialect).text
+
+    def to_text(self, width: int = 80, color: bool = False) -> str:
+        """The derivation for a terminal of so many columns."""
+        from allbps.readings.text import to_text
+
+        return to_text(self.derivation, width, color)
+
+    def to_markdown(self) -> str:
+        """The derivation as Markdown with LaTeX formulas."""
+        from allbps.readings.markdown import to_markdown
+
+        return to_markdown(self.derivation)
+
+    def to_latex(self) -> str:
+        """The derivation as a document that pdflatex compiles."""
+        from allbps.readings.latex import to_latex
+
+        return to_latex(self.derivation)
+
+    def to_mathml(self) -> str:
+        """The derivation as an HTML fragment with native MathML formulas."""
+        from allbps.readings.mathml import to_mathml
+
+        return to_mathml(self.derivation)
+
+    def to_svg(self) -> str:
+        """The computational graph with δ beside every node."""
+        from allbps.readings.picture import picture
+
+        return picture(self.backward, self.values, self.symbols)
+
+    def to_html(self, path: Path | str | None = None) -> str:
+        """A self-contained page with picture, derivation and source; written to ``path`` if given.
+
+        Raises:
+            UserFileError: the file cannot be written.
+        """
+        from allbps.readings.page import Block, page
+
+        traced = self.backward.traced
+        text = page(
+            traced.function,
+            traced.doc.partition("\n\n")[0],
+            [
+                Block("Graph", self.to_svg(), "figure"),
+                Block("Derivation", self.to_mathml(), "html"),
+                Block("Backward pass in NumPy", self.to_source("numpy"), "code"),
+            ],
+        )
+        if path is not None:
+            write_text(path, text)
+        return text
+
+    def to_json(self) -> str:
+        """Names, formulas, numbers, reasons and lines, for a program to read."""
+        return json.dumps(self.derivation.to_json(), indent=2, ensure_ascii=False)
+
+    def render(self, form: str, width: int = 100) -> str:
+        """The reading of that name.
+
+        Raises:
+            ArgumentError: there is none.
+        """
+        if form not in FORMATS:
+            raise ArgumentError(
+                f"there is no format {form!r}", expected=", ".join(FORMATS), got=repr(form)
+            )
+        return self.to_text(width) if form == "text" else FORMATS[form](self)
+
+    # -- in a notebook ---------------------------------------------------------------------------
+    def __repr__(self) -> str:
+        traced = self.backward.traced
+        return f"<{traced.function} worked: {', '.join(self.names)}>"
+
+    def _repr_html_(self) -> str:
+        return f"{self.to_svg()}\n{self.to_mathml()}"
+
+    def _repr_markdown_(self) -> str:
+        return self.to_markdown()
+
+
+FORMATS: dict[str, Callable[[Worked], str]] = {
+    "text": Worked.to_text,
+    "markdown": Worked.to_markdown,
+    "latex": Worked.to_latex,
+    "svg": Worked.to_svg,
+    "html": Worked.to_html,
+    "json": Worked.to_json,
+    "source": Worked.to_source,
+}
+"""Format name -> the reading that gives it."""
+
+
+def explain(
+    f: Callable[..., Any],
+    /,
+    *args: Any,
+    wrt: Iterable[str] | None = None,
+    cotangents: Mapping[str, Any] | None = None,
+    symbols: Mapping[str, str] | None = None,
+    **inputs: Any,
+) -> Worked:
+    """Run ``f`` once and work out its backward pass: every value, every δ, every reason.
+
+    Args:
+        f: a plain Python function of arrays; it should return one number, the loss.
+        args: its arguments by position.
+        wrt: names of the arguments whose δ is wanted; every floating-point one where None.
+        cotangents: output name -> its δ, for a function that returns no single number.
+        symbols: name -> how to write it: ``{"Yp": "Yᵖ"}``.
+        inputs: its arguments by keyword.
+
+    Raises:
+        ShapeError: shapes do not fit, or an argument is empty.
+        NonFiniteError: an argument holds NaN or infinity.
+        NotScalarError: ``f`` returns no scalar and no cotangent was given.
+        NameUnknownError: ``wrt`` or ``cotangents`` names nothing.
+
+    >>> import allbps as bp
+    >>> def net(x, w):
+    ...     z = x * w
+    ...     return z ** 2
+    >>> worked = bp.explain(net, x=3.0, w=2.0)
+    >>> worked["w"].formula, float(worked["w"].delta), worked["w"].because
+    ('δw = δz x', 36.0, 'z = x w, ∂z/∂w = x')
+    """
+    traced = trace(f, *args, **inputs)
+    check_inputs(traced)
+    worked = backward(traced, wrt, cotangents)
+    given = {**traced.values, **worked.given}
+    values = emit(worked).run({node.name: value for node, value in given.items()})
+    return Worked(worked, values, dict(symbols or {}))
