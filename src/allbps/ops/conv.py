@@ -166,6 +166,18 @@ def conv2d_notation(x: Formula, w: Formula, **attrs: Any) -> str:
     return f"{x:4} * {w:4}"
 
 
+def because_x(x: Formula, w: Formula, y: Formula, **attrs: Any) -> str:
+    if attrs == attributes(batched=False):
+        return f"∂{y}(i, j)/∂{x}(p, q) = {w}(p−i+1, q−j+1), 0 outside {w}"
+    return f"∂{y}/∂{x} is the element of {w} by which one of {x} enters one of {y}, else 0"
+
+
+def because_w(x: Formula, w: Formula, y: Formula, **attrs: Any) -> str:
+    if attrs == attributes(batched=False):
+        return f"∂{y}(i, j)/∂{w}(p, q) = {x}(i+p−1, j+q−1)"
+    return f"∂{y}/∂{w} is the element of {x} that one of {w} meets for one of {y}"
+
+
 def options(attrs: Any) -> str:
     """The arguments that differ from their default, as a person would write them."""
     default = {"stride": (1, 1), "padding": (0, 0), "dilation": (1, 1), "groups": 1}
@@ -211,8 +223,8 @@ conv2d_op = Op(
     jax=conv2d_jax,
     helpers=(conv2d,),
     rules=(
-        Rule(d_conv2d_x, "δ{x:5} = pad(δ{y:5}) * flip({w}), the kernel met {x} in reverse order"),
-        Rule(d_conv2d_w, "∂{y}(i, j)/∂{w}(p, q) = {x}(i+p−1, j+q−1)"),
+        Rule(d_conv2d_x, because_x),
+        Rule(d_conv2d_w, because_w),
     ),
     notation=Notation(conv2d_notation, Precedence.PRODUCT),
     samples=(

@@ -49,13 +49,8 @@ def euclidean_shape(prediction: Node, target: Node) -> Aval:
 
 def euclidean_notation(prediction: Formula, target: Formula) -> str:
     if prediction.shape == ():
-        return f"½ ({prediction:1} − {target:2})²"
-    return f"½ ‖{prediction:1} − {target:2}‖²"
-
-
-def euclidean_latex(prediction: Formula, target: Formula) -> str:
-    left, right = (r"\left(", r"\right)") if prediction.shape == () else (r"\left\|", r"\right\|")
-    return rf"\tfrac{{1}}{{2}} {left}{prediction:1} - {target:2}{right}^2"
+        return f"½ ({prediction:1} − {target:3})²"
+    return f"½ ‖{prediction:1} − {target:3}‖²"
 
 
 euclidean_loss = Op(
@@ -69,7 +64,7 @@ euclidean_loss = Op(
         Rule(d_euclidean_prediction, "∂{y}/∂{prediction} = {prediction:1} − {target:2}"),
         Rule(d_euclidean_target, "∂{y}/∂{target} = {target:1} − {prediction:2}"),
     ),
-    notation=Notation(euclidean_notation, Precedence.PRODUCT, latex=euclidean_latex),
+    notation=Notation(euclidean_notation, Precedence.PRODUCT),
     expand=lambda prediction, target: (
         sum_((prediction - target) ** 2, axis=None, keepdims=False) * 0.5
     ),

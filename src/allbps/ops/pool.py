@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from allbps.errors import ArgumentError, ShapeError
-from allbps.ir import Aval, Bad, Node, Notation, Op, Rule, Sample, Zero
+from allbps.ir import Aval, Bad, Node, Notation, Op, Precedence, Rule, Sample, Zero
 from allbps.ops.arithmetic import div
 from allbps.ops.reduce import mean
 from allbps.ops.shape import pad
@@ -180,7 +180,7 @@ scatter_to_op = Op(
     ),
     helpers=(scatter_to,),
     rules=(Rule(d_scatter_to, "each value goes to one place"), Zero("an index")),
-    notation=Notation("at {index}: {values}"),
+    notation=Notation("{values:5} at {index:5}", Precedence.SUM),
     samples=(Sample(((2, 2), draw_index), {"size": (3, 4)}),),
 )
 

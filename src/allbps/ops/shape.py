@@ -117,6 +117,8 @@ def swaps_last_two(axes: Shape) -> bool:
 def transpose_notation(x: Formula, axes: Shape) -> str:
     if swaps_last_two(axes):
         return f"{x:5}ᵀ"
+    if axes == (1, 0, *range(2, len(axes))):  # examples and channels, channels in and out
+        return f"swap({x})"
     return f"transpose({x}, {' '.join(map(str, axes))})"
 
 

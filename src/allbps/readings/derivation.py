@@ -27,7 +27,8 @@ class Step:
 
     Attributes:
         name: ``Z1`` for a value, ``dZ1`` for its δ, ``dZ1_1`` for a contribution to it.
-        kind: "given", "forward", "contribution" or "delta".
+        kind: "given" or "forward"; "seed" for a δ that is given, "contribution" for what one of
+            several uses adds to a δ, "delta" for any other δ.
         symbol: how the name is written.
         value: the number or array.
         site: the user's line, if there is one.
@@ -219,15 +220,16 @@ class _Author:
                 yield self._step(
                     term.node, "contribution", term.node.name, True, reasons=self._because(term)
                 )
-        given = seed is not None and not terms
         reasons = self._because(terms[0]) if len(terms) == 1 else ()
         if several:
             reasons = (self._uses(delta),)
-        if seed is not None and seed.op is not CONST:
-            reasons += (lambda pen: pen.phrase("{s} is given", s=seed if terms else delta.node),)
-        computed = not given or (seed is not None and seed.op is CONST)
+        given = seed if seed is not None and seed.op is not CONST else None
+        if given is not None:
+            shown = given if terms else delta.node
+            reasons += (lambda pen: pen.phrase("{s} is given", s=shown),)
+        is_seed = given is not None and not terms
         yield self._step(
-            delta.node, "delta", delta.node.name, computed,
+            delta.node, "seed" if is_seed else "delta", delta.node.name, not is_seed,
             meaning=self._meaning(primal), reasons=reasons,
         )  # fmt: skip
 
@@ -252,8 +254,8 @@ class _Author:
     def _uses(self, delta: Delta) -> Say:
         consumers = dict.fromkeys(term.consumer for term in delta.terms)
         nodes = {f"y{k}": y for k, y in enumerate(consumers)}
-        shown = list(nodes) if len(nodes) <= 4 else [*list(nodes)[:3], ""]
-        listed = ", ".join(f"{{{k}}}" if k else "…" for k in shown)
+        *first, last = [f"{{{k}}}" for k in nodes] if len(nodes) <= 4 else ["{y0}", "{y1}", "…"]
+        listed = f"{', '.join(first)} and {last}" if first else last
         count = len(delta.terms)
         times = "twice" if count == 2 else f"{count} times"
         template = f"{{x}} is used {times}, in {listed}"

@@ -76,8 +76,8 @@ class Writer:
     def substituted(self, node: Node, value_of: Callable[[Node], Any]) -> Written | None:
         """How ``node`` is computed, in numbers; None where an array is too large to print.
 
-        What binds as an atom is shown by its value: a transpose, a mask or pad(…) inside a formula
-        appears as the matrix it is.
+        What binds as an atom is shown by its value, and so is a sum over axes: a transpose, a mask
+        or pad(…) inside a formula appears as the matrix it is.
         """
         nodes = inlined(node)
         values: dict[Node, Any] = {}
@@ -92,7 +92,8 @@ class Writer:
 
         def settled(x: Node, formula: Formula) -> Formula:
             atom = formula.precedence >= Precedence.ATOM and any(z.ndim for z in x.inputs)
-            return sheet.value(values[x]) if atom else formula
+            smaller = x.size < max(z.size for z in x.inputs)
+            return sheet.value(values[x]) if atom or smaller else formula
 
         return sheet.finish(_write(nodes, sheet, numeral, settled))
 

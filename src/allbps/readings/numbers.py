@@ -13,6 +13,8 @@ LARGEST_SIDE = 8
 """Matrices up to this many rows and columns are shown number by number."""
 LARGEST_SIZE = 64
 """Arrays of more axes are shown up to this many numbers."""
+ALL_POWERS = -1
+"""Instead of a number of decimals, where all numbers are tiny."""
 EXPONENT = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 
 
@@ -59,6 +61,8 @@ def _decimals(array: Any, digits: int) -> int:
     if not sizes.size or np.all(sizes == np.round(sizes)):
         return 0
     largest, smallest = (math.floor(math.log10(size)) for size in (sizes.max(), sizes.min()))
+    if largest < -4:
+        return ALL_POWERS
     enough = max(digits - 1 - largest, 0)
     wanted = min(max(enough, 1 - smallest), enough + 2, digits + 2)
     decimals = [f"{size:.{wanted}f}".partition(".")[2].rstrip("0") for size in sizes]
@@ -72,8 +76,8 @@ def _one(value: float, decimals: int, digits: int) -> str:
         return "∞" if value > 0 else "−∞"
     if value == 0:
         return "0"
-    text = f"{value:.{decimals}f}"
-    if float(text) == 0 or abs(value) >= 1e9:
+    text = f"{value:.{max(decimals, 0)}f}"
+    if decimals == ALL_POWERS or float(text) == 0 or abs(value) >= 1e9:
         text = _power_of_ten(value, digits)
     return text.replace("-", "−")
 

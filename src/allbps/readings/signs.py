@@ -144,7 +144,7 @@ class _Reader:
     def __init__(self, text: str) -> None:
         text = _composed(text)
         self.lexemes: list[Lexeme] = [(m.lastgroup or "", m[0]) for m in LEXEME.finditer(text)]
-        self.closing = _matched(self.lexemes)
+        self.closing = matched(self.lexemes)
         self.place = 0
 
     def all(self) -> str:
@@ -276,7 +276,7 @@ def _composed(text: str) -> str:
     return unicodedata.normalize("NFC", text)
 
 
-def _matched(lexemes: list[Lexeme]) -> dict[int, int]:
+def matched(lexemes: list[Lexeme]) -> dict[int, int]:
     """Place of an opening fence -> place of the closing one."""
     found: dict[int, int] = {}
     open_: list[int] = []

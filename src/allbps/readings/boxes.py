@@ -1,0 +1,208 @@
+"""Formulas as blocks of text: matrices in brackets, side by side on one baseline."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from allbps.readings.numbers import cells, slices
+from allbps.readings.signs import CLOSING, LEXEME, OPERATORS, Lexeme, matched
+
+TALL = {
+    "(": "⎛⎜⎝", ")": "⎞⎟⎠", "[": "⎡⎢⎣", "]": "⎤⎥⎦", "⌊": "⎢⎢⎣", "⌋": "⎥⎥⎦",
+    "⌈": "⎡⎢⎢", "⌉": "⎤⎥⎥", "|": "│││", "‖": "‖‖‖", "⟨": "⟨⟨⟨", "⟩": "⟩⟩⟩",
+}  # fmt: skip
+"""Top, middle and bottom of a fence that is several lines tall."""
+
+
+TIED = "\N{NO-BREAK SPACE}"
+"""Between the numbers of one row, where a line must not break."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """A rectangle of text.
+
+    Attributes:
+        lines: all of one width.
+        base: which of them is on the baseline.
+
+    """
+
+    lines: tuple[str, ...]
+    base: int = 0
+
+    @property
+    def width(self) -> int:
+        return columns(self.lines[0])
+
+    @property
+    def height(self) -> int:
+        return len(self.lines)
+
+
+def columns(text: str) -> int:
+    """How many columns a terminal needs for ``text``."""
+    if text.isascii():
+        return len(text)
+    wide = sum(unicodedata.east_asian_width(c) in "WF" for c in text)
+    return len(text) + wide - sum(unicodedata.combining(c) > 0 for c in text)
+
+
+def pad(text: str, width: int) -> str:
+    """``text`` with spaces behind it."""
+    return text + " " * (width - columns(text))
+
+
+def line(text: str) -> Block:
+    """One line."""
+    return Block((text,))
+
+
+def beside(blocks: Iterable[Block]) -> Block:
+    """Blocks in a row, baselines aligned."""
+    parts = list(blocks) or [line("")]
+    above = max(block.base for block in parts)
+    under = max(block.height - block.base for block in parts)
+    grown = [_grown(block, above, under) for block in parts]
+    return Block(tuple(map("".join, zip(*grown, strict=True))), above)
+
+
+def row(blocks: Iterable[Block]) -> Block:
+    """Blocks beside each other with a space between."""
+    spaced: list[Block] = []
+    for block in blocks:
+        spaced += [line(" "), block] if spaced else [block]
+    return beside(spaced)
+
+
+def _grown(block: Block, above: int, under: int) -> list[str]:
+    blank = " " * block.width
+    top = [blank] * (above - block.base)
+    return [*top, *block.lines, *[blank] * (under - block.height + block.base)]
+
+
+def below(blocks: Iterable[Block], gap: int = 0) -> Block:
+    """Blocks under each other, the baseline in the middle."""
+    stack = list(blocks)
+    width = max(block.width for block in stack)
+    lines: list[str] = []
+    for block in stack:
+        lines += [" " * width] * (gap if lines else 0)
+        lines += [pad(text, width) for text in block.lines]
+    return Block(tuple(lines), (len(lines) - 1) // 2)
+
+
+# -- arrays ----------------------------------------------------------------------------------------
+def array_block(value: Any, fence: str = "[") -> Block:
+    r"""A matrix in brackets; an array of more axes as labelled matrices side by side.
+
+    >>> import numpy as np
+    >>> print(*array_block(np.array([[1.0, 0.0], [-0.5, 2.25]])).lines, sep="\n")
+    ⎡  1.00     0 ⎤
+    ⎣ −0.50  2.25 ⎦
+    """
+    parts = slices(cells(value))
+    return row(_labelled(label, fenced(_grid(texts), fence)) for label, texts in parts)
+
+
+def _grid(texts: Any) -> Block:
+    widths = [max(map(columns, column)) for column in texts.T]
+    lines = tuple(
+        "".join(f"  {_right(text, n)}" for text, n in zip(one, widths, strict=True))[1:] + " "
+        for one in texts
+    )
+    if len(lines) == 1:
+        lines = (lines[0].replace(" ", TIED),)
+    return Block(lines, (len(lines) - 1) // 2)
+
+
+def _right(text: str, width: int) -> str:
+    return " " * (width - columns(text)) + text
+
+
+def _labelled(label: str, block: Block) -> Block:
+    if not label:
+        return block
+    width = max(block.width, columns(label))
+    lines = [pad(f" {label}", width), *(pad(text, width) for text in block.lines)]
+    return Block(tuple(lines), block.base + 1)
+
+
+def fenced(block: Block, opening: str) -> Block:
+    """``block`` between parentheses or the like, as tall as it is."""
+    closing = CLOSING[opening]
+    return beside([_fence(opening, block), block, _fence(closing, block)])
+
+
+def _fence(sign: str, block: Block) -> Block:
+    if block.height == 1:
+        return line(sign)
+    tall = TALL[sign]
+    return Block((tall[0], *[tall[1]] * (block.height - 2), tall[2]), block.base)
+
+
+# -- formulas --------------------------------------------------------------------------------------
+def words(text: str, arrays: Mapping[str, Any]) -> list[Block]:
+    """A formula in the parts between which a line may break."""
+    return _Layout(text, arrays).words()
+
+
+def is_operator(block: Block) -> bool:
+    """Is this a sign between two operands?"""
+    return block.height == 1 and block.lines[0] in OPERATORS
+
+
+class _Layout:
+    """Lays a formula out from left to right."""
+
+    def __init__(self, text: str, arrays: Mapping[str, Any]) -> None:
+        self.arrays = arrays
+        self.lexemes: list[Lexeme] = [(m.lastgroup or "", m[0]) for m in LEXEME.finditer(text)]
+        self.closing = matched(self.lexemes)
+        self.place = 0
+
+    def words(self) -> list[Block]:
+        found: list[Block] = []
+        while self.place < len(self.lexemes):
+            end = self.place
+            while end < len(self.lexemes) and self.lexemes[end][0] != "space":
+                end = self.closing.get(end, end) + 1
+            found.append(self.until(end))
+            self.place = end + 1
+        return found
+
+    def until(self, end: int) -> Block:
+        parts: list[Block] = []
+        while self.place < end:
+            parts.append(self.part(parts[-1] if parts else None))
+        return beside(parts)
+
+    def part(self, before: Block | None) -> Block:
+        """The next block; scripts stand at the top or at the bottom of what they belong to."""
+        here = self.place
+        kind, sign = self.lexemes[here]
+        self.place += 1
+        if kind == "piece":
+            return array_block(self.arrays[sign])
+        if here in self.closing:
+            return self.group(here, sign)
+        if kind in ("high", "low") and before is not None and before.height > 1:
+            blank = [" " * columns(sign)] * (before.height - 1)
+            lines = [sign, *blank] if kind == "high" else [*blank, sign]
+            return Block(tuple(lines), before.base)
+        return line(sign)
+
+    def group(self, here: int, opening: str) -> Block:
+        end = self.closing[here]
+        only = self.lexemes[here + 1] if end == here + 2 else ("", "")
+        if only[0] == "piece" and opening == "(" and np.ndim(self.arrays[only[1]]) <= 2:
+            self.place = end + 1  # σ of a matrix: one pair of brackets is enough
+            return array_block(self.arrays[only[1]], "(")
+        inner = self.until(end)
+        self.place = end + 1
+        return fenced(inner, opening)

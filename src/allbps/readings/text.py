@@ -1,0 +1,239 @@
+"""The derivation for a terminal: Unicode that fits a given width."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
+
+from allbps.readings.boxes import TIED, Block, columns, is_operator, line, pad, row, words
+from allbps.readings.derivation import Derivation, Step
+from allbps.readings.formula import Written
+from allbps.readings.numbers import summary
+
+BOLD, DIM, PLAIN = "\x1b[1m", "\x1b[2m", "\x1b[0m"
+WIDEST_NAME = 16
+"""Longer names are not padded to, so that one of them does not push all the others aside."""
+NARROWEST = 40
+
+
+def to_text(derivation: Derivation, width: int = 80, color: bool = False) -> str:
+    """Every step on lines of at most ``width`` columns.
+
+    Args:
+        derivation: what to show.
+        width: of the terminal.
+        color: set headings and reasons apart by terminal styles.
+
+    """
+    text = "\n".join(_Page(derivation, max(width, NARROWEST), color).lines()) + "\n"
+    return text.replace(TIED, " ")
+
+
+# -- one equation ----------------------------------------------------------------------------------
+def equation(head: str, step: Step, width: int) -> Block:
+    """``head = formula = numbers = value``, broken before ``=`` and before operators.
+
+    The numbers are left out where they do not fit, and the value becomes a summary.
+    """
+    lines = _Lines(head, width)
+    right = step.right(in_latex=False)
+    if right is not None:
+        lines.add(right)
+    *filled, value = step.numbers(in_latex=False) or [Written("")]
+    for side in filled:
+        lines.add(side)
+    if value.text and not lines.add(value):
+        lines.remark(summary(step.value))
+    elif step.summary:
+        lines.remark(step.summary)
+    return lines.block()
+
+
+class _Lines:
+    """The lines of one equation, filled from left to right."""
+
+    def __init__(self, head: str, width: int) -> None:
+        self.width, self.column = width, columns(head) + 1
+        self.rows = [line(head)]
+
+    def add(self, side: Written) -> bool:
+        """``= side``; False where it does not fit in any way."""
+        parts = words(side.text, side.arrays)
+        whole = row([line("="), *parts])
+        if self.rows[-1].width + 1 + whole.width <= self.width:
+            self.rows[-1] = row([self.rows[-1], whole])
+            return True
+        room = self.width - self.column
+        broken = [whole] if whole.width <= room else broken_to(parts, room - 2)
+        if broken is None:
+            return False
+        if whole.width > room:
+            broken = [row([line("="), broken[0]]), *(row([line(" "), x]) for x in broken[1:])]
+        if len(self.rows) == 1 and self.rows[0].width < self.column:
+            self.rows = [row([self.rows[0], broken.pop(0)])]
+        self.rows += [row([line(" " * (self.column - 1)), block]) for block in broken]
+        return True
+
+    def remark(self, text: str) -> None:
+        """Words about the value, behind the equation or below it."""
+        if self.rows[-1].width + 3 + columns(text) <= self.width:
+            self.rows[-1] = row([self.rows[-1], line(f"  {text}")])
+            return
+        indent = " " * (self.column - 1)
+        wrapped = textwrap.wrap(text, max(self.width - self.column, NARROWEST // 2))
+        self.rows += [row([line(indent), line(part)]) for part in wrapped]
+
+    def block(self) -> Block:
+        lines = list(self.rows[0].lines)
+        for before, block in pairwise(self.rows):
+            lines += ([""] if min(before.height, block.height) > 1 else []) + list(block.lines)
+        width = max(map(columns, lines))
+        return Block(tuple(pad(text, width) for text in lines), self.rows[0].base)
+
+
+def broken_to(parts: Sequence[Block], width: int) -> list[Block] | None:
+    """Words on lines of at most ``width``, broken before operators; None where one is too wide."""
+    lines: list[Block] = []
+    for group in _groups(parts, width):
+        if group.width > width and group.height > 1:
+            return None
+        if lines and lines[-1].width + 1 + group.width <= width:
+            lines[-1] = row([lines[-1], group])
+        elif group.width > width:
+            lines += map(line, textwrap.wrap(group.lines[0], width))
+        else:
+            lines.append(group)
+    return lines
+
+
+def _groups(parts: Sequence[Block], width: int) -> Iterator[Block]:
+    """An operator with its right operand; single words where that is too wide."""
+    group: list[Block] = []
+    for part in (*parts, line("+")):
+        if group and is_operator(part):
+            together = row(group)
+            yield from [together] if together.width <= width else group
+            group = []
+        group.append(part)
+
+
+# -- the page --------------------------------------------------------------------------------------
+class _Page:
+    def __init__(self, derivation: Derivation, width: int, color: bool) -> None:
+        self.derivation, self.width, self.color = derivation, width, color
+        self.inner = width - 2
+
+    def lines(self) -> Iterator[str]:
+        yield self.paint(self.derivation.title, BOLD)
+        yield from textwrap.wrap(self.derivation.doc.partition("\n")[0], self.width)
+        if self.derivation.warning:
+            yield ""
+            yield from textwrap.wrap(f"Attention: {self.derivation.warning}", self.width)
+        for heading, kinds, show in (
+            ("Given", ("given",), self.given),
+            ("Forward", ("forward",), self.forward),
+            ("Backward", ("seed", "contribution", "delta"), self.backward),
+        ):
+            steps = self.derivation.of_kind(*kinds)
+            if steps:
+                yield ""
+                yield self.paint(heading, BOLD)
+                yield from (f"  {text}".rstrip() for text in show(steps))
+
+    def paint(self, text: str, style: str) -> str:
+        return f"{style}{text}{PLAIN}" if self.color and text else text
+
+    # -- sections ----------------------------------------------------------------------------------
+    def given(self, steps: list[Step]) -> Iterator[str]:
+        names = _column(step.symbol for step in steps if step.summary)
+        blocks = [
+            equation(pad(step.symbol, names) if step.summary else step.symbol, step, self.inner)
+            for step in steps
+        ]
+        yield from _separated(block.lines for block in _flow(blocks, self.inner))
+
+    def forward(self, steps: list[Step]) -> Iterator[str]:
+        names = _column(step.symbol for step in steps)
+        blocks = [equation(pad(step.symbol, names), step, self.inner) for step in steps]
+        remarks = list(_source_lines(steps))
+        fitting = [
+            block.width for block, remark in zip(blocks, remarks, strict=True)
+            if block.height == 1 and block.width + 3 + columns(remark) <= self.inner
+        ]  # fmt: skip
+        margin = max(fitting, default=0) + 3
+        yield from _separated(
+            self.with_source(block, remark, margin)
+            for block, remark in zip(blocks, remarks, strict=True)
+        )
+
+    def with_source(self, block: Block, remark: str, margin: int) -> tuple[str, ...]:
+        """The user's line beside the equation, or above it."""
+        if not remark:
+            return block.lines
+        shown = self.paint(remark, DIM)
+        beside = max(margin, block.width + 3) + columns(remark)
+        if block.height > 1 or beside > self.inner:
+            return (self.paint(textwrap.shorten(remark, self.inner), DIM), *block.lines)
+        return (pad(block.lines[0], max(margin, block.width + 3)) + shown,)
+
+    def backward(self, steps: list[Step]) -> Iterator[str]:
+        meanings = {step: _meaning(step) for step in steps}
+        names = _column(step.symbol for step in steps)
+        middle = _column(meanings.values())
+        for k, step in enumerate(steps):
+            head = pad(step.symbol, names)
+            if meanings[step]:
+                head += f" ≡ {pad(meanings[step], middle)}"
+            if k:
+                yield ""
+            yield from equation(head, step, self.inner).lines
+            yield from self.because(step)
+
+    def because(self, step: Step) -> Iterator[str]:
+        if step.because:
+            said = step.because if step.kind == "seed" else f"because {step.because}"
+            wrapped = textwrap.wrap(said, self.inner - 4, subsequent_indent=" " * 8)
+            yield from (f"    {self.paint(text, DIM)}" for text in wrapped)
+
+
+def _meaning(step: Step) -> str:
+    return step.left(in_latex=False)[1].inline if step.meaning else ""
+
+
+def _column(texts: Iterable[str]) -> int:
+    """A width for a column of texts."""
+    return max((n for n in map(columns, texts) if n <= WIDEST_NAME), default=0)
+
+
+def _flow(blocks: Iterable[Block], width: int) -> Iterator[Block]:
+    """Blocks beside each other as long as they fit."""
+    current: Block | None = None
+    for block in blocks:
+        if current is None:
+            current = block
+        elif current.width + 4 + block.width <= width:
+            current = row([current, line("  "), block])
+        else:
+            yield current
+            current = block
+    if current is not None:
+        yield current
+
+
+def _separated(blocks: Iterable[tuple[str, ...]]) -> Iterator[str]:
+    """The lines of all blocks, tall ones set apart."""
+    before = 0
+    for lines in blocks:
+        if before and max(before, len(lines)) > 1:
+            yield ""
+        yield from lines
+        before = len(lines)
+
+
+def _source_lines(steps: Iterable[Step]) -> Iterator[str]:
+    """The user's line of each step; nothing where the step before has the same."""
+    before = None
+    for step in steps:
+        yield f"# {step.site.text}" if step.site and step.site != before and step.site.text else ""
+        before = step.site
