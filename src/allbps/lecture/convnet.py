@@ -9,7 +9,7 @@ import allbps.functional as F
 from allbps.lecture.system import Example, Numbers, Prose, System, Table
 from allbps.transforms import value_and_grad
 
-LEARNING_RATE = 0.1
+LEARNING_RATE = 0.02
 
 
 def convnet(x: Any, K: Any, q: Any) -> Any:
@@ -35,7 +35,7 @@ Q = np.array([[1.0, 0.0], [0.0, 1.0]])
 
 def updated() -> Mapping[str, Any]:
     _, delta = value_and_grad(convnet, argnums=1)(X, K, Q)
-    return {"K": K, "δK": delta, "K − 0.1 δK": K - LEARNING_RATE * delta}
+    return {"K": K, "δK": delta, "K − 0.02 δK": K - LEARNING_RATE * delta}
 
 
 def training_loop() -> Sequence[Sequence[float]]:
@@ -55,13 +55,13 @@ SYSTEM = System(
     sections=(
         Prose("Initialize the parameter $K$. Iterate:"),
         Prose(
-            "Step 1 (forward pass). Step 1a: choose a training example $x$ and its ideal output $q$ "
-            "at random. Step 1b: pass $x$ through Conv to get $y$, $y$ through ReLU to get $z$, "
-            "$z$ through Max pool to get $p$. Step 2: compute the loss, the deviation of $p$ from "
-            "$q$, to see how training goes. Step 3 (backward pass). Step 3a: $δp$ from the loss. "
-            "Step 3b: $δz$ from $δp$ (max pooling). Step 3c: $δy$ from $δz$ (ReLU). Step 3d, which "
-            "the slide numbers 4c: $δK$ from $δy$ (convolution). Step 4: $K ← K − η δK$ with the "
-            "learning rate $η$."
+            "Step 1 (forward pass). Step 1a: choose a training example $x$ and its ideal output "
+            "$q$ at random. Step 1b: pass $x$ through Conv to get $y$, $y$ through ReLU to get "
+            "$z$, $z$ through Max pool to get $p$. Step 2: compute the loss, the deviation of "
+            "$p$ from $q$, to see how training goes. Step 3 (backward pass). Step 3a: $δp$ from "
+            "the loss. Step 3b: $δz$ from $δp$ (max pooling). Step 3c: $δy$ from $δz$ (ReLU). "
+            "Step 3d, which the slide numbers 4c: $δK$ from $δy$ (convolution). Step 4: $K ← K − "
+            "η δK$ with the learning rate $η$."
         ),
         Example(
             convnet,
@@ -73,7 +73,7 @@ SYSTEM = System(
             "We don't need $δx$: no layer precedes the convolution, so nothing would use it. It is "
             "not computed here either, since only $δK$ was asked for."
         ),
-        Numbers("Step 4 with learning rate 0.1", updated),
+        Numbers("Step 4 with learning rate 0.02", updated),
         Table(
             "The loop: the same example again and again",
             ("iteration", "loss", "‖δK‖"),

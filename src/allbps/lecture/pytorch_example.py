@@ -33,10 +33,12 @@ EXAMPLE = Example(
 
 def beside_pytorch() -> Mapping[str, Any]:
     """Every δ twice: derived here, and by PyTorch's autograd from the same forward pass."""
+    from allbps.verify.evidence import Case
     from allbps.verify.torch_judge import autograd
 
     worked = EXAMPLE.work()
-    theirs = autograd(worked.backward, worked.values)
+    gradients = autograd(Case(worked.backward, worked.values))
+    theirs = {node.name: gradient for node, gradient in gradients.items()}
     shown: dict[str, Any] = {}
     for name in ("O", "K", "J", "W"):
         shown[f"δ{name}"] = worked[name].delta
@@ -49,10 +51,10 @@ SYSTEM = System(
     title="A worked example, verified with PyTorch",
     sections=(
         Prose(
-            "$I * W = J$ without padding and with stride 1, $K = ReLU(J)$, $O$ the 2×2 max pooling of $K$ "
-            "with stride 2. The ideal output is $IO = [7, 10]$ and the loss $½ ‖O − IO‖²$. The numbers "
-            "are small integers; two cells of $J$ are dead, and both winners stand elsewhere than first "
-            "in their window."
+            "$I * W = J$ without padding and with stride 1, $K = ReLU(J)$, $O$ the 2×2 max "
+            "pooling of $K$ with stride 2. The ideal output is $IO = [7, 10]$ and the loss $½ ‖O "
+            "− IO‖²$. The numbers are small integers; two cells of $J$ are dead, and both "
+            "winners stand elsewhere than first in their window."
         ),
         EXAMPLE,
         Numbers("Verified with PyTorch autograd", beside_pytorch),

@@ -23,10 +23,10 @@ SYSTEM = System(
         Prose(
             "$z = Conv(ReLU(Conv(x, w₁)), w₂) + x$. The sum needs equal shapes, so both 3×3 "
             "convolutions pad their input with one row and column of zeros all around. The graph "
-            "forks at $x$: $x₁$ goes into the convolution and $x₂$ takes the shortcut. Given $δz$, "
-            "the shortcut passes it on unchanged, $δx₂ = δz$; the other branch gives $δx₁$; and "
-            "$δx = δx₁ + δx₂$, because $x₁ = x$ and $x₂ = x$. However small $δx₁$ becomes, $δz$ still "
-            "arrives: this is why residual nets can be deep."
+            "forks at $x$: $x₁$ goes into the convolution and $x₂$ takes the shortcut. Given "
+            "$δz$, the shortcut passes it on unchanged, $δx₂ = δz$; the other branch gives "
+            "$δx₁$; and $δx = δx₁ + δx₂$, because $x₁ = x$ and $x₂ = x$. However small $δx₁$ "
+            "becomes, $δz$ still arrives: this is why residual nets can be deep."
         ),
         Example(
             residual,

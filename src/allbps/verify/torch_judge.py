@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from allbps.errors import MissingExtraError, NoRuleError
+from allbps.errors import NoRuleError
+from allbps.extras import needs
 from allbps.ir import Node
 from allbps.readings.dialect import TORCH
 from allbps.readings.source import Program, emit
@@ -25,14 +26,8 @@ def torch_module() -> Any:
         MissingExtraError: it is not installed.
 
     """
-    try:
+    with needs("torch", extra="torch", purpose="the judge of that name"):
         return import_module("torch")
-    except ImportError as error:
-        raise MissingExtraError(
-            "PyTorch is not installed, so it cannot judge",
-            got=str(error),
-            todo="pip install 'allbps[torch]', or leave \"torch\" out of judges",
-        ) from None
 
 
 def judge(case: Case) -> Iterator[Finding]:
@@ -41,7 +36,18 @@ def judge(case: Case) -> Iterator[Finding]:
     Raises:
         Silence: the forward pass cannot be run by PyTorch.
         MissingExtraError: PyTorch is not installed.
+    """
+    gradients = autograd(case)
+    for delta in case.deltas:
+        yield compare(case, "torch", delta, gradients[delta.primal])
 
+
+def autograd(case: Case) -> dict[Node, Any]:
+    """PyTorch's gradient of every primal, from the same forward pass.
+
+    Raises:
+        Silence: the forward pass cannot be run by PyTorch.
+        MissingExtraError: PyTorch is not installed.
     """
     torch = torch_module()
     traced = in_double(case.backward.traced)
@@ -50,10 +56,7 @@ def judge(case: Case) -> Iterator[Finding]:
     except NoRuleError as error:
         raise Silence(error.what) from None
     given = {x.name: case.values[x.name] for x in traced.graph.inputs}
-    tensors = _run(torch, program, given)
-    gradients = _gradients(torch, case, tensors)
-    for delta in case.deltas:
-        yield compare(case, "torch", delta, gradients[delta.primal])
+    return _gradients(torch, case, _run(torch, program, given))
 
 
 def _tensor(torch: Any, value: Any) -> Any:

@@ -1,0 +1,124 @@
+"""What ``allbps lecture`` does: list, show, write into a folder, check."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from allbps.errors import ArgumentError
+from allbps.files import write_text
+from allbps.lecture import NAMES, system
+from allbps.lecture.pages import FORMATS, Session, documents, open_system
+from allbps.readings.page import Block, page
+
+
+def listing(as_json: bool) -> str:
+    """The names and titles of all systems."""
+    systems = [system(name) for name in NAMES]
+    if as_json:
+        return json.dumps([{"name": s.name, "title": s.title} for s in systems], indent=2)
+    width = max(len(name) for name in NAMES)
+    return "\n".join(f"{s.name.ljust(width)}  {s.title}" for s in systems)
+
+
+def show(names: Sequence[str], form: str, seed: int | None, width: int) -> str:
+    """The systems one after another; JSON of several is a list."""
+    _check_form(form)
+    texts = [
+        text
+        for session in _opened(names, seed, width)
+        for text in documents(session, form).values()
+    ]
+    if form == "json" and len(texts) != 1:
+        return json.dumps([json.loads(text) for text in texts], indent=2, ensure_ascii=False)
+    return "\n\n".join(text.rstrip("\n") for text in texts)
+
+
+def write(names: Sequence[str], out: Path, form: str | None, seed: int | None) -> str:
+    """Write the systems into a folder, in one format or in all, with an index page."""
+    if form is not None:
+        _check_form(form)
+    forms = [form] if form else list(FORMATS)
+    written = 0
+    sessions = _opened(names, seed, 100)
+    for session in sessions:
+        for one in forms:
+            for name, text in documents(session, one).items():
+                write_text(out / name, text)
+                written += 1
+    if "html" in forms:
+        write_text(out / "index.html", _index(sessions))
+        written += 1
+    return f"{written} files written into {out}"
+
+
+def check(names: Sequence[str], seed: int | None, as_json: bool) -> tuple[str, bool]:
+    """Verify every δ of the systems; the report, and whether all agree."""
+    rows = [_verdict(session) for session in _opened(names, seed, 100)]
+    failed = sum(not row["passed"] for row in rows)
+    if as_json:
+        summary = {"systems": rows, "passed": len(rows) - failed, "failed": failed}
+        return json.dumps(summary, indent=2, ensure_ascii=False), not failed
+    return _table(rows, failed), not failed
+
+
+def _opened(names: Sequence[str], seed: int | None, width: int) -> list[Session]:
+    return [open_system(system(name), seed, width) for name in names or NAMES]
+
+
+def _check_form(form: str) -> None:
+    if form not in FORMATS:
+        raise ArgumentError(
+            f"there is no format {form!r}", expected=", ".join(FORMATS), got=repr(form)
+        )
+
+
+def _verdict(session: Session) -> dict[str, Any]:
+    reports = [worked.verify() for worked in session.worked.values()]
+    judges: dict[str, dict[str, Any]] = {}
+    for report in reports:
+        for judge, said in report.judges.items():
+            total = judges.setdefault(judge, {"max_error": 0.0, "checked": 0})
+            total["max_error"] = max(total["max_error"], said["max_error"])
+            total["checked"] += said["checked"]
+    return {
+        "name": session.system.name,
+        "passed": all(reports),
+        "nodes": sum(len(report.subjects) for report in reports),
+        "judges": judges,
+        "disagreements": [str(finding) for r in reports for finding in r.disagreements],
+    }
+
+
+def _table(rows: list[dict[str, Any]], failed: int) -> str:
+    judges = list(dict.fromkeys(judge for row in rows for judge in row["judges"]))
+    lines = [f"{'':22}{'δ':>4}  " + "".join(judge.rjust(18) for judge in judges)]
+    for row in rows:
+        cells = [_cell(row["judges"].get(judge)) for judge in judges]
+        mark = "✓" if row["passed"] else "✗"
+        lines.append(f"{mark} {row['name']:20}{row['nodes']:>4}  " + "".join(cells))
+        lines += [f"    {text}" for text in row["disagreements"]]
+    lines.append("")
+    lines.append("each cell: δ compared, and the largest error among them; — the judge is silent")
+    lines.append(f"{len(rows) - failed} passed, {failed} failed")
+    return "\n".join(lines)
+
+
+def _cell(judged: dict[str, Any] | None) -> str:
+    if not judged or not judged["checked"]:
+        return "—".rjust(18)
+    return f"{judged['checked']} ({judged['max_error']:.0e})".rjust(18)
+
+
+def _index(sessions: Sequence[Session]) -> str:
+    items = "".join(
+        f'<li><a href="{s.system.name}.html">{s.system.title}</a></li>' for s in sessions
+    )
+    return page(
+        "All the BPs",
+        "Backpropagation by hand, system by system: every δ with its formula, its number and"
+        " its reason.",
+        [Block("", f"<nav><ol>{items}</ol></nav>", "html")],
+    )

@@ -1,0 +1,266 @@
+"""A system as a document: its prose, numbers and worked examples in one of the formats."""
+
+from __future__ import annotations
+
+import json
+import re
+import textwrap
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import Any
+
+import numpy as np
+
+from allbps.errors import MissingExtraError
+from allbps.lecture.system import Example, Numbers, Prose, System, Table
+from allbps.readings.boxes import array_block, line, row
+from allbps.readings.numbers import cells, number
+from allbps.readings.page import Block, page
+from allbps.readings.signs import latex
+from allbps.worked import Worked
+
+
+@dataclass(frozen=True)
+class Session:
+    """A system with its examples worked.
+
+    Attributes:
+        system: what to show.
+        worked: example -> its derivation, on the numbers of the chosen seed.
+        width: of the terminal.
+    """
+
+    system: System
+    worked: Mapping[int, Worked]
+    width: int
+
+    def of(self, example: Example) -> Worked:
+        """The derivation of one example."""
+        return self.worked[id(example)]
+
+
+def open_system(system: System, seed: int | None = None, width: int = 100) -> Session:
+    """Work all examples of a system."""
+    return Session(system, {id(e): e.work(seed) for e in system.examples}, width)
+
+
+def documents(session: Session, form: str) -> dict[str, str]:
+    """File name -> text: one document, or for pictures and source one for each example."""
+    name = session.system.name
+    if form in WHOLE:
+        ending, write = WHOLE[form]
+        return {f"{name}.{ending}": write(session)}
+    ending = {"svg": "svg", "source": "py"}[form]
+    examples = list(session.system.examples)
+    return {
+        f"{name}{f'-{k}' if len(examples) > 1 else ''}.{ending}": session.of(e).render(form)
+        for k, e in enumerate(examples, 1)
+    }
+
+
+def computed(section: Numbers | Table) -> Any:
+    """What a section computes, or the sentence that says why it cannot."""
+    try:
+        return section.compute()
+    except MissingExtraError as error:
+        return str(error)
+
+
+# -- text ------------------------------------------------------------------------------------------
+def as_text(session: Session) -> str:
+    """For a terminal."""
+    title = session.system.title
+    parts = [f"{title}\n{'═' * len(title)}"]
+    for section in session.system.sections:
+        if isinstance(section, Prose):
+            parts.append(textwrap.fill(section.text.replace("$", ""), min(session.width, 88)))
+        elif isinstance(section, Example):
+            heading = section.caption or "Worked on numbers"
+            parts.append(f"{heading}\n{'─' * len(heading)}")
+            parts.append(session.of(section).to_text(session.width).strip("\n"))
+        else:
+            found = computed(section)
+            draw = _numbers_text if isinstance(section, Numbers) else _table_text
+            body = found if isinstance(found, str) else draw(section, found)
+            parts.append(f"{section.caption}\n{textwrap.indent(body, '  ')}")
+    return "\n\n".join(parts) + "\n"
+
+
+def _numbers_text(section: Numbers, values: Mapping[str, Any]) -> str:
+    blocks = [row([line(f"{symbol} ="), array_block(value)]) for symbol, value in values.items()]
+    return "\n\n".join("\n".join(text.rstrip() for text in block.lines) for block in blocks)
+
+
+def _table_text(section: Table, rows: Sequence[Sequence[float]]) -> str:
+    cells = [list(section.headings), *([number(x) for x in one] for one in rows)]
+    widths = [max(len(one[k]) for one in cells) for k in range(len(section.headings))]
+    return "\n".join(
+        "   ".join(text.rjust(width) for text, width in zip(one, widths, strict=True))
+        for one in cells
+    )
+
+
+# -- Markdown --------------------------------------------------------------------------------------
+def as_markdown(session: Session) -> str:
+    """With LaTeX formulas, as GitHub shows them."""
+    parts = [f"# {session.system.title}"]
+    for section in session.system.sections:
+        if isinstance(section, Prose):
+            parts.append(mathematics(section.text, lambda m: f"${latex(m)}$"))
+        elif isinstance(section, Example):
+            parts += [f"## {section.caption}"] if section.caption else []
+            parts.append(_demoted(session.of(section).to_markdown()))
+        else:
+            parts.append(f"**{section.caption}**")
+            found = computed(section)
+            draw = _numbers_markdown if isinstance(section, Numbers) else _table_markdown
+            parts.append(found if isinstance(found, str) else draw(section, found))
+    return "\n\n".join(parts) + "\n"
+
+
+def mathematics(text: str, write: Callable[[str], str]) -> str:
+    """``text`` with what stands between dollar signs rewritten."""
+    return re.sub(r"\$([^$]+)\$", lambda found: write(found[1]), text)
+
+
+def _demoted(markdown: str) -> str:
+    """Headings one level lower, to stand under a title."""
+    return re.sub(r"^#", "##", markdown.strip(), flags=re.MULTILINE)
+
+
+def matrix_latex(value: Any) -> str:
+    """An array as a bmatrix."""
+    table = np.atleast_2d(np.asarray(value))
+    lines = [" & ".join(latex(text) for text in one) for one in cells(table)]
+    return r"\begin{bmatrix}" + r" \\ ".join(lines) + r"\end{bmatrix}"
+
+
+def _numbers_markdown(section: Numbers, values: Mapping[str, Any]) -> str:
+    return "\n\n".join(
+        f"$$\n{latex(symbol)} = {matrix_latex(value)}\n$$" for symbol, value in values.items()
+    )
+
+
+def _table_markdown(section: Table, rows: Sequence[Sequence[float]]) -> str:
+    lines = [list(section.headings), ["---:"] * len(section.headings)]
+    lines += [[number(x) for x in one] for one in rows]
+    return "\n".join(f"| {' | '.join(one)} |" for one in lines)
+
+
+# -- LaTeX -----------------------------------------------------------------------------------------
+def as_latex(session: Session) -> str:
+    """A document that pdflatex compiles."""
+    from allbps.readings import latex as tex
+
+    parts = []
+    for section in session.system.sections:
+        if isinstance(section, Prose):
+            pieces = re.split(r"\$([^$]+)\$", section.text)
+            parts.append(
+                "".join(f"${latex(p)}$" if k % 2 else tex.escape(p) for k, p in enumerate(pieces))
+            )
+        elif isinstance(section, Example):
+            parts += [rf"\section*{{{tex.escape(section.caption)}}}"] if section.caption else []
+            parts.append(tex.body(session.of(section).derivation))
+        else:
+            parts.append(rf"\paragraph{{{tex.escape(section.caption)}}}")
+            found = computed(section)
+            draw = _numbers_latex if isinstance(section, Numbers) else _table_latex
+            parts.append(tex.escape(found) if isinstance(found, str) else draw(section, found))
+    return tex.document(session.system.title, "\n\n".join(parts))
+
+
+def _numbers_latex(section: Numbers, values: Mapping[str, Any]) -> str:
+    return "\n".join(
+        f"\\[ {latex(symbol)} = {matrix_latex(value)} \\]" for symbol, value in values.items()
+    )
+
+
+def _table_latex(section: Table, rows: Sequence[Sequence[float]]) -> str:
+    from allbps.readings import latex as tex
+
+    lines = [" & ".join(f"${latex(number(x))}$" for x in one) + r" \\" for one in rows]
+    heads = " & ".join(tex.escape(head) for head in section.headings) + r" \\ \hline"
+    columns = "r" * len(section.headings)
+    return "\n".join([rf"\begin{{tabular}}{{{columns}}}", heads, *lines, r"\end{tabular}"])
+
+
+# -- HTML ------------------------------------------------------------------------------------------
+def as_html(session: Session) -> str:
+    """A self-contained page."""
+    from allbps.readings.mathml import inline, mathml
+
+    blocks = []
+    for section in session.system.sections:
+        if isinstance(section, Prose):
+            pieces = re.split(r"\$([^$]+)\$", section.text)
+            text = "".join(inline(latex(p)) if k % 2 else escape(p) for k, p in enumerate(pieces))
+            blocks.append(Block("", f"<p>{text}</p>", "html"))
+        elif isinstance(section, Example):
+            worked = session.of(section)
+            blocks.append(Block(section.caption or "Graph", worked.to_svg(), "figure"))
+            blocks.append(Block("Derivation", worked.to_mathml(), "html"))
+            blocks.append(Block("In NumPy", worked.to_source("numpy"), "code"))
+        else:
+            found = computed(section)
+            if isinstance(found, str):
+                text = f"<p>{escape(found)}</p>"
+            elif isinstance(section, Numbers):
+                text = "".join(
+                    mathml(f"{latex(symbol)} = {matrix_latex(value)}")
+                    for symbol, value in found.items()
+                )
+            else:
+                text = _table_html(section, found)
+            blocks.append(Block(section.caption, text, "html"))
+    return page(session.system.title, "", blocks)
+
+
+def _table_html(section: Table, rows: Sequence[Sequence[float]]) -> str:
+    heads = "".join(f"<th>{escape(head)}</th>" for head in section.headings)
+    lines = "".join(
+        "<tr>" + "".join(f"<td>{number(x)}</td>" for x in one) + "</tr>" for one in rows
+    )
+    return f"<table><tr>{heads}</tr>{lines}</table>"
+
+
+# -- JSON ------------------------------------------------------------------------------------------
+def as_json(session: Session) -> str:
+    """For a program to read."""
+    sections: list[dict[str, Any]] = []
+    for section in session.system.sections:
+        if isinstance(section, Prose):
+            sections.append({"kind": "prose", "text": section.text})
+        elif isinstance(section, Example):
+            derived = session.of(section).derivation.to_json()
+            sections.append({"kind": "example", "caption": section.caption, **derived})
+        else:
+            found = computed(section)
+            kind = type(section).__name__.lower()
+            sections.append({"kind": kind, "caption": section.caption, "values": _plain(found)})
+    system = session.system
+    return json.dumps(
+        {"name": system.name, "title": system.title, "sections": sections},
+        indent=2,
+        ensure_ascii=False,
+    )
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _plain(part) for key, part in value.items()}
+    if isinstance(value, (np.ndarray, np.generic)):
+        return value.tolist()
+    return [_plain(part) for part in value] if isinstance(value, (list, tuple)) else value
+
+
+WHOLE: dict[str, tuple[str, Callable[[Session], str]]] = {
+    "text": ("txt", as_text),
+    "markdown": ("md", as_markdown),
+    "latex": ("tex", as_latex),
+    "html": ("html", as_html),
+    "json": ("json", as_json),
+}
+"""Format -> the ending of its files, and what writes a whole system in it."""
+FORMATS = (*WHOLE, "svg", "source")
