@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+import allbps.functional as F
 from allbps.errors import ArgumentError, NameUnknownError, NonFiniteError, ShapeError
 from allbps.ops.activation import relu, sigmoid_op
 from allbps.verify import State, check
@@ -105,6 +106,24 @@ def test_matrix_mistakes_are_recognised():
             product, A, B, gradients={name: numbers}, cotangent=c, judges=["differences"]
         )
         assert report.marks[0].mistakes == (text,)
+
+
+def test_convolution_mistakes_are_recognised():
+    I, K = rng.normal(size=(5, 6)), rng.normal(size=(3, 2))
+    dJ = rng.normal(size=(3, 5))
+
+    def conv(I, K):
+        return F.conv2d(I, K)
+
+    kernel = np.array([[np.sum(I[p : p + 3, q : q + 5] * dJ) for q in range(2)] for p in range(3)])
+    padded = np.pad(dJ, ((2, 2), (1, 1)))
+    image = [[np.sum(padded[i : i + 3, j : j + 2] * K) for j in range(6)] for i in range(5)]
+    report = check(
+        conv, I, K, gradients={"K": kernel[::-1, ::-1], "I": np.array(image)}, cotangent=dJ,
+        judges=["exact"],
+    )  # fmt: skip
+    found = {mark.node: mark.mistakes for mark in report.marks}
+    assert found == {"I": ("the kernel is not flipped",), "K": ("turned by 180°",)}
 
 
 def test_a_derivative_taken_at_the_output_is_recognised():

@@ -3,14 +3,17 @@
 import numpy as np
 import pytest
 
+import allbps.functional as F
 from allbps.ir import OPS, Rule
 from allbps.ops.activation import relu, sigmoid_op, softmax_op
 from allbps.ops.arithmetic import mul, power, sub
+from allbps.ops.conv import conv2d_op
 from allbps.ops.function import maximum
 from allbps.ops.index import getitem, put_add_op
 from allbps.ops.linalg import matmul
+from allbps.ops.pool import max_pool2d_op, scatter_to_op, winner_index_op
 from allbps.ops.reduce import max_, mean, winner
-from allbps.ops.shape import flip, transpose
+from allbps.ops.shape import flip, pad, transpose
 from allbps.verify import Verdict, verify
 
 rng = np.random.default_rng(7)
@@ -30,6 +33,18 @@ def pooled(X, W):
 
 POLYNOMIAL = {"torch", "differences", "exact"}
 SMOOTH = {"torch", "differences", "expansion"}
+I, K = rng.normal(size=(6, 7)), rng.normal(size=(3, 2))
+
+
+def convnet(I, K):
+    J = F.conv2d(I, K)
+    Z = F.relu(J)
+    return F.max_pool2d(Z, 2)
+
+
+PLAIN = {"stride": (1, 1), "padding": (0, 0), "dilation": (1, 1), "groups": 1, "batched": False}
+
+
 # name: (function, arguments, (op, operand), wrong rule, judges that must catch it)
 PLANTS = {
     "transpose dropped": (
@@ -83,6 +98,29 @@ PLANTS = {
         lambda X: X[np.array([0, 1, 1])] ** 2, (X,), (getitem, 0),
         lambda g, y, *xs, index, parts: put_add_op(
             g[np.array([0, 1])], xs[1][np.array([0, 1])], shape=xs[0].shape, parts=parts
+        ),
+        POLYNOMIAL,
+    ),
+    "kernel not flipped": (
+        convnet, (I, K), (conv2d_op, 0),
+        lambda g, y, x, w, **attrs: conv2d_op(pad(g, width=((2, 2), (1, 1))), w, **PLAIN),
+        POLYNOMIAL,
+    ),
+    "kernel's gradient turned": (
+        convnet, (I, K), (conv2d_op, 1),
+        lambda g, y, x, w, **attrs: flip(conv2d_op(x, g, **PLAIN), axis=(0, 1)), POLYNOMIAL,
+    ),
+    "pooled gradient to the smallest": (
+        lambda I: F.max_pool2d(I, 2), (I,), (max_pool2d_op, 0),
+        lambda g, y, x, **window: scatter_to_op(
+            g, winner_index_op(-x, **window), size=x.shape[-2:]
+        ),
+        POLYNOMIAL,
+    ),
+    "pooled gradient to the first cell": (
+        lambda I: F.max_pool2d(I, 2, padding=1), (I,), (max_pool2d_op, 0),
+        lambda g, y, x, **window: scatter_to_op(
+            g, winner_index_op(x * 0.0, **window), size=x.shape[-2:]
         ),
         POLYNOMIAL,
     ),

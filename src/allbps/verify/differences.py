@@ -20,7 +20,7 @@ from allbps.verify.report import Finding, Index, Verdict
 from allbps.verify.silence import Silence
 
 STATEMENTS = 150_000
-"""How many statements of the forward program may be run: about a second."""
+"""How much of the forward program may be run, in statements: about a second."""
 PROBES = 16
 """Directions and elements tried for one array."""
 RUNS = 6
@@ -73,9 +73,9 @@ def judge(case: Case) -> Iterator[Finding]:
         Silence: the forward program is too long to be run even a few times.
 
     """
-    affordable = STATEMENTS // (RUNS * max(len(case.replay), 1))
+    affordable = STATEMENTS // (RUNS * max(case.replay.work, 1))
     if affordable == 0:
-        raise Silence(f"{len(case.replay)} statements are too many to repeat")
+        raise Silence(f"{len(case.replay)} statements are too much work to repeat")
     chosen = _chosen(case, affordable)
     probes = min(max(affordable // len(chosen), 1), PROBES)
     for k, delta in enumerate(case.deltas):

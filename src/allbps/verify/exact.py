@@ -85,22 +85,22 @@ class Dual:
         return -self if self.value < 0 else self
 
     def __lt__(self, other: Any) -> bool:
-        return self.value < dual(other).value
+        return bool(self.value < _plain(other))
 
     def __le__(self, other: Any) -> bool:
-        return self.value <= dual(other).value
+        return bool(self.value <= _plain(other))
 
     def __gt__(self, other: Any) -> bool:
-        return self.value > dual(other).value
+        return bool(self.value > _plain(other))
 
     def __ge__(self, other: Any) -> bool:
-        return self.value >= dual(other).value
+        return bool(self.value >= _plain(other))
 
     def __eq__(self, other: object) -> bool:
-        return self.value == dual(other).value
+        return bool(self.value == _plain(other))
 
     def __ne__(self, other: object) -> bool:
-        return self.value != dual(other).value
+        return bool(self.value != _plain(other))
 
     def __hash__(self) -> int:
         return hash(self.value)
@@ -124,6 +124,11 @@ def dual(x: Any) -> Dual:
         except (OverflowError, ValueError):
             raise TypeError(f"{x} is not rational") from None
     raise TypeError(f"{type(x).__name__} is not rational")
+
+
+def _plain(x: Any) -> Any:
+    """What a dual number is compared by; also with infinity, which it is not."""
+    return x.value if isinstance(x, Dual) else x
 
 
 def exponent_of(exponent: Any) -> int:

@@ -21,6 +21,9 @@ from allbps.tree import leaves, rebuild
 
 DOUBLE = np.dtype(np.float64)
 
+SMALL = 200
+"""Elements of an array that cost about as much as calling NumPy at all."""
+
 
 def as_double(value: Any) -> Any:
     """An array of floats in double precision; anything else as it is."""
@@ -104,6 +107,12 @@ class Replay:
 
     def __len__(self) -> int:
         return len(self._lines)
+
+    @property
+    def work(self) -> int:
+        """What one run costs, in statements on small arrays."""
+        nodes = [x for line in self._lines for x in (line.node, *line.node.inputs)]
+        return len(self._lines) + sum(x.size for x in nodes) // SMALL
 
     def downstream(self, name: str) -> list[tuple[Node, CodeType]]:
         """The statements that depend on a value, in order: (node, code)."""
