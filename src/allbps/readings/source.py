@@ -82,10 +82,11 @@ class Program:
         yield f'    """{self._docstring()}"""'
         if self.backward:
             yield "    # forward"
-        yield from _column(self.forward)
+        width = _common_width((*self.forward, *self.backward))
+        yield from _column(self.forward, width)
         if self.backward:
             yield "    # backward"
-            yield from _column(self.backward)
+            yield from _column(self.backward, width)
         results = ", ".join(self.results)
         if not self.backward:
             yield f"    return {results}"
@@ -210,13 +211,18 @@ def _sites(nodes: Iterable[Node]) -> dict[Node, str]:
     return {node: f"line {node.site.line}" for node in nodes if node.site is not None}
 
 
-def _column(lines: tuple[Line, ...]) -> Iterator[str]:
-    """The statements, their remarks in one column where that fits."""
-    width = min(max((len(line.code) for line in lines), default=0), 44)
+WIDEST = 44
+"""Longer statements do not push the remarks of the others to the right."""
+
+
+def _common_width(lines: Iterable[Line]) -> int:
+    return max((len(line.code) for line in lines if len(line.code) <= WIDEST), default=0)
+
+
+def _column(lines: Iterable[Line], width: int) -> Iterator[str]:
+    """The statements, their remarks in one column."""
     for line in lines:
-        yield (
-            f"    {line.code.ljust(width)}  # {line.remark}" if line.remark else f"    {line.code}"
-        )
+        yield f"    {line.code.ljust(width)}  # {line.remark}" if line.remark else f"    {line.code}"
 
 
 class _Writer:

@@ -1,0 +1,156 @@
+"""Tracing keeps the user's names and lines, and the graph that the arguments took."""
+
+import sys
+
+import numpy as np
+import pytest
+
+import allbps.functional as F
+from allbps.errors import ArgumentError, NonFiniteError, ShapeError
+from allbps.trace import check_inputs, trace
+
+
+def total(X):
+    return np.sum(X)
+
+
+def names(traced):
+    return [node.name for node in traced.graph.nodes if node.name]
+
+
+def test_intermediates_keep_the_names_of_the_users_variables():
+    def net(X, W, b):
+        Z = X @ W
+        A = np.tanh(Z + b)
+        return np.sum(A)
+
+    traced = trace(net, np.ones((2, 3)), np.ones((3, 4)), np.zeros(4))
+    assert names(traced) == ["X", "W", "b", "Z", "t1", "A", "L"]
+    assert traced.find("A").site.text == "A = np.tanh(Z + b)"
+    traced.graph.verify()
+
+
+def test_a_rebound_name_is_numbered_and_an_argument_keeps_its_own():
+    def net(h, x):
+        h = h + x
+        y = h * x
+        y = np.exp(y)
+        return y
+
+    traced = trace(net, np.ones(2), np.ones(2))
+    assert names(traced) == ["h", "x", "h_2", "y_1", "y_2"]
+
+
+def test_names_of_helper_functions_and_unpacked_tuples_are_seen():
+    def pair(x):
+        low, high = np.sin(x), np.cos(x)
+        return low, high
+
+    def net(x):
+        a, b = pair(x)
+        return a * b
+
+    assert names(trace(net, 0.5)) == ["x", "low", "high", "L"]
+
+
+def test_containers_become_inputs_named_by_their_path():
+    def net(params, x):
+        return np.sum(x @ params["layers"][0]) + params["shift"]
+
+    traced = trace(net, {"layers": [np.ones((2, 2))], "shift": 1.0}, np.ones((1, 2)))
+    assert [x.name for x in traced.graph.inputs] == ["params_layers_0", "params_shift", "x"]
+    assert traced.parameters["params"]["shift"] is traced.find("params_shift")
+
+
+def test_options_and_defaults_are_no_inputs():
+    def net(x, axis, causal=True, scale=2.0):
+        return np.sum(x, axis=axis) * scale if causal else x
+
+    traced = trace(net, np.ones((2, 3)), 0, causal=True)
+    assert [x.name for x in traced.graph.inputs] == ["x"]
+
+
+def test_the_graph_is_the_branch_the_arguments_took():
+    def net(x):
+        while np.sum(x) < 10:
+            x = x * 2
+        return np.sum(x) if x[0] > 0 else np.prod(x)
+
+    traced = trace(net, np.array([1.0, 2.0]))
+    assert [n.op.name for n in traced.graph.nodes].count("mul") == 2
+
+
+def test_a_variable_called_dX_gives_way_to_the_delta_of_X():
+    def net(X):
+        dX = X * 2.0
+        return np.sum(dX)
+
+    assert names(trace(net, np.ones(2))) == ["X", "dX_", "L"]
+
+
+def test_a_variable_named_like_emitted_functions_gives_way():
+    def net(x):
+        softmax = F.softmax(x)
+        np_ = softmax * 2.0
+        return np.sum(np_)
+
+    assert names(trace(net, np.ones(2))) == ["x", "softmax_2", "np_", "L"]
+
+
+def test_a_debuggers_hook_comes_back():
+    def hook(frame, event, arg):
+        return None
+
+    before = sys.gettrace()
+    sys.settrace(hook)
+    try:
+        trace(np.sin, 1.0)
+        assert sys.gettrace() is hook
+    finally:
+        sys.settrace(before)
+
+
+def test_wrong_arguments_say_what_the_function_takes():
+    def net(x, w):
+        return x * w
+
+    with pytest.raises(ArgumentError) as caught:
+        trace(net, x=1.0)
+    assert "the arguments do not match net" in str(caught.value)
+    assert "expected: net(x, w)" in str(caught.value)
+    assert "got:      missing a required argument: 'w'" in str(caught.value)
+
+
+def test_a_function_that_returns_nothing_is_refused():
+    def net(x):
+        np.sin(x)
+
+    with pytest.raises(ArgumentError) as caught:
+        trace(net, 1.0)
+    assert str(caught.value) == (
+        "net returned nothing to explain\n"
+        "  expected: a number or an array\n"
+        "  got:      None\n"
+        "  to do:    is a return missing?"
+    )
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_numbers_that_are_not_finite_are_refused_by_name_and_place(bad):
+    traced = trace(total, np.array([[1.0, 2.0], [bad, 3.0]]))
+    with pytest.raises(NonFiniteError) as caught:
+        check_inputs(traced)
+    assert str(caught.value) == (
+        "X holds numbers that are not finite\n"
+        "  expected: finite numbers\n"
+        f"  got:      X[1, 0] = {bad}\n"
+        "  to do:    look for a division by zero or an overflow before this call"
+    )
+
+
+def test_an_empty_array_is_refused():
+    with pytest.raises(ShapeError) as caught:
+        check_inputs(trace(total, np.zeros((0, 3))))
+    assert str(caught.value) == (
+        "X is empty\n  expected: at least one number\n  got:      shape (0, 3)"
+    )

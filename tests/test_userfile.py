@@ -1,0 +1,97 @@
+"""FILE.py:FUNCTION finds the function and its inputs, or says what is missing."""
+
+import pytest
+
+from allbps.errors import ArgumentError, NameUnknownError, UserFileError
+from allbps.userfile import load
+
+
+def write(folder, text):
+    path = folder / "mine.py"
+    path.write_text(text)
+    return path
+
+
+def test_inputs_may_be_a_dict_a_function_or_variables(tmp_path):
+    path = write(
+        tmp_path,
+        "x = 3.0\n"
+        "def f(x): return x\n"
+        "def g(x): return x\n"
+        "g_inputs = {'x': 4.0}\n"
+        "def h(x, y=1.0): return x\n"
+        "def h_inputs(): return {'x': 5.0}\n",
+    )
+    assert load(f"{path}:f").inputs == {"x": 3.0}
+    assert load(f"{path}:g").inputs == {"x": 4.0}
+    assert load(f"{path}:h").inputs == {"x": 5.0}
+
+
+def test_cotangents_are_found(tmp_path):
+    path = write(tmp_path, "def f(x): return x\nx = 1.0\ncotangents = {'y': 2.0}\n")
+    assert load(f"{path}:f").cotangents == {"y": 2.0}
+
+
+def test_a_missing_file(tmp_path):
+    with pytest.raises(UserFileError) as caught:
+        load(f"{tmp_path}/none.py:f")
+    assert str(caught.value) == (
+        f"there is no file {tmp_path}/none.py\n"
+        "  expected: a Python file\n"
+        "  to do:    check the path"
+    )
+
+
+def test_no_function_named():
+    with pytest.raises(UserFileError) as caught:
+        load("net.py")
+    assert str(caught.value) == (
+        "the function to work on is not named\n"
+        "  expected: FILE.py:FUNCTION\n"
+        "  got:      net.py\n"
+        "  to do:    write net.py:net if your function is called net"
+    )
+
+
+def test_a_file_without_the_function(tmp_path):
+    path = write(tmp_path, "def net(x): return x\n")
+    with pytest.raises(NameUnknownError) as caught:
+        load(f"{path}:ned")
+    assert str(caught.value) == (
+        "there is no 'ned'\n  expected: one of net\n  to do:    did you mean 'net'?"
+    )
+
+
+def test_a_missing_input(tmp_path):
+    path = write(tmp_path, "def net(x, w): return x\nx = 1.0\n")
+    with pytest.raises(ArgumentError) as caught:
+        load(f"{path}:net")
+    assert str(caught.value) == (
+        f"{path} gives no value for w\n"
+        "  expected: inputs for net(x, w)\n"
+        "  got:      values for x\n"
+        "  to do:    add  inputs = {'w': …}  to the file"
+    )
+
+
+def test_an_input_of_no_parameter(tmp_path):
+    path = write(tmp_path, "def net(x): return x\ninputs = {'x': 1.0, 'ww': 1.0}\n")
+    with pytest.raises(NameUnknownError):
+        load(f"{path}:net")
+
+
+def test_a_file_that_fails_shows_its_own_line(tmp_path):
+    path = write(tmp_path, "a = 1\nb = a / 0\ndef net(x): return x\n")
+    with pytest.raises(UserFileError) as caught:
+        load(f"{path}:net")
+    assert str(caught.value) == (
+        f"{path} raised ZeroDivisionError: division by zero\n"
+        "  at:       mine.py:2 in <module>: b = a / 0"
+    )
+
+
+def test_a_file_that_is_not_python(tmp_path):
+    path = write(tmp_path, "def net(x:\n")
+    with pytest.raises(UserFileError) as caught:
+        load(f"{path}:net")
+    assert "is not valid Python" in str(caught.value)
