@@ -93,11 +93,11 @@ def backprop(
     terms: dict[Node, list[Term]] = {node: [] for node in order}
     deltas: dict[Node, Delta] = {}
     for node in reversed(order):
-        delta = _total(node, terms.pop(node), seeds.get(node), rename)
-        if delta is None:
-            continue
-        deltas[node] = delta
         with placed_at(node.site):
+            delta = _total(node, terms.pop(node), seeds.get(node), rename)
+            if delta is None:
+                continue
+            deltas[node] = delta
             for index, operand in enumerate(node.inputs):
                 if operand in active:
                     term = _term(delta.node, node, index)
@@ -131,8 +131,7 @@ def _total(node: Node, terms: list[Term], seed: Node | None, rename: bool) -> De
     parts = [term.node for term in terms] + ([seed] if seed is not None else [])
     if not parts:
         return None
-    with placed_at(node.site):
-        total = parts[0] if len(parts) == 1 else accumulate(*parts)
+    total = parts[0] if len(parts) == 1 else accumulate(*parts)
     return Delta(node, _named(total, f"d{node.name}") if rename else total, tuple(terms))
 
 

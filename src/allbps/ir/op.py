@@ -297,6 +297,10 @@ def within() -> Iterator[int]:
         _depth.reset(token)
 
 
+PYTHON_DTYPES = {bool: np.dtype(bool), int: np.dtype(np.int64), float: np.dtype(np.float64)}
+"""What a Python number is where no array says otherwise."""
+
+
 def array_of(value: Any, name: str = "") -> Any:
     """``value`` as something NumPy computes with: Python numbers stay as they are (weak dtype).
 
@@ -304,7 +308,7 @@ def array_of(value: Any, name: str = "") -> Any:
         DtypeError: it is not made of real numbers.
 
     """
-    if isinstance(value, (bool, int, float)):
+    if type(value) in PYTHON_DTYPES:
         return value
     array = value if isinstance(value, (np.ndarray, np.generic)) else np.asarray(value)
     if array.dtype.kind not in "biuf":
@@ -323,8 +327,14 @@ def array_of(value: Any, name: str = "") -> Any:
 def constant(value: Any, name: str = "") -> Node:
     """A node for a number or an array."""
     value = array_of(value, name)
-    dtype = value.dtype if hasattr(value, "dtype") else np.result_type(value)
-    return Node(CONST, (), np.shape(value), dtype, value=value, name=name)
+    shape, dtype = _aval(value)
+    return Node(CONST, (), shape, dtype, value=value, name=name)
+
+
+def _aval(value: Any) -> Aval:
+    """Shape and dtype of what ``array_of`` gave."""
+    known = PYTHON_DTYPES.get(type(value))
+    return ((), known) if known is not None else (value.shape, value.dtype)
 
 
 def lift(value: Any) -> Node:
@@ -335,24 +345,21 @@ def lift(value: Any) -> Node:
 def new_input(value: Any, trace: int, name: str = "") -> Node:
     """A fresh argument of a trace, with the value it has there."""
     value = array_of(value, name)
-    dtype = value.dtype if hasattr(value, "dtype") else np.result_type(value)
+    shape, dtype = _aval(value)
     attrs = {"name": name}
-    return Node(
-        INPUT, (), np.shape(value), dtype, attrs=attrs, value=value, name=name, traces=trace
-    )
+    return Node(INPUT, (), shape, dtype, attrs=attrs, value=value, name=name, traces=trace)
 
 
 def promote(*inputs: Node) -> np.dtype[Any]:
     """The dtype NumPy gives to an operation on ``inputs``; Python numbers are weak (NEP 50)."""
     first = inputs[0].dtype
-    strong = [n.dtype for n in inputs if not _is_weak(n)]
-    if strong and all(dtype == first for dtype in strong) and first.kind == "f":
+    if all([node.dtype is first for node in inputs]):  # a list: no generator in the hot path
         return first
     return np.result_type(*(n.value if _is_weak(n) else n.dtype for n in inputs))
 
 
 def _is_weak(node: Node) -> bool:
-    return node.op is CONST and type(node.value) in (bool, int, float)  # not np.float64
+    return node.op is CONST and type(node.value) in PYTHON_DTYPES  # not np.float64
 
 
 def apply(op: Op, inputs: tuple[Node, ...], attrs: Mapping[str, Any] = NO_ATTRS) -> Node:
@@ -374,7 +381,7 @@ def apply(op: Op, inputs: tuple[Node, ...], attrs: Mapping[str, Any] = NO_ATTRS)
             break
     else:
         value = op.run([node.value for node in inputs], attrs)
-    if value is not None and all(map(_is_weak, inputs)):
+    if not traces and value is not None and all(map(_is_weak, inputs)):
         return constant(value)  # arithmetic of Python numbers stays a Python number
     return Node(op, inputs, shape, dtype, attrs=attrs, value=value, site=user_site(), traces=traces)
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 import linecache
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
+from contextvars import ContextVar, Token
+from functools import cache
 from types import FrameType
 from typing import NamedTuple
 
@@ -38,6 +37,7 @@ class Site(NamedTuple):
         return f"{head}: {self.text}" if self.text else head
 
 
+@cache
 def is_user_file(file: str) -> bool:
     """Is this file neither ours nor NumPy's nor Python's?"""
     hidden = file.startswith((_PACKAGE, _NUMPY, "<__array_function__", "<frozen "))
@@ -56,14 +56,23 @@ def user_frame() -> FrameType | None:
 _placed: ContextVar[Site | None] = ContextVar("allbps_site", default=None)
 
 
-@contextmanager
-def placed_at(site: Site | None) -> Iterator[None]:
-    """Nodes built inside belong to ``site``: a δ belongs to the line of its primal."""
-    token = _placed.set(site)
-    try:
-        yield
-    finally:
-        _placed.reset(token)
+class placed_at:  # noqa: N801  (used as a statement: with placed_at(site))
+    """Nodes built inside belong to ``site``: a δ belongs to the line of its primal.
+
+    A class, for a backward pass enters it once a node and a generator would cost several times more.
+    """
+
+    __slots__ = ("site", "token")
+    token: Token[Site | None]
+
+    def __init__(self, site: Site | None) -> None:
+        self.site = site
+
+    def __enter__(self) -> None:
+        self.token = _placed.set(self.site)
+
+    def __exit__(self, *_: object) -> None:
+        _placed.reset(self.token)
 
 
 def user_site() -> Site | None:
