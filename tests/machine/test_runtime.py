@@ -13,7 +13,7 @@ from allbps.machine import cache, runtime
 from allbps.machine.kernels.reduce import combine, sum_all
 from allbps.machine.kernels.team import barrier, first_piece, next_piece
 from allbps.machine.target import host
-from allbps.machine.words import Int, Ints, Reals, kernel, pointer_at
+from allbps.machine.words import Int, Ints, Reals, kernel, nanoseconds, pointer_at
 
 
 @kernel
@@ -48,9 +48,19 @@ def total(tid: Int, threads: Int, team: Ints, arguments: Ints) -> None:
         combine(out, parts, 1, 13, 0, 1)
 
 
+@kernel
+def long_end(tid: Int, threads: Int, team: Ints, arguments: Ints) -> None:
+    """Thread 0 has 20 ms more to do than the others, who fall asleep meanwhile."""
+    barrier(team, threads)
+    if tid == 0:
+        start = nanoseconds()
+        while nanoseconds() - start < 20_000_000:
+            pass
+
+
 @pytest.fixture(scope="module")
 def steps():
-    loaded, _ = cache.load_kernels((chain, total), host(), single=True)
+    loaded, _ = cache.load_kernels((chain, total, long_end), host(), single=True)
     return lambda name, arguments, threads: runtime.Step(loaded, name, arguments, threads)
 
 
@@ -80,6 +90,12 @@ def test_helpers_that_fell_asleep_are_woken(steps):
         step()
         time.sleep(0.02)
     np.testing.assert_array_equal(a, 10)
+
+
+def test_helpers_may_fall_asleep_before_the_step_is_over(steps):
+    step = steps("long_end", [0], 3)
+    for _ in range(3):
+        step()
 
 
 def test_steps_called_from_several_python_threads_take_turns(steps):

@@ -14,6 +14,7 @@ import builtins
 import functools
 import inspect
 import textwrap
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -827,6 +828,15 @@ class Emitter:
     def yield_thread(self) -> None:
         """Emit ``yield_thread()``."""
         self.b.call(self._declare("allbps_yield", ir.FunctionType(I32, [])), [])
+
+    def nanoseconds(self) -> Value:
+        """Emit ``nanoseconds()``: the operating system's clock, of seconds and nanoseconds."""
+        pair = self.entry.alloca(ir.ArrayType(I64, 2))
+        clock = self._declare("allbps_clock", ir.FunctionType(I32, [I32, PTR]))
+        self.b.call(clock, [ir.Constant(I32, time.CLOCK_MONOTONIC), pair])
+        seconds = self.b.load(pair, typ=I64)
+        rest = self.b.load(self.b.gep(pair, [ir.Constant(I64, 1)], source_etype=I64), typ=I64)
+        return Value(self.b.add(self.b.mul(seconds, ir.Constant(I64, 10**9)), rest), "Int")
 
     def call(self, code: Value, *arguments: Expr) -> None:
         """Emit ``call(code, tid, threads, team, arguments)``."""

@@ -45,7 +45,7 @@ class Loaded:
 
     def __init__(self, *objects: bytes) -> None:
         initialise_llvm()
-        _provide_yield()
+        _provide_system_calls()
         machine = llvm.Target.from_default_triple().create_target_machine(
             codemodel="small", reloc="pic", jit=True
         )
@@ -63,10 +63,12 @@ class Loaded:
 
 
 @functools.cache
-def _provide_yield() -> None:
-    """Give generated code the operating system's "let others run" under one name."""
+def _provide_system_calls() -> None:
+    """Give generated code names for the operating system's "let others run" and its clock."""
     if sys.platform == "win32":
-        call = ctypes.WinDLL("kernel32").SwitchToThread
+        calls = {"allbps_yield": ctypes.WinDLL("kernel32").SwitchToThread}
     else:
-        call = ctypes.CDLL(None).sched_yield
-    llvm.add_symbol("allbps_yield", ctypes.cast(call, ctypes.c_void_p).value)
+        system = ctypes.CDLL(None)
+        calls = {"allbps_yield": system.sched_yield, "allbps_clock": system.clock_gettime}
+    for name, call in calls.items():
+        llvm.add_symbol(name, ctypes.cast(call, ctypes.c_void_p).value)

@@ -49,7 +49,8 @@ class Pool:
             if self._run(self._desks.ctypes.data, *rest):
                 try:
                     self._wake(threads - 1)
-                finally:  # an interrupt here must not leave the others waiting at a barrier
+                finally:  # an interrupt here must not leave anybody waiting at a barrier
+                    self._wake(threads - 1)
                     self._take_part(self._desks.ctypes.data, *rest)
 
     def _wake(self, helpers: int) -> None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import ast
 import math
+import time
 from collections.abc import Callable, Iterator
 from typing import Any, Generic, ParamSpec, TypeAlias, TypeVar, overload
 
@@ -306,6 +307,12 @@ def pause() -> None:
 @word(lambda e: e.yield_thread())
 def yield_thread() -> None:
     """Let other threads run."""
+
+
+@word(lambda e: e.nanoseconds())
+def nanoseconds() -> Int:
+    """A clock that never goes back, for profiles of steps."""
+    return time.perf_counter_ns()
 
 
 @word(lambda e, code, tid, threads, team, arguments: e.call(code, tid, threads, team, arguments))

@@ -71,7 +71,7 @@ def take_part(desks: Ints, threads: Int, code: Int, team: Int, arguments: Int) -
     call(code, 0, threads, team, arguments)
     for helper in range(threads - 1):
         waited = 0
-        while atomic_load(desks + helper * DESK_SIZE) != IDLE:
+        while atomic_load(desks + helper * DESK_SIZE) == WORK:  # after it: IDLE, or ASLEEP already
             waited += 1
             if waited < SPINS:
                 pause()
