@@ -2,7 +2,8 @@
 
 from allbps.verify.blame import Mark, State
 from allbps.verify.check import check
-from allbps.verify.report import Finding, Origin, Report, Verdict
+from allbps.verify.finding import Finding, Origin, Verdict
+from allbps.verify.report import Report
 from allbps.verify.verify import JUDGES, verify
 
 __all__ = [

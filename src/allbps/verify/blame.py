@@ -18,8 +18,8 @@ from allbps.backward import Backward
 from allbps.readings.source import emit
 from allbps.verify.edges import edges_of
 from allbps.verify.evidence import bound_of
+from allbps.verify.finding import Index, place
 from allbps.verify.mistakes import Attempt, mistakes_that_fit
-from allbps.verify.report import Index, place
 
 MOST_DECIMALS = 7
 

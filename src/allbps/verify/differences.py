@@ -15,8 +15,8 @@ import numpy as np
 
 from allbps.backprop import Delta
 from allbps.verify.evidence import Case, bound_of
+from allbps.verify.finding import Finding, Index, Verdict
 from allbps.verify.kinks import MANY, Kink, kink_along, kinks_at, one_hot, size_of
-from allbps.verify.report import Finding, Index, Verdict
 from allbps.verify.silence import Silence
 
 STATEMENTS = 150_000

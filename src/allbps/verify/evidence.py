@@ -12,9 +12,9 @@ import numpy as np
 from allbps.backprop import Delta
 from allbps.backward import Backward
 from allbps.readings.source import emit
+from allbps.verify.finding import Finding, Verdict
 from allbps.verify.kinks import MANY, kinks_at, size_of
 from allbps.verify.replay import Replay
-from allbps.verify.report import Finding, Verdict
 
 
 def bound_of(dtype: np.dtype[Any]) -> float:

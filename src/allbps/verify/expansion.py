@@ -14,7 +14,7 @@ from allbps.backprop import backprop, fit
 from allbps.ir import CONST, INPUT, Node, ancestors, constant, lift
 from allbps.ops.shape import identity
 from allbps.verify.evidence import Case, compare
-from allbps.verify.report import Finding
+from allbps.verify.finding import Finding
 from allbps.verify.silence import Silence
 
 

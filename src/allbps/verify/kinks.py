@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from allbps.verify.finding import Index, place
 from allbps.verify.replay import Replay
-from allbps.verify.report import Index, place
 
 NEAR = 1e-7
 """A kink nearer than this part of the value's size counts as being at it."""

@@ -10,7 +10,7 @@ import numpy as np
 from allbps.backward import Backward
 from allbps.ir import CONST, INPUT, Node, ancestors
 from allbps.readings.source import Line, emit
-from allbps.verify.report import Index, Origin, place
+from allbps.verify.finding import Index, Origin, place
 
 
 def origin_of(backward: Backward, values: Mapping[str, Any]) -> Origin | None:

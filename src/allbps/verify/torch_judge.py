@@ -14,8 +14,8 @@ from allbps.ir import Node
 from allbps.readings.dialect import TORCH
 from allbps.readings.source import Program, emit
 from allbps.verify.evidence import Case, compare
+from allbps.verify.finding import Finding
 from allbps.verify.replay import as_double, in_double
-from allbps.verify.report import Finding
 from allbps.verify.silence import Silence
 
 

@@ -11,8 +11,9 @@ from allbps.errors import ArgumentError, MissingExtraError
 from allbps.verify import differences, exact, expansion, torch_judge
 from allbps.verify.edges import edges_of
 from allbps.verify.evidence import Case, bound_of
+from allbps.verify.finding import Finding, Subject
 from allbps.verify.origin import origin_of
-from allbps.verify.report import Finding, Report, Subject
+from allbps.verify.report import Report
 from allbps.verify.silence import Silence
 
 JUDGES: dict[str, Callable[[Case], Iterator[Finding]]] = {
