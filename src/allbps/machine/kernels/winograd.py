@@ -18,9 +18,13 @@ applied to rows, then to columns.
 
 from __future__ import annotations
 
-from ..words import Int, Real, Reals, brgemm, inline, kernel, lanes, select, unroll
+from ..words import LANES, Int, Real, Reals, brgemm, inline, kernel, lanes, select, stack, unroll
 
 POINTS = 36
+
+#: Numbers left free after each point's tiles: 36 points a multiple of 4 KB apart would all fall
+#: into one set of the first cache.
+APART = 16
 
 
 @inline
@@ -147,68 +151,99 @@ def _cut_patch(
 
 
 @kernel
-def _input_patch(V: Reals, step: Int, d: Reals, row: Int, C: Int, half: Reals) -> None:
+def _input_patch(V: Reals, step: Int, d: Reals, row: Int, C: Int) -> None:
     """V[y, x] = Bᵀ d B for a patch of 6×6 pixels of C channels, rows ``row`` apart.
 
-    V's 36 points are ``step`` apart; half: 36·C numbers.
+    V's 36 points are ``step`` apart.
     """
+    half, whole = stack(POINTS * LANES), C // LANES * LANES
+    for c in range(0, whole, LANES):
+        _input_block(V + c, step, d + c, row, C, half, LANES)
+    if whole < C:
+        _input_block(V + whole, step, d + whole, row, C, half, C - whole)
+
+
+@inline
+def _input_block(V: Reals, step: int, d: Reals, row: int, C: int, half: Reals, n: int) -> None:
+    """Up to a vector of channels; where n is the constant LANES no loop over them remains."""
     for x in range(6):
-        for c in lanes(C):
-            k = x * C + c
+        q, to = d + x * C, half + x * LANES
+        for c in lanes(n):
             t = _input(
-                d[k], d[row + k], d[2 * row + k], d[3 * row + k], d[4 * row + k], d[5 * row + k]
+                q[c], q[row + c], q[2 * row + c], q[3 * row + c], q[4 * row + c], q[5 * row + c]
             )
             for y in unroll(6):
-                half[y * 6 * C + k] = t[y]
+                to[y * 6 * LANES + c] = t[y]
     for y in range(6):
-        h = half + y * 6 * C
-        to = V + y * 6 * step
-        for c in lanes(C):
-            t = _input(h[c], h[C + c], h[2 * C + c], h[3 * C + c], h[4 * C + c], h[5 * C + c])
+        h, v = half + y * 6 * LANES, V + y * 6 * step
+        for c in lanes(n):
+            t = _input(
+                h[c], h[LANES + c], h[2 * LANES + c], h[3 * LANES + c], h[4 * LANES + c],
+                h[5 * LANES + c],
+            )  # fmt: skip
             for x in unroll(6):
-                to[x * step + c] = t[x]
+                v[x * step + c] = t[x]
 
 
 @kernel
-def _delta_patch(V: Reals, step: Int, g: Reals, row: Int, O: Int, half: Reals) -> None:
-    """V[y, x] = A g Aᵀ for a patch of 4×4 pixels of O channels; half: 24·O numbers."""
+def _delta_patch(V: Reals, step: Int, g: Reals, row: Int, O: Int) -> None:
+    """V[y, x] = A g Aᵀ for a patch of 4×4 pixels of O channels."""
+    half, whole = stack(24 * LANES), O // LANES * LANES
+    for o in range(0, whole, LANES):
+        _delta_block(V + o, step, g + o, row, O, half, LANES)
+    if whole < O:
+        _delta_block(V + whole, step, g + whole, row, O, half, O - whole)
+
+
+@inline
+def _delta_block(V: Reals, step: int, g: Reals, row: int, O: int, half: Reals, n: int) -> None:
     for x in range(4):
-        for o in lanes(O):
-            k = x * O + o
-            t = _delta(g[k], g[row + k], g[2 * row + k], g[3 * row + k])
+        q, to = g + x * O, half + x * LANES
+        for o in lanes(n):
+            t = _delta(q[o], q[row + o], q[2 * row + o], q[3 * row + o])
             for y in unroll(6):
-                half[y * 4 * O + k] = t[y]
+                to[y * 4 * LANES + o] = t[y]
     for y in range(6):
-        h = half + y * 4 * O
-        to = V + y * 6 * step
-        for o in lanes(O):
-            t = _delta(h[o], h[O + o], h[2 * O + o], h[3 * O + o])
+        h, v = half + y * 4 * LANES, V + y * 6 * step
+        for o in lanes(n):
+            t = _delta(h[o], h[LANES + o], h[2 * LANES + o], h[3 * LANES + o])
             for x in unroll(6):
-                to[x * step + o] = t[x]
+                v[x * step + o] = t[x]
 
 
 @kernel
-def _output_patch(
-    J: Reals, row: Int, M: Reals, step: Int, O: Int, half: Reals, bias: Reals, relu: bool
+def _output_patch(J: Reals, row: Int, M: Reals, step: Int, O: Int, bias: Reals, relu: bool) -> None:
+    """4×4 pixels of J, rows ``row`` apart, = Aᵀ M A + bias, clipped if asked."""
+    half, whole = stack(24 * LANES), O // LANES * LANES
+    for o in range(0, whole, LANES):
+        _output_block(J + o, row, M + o, step, O, bias + o, relu, half, LANES)
+    if whole < O:
+        _output_block(J + whole, row, M + whole, step, O, bias + whole, relu, half, O - whole)
+
+
+@inline
+def _output_block(
+    J: Reals, row: int, M: Reals, step: int, O: int, bias: Reals, relu: bool, half: Reals, n: int
 ) -> None:
-    """4×4 pixels of J, rows ``row`` apart, = Aᵀ M A + bias, clipped if asked; half: 24·O."""
     for x in range(6):
-        m = M + x * step
-        for o in lanes(O):
+        m, to = M + x * step, half + x * LANES
+        for o in lanes(n):
             t = _output(
                 m[o], m[6 * step + o], m[12 * step + o], m[18 * step + o], m[24 * step + o],
                 m[30 * step + o],
             )  # fmt: skip
             for y in unroll(4):
-                half[(y * 6 + x) * O + o] = t[y]
+                to[y * 6 * LANES + o] = t[y]
     for y in range(4):
-        h = half + y * 6 * O
-        to = J + y * row
-        for o in lanes(O):
-            t = _output(h[o], h[O + o], h[2 * O + o], h[3 * O + o], h[4 * O + o], h[5 * O + o])
+        h, j = half + y * 6 * LANES, J + y * row
+        for o in lanes(n):
+            t = _output(
+                h[o], h[LANES + o], h[2 * LANES + o], h[3 * LANES + o], h[4 * LANES + o],
+                h[5 * LANES + o],
+            )  # fmt: skip
             for x in unroll(4):
                 z = t[x] + bias[o]
-                to[x * O + o] = select(relu, max(z, 0.0), z)
+                j[x * O + o] = select(relu, max(z, 0.0), z)
 
 
 @kernel
@@ -232,25 +267,24 @@ def group_size(C: Int, O: Int) -> Int:
 @inline
 def scratch_size(C: Int, O: Int) -> Int:
     """Numbers of scratch memory that a thread needs for winograd_forward or winograd_delta."""
-    return POINTS * group_size(C, O) * (C + O) + 2 * POINTS * max(C, O) + O
+    return POINTS * (group_size(C, O) * (C + O) + 2 * APART + max(C, O)) + O
 
 
 @kernel
 def _transform_inputs(
-    V: Reals, I: Reals, half: Reals, H: Int, W: Int, C: Int, p: Int, th: Int, tw: Int,
+    V: Reals, I: Reals, patch: Reals, H: Int, W: Int, C: Int, p: Int, th: Int, tw: Int,
     lo: Int, hi: Int,
 ) -> None:  # fmt: skip
-    """V (36, hi-lo, C): the points of tiles lo..hi; half: 72·C numbers."""
-    step = (hi - lo) * C
-    patch = half + POINTS * C
+    """V (36, hi-lo, C), points APART numbers apart: those of tiles lo..hi; patch: 36·C numbers."""
+    step = (hi - lo) * C + APART
     for t in range(lo, hi):
         n, i0, j0 = t // (th * tw), t // tw % th * 4 - p, t % tw * 4 - p
         image = I + n * H * W * C
         if i0 >= 0 and j0 >= 0 and i0 + 6 <= H and j0 + 6 <= W:
-            _input_patch(V + (t - lo) * C, step, image + (i0 * W + j0) * C, W * C, C, half)
+            _input_patch(V + (t - lo) * C, step, image + (i0 * W + j0) * C, W * C, C)
         else:
             _cut_patch(patch, image, H, W, C, i0, j0, 6, 6)
-            _input_patch(V + (t - lo) * C, step, patch, 6 * C, C, half)
+            _input_patch(V + (t - lo) * C, step, patch, 6 * C, C)
 
 
 @kernel
@@ -266,9 +300,9 @@ def winograd_forward(
     oh, ow = H + 2 * p - 2, W + 2 * p - 2
     th, tw = (oh + 3) // 4, (ow + 3) // 4
     group = group_size(C, O)
-    V, M = scratch, scratch + POINTS * group * C
-    half = M + POINTS * group * O
-    shift = half + 2 * POINTS * max(C, O)
+    V, M = scratch, scratch + POINTS * (group * C + APART)
+    patch = M + POINTS * (group * O + APART)
+    shift = patch + POINTS * max(C, O)
     for o in lanes(O):
         shift[o] = 0.0
     if flags & 2:
@@ -276,10 +310,11 @@ def winograd_forward(
     for t0 in range(lo, hi, group):
         end = min(t0 + group, hi)
         tiles = end - t0
-        _transform_inputs(V, I, half, H, W, C, p, th, tw, t0, end)
+        step = tiles * O + APART
+        _transform_inputs(V, I, patch, H, W, C, p, th, tw, t0, end)
         for k in range(POINTS):
             brgemm(
-                M + k * tiles * O, O, V + k * tiles * C, C, 1, 0, U + k * C * O, O, 0,
+                M + k * step, O, V + k * (tiles * C + APART), C, 1, 0, U + k * C * O, O, 0,
                 tiles, O, C, 1, 0, U,
             )  # fmt: skip
         for t in range(t0, end):
@@ -287,10 +322,9 @@ def winograd_forward(
             m, image = M + (t - t0) * O, J + n * oh * ow * O
             if i0 + 4 <= oh and j0 + 4 <= ow:
                 to = image + (i0 * ow + j0) * O
-                _output_patch(to, ow * O, m, tiles * O, O, half, shift, flags & 4 != 0)
+                _output_patch(to, ow * O, m, step, O, shift, flags & 4 != 0)
             else:
-                patch = half + 24 * O
-                _output_patch(patch, 4 * O, m, tiles * O, O, half, shift, flags & 4 != 0)
+                _output_patch(patch, 4 * O, m, step, O, shift, flags & 4 != 0)
                 _write_patch(image, patch, oh, ow, O, i0, j0)
 
 
@@ -306,24 +340,25 @@ def winograd_delta(
     oh, ow = H + 2 * p - 2, W + 2 * p - 2
     th, tw = (oh + 3) // 4, (ow + 3) // 4
     group = group_size(C, O)
-    V, M = scratch, scratch + POINTS * group * C
-    half = M + POINTS * group * O
+    V, M = scratch, scratch + POINTS * (group * C + APART)
+    patch = M + POINTS * (group * O + APART)
     add = flags
     for t0 in range(lo, hi, group):
         end = min(t0 + group, hi)
         tiles = end - t0
-        _transform_inputs(V, I, half, H, W, C, p, th, tw, t0, end)
+        step = tiles * O + APART
+        _transform_inputs(V, I, patch, H, W, C, p, th, tw, t0, end)
         for t in range(t0, end):
             n, i0, j0 = t // (th * tw), t // tw % th * 4, t % tw * 4
             m, image = M + (t - t0) * O, G + n * oh * ow * O
             if i0 + 4 <= oh and j0 + 4 <= ow:
-                _delta_patch(m, tiles * O, image + (i0 * ow + j0) * O, ow * O, O, half)
+                _delta_patch(m, step, image + (i0 * ow + j0) * O, ow * O, O)
             else:
-                _cut_patch(half + 24 * O, image, oh, ow, O, i0, j0, 4, 4)
-                _delta_patch(m, tiles * O, half + 24 * O, 4 * O, O, half)
+                _cut_patch(patch, image, oh, ow, O, i0, j0, 4, 4)
+                _delta_patch(m, step, patch, 4 * O, O)
         for k in range(POINTS):
             brgemm(
-                D + k * C * O, O, V + k * tiles * C, 1, C, 0, M + k * tiles * O, O, 0,
+                D + k * C * O, O, V + k * (tiles * C + APART), 1, C, 0, M + k * step, O, 0,
                 C, O, tiles, 1, add, D,
             )  # fmt: skip
         add = 1
