@@ -59,7 +59,7 @@ _placed: ContextVar[Site | None] = ContextVar("allbps_site", default=None)
 class placed_at:  # noqa: N801  (used as a statement: with placed_at(site))
     """Nodes built inside belong to ``site``: a δ belongs to the line of its primal.
 
-    A class, for a backward pass enters it once a node and a generator would cost several times more.
+    A class, since a backward pass enters it once a node and a generator costs several times more.
     """
 
     __slots__ = ("site", "token")

@@ -1,0 +1,98 @@
+"""``allbps train``: arguments only."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from allbps.train.options import TrainOptions
+from allbps.train.run import run
+
+INTERRUPTED = 130
+
+
+def train(
+    data: Annotated[
+        str,
+        typer.Option(
+            metavar="digits|PATH",
+            help="An .npz archive, IDX files (MNIST), or a folder with a folder for each class.",
+        ),
+    ] = TrainOptions.data,
+    model: Annotated[
+        str, typer.Option(help="The net: lecture, mlp or lenet.")
+    ] = TrainOptions.model,
+    epochs: Annotated[
+        int, typer.Option(help="How often every example is visited.")
+    ] = TrainOptions.epochs,
+    batch_size: Annotated[
+        int, typer.Option(help="Examples a step; 1 is one random example, as on the slide.")
+    ] = TrainOptions.batch_size,
+    lr: Annotated[
+        float, typer.Option(help="Learning rate, the highest of the schedule.")
+    ] = TrainOptions.lr,
+    optimizer: Annotated[
+        str, typer.Option(help="sgd, adam, adamw or rmsprop.")
+    ] = TrainOptions.optimizer,
+    momentum: Annotated[float, typer.Option(help="For sgd and rmsprop.")] = TrainOptions.momentum,
+    nesterov: Annotated[
+        bool, typer.Option("--nesterov", help="Nesterov's momentum.")
+    ] = TrainOptions.nesterov,
+    weight_decay: Annotated[
+        float, typer.Option(help="Pull of the parameters to 0.")
+    ] = TrainOptions.weight_decay,
+    schedule: Annotated[
+        str, typer.Option(help="constant, step or cosine.")
+    ] = TrainOptions.schedule,
+    step_epochs: Annotated[
+        int, typer.Option(help="With --schedule step: a tenth of the rate after so many epochs.")
+    ] = TrainOptions.step_epochs,
+    warmup: Annotated[
+        float, typer.Option(help="Epochs over which the rate rises.")
+    ] = TrainOptions.warmup,
+    clip: Annotated[
+        float | None, typer.Option(help="Shorten gradients that are longer than this.")
+    ] = TrainOptions.clip,
+    seed: Annotated[
+        int, typer.Option(help="The same seed gives the same bits.")
+    ] = TrainOptions.seed,
+    held_out: Annotated[
+        float, typer.Option(help="Share held out for the verdict, where the data hold out none.")
+    ] = TrainOptions.held_out,
+    validation: Annotated[
+        float, typer.Option(help="Share of the training images that decides when to stop.")
+    ] = TrainOptions.validation,
+    patience: Annotated[
+        int | None, typer.Option(help="Stop after so many epochs that are no better.")
+    ] = TrainOptions.patience,
+    resize: Annotated[
+        str | None, typer.Option(metavar="HxW", help="Bring image files to one size, as 28x28.")
+    ] = TrainOptions.resize,
+    grayscale: Annotated[
+        bool, typer.Option("--grayscale", help="Read image files with one channel.")
+    ] = TrainOptions.grayscale,
+    engine: Annotated[str, typer.Option(help="What computes: numpy.")] = TrainOptions.engine,
+    out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path(TrainOptions.out),
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on from the checkpoint in --out.")
+    ] = TrainOptions.resume,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the summary for a program to read.")
+    ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
+) -> None:
+    """Train a net on real images: random examples, forward, loss, backward, K ← K − lr δK."""
+    options = TrainOptions(
+        data=data, model=model, epochs=epochs, batch_size=batch_size, lr=lr, optimizer=optimizer,
+        momentum=momentum, nesterov=nesterov, weight_decay=weight_decay, schedule=schedule,
+        step_epochs=step_epochs, warmup=warmup, clip=clip, seed=seed, held_out=held_out,
+        validation=validation, patience=patience, resize=resize, grayscale=grayscale,
+        engine=engine, out=str(out), resume=resume,
+    )  # fmt: skip
+    report = run(options, quiet=quiet)
+    typer.echo(json.dumps(report.to_json(), indent=2) if as_json else str(report))
+    if report.interrupted:
+        raise typer.Exit(INTERRUPTED)

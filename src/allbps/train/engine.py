@@ -1,0 +1,111 @@
+"""The seam between the training loop and what computes its steps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from numpy.typing import NDArray
+
+from allbps.data import Images
+from allbps.errors import unknown_name
+from allbps.nn import Model, Params
+from allbps.optim import Optimizer
+
+
+@dataclass(frozen=True)
+class State:
+    """What a step changes.
+
+    Attributes:
+        params: name -> array.
+        optimiser: what the optimiser remembers, a container of arrays.
+
+    """
+
+    params: Params
+    optimiser: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class StepResult:
+    """What is known of one step beside the new state.
+
+    Attributes:
+        loss: mean over the mini-batch, before the update.
+        correct: how many examples were classified rightly, before the update.
+        examples: size of the mini-batch.
+
+    """
+
+    loss: float
+    correct: int
+    examples: int
+
+
+@dataclass(frozen=True)
+class Score:
+    """How a net does on some images.
+
+    Attributes:
+        loss: mean cross-entropy.
+        accuracy: share that is classified rightly.
+
+    """
+
+    loss: float
+    accuracy: float
+
+
+class Engine(Protocol):
+    """Computes steps on the training images it was made with.
+
+    ``run`` takes many steps at once, so that an engine in native code need not come back for each;
+    the state it is given stays valid, so that a run can be stopped between two calls.
+    """
+
+    def run(self, state: State, batches: Sequence[NDArray[Any]]) -> tuple[State, list[StepResult]]:
+        """Take one step for each mini-batch, given as indices of training images."""
+
+    def evaluate(self, params: Params, images: Images) -> Score:
+        """Loss and accuracy on ``images``."""
+
+    def origin(self, state: State, batch: NDArray[Any]) -> str:
+        """Which value of a step from ``state`` is the first that is not finite."""
+
+    def source(self, batch_size: int) -> str:
+        """The step as a program to read."""
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """What an engine works on.
+
+    Attributes:
+        model: the net.
+        images: what to learn from.
+        optimiser: how parameters change.
+        clip: the longest gradient, or None.
+
+    """
+
+    model: Model
+    images: Images
+    optimiser: Optimizer
+    clip: float | None
+
+
+def make_engine(name: str, task: Task) -> Engine:
+    """The engine of that name.
+
+    Raises:
+        NameUnknownError: there is none.
+
+    """
+    from allbps.train.numpy_engine import NumpyEngine
+
+    engines: dict[str, Callable[[Task], Engine]] = {"numpy": NumpyEngine}
+    if name not in engines:
+        raise unknown_name(name, list(engines))
+    return engines[name](task)

@@ -1,0 +1,145 @@
+"""The lecture's algorithm: choose examples at random, forward, loss, backward, K ← K − lr δK."""
+
+from __future__ import annotations
+
+import math
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import FrameType
+from typing import Any
+
+from allbps.data import Images, batch_order
+from allbps.errors import NonFiniteError
+from allbps.optim import rate
+from allbps.train.engine import Engine, StepResult, Task
+from allbps.train.moment import Moment, best_epoch
+from allbps.train.options import TrainOptions
+
+PAUSE = 0.1
+"""About how many seconds of steps are taken before the loop looks up."""
+
+
+@dataclass(frozen=True, eq=False)
+class Course:
+    """Everything a training run needs that does not change.
+
+    Attributes:
+        options: what the user chose.
+        task: net, images and optimiser.
+        engine: what computes.
+        held: images that are never learnt from; the curve shows how the net does on them.
+
+    """
+
+    options: TrainOptions
+    task: Task
+    engine: Engine
+    held: Images
+
+
+class Stop:
+    """Has someone asked to stop?"""
+
+    def __init__(self) -> None:
+        self.asked = False
+
+    @contextmanager
+    def on_interrupt(self) -> Iterator[None]:
+        """Ctrl-C asks to stop after the steps in hand; a second one interrupts at once."""
+
+        def ask(number: int, frame: FrameType | None) -> None:
+            self.asked = True
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+
+        try:
+            before: Any = signal.signal(signal.SIGINT, ask)
+        except ValueError:  # not in the main thread: there, Ctrl-C never arrives
+            yield
+            return
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, before)
+
+
+def train(
+    course: Course,
+    moment: Moment,
+    *,
+    stop: Stop,
+    watch: Callable[[Moment], None],
+    save: Callable[[Moment], None],
+) -> Moment:
+    """Train until the last epoch, until it no longer helps, or until someone asks to stop.
+
+    Args:
+        course: what to train, on what, how.
+        moment: where to start.
+        stop: whether to stop.
+        watch: told where the run stands a few times a second.
+        save: told the same after every epoch.
+
+    Raises:
+        NonFiniteError: the loss became NaN or infinite; the last save stands.
+
+    """
+    while not finished(course.options, moment) and not stop.asked:
+        moment = _rest_of_epoch(course, moment, stop, watch)
+        if moment.examples == len(course.task.images):
+            moment = _close(course, moment)
+            watch(moment)
+            save(moment)
+    return moment
+
+
+def finished(options: TrainOptions, moment: Moment) -> bool:
+    """Are all epochs done, or the last ``patience`` of them no better?"""
+    stale = moment.epoch - best_epoch(moment.history)
+    return moment.epoch >= options.epochs or (
+        options.patience is not None and stale >= options.patience
+    )
+
+
+def _rest_of_epoch(
+    course: Course, moment: Moment, stop: Stop, watch: Callable[[Moment], None]
+) -> Moment:
+    """The steps that are left in this epoch, some at a time."""
+    options = course.options
+    batches = batch_order(len(course.task.images), options.batch_size, options.seed, moment.epoch)
+    at_once = 1
+    while moment.step < len(batches) and not stop.asked:
+        part = batches[moment.step : moment.step + at_once]
+        started = time.perf_counter()
+        state, results = course.engine.run(moment.state, part)
+        seconds = time.perf_counter() - started
+        bad = next((k for k, r in enumerate(results) if not math.isfinite(r.loss)), None)
+        if bad is not None:
+            raise _diverged(course, moment, part, bad, results[bad])
+        moment = moment.after(state, results)
+        watch(moment)
+        at_once = max(1, min(2 * at_once, int(at_once * PAUSE / max(seconds, 1e-6))))
+    return moment
+
+
+def _close(course: Course, moment: Moment) -> Moment:
+    """Judge the epoch on held-out images and write its row."""
+    lr = rate(course.task.optimiser.lr, int(moment.state.optimiser["step"]) - 1)
+    held = course.engine.evaluate(moment.state.params, course.held)
+    return moment.end_of_epoch(lr, held, keep_best=course.options.patience is not None)
+
+
+def _diverged(
+    course: Course, moment: Moment, part: list[Any], bad: int, result: StepResult
+) -> NonFiniteError:
+    state, _ = course.engine.run(moment.state, part[:bad])
+    options = course.options
+    return NonFiniteError(
+        f"the loss became {result.loss} in epoch {moment.epoch + 1}, step {moment.step + bad + 1}",
+        expected="finite numbers",
+        got=f"the first that is not: {course.engine.origin(state, part[bad])}",
+        todo=f"a smaller --lr than {options.lr:g}, or --clip 1; what was reached after epoch"
+        f" {moment.epoch} is in {options.folder / 'checkpoint.safetensors'}",
+    )

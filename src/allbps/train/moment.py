@@ -1,0 +1,103 @@
+"""Where a training run stands: everything that a checkpoint must hold."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from allbps.nn import Params
+from allbps.train.engine import Score, State, StepResult
+
+
+@dataclass(frozen=True)
+class EpochRow:
+    """One line of the log.
+
+    Attributes:
+        epoch: 1 is the first.
+        steps: taken since the start of the run.
+        lr: learning rate of the epoch's last step.
+        loss, accuracy: mean over the epoch's examples, each seen before its update.
+        held_loss, held_accuracy: on held-out images, after the epoch.
+
+    """
+
+    epoch: int
+    steps: int
+    lr: float
+    loss: float
+    accuracy: float
+    held_loss: float
+    held_accuracy: float
+
+
+@dataclass(frozen=True)
+class Moment:
+    """The state of a run between two steps.
+
+    Attributes:
+        state: parameters and what the optimiser remembers.
+        epoch: finished epochs.
+        step: finished steps of the epoch in progress.
+        loss_sum, correct, examples: sums over those steps.
+        history: one row for each finished epoch.
+        best: the parameters with the lowest held-out loss, where early stopping wants them.
+
+    """
+
+    state: State
+    epoch: int = 0
+    step: int = 0
+    loss_sum: float = 0.0
+    correct: int = 0
+    examples: int = 0
+    history: tuple[EpochRow, ...] = ()
+    best: Params | None = None
+
+    def after(self, state: State, results: Sequence[StepResult]) -> Moment:
+        """The moment after these steps.
+
+        Sums run step by step, so that they never depend on how many steps were taken at once.
+        """
+        loss_sum, correct, examples = self.loss_sum, self.correct, self.examples
+        for result in results:
+            loss_sum += result.loss * result.examples
+            correct += result.correct
+            examples += result.examples
+        return replace(
+            self,
+            state=state,
+            step=self.step + len(results),
+            loss_sum=loss_sum,
+            correct=correct,
+            examples=examples,
+        )
+
+    def end_of_epoch(self, lr: float, held: Score, keep_best: bool) -> Moment:
+        """The epoch is over: its row is written, its sums start again."""
+        row = EpochRow(
+            epoch=self.epoch + 1,
+            steps=int(self.state.optimiser["step"]),
+            lr=lr,
+            loss=self.loss_sum / self.examples,
+            accuracy=self.correct / self.examples,
+            held_loss=held.loss,
+            held_accuracy=held.accuracy,
+        )
+        history = (*self.history, row)
+        best = self.best
+        if keep_best and best_epoch(history) == row.epoch:
+            best = self.state.params
+        return Moment(state=self.state, epoch=row.epoch, history=history, best=best)
+
+    @property
+    def running(self) -> Score | None:
+        """Loss and accuracy of the epoch in progress."""
+        if not self.examples:
+            return None
+        return Score(self.loss_sum / self.examples, self.correct / self.examples)
+
+
+def best_epoch(history: Sequence[EpochRow]) -> int:
+    """The epoch with the lowest held-out loss, the first of equals; 0 before the first."""
+    return min(history, key=lambda row: row.held_loss).epoch if history else 0

@@ -1,0 +1,177 @@
+"""What the user chooses about a training run."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from allbps import nn
+from allbps.data.folder import Decoding
+from allbps.errors import ArgumentError, unknown_name
+from allbps.optim import (
+    SGD,
+    Adam,
+    AdamW,
+    CosineAnnealingLR,
+    LinearWarmup,
+    Optimizer,
+    RMSprop,
+    Schedule,
+    StepLR,
+    require,
+)
+
+OPTIMISERS: dict[str, Callable[..., Optimizer]] = {
+    "sgd": SGD,
+    "adam": Adam,
+    "adamw": AdamW,
+    "rmsprop": RMSprop,
+}
+SCHEDULES = ("constant", "step", "cosine")
+FREE = frozenset({"data", "epochs", "out", "resume"})
+"""What may differ when a run is taken up again; the data are compared by their contents."""
+
+
+@dataclass(frozen=True)
+class TrainOptions:
+    """A training run; its fields are the options of ``allbps train``.
+
+    Attributes:
+        data: ``digits`` or a path, see ``allbps.data.load``.
+        model: a named net.
+        epochs: how often every example is visited.
+        batch_size: examples a step; 1 is one random example a step, as on the slide.
+        lr: learning rate, the highest one where a schedule changes it.
+        optimizer: ``sgd``, ``adam``, ``adamw`` or ``rmsprop``.
+        momentum: for ``sgd`` and ``rmsprop``.
+        nesterov: Nesterov's momentum, for ``sgd``.
+        weight_decay: pull of the parameters to 0.
+        schedule: ``constant``; ``step``, a tenth after every ``step_epochs``; ``cosine``, to 0.
+        step_epochs: see ``schedule``.
+        warmup: epochs over which the rate rises linearly from a third.
+        clip: gradients longer than this are shortened to it; None leaves them.
+        seed: of the split, the initial parameters and the order of the examples.
+        held_out: share of the images held out to judge the result, where the data hold out none.
+        validation: share of the training images that decides when to stop; 0.1 with ``patience``.
+        patience: stop after so many epochs without a better validation loss; None never stops.
+        resize: ``HEIGHTxWIDTH`` for folders of images of different sizes.
+        grayscale: read folders of images with one channel.
+        engine: what computes: ``numpy``.
+        out: folder for the results.
+        resume: go on from the checkpoint in ``out``.
+
+    """
+
+    data: str = "digits"
+    model: str = "lecture"
+    epochs: int = 30
+    batch_size: int = 16
+    lr: float = 0.2
+    optimizer: str = "sgd"
+    momentum: float = 0.0
+    nesterov: bool = False
+    weight_decay: float = 0.0
+    schedule: str = "cosine"
+    step_epochs: int = 10
+    warmup: float = 0.0
+    clip: float | None = None
+    seed: int = 0
+    held_out: float = 0.2
+    validation: float = 0.0
+    patience: int | None = None
+    resize: str | None = None
+    grayscale: bool = False
+    engine: str = "numpy"
+    out: str = "train-output"
+    resume: bool = False
+
+    def __post_init__(self) -> None:
+        nn.named(self.model)
+        for name, known in (("optimizer", OPTIMISERS), ("schedule", SCHEDULES)):
+            if getattr(self, name) not in known:
+                raise unknown_name(getattr(self, name), list(known))
+        for name in ("epochs", "batch_size", "step_epochs"):
+            require(f"--{flag(name)}", getattr(self, name), at_least=1)
+        for name in ("lr", "weight_decay", "momentum", "warmup", "seed", "clip"):
+            require(f"--{flag(name)}", getattr(self, name) or 0, at_least=0)
+        require("--validation", self.validation, at_least=0, below=1)
+        if self.patience is not None:
+            require("--patience", self.patience, at_least=1)
+        self.decoding()
+
+    @property
+    def folder(self) -> Path:
+        """Where the results go."""
+        return Path(self.out)
+
+    @property
+    def validation_share(self) -> float:
+        """Early stopping needs a validation set even where none was asked for."""
+        return self.validation or (0.1 if self.patience else 0.0)
+
+    def decoding(self) -> Decoding:
+        """How image files are read.
+
+        Raises:
+            ArgumentError: ``resize`` is not two lengths.
+
+        """
+        if self.resize is None:
+            return Decoding(None, self.grayscale or None)
+        lengths = self.resize.lower().split("x")
+        if len(lengths) != 2 or not all(n.isdecimal() and int(n) > 0 for n in lengths):
+            raise ArgumentError(
+                "--resize is not a size", expected="HEIGHTxWIDTH, as 28x28", got=self.resize
+            )
+        return Decoding((int(lengths[0]), int(lengths[1])), self.grayscale or None)
+
+    def optimiser(self, steps_per_epoch: int) -> Optimizer:
+        """The optimiser with its schedule.
+
+        Raises:
+            ArgumentError: an argument does not suit this optimiser.
+
+        """
+        kind = OPTIMISERS[self.optimizer]
+        extra: dict[str, Any] = {"weight_decay": self.weight_decay}
+        for name in ("momentum", "nesterov"):
+            if value := getattr(self, name):
+                if name not in {field.name for field in fields(kind)}:  # type: ignore[arg-type]
+                    raise ArgumentError(f"--{name} does not go with --optimizer {self.optimizer}")
+                extra[name] = value
+        return kind(self._rate(steps_per_epoch), **extra)
+
+    def _rate(self, steps_per_epoch: int) -> float | Schedule:
+        rates: dict[str, float | Schedule] = {
+            "constant": self.lr,
+            "step": StepLR(self.lr, step_size=self.step_epochs * steps_per_epoch),
+            "cosine": CosineAnnealingLR(self.lr, T_max=self.epochs * steps_per_epoch),
+        }
+        rate = rates[self.schedule]
+        steps = round(self.warmup * steps_per_epoch)
+        return LinearWarmup(rate, total_iters=steps) if steps else rate
+
+    def fixed(self) -> dict[str, Any]:
+        """What a resumed run must repeat."""
+        return {name: value for name, value in asdict(self).items() if name not in FREE}
+
+    def command(self, **changed: Any) -> str:
+        """The command line that starts this run, with some options changed.
+
+        >>> TrainOptions(lr=0.3, nesterov=True, momentum=0.9).command(resume=True)
+        'allbps train --lr 0.3 --momentum 0.9 --nesterov --resume'
+        """
+        words = ["allbps", "train"]
+        for field in fields(self):
+            value = changed.get(field.name, getattr(self, field.name))
+            if value != field.default:
+                words += [f"--{flag(field.name)}"] + ([] if value is True else [str(value)])
+        return shlex.join(words)
+
+
+def flag(name: str) -> str:
+    """``batch_size`` as it stands on the command line: ``batch-size``."""
+    return name.replace("_", "-")

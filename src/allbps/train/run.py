@@ -1,0 +1,203 @@
+"""A whole training run: load, split, train, judge, write."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from allbps import nn
+from allbps.data import Dataset, Images, load, split
+from allbps.files import write_text
+from allbps.train.checkpoint import load_checkpoint, save_checkpoint
+from allbps.train.curve import draw_curve
+from allbps.train.engine import Score, State, Task, make_engine
+from allbps.train.kernels import as_kernels, draw_kernels
+from allbps.train.loop import Course, Stop, finished, train
+from allbps.train.moment import Moment, best_epoch
+from allbps.train.options import TrainOptions
+from allbps.train.progress import Watch, watching
+from allbps.train.report import Report
+from allbps.train.tensors import save_weights
+
+# streams of random numbers under one seed; allbps.data.batches has the third
+SPLIT_STREAM, INIT_STREAM, VALIDATION_STREAM = 0, 1, 3
+SAVE_EVERY = 30.0
+"""Seconds between checkpoints inside a long epoch."""
+
+
+@dataclass(frozen=True, eq=False)
+class Parts:
+    """The images of a run: learnt from, deciding when to stop, and held out."""
+
+    train: Images
+    validation: Images | None
+    test: Images
+
+
+def run(options: TrainOptions, *, quiet: bool = True) -> Report:
+    """Train as ``options`` say and write the results into ``options.out``.
+
+    The same options and data give the same bits in every file but report.json, which holds times.
+
+    Args:
+        options: what to do.
+        quiet: show no progress.
+
+    Raises:
+        UserFileError: the data, the checkpoint or the folder for results cannot be used.
+        ArgumentError: options that do not go together, or not with the checkpoint.
+        MissingExtraError: a library of the extra ``train`` is not installed.
+        NonFiniteError: the loss became NaN or infinite.
+
+    """
+    dataset = load(options.data, options.decoding())
+    parts = _parts(dataset, options)
+    course = _course(parts, options)
+    start = _start(course)
+    path = options.folder / "checkpoint.safetensors"
+    if options.resume:
+        start = load_checkpoint(path, start, options, dataset.fingerprint)
+
+    def save(moment: Moment) -> None:
+        save_checkpoint(path, moment, options, dataset.fingerprint)
+        write_text(options.folder / "log.jsonl", _log(moment))
+
+    save(start)  # a folder that cannot be written is better known now than after an hour
+    stop = Stop()
+    with watching(len(parts.train), options.epochs, quiet) as watch, stop.on_interrupt():
+        watch.begin(start)
+        moment = train(course, start, stop=stop, watch=_and_save(watch, save), save=save)
+    save(moment)
+    interrupted = not finished(options, moment)
+    return _conclude(dataset, parts, course, moment, watch, interrupted)
+
+
+def _parts(dataset: Dataset, options: TrainOptions) -> Parts:
+    train_images, test = dataset.train, dataset.test
+    if test is None:
+        rng = np.random.default_rng([options.seed, SPLIT_STREAM])
+        train_images, test = split(train_images, options.held_out, rng)
+    if not options.validation_share:
+        return Parts(train_images, None, test)
+    rng = np.random.default_rng([options.seed, VALIDATION_STREAM])
+    train_images, validation = split(train_images, options.validation_share, rng)
+    return Parts(train_images, validation, test)
+
+
+def _course(parts: Parts, options: TrainOptions) -> Course:
+    steps = -(-len(parts.train) // options.batch_size)
+    task = Task(nn.named(options.model), parts.train, options.optimiser(steps), options.clip)
+    return Course(options, task, make_engine(options.engine, task), parts.validation or parts.test)
+
+
+def _start(course: Course) -> Moment:
+    """Initialize K."""
+    images = course.task.images
+    rng = np.random.default_rng([course.options.seed, INIT_STREAM])
+    params = course.task.model.init(rng, images.shape, len(images.classes))
+    return Moment(State(params, course.task.optimiser.init(params)))
+
+
+def _and_save(watch: Watch, save: Callable[[Moment], None]) -> Callable[[Moment], None]:
+    """Watch, and save from time to time."""
+    saved = time.monotonic()
+
+    def see(moment: Moment) -> None:
+        nonlocal saved
+        watch.see(moment)
+        if time.monotonic() - saved > SAVE_EVERY:
+            save(moment)
+            saved = time.monotonic()
+
+    return see
+
+
+def _log(moment: Moment) -> str:
+    return "".join(json.dumps(asdict(row)) + "\n" for row in moment.history)
+
+
+def _conclude(
+    dataset: Dataset, parts: Parts, course: Course, moment: Moment, watch: Watch, interrupted: bool
+) -> Report:
+    options = course.options
+    params = moment.best or moment.state.params
+    test = None if interrupted else course.engine.evaluate(params, parts.test)
+    report = Report(
+        model=options.model,
+        data=dataset.name,
+        engine=options.engine,
+        examples=_counts(parts),
+        classes=parts.train.classes,
+        parameters=sum(array.size for array in params.values()),
+        epochs=moment.epoch,
+        steps=int(moment.state.optimiser["step"]),
+        loss=moment.history[-1].loss if moment.history else None,
+        held_out=test,
+        seconds=watch.seconds,
+        examples_per_second=watch.rate,
+        note=_note(options, moment, interrupted),
+        files=_write(course, parts, moment, params, test),
+        go_on=options.command(resume=True),
+        interrupted=interrupted,
+    )
+    write_text(options.folder / "report.json", json.dumps(report.to_json(), indent=2) + "\n")
+    return report
+
+
+def _counts(parts: Parts) -> dict[str, int]:
+    return {
+        "training images": len(parts.train),
+        "for validation": len(parts.validation) if parts.validation else 0,
+        "held out": len(parts.test),
+    }
+
+
+def _note(options: TrainOptions, moment: Moment, interrupted: bool) -> str:
+    if interrupted:
+        return f"interrupted in epoch {moment.epoch + 1} of {options.epochs}; nothing is lost"
+    if moment.best is None:
+        return ""
+    best = best_epoch(moment.history)
+    stopped = f"stopped after {options.patience} epochs that were no better; "
+    return (stopped if moment.epoch < options.epochs else "") + f"kept the weights of epoch {best}"
+
+
+def _write(
+    course: Course, parts: Parts, moment: Moment, params: nn.Params, test: Score | None
+) -> dict[str, str]:
+    """Write the results; file -> what it holds."""
+    options, images, model = course.options, parts.train, course.task.model
+    folder = options.folder
+    files = {
+        "weights.safetensors": "what was learnt",
+        "checkpoint.safetensors": "where to go on with --resume",
+        "log.jsonl": "loss and accuracy of every epoch",
+        "step.py": "the forward and backward pass of a step, as it ran",
+        "report.json": "this summary",
+    }
+    save_weights(
+        folder / "weights.safetensors", model, params, images.shape, images.classes, options.seed
+    )
+    write_text(folder / "step.py", course.engine.source(options.batch_size))
+    if test is not None:
+        _draw(course, parts, moment, params, test)
+        files |= {
+            "curve.png, .svg": "loss and accuracy over the epochs",
+            "kernels.png, .svg": f"the learned {model.pictured} as pictures",
+        }
+    return {str(Path(options.out) / name): what for name, what in files.items()}
+
+
+def _draw(course: Course, parts: Parts, moment: Moment, params: nn.Params, test: Score) -> None:
+    folder, model = course.options.folder, course.task.model
+    title = f"{model.name} on {course.options.data}: {test.accuracy:.1%} of held-out images right"
+    held = "validation" if parts.validation else "held out"
+    draw_curve(folder / "curve", title, moment.history, held)
+    kernels = as_kernels(params[model.pictured], parts.train.shape)
+    height, width = kernels.shape[2:]
+    draw_kernels(folder / "kernels", f"{model.pictured}: kernels of {height}×{width}", kernels)
