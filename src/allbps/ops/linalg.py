@@ -1,11 +1,26 @@
-"""Products and factorisations of matrices."""
+"""Products, inverses and determinants of matrices."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
-from allbps.errors import ShapeError
-from allbps.ir import Aval, Bad, Formula, Node, Notation, Op, Precedence, Rule, Sample, promote
+from allbps.errors import DtypeError, ShapeError
+from allbps.ir import (
+    Aval,
+    Bad,
+    Formula,
+    Node,
+    Notation,
+    Op,
+    Precedence,
+    Rule,
+    Sample,
+    Zero,
+    promote,
+)
+from allbps.ops.reduce import sum_
 from allbps.ops.shape import reshape, swapaxes
 
 
@@ -109,4 +124,226 @@ matmul = Op(
             "  to do:    use * for scalars",
         ),
     ),
+)
+
+
+# -- square matrices -------------------------------------------------------------------------------
+def floats(*xs: Node) -> np.dtype[Any]:
+    """The dtype in which LAPACK computes.
+
+    Raises:
+        DtypeError: it has no routines for this one.
+
+    """
+    dtype = promote(*xs)
+    if dtype.kind != "f":
+        return np.dtype(np.float64)
+    if dtype.itemsize not in (4, 8):
+        raise DtypeError(
+            f"numpy.linalg does not compute in {dtype}",
+            expected="float64 or float32",
+            got=f"{{0}} is {dtype}",
+            todo="x.astype(float)",
+        )
+    return dtype
+
+
+def square_shape(x: Node) -> Aval:
+    if x.ndim < 2 or x.shape[-1] != x.shape[-2]:
+        raise ShapeError(
+            "{x} must be a square matrix, or a stack of them",
+            expected="shape (…, n, n)",
+            got=f"{{x}} is {x.shape}",
+        )
+    return x.shape, floats(x)
+
+
+def transposed(x: Node) -> Node:
+    """The last two axes exchanged."""
+    return swapaxes(x, -1, -2)
+
+
+def per_matrix(x: Node) -> Node:
+    """One number for each matrix, with axes to multiply matrices by it."""
+    return reshape(x, shape=(*x.shape, 1, 1))
+
+
+def regular(rng: np.random.Generator) -> Any:
+    """Two matrices far from singular."""
+    return rng.uniform(-1.0, 1.0, (2, 3, 3)) + 3.0 * np.eye(3)
+
+
+SQUARE = (Sample((lambda rng: regular(rng)[0],)), Sample((regular,)))
+NOT_SQUARE = (
+    Bad(
+        ((2, 3),),
+        "x must be a square matrix, or a stack of them\n"
+        "  expected: shape (…, n, n)\n"
+        "  got:      x is (2, 3)",
+    ),
+)
+
+
+# -- inverse and linear systems --------------------------------------------------------------------
+def d_inv(g: Node, y: Node, x: Node) -> Node:
+    turned = transposed(y)
+    return -matmul(matmul(turned, g), turned)
+
+
+inv = Op(
+    name="inv",
+    doc="Inverse of a square matrix.",
+    operands="x",
+    shape=square_shape,
+    numpy="np.linalg.inv({x})",
+    torch="torch.linalg.inv({x})",
+    rules=(Rule(d_inv, "d{y} = −{y} d{x} {y}, so δ{x} = −{y:5}ᵀ δ{y} {y:5}ᵀ"),),
+    notation=Notation("{x:5}⁻¹", Precedence.POWER, latex="{x:5}^{{-1}}"),
+    samples=SQUARE,
+    bad=NOT_SQUARE,
+)
+
+
+def d_solve_a(g: Node, y: Node, a: Node, b: Node) -> Node:
+    d_b = solve(transposed(a), g)
+    return -matmul(d_b, transposed(y))  # (…, n, k) · (…, k, n) -> (…, n, n)
+
+
+def d_solve_b(g: Node, y: Node, a: Node, b: Node) -> Node:
+    return solve(transposed(a), g)
+
+
+def solve_shape(a: Node, b: Node) -> Aval:
+    if a.ndim < 2 or a.shape[-1] != a.shape[-2]:
+        raise ShapeError(
+            "{a} must be a square matrix, or a stack of them",
+            expected="shape (…, n, n)",
+            got=f"{{a}} is {a.shape}",
+        )
+    if b.ndim < 2:
+        raise ShapeError(
+            "{b} must be a matrix of right-hand sides",
+            expected="at least two axes",
+            got=f"{{b}} is {b.shape}",
+            todo="{b}[:, None] makes a column",
+        )
+    shape, _ = matmul_shape(a, b)
+    return shape, floats(a, b)
+
+
+solve = Op(
+    name="solve",
+    doc="The X with a X = b, for a matrix of right-hand sides.",
+    operands="a b",
+    shape=solve_shape,
+    numpy="np.linalg.solve({a}, {b})",
+    torch="torch.linalg.solve({a}, {b})",
+    rules=(
+        Rule(d_solve_a, "δ{a} = −{a:5}⁻ᵀ δ{y} {y:5}ᵀ"),
+        Rule(d_solve_b, "δ{b} = {a:5}⁻ᵀ δ{y}"),
+    ),
+    notation=Notation("{a:5}⁻¹ {b:4}", Precedence.PRODUCT, latex="{a:5}^{{-1}} {b:4}"),
+    expand=lambda a, b: matmul(inv(a), b),
+    samples=(
+        Sample((lambda rng: regular(rng)[0], (3, 2))),
+        Sample((regular, (3, 1))),
+        Sample((lambda rng: regular(rng)[0], (2, 3, 2))),
+    ),
+    bad=(
+        Bad(
+            ((2, 3), (3, 1)),
+            "a must be a square matrix, or a stack of them\n"
+            "  expected: shape (…, n, n)\n"
+            "  got:      a is (2, 3)",
+        ),
+        Bad(
+            ((2, 2), (3, 1)),
+            "a @ b does not fit\n"
+            "  expected: b with 2 rows, as many as a has columns\n"
+            "  got:      a is (2, 2) and b is (3, 1)",
+        ),
+    ),
+)
+
+
+# -- determinants ----------------------------------------------------------------------------------
+def one_a_matrix(x: Node) -> Aval:
+    shape, dtype = square_shape(x)
+    return shape[:-2], dtype
+
+
+def d_det(g: Node, y: Node, x: Node) -> Node:
+    return per_matrix(g) * cofactor_op(x)
+
+
+def cofactor(x: Any) -> Any:
+    """det(x) x⁻ᵀ from singular values, so that it also exists where x is singular."""
+    u, s, vt = np.linalg.svd(x)
+    n = x.shape[-1]
+    others = np.where(np.eye(n, dtype=bool), 1, s[..., None, :])  # row k leaves out s[k]
+    signs = np.linalg.det(u) * np.linalg.det(vt)
+    return (u * np.prod(others, axis=-1)[..., None, :]) @ vt * signs[..., None, None]
+
+
+def d_cofactor(g: Node, y: Node, x: Node) -> Node:
+    inverse = transposed(inv(x))
+    scale = sum_(g * inverse, axis=(-2, -1), keepdims=True)
+    return y * scale - matmul(matmul(y, transposed(g)), inverse)
+
+
+cofactor_op = Op(
+    name="cofactor",
+    doc="det(x) x⁻ᵀ, the matrix of cofactors; also of a singular matrix.",
+    operands="x",
+    shape=square_shape,
+    numpy="cofactor({x})",
+    torch="torch.linalg.det({x})[..., None, None] * torch.linalg.inv({x}).mT",
+    helpers=(cofactor,),
+    rules=(Rule(d_cofactor, "d{y} = tr({x:5}⁻¹ d{x}) {y} − {y} d{x:5}ᵀ {x:5}⁻ᵀ"),),
+    notation=Notation("cofactor({x})"),
+    expand=lambda x: per_matrix(det(x)) * transposed(inv(x)),
+    samples=SQUARE,
+    bad=NOT_SQUARE,
+)
+det = Op(
+    name="det",
+    doc="Determinant.",
+    operands="x",
+    shape=one_a_matrix,
+    numpy="np.linalg.det({x})",
+    torch="torch.linalg.det({x})",
+    rules=(Rule(d_det, "∂{y}/∂{x} = {y} {x:5}⁻ᵀ, the cofactors of {x}"),),
+    notation=Notation("det({x})"),
+    samples=SQUARE,
+    bad=NOT_SQUARE,
+)
+
+
+def d_logabsdet(g: Node, y: Node, x: Node) -> Node:
+    return per_matrix(g) * transposed(inv(x))
+
+
+logabsdet = Op(
+    name="logabsdet",
+    doc="log |det(x)|, without overflow.",
+    operands="x",
+    shape=one_a_matrix,
+    numpy="np.linalg.slogdet({x})[1]",
+    torch="torch.linalg.slogdet({x})[1]",
+    rules=(Rule(d_logabsdet, "∂{y}/∂{x} = {x:5}⁻ᵀ"),),
+    notation=Notation("log |det({x})|"),
+    samples=SQUARE,
+    bad=NOT_SQUARE,
+)
+signdet = Op(
+    name="signdet",
+    doc="Sign of the determinant.",
+    operands="x",
+    shape=one_a_matrix,
+    numpy="np.linalg.slogdet({x})[0]",
+    torch="torch.linalg.slogdet({x})[0]",
+    rules=(Zero("a sign is constant between jumps"),),
+    notation=Notation("sign(det({x}))"),
+    samples=SQUARE,
+    bad=NOT_SQUARE,
 )

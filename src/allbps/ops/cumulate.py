@@ -1,0 +1,252 @@
+"""Running sums and products along an axis, and the product over axes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from allbps.errors import ShapeError
+from allbps.ir import (
+    Aval,
+    Bad,
+    Formula,
+    Node,
+    Notation,
+    Op,
+    Precedence,
+    Rule,
+    Sample,
+    lift,
+    promote,
+)
+from allbps.ops.index import getitem
+from allbps.ops.join import concatenate
+from allbps.ops.reduce import (
+    NO_SUCH_AXIS,
+    REDUCED,
+    Axis,
+    call,
+    expanded,
+    sum_notation,
+    sum_shape,
+)
+from allbps.ops.shape import flip, pad, reshape, transpose
+from allbps.ops.shapes import normal_axes, normal_axis
+
+
+# -- running sum -----------------------------------------------------------------------------------
+def along(x: Node, axis: int) -> Aval:
+    """The operand's shape; NumPy adds up and multiplies small integers as int64."""
+    normal_axis(axis, x.ndim)
+    return x.shape, x.dtype if x.dtype.kind == "f" else np.result_type(x.dtype, np.int_)
+
+
+def d_cumsum(g: Node, y: Node, x: Node, axis: int) -> Node:
+    return flip(cumsum(flip(g, axis=(axis,)), axis=axis), axis=(axis,))
+
+
+RUNNING = (
+    Sample(((5,),), {"axis": 0}),
+    Sample(((2, 3),), {"axis": 0}),
+    Sample(((2, 3, 2),), {"axis": 1}),
+)
+NOT_AN_AXIS = (
+    Bad(
+        ((2, 3),),
+        "axis 2 does not exist\n"
+        "  expected: an axis from -2 to 1\n"
+        "  got:      axis=2 for x with 2 axes",
+        {"axis": 2},
+    ),
+)
+cumsum = Op(
+    name="cumsum",
+    doc="Running sum along an axis: yₖ = x₁ + … + xₖ.",
+    operands="x",
+    shape=along,
+    numpy="np.cumsum({x}, axis={axis})",
+    torch="torch.cumsum({x}, dim={axis})",
+    rules=(Rule(d_cumsum, "{x:6}ₖ is part of {y:6}ᵢ for every i ≥ k"),),
+    notation=Notation("cumsum({x})"),
+    samples=RUNNING,
+    bad=NOT_AN_AXIS,
+)
+
+
+# -- first-order recurrence ------------------------------------------------------------------------
+def recurrence(a: Any, b: Any, axis: int) -> Any:
+    """``y[k] = a[k] · y[k − 1] + b[k]`` along an axis, from ``y[0] = b[0]``."""
+    a, b = np.moveaxis(a, axis, 0), np.moveaxis(b, axis, 0)
+    y = np.array(b)
+    for k in range(1, len(y)):
+        y[k] += a[k] * y[k - 1]
+    return np.moveaxis(y, 0, axis)
+
+
+def later(x: Node, axis: int) -> Node:
+    """``x`` one place earlier along the axis, 0 at the end: the k-th is what followed it."""
+    width = tuple((-1, 1) if k == axis else (0, 0) for k in range(x.ndim))
+    return pad(x, width=width)
+
+
+def earlier(x: Node, axis: int) -> Node:
+    """``x`` one place later along the axis, 0 at the start."""
+    width = tuple((1, -1) if k == axis else (0, 0) for k in range(x.ndim))
+    return pad(x, width=width)
+
+
+def d_recurrence_b(g: Node, y: Node, a: Node, b: Node, axis: int) -> Node:
+    """δbₖ = gₖ + aₖ₊₁ δbₖ₊₁: the same recurrence, run backwards."""
+    turned = flip(later(a, axis), axis=(axis,)), flip(g, axis=(axis,))
+    return flip(recurrence_op(*turned, axis=axis), axis=(axis,))
+
+
+def d_recurrence_a(g: Node, y: Node, a: Node, b: Node, axis: int) -> Node:
+    return d_recurrence_b(g, y, a, b, axis) * earlier(y, axis)
+
+
+def recurrence_shape(a: Node, b: Node, axis: int) -> Aval:
+    if a.shape != b.shape:
+        raise ShapeError(
+            "the factors and the summands of a recurrence must have one shape",
+            expected=f"{{b}} of shape {a.shape}",
+            got=f"{{b}} is {b.shape}",
+        )
+    normal_axis(axis, a.ndim)
+    return a.shape, promote(a, b)
+
+
+def unrolled(a: Node, b: Node, axis: int) -> Node:
+    """The recurrence written out, for short arrays."""
+    before = (slice(None),) * axis
+    rows = [b[(*before, slice(0, 1))]]
+    for k in range(1, b.shape[axis]):
+        at = (*before, slice(k, k + 1))
+        rows.append(a[at] * rows[-1] + b[at])
+    return concatenate(*rows, axis=axis)
+
+
+recurrence_op = Op(
+    name="recurrence",
+    doc="yₖ = aₖ yₖ₋₁ + bₖ along an axis, from y₁ = b₁.",
+    operands="a b",
+    shape=recurrence_shape,
+    numpy="recurrence({a}, {b}, axis={axis})",
+    torch=None,
+    why_no_torch="PyTorch has no such scan; the expansion and finite differences judge it",
+    helpers=(recurrence,),
+    rules=(
+        Rule(d_recurrence_a, "∂{y:6}ₖ/∂{a:6}ₖ = {y:6}ₖ₋₁, and what follows {y:6}ₖ depends on it"),
+        Rule(d_recurrence_b, "∂{y:6}ₖ/∂{b:6}ₖ = 1, and ∂{y:6}ₖ₊₁/∂{y:6}ₖ = {a:6}ₖ₊₁"),
+    ),
+    notation=Notation("recurrence({a}, {b})"),
+    expand=unrolled,
+    samples=(
+        Sample(((4,), (4,)), {"axis": 0}),
+        Sample(((2, 3), (2, 3)), {"axis": 1}),
+        Sample(((3, 2, 2), (3, 2, 2)), {"axis": 0}),
+    ),
+    bad=(
+        Bad(
+            ((3,), (2,)),
+            "the factors and the summands of a recurrence must have one shape\n"
+            "  expected: b of shape (3,)\n"
+            "  got:      b is (2,)",
+            {"axis": 0},
+        ),
+    ),
+)
+
+
+# -- running product -------------------------------------------------------------------------------
+def d_cumprod(g: Node, y: Node, x: Node, axis: int) -> Node:
+    """Never divides by x, so zeros do no harm."""
+    return products_before(x, axis) * d_recurrence_b(g, y, x, x, axis)
+
+
+def products_before(x: Node, axis: int) -> Node:
+    """x₁ … xₖ₋₁ at place k, and 1 at the first."""
+    ones = np.ones((*x.shape[:axis], min(x.shape[axis], 1), *x.shape[axis + 1 :]), x.dtype)
+    but_last = getitem(x, parts=(*[(None, None, None)] * axis, (None, -1, None)))
+    return cumprod(concatenate(ones, but_last, axis=axis), axis=axis)
+
+
+def with_zeros(rng: np.random.Generator) -> Any:
+    """A matrix with one zero in its first column and two in its second."""
+    x = rng.uniform(0.5, 2.0, (3, 3))
+    x[1, 0] = x[0, 1] = x[2, 1] = 0.0
+    return x
+
+
+cumprod = Op(
+    name="cumprod",
+    doc="Running product along an axis: yₖ = x₁ … xₖ.",
+    operands="x",
+    shape=along,
+    numpy="np.cumprod({x}, axis={axis})",
+    torch="torch.cumprod({x}, dim={axis})",
+    rules=(Rule(d_cumprod, "∂{y:6}ᵢ/∂{x:6}ₖ = the product of the other factors, for i ≥ k"),),
+    notation=Notation("cumprod({x})"),
+    samples=(*RUNNING, Sample((with_zeros,), {"axis": 0})),
+    bad=NOT_AN_AXIS,
+)
+
+
+# -- product over axes -----------------------------------------------------------------------------
+def d_prod(g: Node, y: Node, x: Node, axis: Axis, keepdims: bool) -> Node:
+    return expanded(g, x, axis, keepdims) * products_of_others(x, normal_axes(axis, x.ndim))
+
+
+def products_of_others(x: Node, axes: tuple[int, ...]) -> Node:
+    """For each element the product of all others in its group; right also where some are 0."""
+    rest = tuple(k for k in range(x.ndim) if k not in axes)
+    order = (*rest, *axes)
+    turned = transpose(x, axes=order)
+    size = int(np.prod([x.shape[k] for k in axes], dtype=np.int64))
+    rows = reshape(turned, shape=(*(x.shape[k] for k in rest), size))
+    last = rows.ndim - 1
+    after = flip(products_before(flip(rows, axis=(last,)), last), axis=(last,))
+    others = reshape(products_before(rows, last) * after, shape=turned.shape)
+    return transpose(others, axes=tuple(int(k) for k in np.argsort(order)))
+
+
+def prod_torch(operands: Any, attrs: Any) -> str:
+    """PyTorch multiplies along one axis at a time."""
+    text, axis, keep = operands["x"], attrs["axis"], attrs["keepdims"]
+    if axis is None:
+        return f"torch.prod({text})" + (f".reshape([1] * {text}.ndim)" if keep else "")
+    axes = sorted(axis, reverse=True) if isinstance(axis, tuple) else [axis]
+    for k in axes:
+        text = f"torch.prod({text}, dim={k}, keepdim={keep})"
+    return str(text)
+
+
+def prod_notation(x: Formula, axis: Axis, keepdims: bool) -> str:
+    return sum_notation(x, axis, keepdims).replace("Σ", "Π", 1)
+
+
+prod = Op(
+    name="prod",
+    doc="Product over axes; all of them where axis is None.",
+    operands="x",
+    shape=sum_shape,
+    numpy=call("np.prod"),
+    torch=prod_torch,
+    rules=(Rule(d_prod, "∂{y}/∂{x} = the product of the other factors"),),
+    notation=Notation(prod_notation, Precedence.PRODUCT),
+    samples=(
+        *REDUCED,
+        Sample((with_zeros,), {"axis": 0, "keepdims": False}),
+        Sample((with_zeros,), {"axis": None, "keepdims": True}),
+    ),
+    bad=NO_SUCH_AXIS,
+)
+
+
+def running(op: Op, x: Any, axis: int | None) -> Node:
+    """``op`` along an axis, or along all numbers in row-major order."""
+    node = lift(x)
+    if axis is None or not node.ndim:
+        node, axis = reshape(node, shape=(node.size,)), 0
+    return op(node, axis=normal_axis(int(axis), node.ndim))
