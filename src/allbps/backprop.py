@@ -122,7 +122,7 @@ def _active(outputs: Sequence[Node], wrt: set[Node]) -> list[Node]:
 
 def _total(node: Node, terms: list[Term], seed: Node | None, rename: bool) -> Delta | None:
     """The δ of ``node``: its seed plus the contributions of its uses, first use first."""
-    terms = terms[::-1]
+    terms = sorted(terms, key=lambda term: (term.consumer.born, term.index))
     if rename and len(terms) > 1:
         terms = [
             Term(_named(term.node, f"d{node.name}_{k}"), term.consumer, term.index, term.rule)
