@@ -276,6 +276,20 @@ def d_det(g: Node, y: Node, x: Node) -> Node:
     return per_matrix(g) * cofactor_op(x)
 
 
+det = Op(
+    name="det",
+    doc="Determinant.",
+    operands="x",
+    shape=one_a_matrix,
+    numpy="np.linalg.det({x})",
+    torch="torch.linalg.det({x})",
+    rules=(Rule(d_det, "∂{y}/∂{x} = {y} {x:5}⁻ᵀ, the cofactors of {x}"),),
+    notation=Notation("det({x})"),
+    samples=SQUARE,
+    bad=NOT_SQUARE,
+)
+
+
 def cofactor(x: Any) -> Any:
     """det(x) x⁻ᵀ from singular values, so that it also exists where x is singular."""
     u, s, vt = np.linalg.svd(x)
@@ -302,18 +316,6 @@ cofactor_op = Op(
     rules=(Rule(d_cofactor, "d{y} = tr({x:5}⁻¹ d{x}) {y} − {y} d{x:5}ᵀ {x:5}⁻ᵀ"),),
     notation=Notation("cofactor({x})"),
     expand=lambda x: per_matrix(det(x)) * transposed(inv(x)),
-    samples=SQUARE,
-    bad=NOT_SQUARE,
-)
-det = Op(
-    name="det",
-    doc="Determinant.",
-    operands="x",
-    shape=one_a_matrix,
-    numpy="np.linalg.det({x})",
-    torch="torch.linalg.det({x})",
-    rules=(Rule(d_det, "∂{y}/∂{x} = {y} {x:5}⁻ᵀ, the cofactors of {x}"),),
-    notation=Notation("det({x})"),
     samples=SQUARE,
     bad=NOT_SQUARE,
 )
