@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 
 from allbps.errors import AllBPsError
+from allbps.train.command import train
 
 app = typer.Typer(
     add_completion=False,
@@ -96,6 +97,9 @@ def check(
     typer.echo(json.dumps(report.to_json(), indent=2) if as_json else str(report))
     if not report:
         raise typer.Exit(FAILED)
+
+
+app.command()(train)
 
 
 def _worked(target: str, wrt: str) -> Any:
