@@ -116,8 +116,6 @@ def _grid(texts: Any) -> Block:
         "".join(f"  {_right(text, n)}" for text, n in zip(one, widths, strict=True))[1:] + " "
         for one in texts
     )
-    if len(lines) == 1:
-        lines = (lines[0].replace(" ", TIED),)
     return Block(lines, (len(lines) - 1) // 2)
 
 
@@ -188,7 +186,7 @@ class _Layout:
         kind, sign = self.lexemes[here]
         self.place += 1
         if kind == "piece":
-            return array_block(self.arrays[sign])
+            return _tied(array_block(self.arrays[sign]))
         if here in self.closing:
             return self.group(here, sign)
         if kind in ("high", "low") and before is not None and before.height > 1:
@@ -202,7 +200,11 @@ class _Layout:
         only = self.lexemes[here + 1] if end == here + 2 else ("", "")
         if only[0] == "piece" and opening == "(" and np.ndim(self.arrays[only[1]]) <= 2:
             self.place = end + 1  # σ of a matrix: one pair of brackets is enough
-            return array_block(self.arrays[only[1]], "(")
+            return _tied(array_block(self.arrays[only[1]], "("))
         inner = self.until(end)
         self.place = end + 1
         return fenced(inner, opening)
+
+
+def _tied(block: Block) -> Block:
+    return line(block.lines[0].replace(" ", TIED)) if block.height == 1 else block

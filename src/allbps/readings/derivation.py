@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -159,6 +159,15 @@ class Derivation:
             "warning": self.warning,
             "steps": [step.to_json() for step in self.steps],
         }
+
+
+def source_lines(steps: Iterable[Step]) -> Iterator[str]:
+    """The user's line beside each forward step; empty where the step before has the same."""
+    before = None
+    for step in steps:
+        fresh = step.kind == "forward" and step.site is not None and step.site != before
+        yield step.site.text if fresh and step.site is not None else ""
+        before = step.site
 
 
 def derivation(

@@ -5,6 +5,7 @@ Arrays stand in a formula as pieces: single private characters that each reading
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -14,7 +15,7 @@ import numpy as np
 from allbps.backprop import Term
 from allbps.ir import CONST, INPUT, Formula, Node, Precedence
 from allbps.readings.numbers import cells, coefficient, is_small, number, slices
-from allbps.readings.signs import LOWERED, RAISED, expand, fenced, latex, symbol_latex
+from allbps.readings.signs import LOWERED, PIECE, RAISED, expand, fenced, latex, symbol_latex
 
 ARRAYS = 0xF0000
 """First piece for an array."""
@@ -42,6 +43,17 @@ class Written:
         """The text on one line, arrays as ``[1 2; 3 4]``."""
         return expand(self.text, lambda piece: in_line(self.arrays[piece]))
 
+    @property
+    def spelled(self) -> str:
+        """LaTeX with its arrays written out."""
+        text = re.sub(rf"\\left\(({PIECE})\\right\)", self._in_parentheses, self.text)
+        return expand(text, lambda piece: array_latex(self.arrays[piece]))
+
+    def _in_parentheses(self, found: re.Match[str]) -> str:
+        """σ of a matrix: one pair of brackets is enough."""
+        array = self.arrays[found[1]]
+        return array_latex(array, "pmatrix") if np.ndim(array) <= 2 else found[0]
+
 
 def in_line(value: Any) -> str:
     """An array on one line.
@@ -54,6 +66,23 @@ def in_line(value: Any) -> str:
         for _, part in slices(value)
     ]
     return " ".join(matrices)
+
+
+def array_latex(value: Any, environment: str = "bmatrix") -> str:
+    r"""A number, a matrix, or labelled matrices side by side.
+
+    >>> array_latex(np.array([[1.0, 0.0], [-0.5, 2.0]]))
+    '\\begin{bmatrix} 1.0 & 0 \\\\ -0.5 & 2.0 \\end{bmatrix}'
+    """
+    if np.shape(value) == ():
+        return latex(number(value))
+    return r"\quad ".join(_matrix(label, part, environment) for label, part in slices(cells(value)))
+
+
+def _matrix(label: str, texts: Any, environment: str) -> str:
+    rows = r" \\ ".join(" & ".join(map(latex, one)) for one in texts)
+    matrix = rf"\begin{{{environment}}} {rows} \end{{{environment}}}"
+    return rf"\overset{{{label}}}{{{matrix}}}" if label else matrix
 
 
 class Writer:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import lru_cache, reduce
 
 SIGNS = {
@@ -71,6 +71,24 @@ def latex(text: str) -> str:
     '\\frac{\\partial y}{\\partial x} = 1\\text{ where }x > 0,\\text{ else }0'
     """
     return _Reader(text).all()
+
+
+def phrases(tex: str) -> Iterator[tuple[bool, str]]:
+    r"""LaTeX cut at its words, so that a line may break there: (is mathematics, text).
+
+    >>> list(phrases(latex("y holds the numbers of x")))
+    [(True, 'y'), (False, ' holds the numbers of '), (True, 'x')]
+    """
+    depth = start = 0
+    for found in re.finditer(r"\\text\{([^{}]*)\}|\\left|\\right|\\begin|\\end|[{}]", tex):
+        sign = found[0]
+        if found[1] is not None and depth == 0:
+            yield from [(True, tex[start : found.start()])] if found.start() > start else []
+            yield False, found[1]
+            start = found.end()
+        depth += (sign in (r"\left", r"\begin", "{")) - (sign in (r"\right", r"\end", "}"))
+    if start < len(tex):
+        yield True, tex[start:]
 
 
 def symbol_latex(symbol: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 
 from allbps.readings.boxes import TIED, Block, columns, is_operator, line, pad, row, words
-from allbps.readings.derivation import Derivation, Step
+from allbps.readings.derivation import Derivation, Step, source_lines
 from allbps.readings.formula import Written
 from allbps.readings.numbers import summary
 
@@ -156,7 +156,7 @@ class _Page:
     def forward(self, steps: list[Step]) -> Iterator[str]:
         names = _column(step.symbol for step in steps)
         blocks = [equation(pad(step.symbol, names), step, self.inner) for step in steps]
-        remarks = list(_source_lines(steps))
+        remarks = [f"# {source}" if source else "" for source in source_lines(steps)]
         fitting = [
             block.width for block, remark in zip(blocks, remarks, strict=True)
             if block.height == 1 and block.width + 3 + columns(remark) <= self.inner
@@ -229,11 +229,3 @@ def _separated(blocks: Iterable[tuple[str, ...]]) -> Iterator[str]:
             yield ""
         yield from lines
         before = len(lines)
-
-
-def _source_lines(steps: Iterable[Step]) -> Iterator[str]:
-    """The user's line of each step; nothing where the step before has the same."""
-    before = None
-    for step in steps:
-        yield f"# {step.site.text}" if step.site and step.site != before and step.site.text else ""
-        before = step.site

@@ -1,0 +1,93 @@
+"""The derivation as LaTeX: a document of plain ASCII that pdflatex compiles."""
+
+from __future__ import annotations
+
+from allbps.readings.derivation import Derivation, Step, source_lines
+from allbps.readings.equation import LINE, equation
+from allbps.readings.signs import latex, phrases
+
+PREAMBLE = r"""\documentclass[11pt]{article}
+\usepackage[margin=22mm]{geometry}
+\usepackage{amsmath,amssymb,graphicx}
+\setlength{\parindent}{0pt}
+\setlength{\parskip}{4pt}
+\raggedright
+% a formula wider than the line is scaled down to it
+\newsavebox{\formula}
+\newcommand{\fit}[1]{\sbox{\formula}{$\displaystyle #1$}%
+  \ifdim\wd\formula>\linewidth\resizebox{\linewidth}{!}{\usebox{\formula}}%
+  \else\usebox{\formula}\fi}
+\newcommand{\code}[1]{{\footnotesize\texttt{#1}}}
+\newcommand{\step}[2]{\par\medskip\hspace*{0pt}\fit{#1}\hfill\code{#2}\par}
+\newcommand{\codestep}[2]{\par\medskip\code{#2}\par\nopagebreak\hspace*{0pt}\fit{#1}\par}
+\newcommand{\reason}[1]{\nopagebreak{\small\hspace*{2em}%
+  \begin{minipage}[t]{\dimexpr\linewidth-2em}\raggedright #1\end{minipage}\par}}
+"""
+SPECIAL = {
+    "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#",
+    "%": r"\%", "_": r"\_", "^": r"\textasciicircum{}", "~": r"\textasciitilde{}",
+    '"': r"\textquotedbl{}", "'": r"\textquotesingle{}", "`": r"\textasciigrave{}",
+    "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}",
+    "‘": "`", "’": "'", "“": "``", "”": "''", "–": "--", "—": "---",
+}  # fmt: skip
+
+
+def to_latex(derivation: Derivation) -> str:
+    """A stand-alone document: ``pdflatex`` needs nothing but amsmath, amssymb and graphicx."""
+    return document(derivation.title, body(derivation))
+
+
+def document(title: str, content: str) -> str:
+    """The whole file around ``content``."""
+    return (
+        f"{PREAMBLE}\\begin{{document}}\n\\section*{{{escape(title)}}}\n"
+        f"{content}\n\\end{{document}}\n"
+    )
+
+
+def body(derivation: Derivation) -> str:
+    """What stands between the title and the end."""
+    parts = [escape(derivation.doc.partition("\n\n")[0])] if derivation.doc else []
+    if derivation.warning:
+        parts.append(rf"\textbf{{Attention:}} {escape(derivation.warning)}")
+    for heading, kinds in (
+        ("Given", ("given",)),
+        ("Forward", ("forward",)),
+        ("Backward", ("seed", "contribution", "delta")),
+    ):
+        steps = derivation.of_kind(*kinds)
+        if steps:
+            parts.append(rf"\subsection*{{{heading}}}")
+            parts += _given(steps) if heading == "Given" else _steps(steps)
+    return "\n\n".join(parts)
+
+
+def escape(text: str) -> str:
+    r"""Plain text for LaTeX; signs that ASCII does not have become mathematics.
+
+    >>> escape("50 % of δx_1")
+    '50 \\% of $\\delta$x\\_1'
+    """
+    return "".join(SPECIAL.get(c) or (c if c.isascii() else f"${latex(c).strip()}$") for c in text)
+
+
+def sentence(tex: str) -> str:
+    """Mathematics inside a sentence; its words become text, where lines can break."""
+    return "".join(f"${part}$" if is_math else escape(part) for is_math, part in phrases(tex))
+
+
+def _given(steps: list[Step]) -> list[str]:
+    between = "\n\n" if any(step.summary for step in steps) else " \\quad "
+    return [between.join(rf"\fit{{{equation(step)}}}" for step in steps)]
+
+
+def _steps(steps: list[Step]) -> list[str]:
+    parts = []
+    for step, source in zip(steps, source_lines(steps), strict=True):
+        shown = equation(step)
+        beside = not source or (r"\begin" not in shown and len(source) < LINE // 2)
+        parts.append(rf"\{'step' if beside else 'codestep'}{{{shown}}}{{{escape(source)}}}")
+        if step.because:
+            said = ", ".join(sentence(part.spelled) for part in step.why(in_latex=True))
+            parts.append(rf"\reason{{{said if step.kind == 'seed' else f'because {said}'}}}")
+    return parts

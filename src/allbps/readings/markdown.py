@@ -1,0 +1,137 @@
+r"""The derivation as Markdown, with formulas as GitHub shows them.
+
+GitHub reads a page as Markdown first and looks for ``$`` after that, so no formula may hold what
+Markdown changes. ``\\`` ends no row here, ``\cr`` does; there is no ``\,`` and no ``\{``; and an
+index stands behind a letter (of ``\nolimits``), since ``)_`` would begin emphasis.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from allbps.readings.boxes import columns
+from allbps.readings.derivation import Derivation, Step, source_lines
+from allbps.readings.equation import equation
+from allbps.readings.formula import Written
+from allbps.readings.signs import phrases
+
+
+def to_markdown(derivation: Derivation) -> str:
+    """Headings, formulas between dollar signs, and tables where all numbers are scalars."""
+    parts = [f"# {escape(derivation.title)}"]
+    if derivation.doc:
+        parts.append(escape(derivation.doc.partition("\n\n")[0]))
+    if derivation.warning:
+        parts.append(f"**Attention:** {escape(derivation.warning)}")
+    given = derivation.of_kind("given")
+    forward = derivation.of_kind("forward")
+    parts += ["## Given", *(_given_table(given) if _scalars(given) else map(display_of, given))]
+    if forward:
+        rows = _forward_table(forward) if _scalars(forward) else _steps(forward)
+        parts += ["## Forward", *rows]
+    parts += ["## Backward", *_steps(derivation.of_kind("seed", "contribution", "delta"))]
+    return "\n\n".join(parts) + "\n"
+
+
+def display(tex: str) -> str:
+    """A formula on lines of its own."""
+    return f"$$\n{_safe(tex)}\n$$"
+
+
+def inline(tex: str) -> str:
+    """A formula inside a sentence; its words become text, where lines can break."""
+    return "".join(f"${_safe(part)}$" if is_math else part for is_math, part in phrases(tex))
+
+
+def escape(text: str) -> str:
+    """Plain text for Markdown."""
+    return "".join(f"\\{c}" if c in "\\`*_{}[]<>#|$~" else c for c in text)
+
+
+def _safe(tex: str) -> str:
+    tex = tex.replace("\\\\", r"\cr").strip()
+    while ends := [found.start() for found in re.finditer(r"[)}](?=_)", tex)]:
+        start, end = _start_of_atom(tex, ends[-1]), ends[-1] + 1
+        tex = rf"{tex[:start]}\mathop{{{tex[start:end]}}}\nolimits{tex[end:]}"
+    return tex
+
+
+def _start_of_atom(tex: str, end: int) -> int:
+    """Where the group that ends there begins, with the command before it."""
+    start = _opening(tex, end)
+    while tex[start] == "{" and tex[start - 1 : start] == "}":  # an earlier argument
+        start = _opening(tex, start - 1)
+    command = re.search(r"\\(\w+)$", tex[:start])
+    if command is None or (tex[end] == ")" and command[1] != "left"):
+        return start
+    if command[1] == "end":
+        return tex.rindex(rf"\begin{tex[start : end + 1]}", 0, start)
+    return command.start()
+
+
+def _opening(tex: str, end: int) -> int:
+    start, depth = end, 1
+    while depth and start:
+        start -= 1
+        depth += (tex[start] in ")}") - (tex[start] in "({")
+    return start
+
+
+def display_of(step: Step) -> str:
+    """A step as a displayed formula."""
+    return display(equation(step))
+
+
+def _steps(steps: Sequence[Step]) -> list[str]:
+    parts = []
+    for step, source in zip(steps, source_lines(steps), strict=True):
+        parts += [_code(source)] if source else []
+        parts.append(display_of(step))
+        if step.because:
+            said = ", ".join(inline(part.spelled) for part in step.why(in_latex=True))
+            parts.append(said if step.kind == "seed" else f"because {said}")
+    return parts
+
+
+def _code(text: str) -> str:
+    fence = "``" if "`" in text else "`"
+    return f"{fence}{text}{fence}"
+
+
+# -- tables ----------------------------------------------------------------------------------------
+def _scalars(steps: Sequence[Step]) -> bool:
+    """Is there no array in any of these steps?"""
+    written = [part for step in steps for part in _cells(step)]
+    return (
+        bool(steps)
+        and not any(step.summary for step in steps)
+        and not any(part.arrays or columns(part.text) > 40 for part in written)
+    )
+
+
+def _cells(step: Step) -> list[Written]:
+    right = step.right(in_latex=False)
+    return ([right] if right is not None else []) + step.numbers(in_latex=False)
+
+
+def _given_table(steps: Sequence[Step]) -> list[str]:
+    heads = [inline(step.left(in_latex=True)[0].spelled) for step in steps]
+    values = [inline(step.numbers(in_latex=True)[-1].spelled) for step in steps]
+    return [_table([heads, values])]
+
+
+def _forward_table(steps: Sequence[Step]) -> list[str]:
+    rows = [["", "formula", "numbers", "value", "line"]]
+    for step, source in zip(steps, source_lines(steps), strict=True):
+        *filled, value = step.numbers(in_latex=True)
+        right = step.right(in_latex=True)
+        math = [step.left(in_latex=True)[0], right, filled[0] if filled else None, value]
+        texts = [inline(part.spelled) if part is not None else "" for part in math]
+        rows.append([*texts, _code(source).replace("|", "\\|") if source else ""])
+    return [_table(rows)]
+
+
+def _table(rows: Sequence[Sequence[str]]) -> str:
+    lines = [f"| {' | '.join(cells)} |" for cells in rows]
+    return "\n".join([lines[0], "|" + " --- |" * len(rows[0]), *lines[1:]])

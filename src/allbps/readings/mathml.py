@@ -1,0 +1,84 @@
+"""The derivation as HTML with native MathML formulas, which browsers draw without a script."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from html import escape
+from html.entities import html5
+from typing import Any
+
+from allbps.readings.derivation import Derivation, Step, source_lines
+from allbps.readings.equation import equation
+from allbps.readings.signs import phrases
+
+XML_ENTITIES = {"amp", "lt", "gt", "quot", "apos"}
+
+
+def to_mathml(derivation: Derivation) -> str:
+    """A fragment of well-formed XML that stands in an HTML page."""
+    parts = [_paragraph("doc", escape(derivation.doc.partition("\n\n")[0]))]
+    if derivation.warning:
+        parts.append(
+            _paragraph("warning", f"<strong>Attention:</strong> {escape(derivation.warning)}")
+        )
+    for heading, kinds in (
+        ("Given", ("given",)),
+        ("Forward", ("forward",)),
+        ("Backward", ("seed", "contribution", "delta")),
+    ):
+        steps = derivation.of_kind(*kinds)
+        if steps:
+            content = "\n".join(_steps(steps))
+            parts += [f"<h3>{heading}</h3>", f'<div class="steps">\n{content}\n</div>']
+    return '<div class="derivation">\n' + "\n".join(filter(None, parts)) + "\n</div>"
+
+
+def mathml(tex: str) -> str:
+    """A displayed formula.
+
+    >>> mathml("W_{2}")
+    '<math display="block"><msub><mi>W</mi><mn>2</mn></msub></math>'
+    """
+    return _converted(tex, True)
+
+
+def inline(tex: str) -> str:
+    """A formula inside a sentence; its words become text, where lines can break."""
+    return "".join(
+        _converted(part, False) if is_math else escape(part) for is_math, part in phrases(tex)
+    )
+
+
+def _steps(steps: list[Step]) -> list[str]:
+    parts = []
+    for step, source in zip(steps, source_lines(steps), strict=True):
+        code = f"<code>{escape(source)}</code>" if source else ""
+        said = ", ".join(inline(part.spelled) for part in step.why(in_latex=True))
+        because = f"because {said}" if said and step.kind != "seed" else said
+        parts.append(
+            f'<div class="step {step.kind}">'
+            f"{code}{mathml(equation(step))}{_paragraph('because', because)}</div>"
+        )
+    return parts
+
+
+def _paragraph(kind: str, content: str) -> str:
+    return f'<p class="{kind}">{content}</p>' if content else ""
+
+
+def _converted(tex: str, block: bool) -> str:
+    found: str = _converter().convert_with_local_state(tex, displaystyle=block)
+    # entities that HTML knows and XML does not, as characters
+    return re.sub(
+        r"&(\w+);",
+        lambda m: m[0] if m[1] in XML_ENTITIES else html5.get(f"{m[1]};", m[0]),
+        found,
+    )
+
+
+@cache
+def _converter() -> Any:
+    from math_core import LatexToMathML
+
+    return LatexToMathML()
