@@ -257,5 +257,18 @@ conv2d_op = Op(
             "  got:      x is (3,) and w is (3, 3)",
             attributes(),
         ),
+        Bad(
+            ((1, 4, 4, 4), (3, 2, 3, 3)),
+            "the channels of x and w do not fit\n"
+            "  expected: w of shape (O, 4 / 2, h, w), O divisible by 2\n"
+            "  got:      x is (1, 4, 4, 4) and w is (3, 2, 3, 3), groups=2",
+            attributes(groups=2),
+        ),
+        Bad(
+            ((4, 4), (3, 3)),
+            "stride, dilation and groups start at 1, padding at 0\n"
+            "  got:      stride=(0, 1), dilation=(1, 1), padding=(0, 0), groups=1",
+            attributes(batched=False, stride=(0, 1)),
+        ),
     ),
 )

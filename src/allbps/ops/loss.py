@@ -20,9 +20,9 @@ from allbps.ir import (
     Zero,
     promote,
 )
-from allbps.ops.activation import sigmoid_op, softmax_op
-from allbps.ops.function import log
-from allbps.ops.reduce import logsumexp_op, sum_
+from allbps.ops.activation import log_softmax_op, sigmoid_op, softmax_op
+from allbps.ops.function import log, maximum
+from allbps.ops.reduce import sum_
 from allbps.ops.shape import reshape
 
 
@@ -102,8 +102,7 @@ def _rows(g: Node, y: Node) -> Node:
 
 
 def d_soft_target(g: Node, y: Node, logits: Node, target: Node, normalised: bool) -> Node:
-    log_p = logits - logsumexp_op(logits, axis=-1, keepdims=True)
-    return -(_rows(g, y) * log_p)
+    return -(_rows(g, y) * log_softmax_op(logits, axis=-1))
 
 
 def soft_shape(logits: Node, target: Node, normalised: bool) -> Aval:
@@ -114,6 +113,12 @@ def soft_shape(logits: Node, target: Node, normalised: bool) -> Aval:
             got=f"{{logits}} is {logits.shape} and {{target}} is {target.shape}",
         )
     return logits.shape[:-1], promote(logits, target)
+
+
+def soft_because(logits: Formula, target: Formula, y: Formula, normalised: bool) -> str:
+    if normalised:
+        return f"∂{y}/∂{logits} = softmax({logits}) − {target:2}, as Σ {target:3} = 1"
+    return f"∂{y}/∂{logits} = softmax({logits}) Σ {target:3} − {target:2}"
 
 
 def draw_probabilities(rng: np.random.Generator) -> Any:
@@ -132,7 +137,7 @@ soft_cross_entropy_op = Op(
     ),
     helpers=(soft_cross_entropy,),
     rules=(
-        Rule(d_soft_logits, "∂{y}/∂{logits} = softmax({logits}) − {target:2}"),
+        Rule(d_soft_logits, soft_because),
         Rule(d_soft_target, "∂{y}/∂{target} = −log softmax({logits})"),
     ),
     notation=Notation("CE({logits}, {target})"),
@@ -142,6 +147,8 @@ soft_cross_entropy_op = Op(
     samples=(
         Sample(((3, 4), draw_probabilities), {"normalised": False}),
         Sample(((3,), np.array([0.0, 1.0, 0.0])), {"normalised": False}),
+        Sample(((2, 3), (2, 3)), {"normalised": False}),
+        Sample(((3, 2), np.array([[0.0, 1.0], [1.0, 0.0], [0.0, 1.0]])), {"normalised": False}),
     ),
     bad=(
         Bad(
@@ -176,7 +183,27 @@ def one_hot_shape(labels: Node, classes: int, dtype: Any) -> Aval:
             got=f"{labels.dtype} numbers",
             todo="{labels}.astype(int), or pass probabilities of the shape of the logits",
         )
+    check_classes(labels, classes)
     return (*labels.shape, classes), np.dtype(dtype)
+
+
+def check_classes(labels: Node, classes: int) -> None:
+    """Are all class numbers, where they are known, below the number of classes?
+
+    Raises:
+        ArgumentError: one is not.
+
+    """
+    values = labels.value
+    if values is None or not np.size(values):
+        return
+    low, high = int(np.min(values)), int(np.max(values))
+    if low < 0 or high >= classes:
+        raise ArgumentError(
+            "{labels} holds a class that does not exist",
+            expected=f"0 to {classes - 1}",
+            got=f"{low if low < 0 else high}",
+        )
 
 
 one_hot_op = Op(
@@ -193,6 +220,21 @@ one_hot_op = Op(
     rules=(Zero("class numbers are integers"),),
     notation=Notation("onehot({labels})"),
     samples=(Sample((np.array([2, 0]),), {"classes": 3, "dtype": np.dtype(np.float64)}),),
+    bad=(
+        Bad(
+            (np.array([-1, 0]),),
+            "labels holds a class that does not exist\n  expected: 0 to 2\n  got:      -1",
+            {"classes": 3, "dtype": np.dtype(np.float64)},
+        ),
+        Bad(
+            ((2,),),
+            "labels must be class numbers\n"
+            "  expected: integers\n"
+            "  got:      float64 numbers\n"
+            "  to do:    labels.astype(int), or pass probabilities of the shape of the logits",
+            {"classes": 3, "dtype": np.dtype(np.float64)},
+        ),
+    ),
 )
 
 
@@ -216,15 +258,7 @@ def cross_entropy_shape(logits: Node, labels: Node) -> Aval:
             got=f"{labels.dtype} numbers",
             todo="pass {labels}.astype(int), or probabilities of the shape of {logits}",
         )
-    values = labels.value
-    if values is not None and np.size(values):
-        low, high = int(np.min(values)), int(np.max(values))
-        if low < 0 or high >= logits.shape[-1]:
-            raise ArgumentError(
-                "{labels} holds a class that {logits} has no score for",
-                expected=f"0 to {logits.shape[-1] - 1}",
-                got=f"{low if low < 0 else high}",
-            )
+    check_classes(labels, logits.shape[-1])
     return logits.shape[:-1], logits.dtype
 
 
@@ -251,7 +285,7 @@ cross_entropy_op = Op(
     bad=(
         Bad(
             ((2, 3), np.array([0, 3])),
-            "labels holds a class that logits has no score for\n  expected: 0 to 2\n  got:      3",
+            "labels holds a class that does not exist\n  expected: 0 to 2\n  got:      3",
         ),
         Bad(
             ((2, 3), np.array([0, 1, 2])),
@@ -270,27 +304,36 @@ cross_entropy_op = Op(
 )
 
 
-# -- binary cross-entropy from logits --------------------------------------------------------------
+# -- binary cross-entropy --------------------------------------------------------------------------
+def bce_shape(prediction: Node, target: Node) -> Aval:
+    if prediction.shape != target.shape:
+        raise ShapeError(
+            "{0} and {1} must have one shape",
+            expected=f"{{1}} of shape {prediction.shape}",
+            got=f"{{1}} of shape {target.shape}",
+        )
+    return prediction.shape, promote(prediction, target)
+
+
+def different_shapes(first: str) -> Bad:
+    return Bad(
+        ((2,), (3,)),
+        f"{first} and target must have one shape\n"
+        "  expected: target of shape (2,)\n"
+        "  got:      target of shape (3,)",
+    )
+
+
 def d_bce_logits(g: Node, y: Node, logits: Node, target: Node) -> Node:
     return g * (sigmoid_op(logits) - target)
 
 
-def d_bce_target(g: Node, y: Node, logits: Node, target: Node) -> Node:
+def d_bce_logits_target(g: Node, y: Node, logits: Node, target: Node) -> Node:
     return -(g * logits)
 
 
-def bce_shape(logits: Node, target: Node) -> Aval:
-    if logits.shape != target.shape:
-        raise ShapeError(
-            "{logits} and {target} must have one shape",
-            expected=str(logits.shape),
-            got=str(target.shape),
-        )
-    return logits.shape, promote(logits, target)
-
-
-binary_cross_entropy = Op(
-    name="binary_cross_entropy",
+binary_cross_entropy_with_logits = Op(
+    name="binary_cross_entropy_with_logits",
     doc="−t log σ(x) − (1 − t) log(1 − σ(x)), element by element, without overflow.",
     operands="logits target",
     shape=bce_shape,
@@ -298,17 +341,52 @@ binary_cross_entropy = Op(
     torch=(
         "torch.nn.functional.binary_cross_entropy_with_logits({logits}, {target}, reduction='none')"
     ),
-    jax="jnp.logaddexp({logits}, 0) - {target} * {logits}",
     rules=(
         Rule(d_bce_logits, "∂{y}/∂{logits} = σ({logits}) − {target:2}"),
-        Rule(d_bce_target, "∂{y}/∂{target} = −{logits:3}"),
+        Rule(d_bce_logits_target, "∂{y}/∂{target} = −{logits:3}"),
     ),
-    notation=Notation("BCE({logits}, {target})"),
+    notation=Notation("BCE(σ({logits}), {target})"),
+    expand=lambda logits, target: (
+        -(target * log(sigmoid_op(logits)) + (1.0 - target) * log(sigmoid_op(-logits)))
+    ),
     samples=(Sample(((2, 3), (2, 3)), low=0.1, high=0.9),),
-    bad=(
-        Bad(
-            ((2,), (3,)),
-            "logits and target must have one shape\n  expected: (2,)\n  got:      (3,)",
-        ),
+    bad=(different_shapes("logits"),),
+)
+
+
+def binary_cross_entropy(p: Any, t: Any) -> Any:
+    """−t log p − (1 − t) log(1 − p); as in PyTorch a logarithm is at least −100."""
+    with np.errstate(divide="ignore"):
+        yes, no = np.log(p), np.log1p(-p)
+    return -(t * np.maximum(yes, -100) + (1 - t) * np.maximum(no, -100))
+
+
+def d_bce_p(g: Node, y: Node, p: Node, target: Node) -> Node:
+    return g * ((p - target) / maximum(p * (1.0 - p), 1e-12))  # PyTorch's bound at 0 and 1
+
+
+def d_bce_target(g: Node, y: Node, p: Node, target: Node) -> Node:
+    return g * (log(1.0 - p) - log(p))
+
+
+binary_cross_entropy_op = Op(
+    name="binary_cross_entropy",
+    doc="−t log p − (1 − t) log(1 − p) for a probability p, element by element.",
+    operands="p target",
+    shape=bce_shape,
+    numpy="binary_cross_entropy({p}, {target})",
+    torch="torch.nn.functional.binary_cross_entropy({p}, {target}, reduction='none')",
+    jax=(
+        "-({target} * jnp.maximum(jnp.log({p}), -100)"
+        " + (1 - {target}) * jnp.maximum(jnp.log1p(-{p}), -100))"
     ),
+    helpers=(binary_cross_entropy,),
+    rules=(
+        Rule(d_bce_p, "∂{y}/∂{p} = ({p:1} − {target:2}) / ({p:3} (1 − {p:2}))"),
+        Rule(d_bce_target, "∂{y}/∂{target} = log(1 − {p:2}) − log {p:5}"),
+    ),
+    notation=Notation("BCE({p}, {target})"),
+    expand=lambda p, target: -(target * log(p) + (1.0 - target) * log(1.0 - p)),
+    samples=(Sample(((2, 3), (2, 3)), low=0.1, high=0.9),),
+    bad=(different_shapes("p"),),
 )

@@ -10,6 +10,7 @@ from allbps.errors import ShapeError
 from allbps.ir import Aval, Bad, Formula, Node, Notation, Op, Rule, Sample
 from allbps.ops.function import sqrt
 from allbps.ops.reduce import mean
+from allbps.ops.shapes import normal_axes
 
 Axes = tuple[int, ...]
 
@@ -29,14 +30,12 @@ def d_standardise(g: Node, y: Node, x: Node, axes: Axes, eps: float) -> Node:
 
 
 def standardise_shape(x: Node, axes: Axes, eps: float) -> Aval:
-    if any(not -x.ndim <= k < x.ndim for k in axes):
+    if any(x.shape[k] == 0 for k in normal_axes(axes, x.ndim)):
         raise ShapeError(
-            "{x} lacks an axis to normalise over",
-            expected=f"axes {axes}",
+            "there is nothing to normalise over",
+            expected="at least one element",
             got=f"{{x}} is {x.shape}",
         )
-    if any(x.shape[k] == 0 for k in axes):
-        raise ShapeError("nothing to normalise over", got=f"{{x}} is {x.shape}")
     return x.shape, x.dtype if x.dtype.kind == "f" else np.dtype(np.float64)
 
 
@@ -79,8 +78,17 @@ standardise_op = Op(
     bad=(
         Bad(
             ((3,),),
-            "x lacks an axis to normalise over\n  expected: axes (0, 2)\n  got:      x is (3,)",
+            "axis 2 does not exist\n"
+            "  expected: an axis from -1 to 0\n"
+            "  got:      axis=2 for x with 1 axes",
             {"axes": (0, 2), "eps": 1e-5},
+        ),
+        Bad(
+            ((2, 0),),
+            "there is nothing to normalise over\n"
+            "  expected: at least one element\n"
+            "  got:      x is (2, 0)",
+            {"axes": (-1,), "eps": 1e-5},
         ),
     ),
 )

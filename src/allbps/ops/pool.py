@@ -7,10 +7,9 @@ from typing import Any
 import numpy as np
 
 from allbps.errors import ArgumentError, ShapeError
-from allbps.ir import Aval, Bad, Node, Notation, Op, Precedence, Rule, Sample, Zero
-from allbps.ops.arithmetic import div
-from allbps.ops.reduce import mean
-from allbps.ops.shape import pad
+from allbps.ir import Aval, Bad, Formula, Node, Notation, Op, Precedence, Rule, Sample, Zero
+from allbps.ops.conv import attributes, conv2d_op
+from allbps.ops.shape import dilate_op, pad, reshape
 
 Pair = tuple[int, int]
 
@@ -78,12 +77,17 @@ def winner_index(
     x: Any, kernel: Any, stride: Any, padding: Any = (0, 0), dilation: Any = (1, 1)
 ) -> Any:
     """Where each window's first maximum stands in the flattened image: (…, rows, columns)."""
+    pixels = x.shape[-2] * x.shape[-1]
+    image = np.arange(pixels).reshape(x.shape[-2:])
+    # (…, rows, columns, h, w) and (rows, columns, h, w); padding is numbered after all pixels
     windows = pool_windows(x, kernel, stride, padding, dilation, -np.inf)
-    rows, columns = windows.shape[-4:-2]
-    first = np.argmax(windows.reshape(*windows.shape[:-2], -1), axis=-1)
-    i = np.arange(rows)[:, None] * stride[0] - padding[0] + first // kernel[1] * dilation[0]
-    j = np.arange(columns) * stride[1] - padding[1] + first % kernel[1] * dilation[1]
-    return i * x.shape[-1] + j
+    places = pool_windows(image, kernel, stride, padding, dilation, pixels)
+    size = kernel[0] * kernel[1]
+    first = np.argmax(windows.reshape(*windows.shape[:-2], size), axis=-1)[..., None]
+    places = np.broadcast_to(places, windows.shape).reshape(*windows.shape[:-2], size)
+    found = np.take_along_axis(places, first, axis=-1)[..., 0]
+    # where a window holds nothing but −∞ a pixel wins, not the padding
+    return np.where(found < pixels, found, np.min(places, axis=-1))
 
 
 def window(
@@ -110,12 +114,13 @@ def options(attrs: Any) -> str:
     return text + (f", dilation={attrs['dilation']}" if attrs["dilation"] != (1, 1) else "")
 
 
-def torch_pool(operands: Any, attrs: Any, more: str = "", pick: str = "") -> str:
-    """Text of PyTorch's max pooling, which takes a matrix as one image."""
-    x, function = operands["x"], "torch.nn.functional.max_pool2d"
-    if attrs["batched"]:
-        return f"{function}({x}{options(attrs)}{more}){pick}"
-    return f"{function}({x}[None]{options(attrs)}{more}){pick}[0]"
+def torch_pool(
+    operands: Any, attrs: Any, more: str = "", pick: str = "", function: str = "max_pool2d"
+) -> str:
+    """Text of a pooling in PyTorch, which takes a matrix as one image."""
+    image = operands["x"] if attrs["batched"] else f"{operands['x']}[None]"
+    text = f"torch.nn.functional.{function}({image}{options(attrs)}{more}){pick}"
+    return text if attrs["batched"] else f"{text}[0]"
 
 
 def torch_winner(operands: Any, attrs: Any) -> str:
@@ -142,11 +147,11 @@ winner_index_op = Op(
 
 def scatter_to(g: Any, index: Any, size: Any) -> Any:
     """An image of zeros with each g added at its index: (…, rows, columns) -> (…, H, W)."""
-    lead = g.shape[:-2]
-    flat = np.zeros((int(np.prod(lead)), size[0] * size[1]), g.dtype)
-    rows = np.arange(flat.shape[0])[:, None]
-    np.add.at(flat, (rows, index.reshape(len(flat), -1)), g.reshape(len(flat), -1))
-    return flat.reshape(*lead, *size)
+    images, windows = int(np.prod(g.shape[:-2])), g.shape[-2] * g.shape[-1]
+    flat = np.zeros((images, size[0] * size[1]), g.dtype)
+    rows = np.arange(images)[:, None]
+    np.add.at(flat, (rows, index.reshape(images, windows)), g.reshape(images, windows))
+    return flat.reshape(*g.shape[:-2], *size)
 
 
 def d_scatter_to(g: Node, y: Node, values: Node, index: Node, size: Pair) -> Node:
@@ -187,10 +192,9 @@ scatter_to_op = Op(
 
 def gather_from(x: Any, index: Any) -> Any:
     """The pixels at an index: (…, H, W) -> (…, rows, columns)."""
-    flat = x.reshape(*x.shape[:-2], -1)
-    return np.take_along_axis(flat, index.reshape(*index.shape[:-2], -1), axis=-1).reshape(
-        index.shape
-    )
+    flat = x.reshape(*x.shape[:-2], x.shape[-2] * x.shape[-1])
+    places = index.reshape(*index.shape[:-2], index.shape[-2] * index.shape[-1])
+    return np.take_along_axis(flat, places, axis=-1).reshape(index.shape)
 
 
 def d_gather_from(g: Node, y: Node, x: Node, index: Node) -> Node:
@@ -258,24 +262,78 @@ max_pool2d_op = Op(
 
 
 # -- average pooling -------------------------------------------------------------------------------
-def windows_of(x: Node, kernel: Pair, stride: Pair, padding: Pair) -> Node:
-    """The windows of a zero-padded image as two more axes, by one gather."""
-    width = ((0, 0),) * (x.ndim - 2) + tuple((p, p) for p in padding)
-    padded = pad(x, width=width) if padding != (0, 0) else x
-    shape = windows_shape(padded, kernel, stride, (0, 0), (1, 1), x.ndim > 2)
-    i = np.arange(shape[-2])[:, None] * stride[0] + np.arange(kernel[0])
-    j = np.arange(shape[-1])[:, None] * stride[1] + np.arange(kernel[1])
-    return padded[..., i[:, None, :, None], j[None, :, None, :]]
+def avg_pool2d(x: Any, kernel: Any, stride: Any, padding: Any = (0, 0)) -> Any:
+    """The mean of each window; padding counts as zeros."""
+    return np.mean(pool_windows(x, kernel, stride, padding, (1, 1), 0), axis=(-2, -1))
 
 
-def avg_pool2d(
-    x: Node, kernel: Pair, stride: Pair, padding: Pair = (0, 0), count_include_pad: bool = True
-) -> Node:
-    """The mean of each window, composed: (…, H, W) -> (…, rows, columns)."""
-    windows_shape(x, kernel, stride, padding, (1, 1), x.ndim > 2)
-    pooled = mean(windows_of(x, kernel, stride, padding), axis=(-2, -1), keepdims=False)
-    if padding == (0, 0) or count_include_pad:
-        return pooled
-    inside = np.pad(np.ones(x.shape[-2:], x.dtype), [(p, p) for p in padding])
-    share = pool_windows(inside, kernel, stride, (0, 0), (1, 1), 0.0).mean(axis=(-2, -1))
-    return div(pooled, share)
+def d_avg_pool2d(g: Node, y: Node, x: Node, **window: Any) -> Node:
+    """A pixel gets the mean of the δ of the windows it is in: average pooling of the padded δy."""
+    kernel, stride, padding = window["kernel"], window["stride"], window["padding"]
+    if stride != (1, 1):
+        g = dilate_op(g, steps=(1,) * (g.ndim - 2) + stride)
+    lengths = zip(x.shape[-2:], g.shape[-2:], kernel, padding, strict=True)
+    width = tuple((k - 1 - p, n + p - m) for n, m, k, p in lengths)
+    if width != ((0, 0), (0, 0)):
+        g = pad(g, width=((0, 0),) * (g.ndim - 2) + width)
+    step_by_step = {**window, "stride": (1, 1), "padding": (0, 0)}
+    return avg_pool2d_op(g, **step_by_step)
+
+
+def avg_pool_shape(x: Node, **window: Any) -> Aval:
+    dtype = x.dtype if x.dtype.kind == "f" else np.dtype(np.float64)
+    return windows_shape(x, **window), dtype
+
+
+def avg_pool_because(x: Formula, y: Formula, **window: Any) -> str:
+    n = window["kernel"][0] * window["kernel"][1]
+    return f"∂{y}/∂{x} = 1/{n} for the {n} numbers of each window, else 0"
+
+
+avg_pool2d_op = Op(
+    name="avg_pool2d",
+    doc="The mean of each window; padding counts as zeros.",
+    operands="x",
+    shape=avg_pool_shape,
+    numpy=lambda operands, attrs: f"avg_pool2d({operands['x']}{options(attrs)})",
+    torch=lambda operands, attrs: torch_pool(operands, attrs, function="avg_pool2d"),
+    helpers=(avg_pool2d, pool_windows),
+    rules=(Rule(d_avg_pool2d, avg_pool_because),),
+    notation=Notation("avgpool({x})"),
+    expand=lambda x, kernel, stride, padding, dilation, batched: convolved_with_shares(
+        x, kernel, stride, padding
+    ),
+    samples=(
+        Sample(((4, 4),), window((2, 2), (2, 2), batched=False)),
+        Sample(((2, 3, 5, 6),), window((3, 2), (2, 1), (1, 1))),
+        Sample(((2, 6, 7),), window((2, 3), (3, 2))),
+    ),
+    bad=(
+        Bad(
+            ((4, 4),),
+            "window, stride and dilation start at 1, padding at 0\n"
+            "  got:      kernel=(2, 2), stride=(0, 1), padding=(0, 0), dilation=(1, 1)",
+            window((2, 2), (0, 1), batched=False),
+        ),
+        Bad(
+            ((4,),),
+            "pooling takes a matrix or a batch of images\n"
+            "  expected: x (H, W), (C, H, W) or (N, C, H, W)\n"
+            "  got:      x is (4,)",
+            window((2, 2), (2, 2)),
+        ),
+    ),
+)
+
+
+def convolved_with_shares(x: Node, kernel: Pair, stride: Pair, padding: Pair) -> Node:
+    """Average pooling as the convolution of each channel with a kernel of equal shares."""
+    shares = np.full((1, 1, *kernel), 1 / (kernel[0] * kernel[1]), x.dtype)
+    channels = reshape(x, shape=(int(np.prod(x.shape[:-2])), 1, *x.shape[-2:]))
+    pooled = conv2d_op(channels, shares, **attributes(stride=stride, padding=padding))
+    return reshape(pooled, shape=(*x.shape[:-2], *pooled.shape[-2:]))
+
+
+def inside_share(shape: Pair, kernel: Pair, stride: Pair, padding: Pair) -> Any:
+    """Which share of each window is image rather than padding: (rows, columns)."""
+    return avg_pool2d(np.ones(shape), kernel, stride, padding)
