@@ -91,9 +91,7 @@ def convolution(tid: Int, threads: Int, team: Ints, a: Ints) -> None:
         if which == 0:
             conv_forward(J, I, K, K, 0, scratch, H, W, C, O, h, w, s, pad, lo, hi)
         elif which == 1:
-            conv_weights(
-                partials + p * size, J, I, scratch, 0, H, W, C, O, h, w, s, pad, lo, hi
-            )
+            conv_weights(partials + p * size, J, I, scratch, 0, H, W, C, O, h, w, s, pad, lo, hi)
         else:
             conv_input(D, J, F, scratch, H, W, C, O, h, w, s, pad, lo, hi)
         p = next_piece(team, p, threads)
@@ -219,7 +217,7 @@ def main() -> None:
     parser.add_argument("--double", action="store_true", help="float64 instead of float32")
     options = parser.parse_args()
     target = narrowed(options.width) if options.width else host()
-    objects, _ = build([peak, product, convolution, winograd], target, single=not options.double)
+    objects = build([peak, product, convolution, winograd], target, single=not options.double)
     dtype = np.float64 if options.double else np.float32
     table = rows(Loaded(*objects), options.threads, dtype)
     table = [r for r in table if options.only in r.name or r is table[0]]

@@ -20,7 +20,7 @@ from allbps.machine.kernels.winograd import scratch_size
 from allbps.machine.runtime import Step, default_threads
 from allbps.machine.target import host
 
-STEP = '''
+STEP = """
 from allbps.machine.kernels.conv import conv_forward, conv_weights, flip_weights
 from allbps.machine.kernels.gemm import finish_product, gemm, product_piece, transpose
 from allbps.machine.kernels.loss import cross_entropy
@@ -157,7 +157,7 @@ def step(tid: Int, threads: Int, team: Ints, a: Ints) -> None:
         combine(dK1, parts + 16 * 18496, 320, 16, 0, 320)
         sgd(K1, dK1, 1.0, lr, 0.0, 0, 288)
         sgd(b1, dK1 + 288, 1.0, lr, 0.0, 0, 32)
-'''.replace("as_bytes, double,", "as_bytes, as_ints, double,")
+""".replace("as_bytes, double,", "as_bytes, as_ints, double,")
 
 BATCH = 64
 
@@ -172,7 +172,9 @@ def net() -> torch.nn.Sequential:
     )  # fmt: skip
 
 
-def machine(model: torch.nn.Sequential, threads: int) -> tuple[Step, np.ndarray, np.ndarray, np.ndarray]:
+def machine(
+    model: torch.nn.Sequential, threads: int
+) -> tuple[Step, np.ndarray, np.ndarray, np.ndarray]:
     """The step on copies of the model's weights; its input, labels and loss."""
     k1, k2, w3, w4 = (model[i] for i in (0, 2, 6, 8))
 
@@ -234,7 +236,9 @@ def main() -> None:
 
     pairs = [(ours(i), theirs(i)) for i in range(20)]
     worst = max(abs(a - b) / b for a, b in pairs)
-    print(f"losses of 20 steps: {pairs[0]} ... {pairs[-1]}, largest relative difference {worst:.1e}")
+    print(
+        f"losses of 20 steps: {pairs[0]} ... {pairs[-1]}, largest relative difference {worst:.1e}"
+    )
     times: dict[str, list[float]] = {"machine": [], "torch": []}
     for r in range(options.rounds):
         for name, run in (("machine", ours), ("torch", theirs)):

@@ -18,19 +18,19 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-def counted(objects=(b"one", b""), notes=("name",)):
+def counted(objects=(b"one", b"")):
     calls = []
 
     def make():
         calls.append(1)
-        return list(objects), list(notes)
+        return list(objects)
 
     return make, calls
 
 
 def test_an_entry_is_made_once(folder):
     make, calls = counted()
-    assert cache.fetch("k", make) == cache.fetch("k", make) == ([b"one", b""], ["name"])
+    assert cache.fetch("k", make) == cache.fetch("k", make) == [b"one", b""]
     assert len(calls) == 1
     assert [p.name for p in folder.iterdir()] == ["k.bin"]
 
@@ -43,7 +43,7 @@ def test_a_damaged_entry_is_made_again(damage, folder):
     cache.fetch("k", make)
     path = folder / "k.bin"
     path.write_bytes(damage(path.read_bytes()))
-    assert cache.fetch("k", make) == ([b"one", b""], ["name"])
+    assert cache.fetch("k", make) == [b"one", b""]
     assert len(calls) == 2
     cache.fetch("k", make)
     assert len(calls) == 2
@@ -55,7 +55,7 @@ def test_a_folder_that_cannot_be_written_costs_one_warning(tmp_path, monkeypatch
     monkeypatch.setenv("ALLBPS_CACHE_DIR", str(blocked / "cache"))
     make, calls = counted()
     for _ in range(3):
-        assert cache.fetch("k", make) == ([b"one", b""], ["name"])
+        assert cache.fetch("k", make) == [b"one", b""]
     assert len(calls) == 3
     (warning,) = recwarn
     assert "Set ALLBPS_CACHE_DIR to a folder that can be written" in str(warning.message)

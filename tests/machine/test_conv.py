@@ -1,7 +1,5 @@
 """Direct convolution and its δ against PyTorch's, strides, padding and odd sizes included."""
 
-# ruff: noqa: E741 - I, J, K, O and l, m are the letters of the formulas.
-
 from __future__ import annotations
 
 import numpy as np

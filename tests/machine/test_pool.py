@@ -1,7 +1,5 @@
 """Pooling against PyTorch's: ties, NaN, overlap, padding, and the ReLU fused in."""
 
-# ruff: noqa: E741 - I, J, K, O and l, m are the letters of the formulas.
-
 from __future__ import annotations
 
 import numpy as np

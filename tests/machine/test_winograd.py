@@ -1,7 +1,5 @@
 """Winograd's 3×3 convolutions against the direct ones."""
 
-# ruff: noqa: E741 - I, J, K, O and l, m are the letters of the formulas.
-
 from __future__ import annotations
 
 import numpy as np

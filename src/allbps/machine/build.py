@@ -25,15 +25,16 @@ def microkernel_object(target: Target, *, single: bool) -> bytes:
 
 
 def build(
-    kernels: Sequence[words.Kernel[Any, Any]], target: Target, *, single: bool
-) -> tuple[list[bytes], list[str]]:
-    """The object files that hold the kernels, and the kernels' names in them."""
-    program = Program(target, single=single)
-    names = [program.export(k) for k in kernels]
+    kernels: Sequence[words.Kernel[Any, Any]], target: Target, *, single: bool, paste: bool = False
+) -> list[bytes]:
+    """The object files that hold the kernels."""
+    program = Program(target, single=single, paste=paste)
+    for kernel in kernels:
+        program.export(kernel)
     objects = [native.object_code(program.text(), target)]
     if program.uses_brgemm:
         objects.append(microkernel_object(target, single=single))
-    return objects, names
+    return objects
 
 
 def kernels_of(text: str, file: str) -> dict[str, words.Kernel[Any, Any]]:
@@ -67,9 +68,9 @@ def compiled(
     An array stands for the pointer to its first element; the caller answers for its dtype.
     """
     single = np.dtype(dtype) == np.float32
-    objects, names = build([kernel], target or host(), single=single)
+    objects = build([kernel], target or host(), single=single)
     loaded = native.Loaded(*objects)
-    fn = prototype(kernel, single=single)(loaded.address(names[0]))
+    fn = prototype(kernel, single=single)(loaded.address(kernel.name))
 
     def run(*args: Any) -> Any:
         assert loaded  # keep the code in memory as long as this function

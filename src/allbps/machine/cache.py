@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import hashlib
-import json
 import os
 import platform
 import sys
@@ -65,21 +64,18 @@ def key(source: str, target: Target, *, single: bool) -> str:
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
-Made = tuple[Sequence[bytes], Any]
-
-
-def fetch(name: str, make: Callable[[], Made]) -> Made:
-    """The object files and the notes (anything JSON can hold) of an entry; made if not there."""
+def fetch(name: str, make: Callable[[], list[bytes]]) -> list[bytes]:
+    """The object files of an entry; made if not there."""
     path = directory() / f"{name}.bin"
     found = read(path)
     if found is None:
         found = make()
-        write(path, *found)
+        write(path, found)
     return found
 
 
-def read(path: Path) -> Made | None:
-    """The object files and notes in a file, or None if it is missing or not what was written."""
+def read(path: Path) -> list[bytes] | None:
+    """The object files in a file, or None if it is missing or not what was written."""
     try:
         data = path.read_bytes()
     except OSError:
@@ -87,19 +83,17 @@ def read(path: Path) -> Made | None:
     head, body = data[: len(MAGIC) + 32], data[len(MAGIC) + 32 :]
     if head != MAGIC + hashlib.sha256(body).digest():
         return None
-    size = int.from_bytes(body[:8], "little")
-    notes = json.loads(body[8 : 8 + size])
-    objects, at = [], 8 + size
-    for length in notes["lengths"]:
-        objects.append(body[at : at + length])
-        at += length
-    return objects, notes["notes"]
+    objects, at = [], 0
+    while at < len(body):
+        start = at + 8
+        at = start + int.from_bytes(body[at:start], "little")
+        objects.append(body[start:at])
+    return objects
 
 
-def write(path: Path, objects: Sequence[bytes], notes: Any) -> None:
-    """Write an entry."""
-    text = json.dumps({"lengths": [len(o) for o in objects], "notes": notes}).encode()
-    body = len(text).to_bytes(8, "little") + text + b"".join(objects)
+def write(path: Path, objects: Sequence[bytes]) -> None:
+    """Write an entry: each object file after its length, all of it after its hash."""
+    body = b"".join(len(o).to_bytes(8, "little") + o for o in objects)
     _write_whole(path, MAGIC + hashlib.sha256(body).digest() + body)
 
 
@@ -136,30 +130,27 @@ def load_kernels(
     from .build import build, prototype
 
     source = " ".join(f"{k.function.__module__}.{k.name}" for k in kernels)
-    objects, names = fetch(
-        key(source, target, single=single), lambda: build(kernels, target, single=single)
-    )
-    loaded = Loaded(*objects)
-    functions = [
-        prototype(k, single=single)(loaded.address(n)) for k, n in zip(kernels, names, strict=True)
-    ]
-    return loaded, functions
+    name = key(source, target, single=single)
+    loaded = Loaded(*fetch(name, lambda: build(kernels, target, single=single)))
+    return loaded, [prototype(k, single=single)(loaded.address(k.name)) for k in kernels]
 
 
-def load_text(text: str, entries: Sequence[str], target: Target, *, single: bool) -> Loaded:
+def load_text(
+    text: str, entries: Sequence[str], target: Target, *, single: bool, paste: bool = False
+) -> Loaded:
     """Kernels written as text: ``entries`` of them become functions of the loaded code.
 
     The text is kept beside the code, as the source to read; it is run only to compile it.
     """
-    name = key(text, target, single=single)
+    name = key(f"{text}\0{paste}", target, single=single)
     path = directory() / f"{name}.py"
 
-    def make() -> Made:
+    def make() -> list[bytes]:
         from .build import build, kernels_of
 
         kernels = kernels_of(text, str(path))
-        objects, _ = build([kernels[e] for e in entries], target, single=single)
+        objects = build([kernels[e] for e in entries], target, single=single, paste=paste)
         _write_whole(path, text.encode())
-        return objects, None
+        return objects
 
-    return Loaded(*fetch(name, make)[0])
+    return Loaded(*fetch(name, make))

@@ -23,6 +23,7 @@ from llvmlite import ir
 
 from . import words
 from .microkernel import BLOCK_ARGUMENTS, I1, I32, I64, PTR, block_name
+from .native import symbol
 from .target import Target
 
 I8 = ir.IntType(8)
@@ -79,12 +80,15 @@ class Program:
     Args:
         target: the CPU.
         single: whether Real is float32.
+        paste: let LLVM paste every kernel into its callers: for small nets with constant shapes.
         insist: let LLVM warn on stderr about ``lanes`` loops that it makes no vectors of.
 
     """
 
-    def __init__(self, target: Target, *, single: bool, insist: bool = False) -> None:
-        self.target, self.single, self.insist = target, single, insist
+    def __init__(
+        self, target: Target, *, single: bool, paste: bool = False, insist: bool = False
+    ) -> None:
+        self.target, self.single, self.paste, self.insist = target, single, paste, insist
         self.real: ir.Type = ir.FloatType() if single else DOUBLE
         self.itemsize = 4 if single else 8
         self.lanes = target.lanes(self.itemsize)
@@ -93,11 +97,9 @@ class Program:
         self._functions: dict[words.Kernel[Any, Any], ir.Function] = {}
         self._metadata: list[str] = []
 
-    def export(self, kernel: words.Kernel[Any, Any]) -> str:
-        """Add a kernel and make it callable from outside; its name in the object code."""
-        fn = self.function(kernel)
-        fn.linkage = "external"
-        return str(fn.name)
+    def export(self, kernel: words.Kernel[Any, Any]) -> None:
+        """Add a kernel and make it callable from outside."""
+        self.function(kernel).linkage = "external"
 
     def function(self, kernel: words.Kernel[Any, Any]) -> ir.Function:
         """The LLVM function of a kernel, emitted at its first use."""
@@ -106,18 +108,22 @@ class Program:
             kinds = [annotation(a.annotation, kernel) for a in tree.args.args]
             result = annotation(tree.returns, kernel)
             kind = ir.VoidType() if result == "None" else self.ir_type(result)
-            name = kernel.name
-            while name in self.module.globals:
-                name += "_"
             signature = ir.FunctionType(kind, [self.ir_type(k) for k in kinds])
-            fn = ir.Function(self.module, signature, name)
+            fn = ir.Function(self.module, signature, self._symbol(kernel))
             fn.linkage = "internal"
             fn.attributes.add("nounwind")
-            if not kernel.small:  # one copy each: pasting them everywhere doubles compile time
+            if (
+                not kernel.small and not self.paste
+            ):  # one copy each: pasting them everywhere doubles compile time
                 fn.attributes.add("noinline")
             self._functions[kernel] = fn
             Emitter(self, fn, kernel).whole(tree, kinds, result)
         return self._functions[kernel]
+
+    def _symbol(self, kernel: words.Kernel[Any, Any]) -> str:
+        if symbol(kernel.name) in self.module.globals:
+            raise KernelError(f"two kernels of one program are called {kernel.name}")
+        return symbol(kernel.name)
 
     def text(self) -> str:
         """The module as LLVM text."""
@@ -827,12 +833,12 @@ class Emitter:
 
     def yield_thread(self) -> None:
         """Emit ``yield_thread()``."""
-        self.b.call(self._declare("allbps_yield", ir.FunctionType(I32, [])), [])
+        self.b.call(self._declare("system_yield", ir.FunctionType(I32, [])), [])
 
     def nanoseconds(self) -> Value:
         """Emit ``nanoseconds()``: the operating system's clock, of seconds and nanoseconds."""
         pair = self.entry.alloca(ir.ArrayType(I64, 2))
-        clock = self._declare("allbps_clock", ir.FunctionType(I32, [I32, PTR]))
+        clock = self._declare("system_clock", ir.FunctionType(I32, [I32, PTR]))
         self.b.call(clock, [ir.Constant(I32, time.CLOCK_MONOTONIC), pair])
         seconds = self.b.load(pair, typ=I64)
         rest = self.b.load(self.b.gep(pair, [ir.Constant(I64, 1)], source_etype=I64), typ=I64)

@@ -37,6 +37,11 @@ def object_code(text: str, target: Target, *, optimised: bool = False) -> bytes:
     return bytes(target.machine().emit_object(module))
 
 
+def symbol(kernel: str) -> str:
+    """The name of a kernel in object code, apart from those that the C library has."""
+    return f"allbps_{kernel}"
+
+
 class Loaded:
     """Object code in memory, ready to be called.
 
@@ -55,8 +60,8 @@ class Loaded:
         self._engine.finalize_object()
 
     def address(self, name: str) -> int:
-        """Where the function ``name`` starts."""
-        found = int(self._engine.get_function_address(name))
+        """Where the kernel ``name`` starts."""
+        found = int(self._engine.get_function_address(symbol(name)))
         if not found:
             raise KeyError(name)
         return found
@@ -66,9 +71,9 @@ class Loaded:
 def _provide_system_calls() -> None:
     """Give generated code names for the operating system's "let others run" and its clock."""
     if sys.platform == "win32":
-        calls = {"allbps_yield": ctypes.WinDLL("kernel32").SwitchToThread}
+        calls = {"system_yield": ctypes.WinDLL("kernel32").SwitchToThread}
     else:
         system = ctypes.CDLL(None)
-        calls = {"allbps_yield": system.sched_yield, "allbps_clock": system.clock_gettime}
+        calls = {"system_yield": system.sched_yield, "system_clock": system.clock_gettime}
     for name, call in calls.items():
         llvm.add_symbol(name, ctypes.cast(call, ctypes.c_void_p).value)
