@@ -68,7 +68,7 @@ class TrainOptions:
     data: str = "digits"
     model: str = "lecture"
     epochs: int = 30
-    batch_size: int = 16
+    batch_size: int = 4
     lr: float = 0.2
     optimizer: str = "sgd"
     momentum: float = 0.0
