@@ -143,8 +143,10 @@ def _greek(char: str) -> str:
     if letter is None:
         return ""
     word = letter[3].lower().replace("lamda", "lambda")
-    word = "varsigma" if letter[2] else {"phi": "varphi"}.get(word, word)
-    return rf"\{word if letter[1] == 'SMALL' else word.capitalize()} "
+    if letter[1] == "CAPITAL":
+        return rf"\{word.capitalize()} "
+    small = "varsigma" if letter[2] else {"phi": "varphi"}.get(word, word)
+    return rf"\{small} "
 
 
 def _composite(char: str) -> str:
@@ -206,8 +208,9 @@ class _Reader:
         self.place += 1
         if self.peek()[0] == "space" or self.peek()[1] in ("", "/"):
             return r"\partial"
+        is_delta = self.peek()[1] == "δ"
         text = _join(r"\partial", self.atom())
-        if self.peek()[1] == "δ" or self.peek()[0] == "piece":
+        if is_delta:
             text = _join(text, self.atom())
         return _join(text, self.atom()) if self.peek()[1] == "(" else text
 
