@@ -6,6 +6,8 @@ Rounds of all kernels are interleaved with rounds of the peak itself, so that a 
 down slows both; the table shows medians and the median of each round's own ratio.
 """
 
+# ruff: noqa: E741 - I, J, K and O are the letters of the formulas.
+
 from __future__ import annotations
 
 import argparse

@@ -55,7 +55,7 @@ def step(tid: Int, threads: Int, team: Ints, a: Ints) -> None:
     parts, W4T = pointer_at(a, 24), pointer_at(a, 25)
     scratch = pointer_at(a, 26) + tid * 1000000
     loss = pointer_at(a, 27)
-    dW3, dK2, dK1 = pointer_at(a, 28), pointer_at(a, 29), pointer_at(a, 30)
+    dK2, dK1 = pointer_at(a, 28), pointer_at(a, 29)
     lr = real(0.05)
 
     # A1 = relu(X * K1 + b1); weights in the forms that products want
@@ -110,8 +110,8 @@ def step(tid: Int, threads: Int, team: Ints, a: Ints) -> None:
             gemm(dP2 + lo, 9216, dA3, 128, 1, W3T + lo, 9216, 512, 128, 0, b3, 0, 64)
         elif p < 54:
             lo = (p - 18) * 256
-            gemm(dW3, 128, P2, 1, 9216, dA3, 128, 128, 64, 0, b3, lo, lo + 256)
-            sgd(W3, dW3, 1.0, lr, 0.0, lo * 128, lo * 128 + 256 * 128)
+            gemm(scratch, 128, P2 + lo, 1, 9216, dA3, 128, 128, 64, 0, b3, 0, 256)
+            sgd(W3 + lo * 128, scratch, 1.0, lr, 0.0, 0, 256 * 128)  # δW3 never leaves the cache
         else:
             gemm(scratch, 10, A3, 1, 128, Z4, 10, 10, 64, 0, b4, 0, 128)
             sgd(W4, scratch, 1.0, lr, 0.0, 0, 1280)
@@ -196,10 +196,11 @@ def machine(
     sizes = [
         BATCH * 26 * 26 * 32, BATCH * 24 * 24 * 64, BATCH * 9216, BATCH * 9216, BATCH * 128,
         BATCH * 10, 36 * 2048, 9 * 2048, 36 * 2048, 9216 * 128, BATCH * 128, BATCH * 9216,
-        BATCH * 24 * 24 * 64, BATCH * 26 * 26 * 32, 16 * 18496 + 16 * 320, 1280, threads * 1_000_000,
+        BATCH * 24 * 24 * 64, BATCH * 26 * 26 * 32, 16 * 18496 + 16 * 320, 1280,
+        threads * 1_000_000,
     ]  # fmt: skip
     buffers = [np.zeros(s, f) for s in sizes]
-    deltas = [np.zeros(s, f) for s in (9216 * 128, 18496, 320)]
+    deltas = [np.zeros(s, f) for s in (18496, 320)]
     start = time.perf_counter()
     loaded = cache.load_text(STEP, ["step"], host(), single=True)
     step = Step(loaded, "step", [*parameters, X, labels, *buffers, loss, *deltas], threads)

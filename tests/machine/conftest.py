@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,14 @@ from allbps.machine.target import Target, host, narrowed
 
 #: dtype, and the relative error its sums of some hundred terms may show.
 TOLERANCE = {np.float64: 1e-12, np.float32: 2e-5}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A cache folder of the tests' own: nothing found there was made by other code."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ALLBPS_CACHE_DIR", str(tmp_path_factory.mktemp("code")))
+        yield
 
 
 @functools.cache

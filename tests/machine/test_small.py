@@ -1,7 +1,5 @@
 """Kernels for tiny nets against the ones for all sizes."""
 
-
-
 from __future__ import annotations
 
 import numpy as np

@@ -56,6 +56,9 @@ def test_forward_with_bias_and_relu(case, native, draw):
         native(winograd_forward)(J, I, U, bias, flags, scratch, *shape, p, 0, half)
         native(winograd_forward)(J, I, U, bias, flags, scratch, *shape, p, half, tiles)
         compare(J, want)
+        whole = np.empty_like(J)
+        native(winograd_forward)(whole, I, U, bias, flags, scratch, *shape, p, 0, tiles)
+        np.testing.assert_array_equal(whole, J, "the cut into pieces changed a bit")
 
 
 def test_delta_of_the_weights(case, native):

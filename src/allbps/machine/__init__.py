@@ -1,0 +1,11 @@
+"""The machine: a graph compiled for this CPU, from kernels in Python to object code on disk.
+
+From the bottom up:
+
+- :mod:`.target`: the CPU, its vectors and its register tile;
+- :mod:`.microkernel`: the one building block, a batch-reduce GEMM, as LLVM vector code;
+- :mod:`.words` and :mod:`.frontend`: the language of kernels and its compiler;
+- :mod:`.kernels`: the arithmetic, and the threads' part of it in :mod:`.kernels.team`;
+- :mod:`.native`, :mod:`.build` and :mod:`.cache`: object code made, loaded and kept on disk;
+- :mod:`.runtime`: steps run by a team of threads.
+"""
