@@ -59,7 +59,7 @@ class Formula:
 
 Template = str | Callable[..., str | Formula]
 """A ``str.format`` template over the operands and attributes, or a function of them. One that gives
-a Formula says that the operation is not written at all."""
+a Formula decides about parentheses itself, or says that the operation is not written at all."""
 
 
 @dataclass(frozen=True)

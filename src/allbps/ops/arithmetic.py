@@ -158,13 +158,15 @@ def d_mul_b(g: Node, y: Node, a: Node, b: Node) -> Node:
     return g * a
 
 
-def product_notation(a: Formula, b: Formula) -> str:
+def product_notation(a: Formula, b: Formula) -> str | Formula:
     """Scalars stand side by side, with a dot before a numeral; arrays are multiplied by element."""
     if a.shape != () and b.shape != ():
         return f"{a.factor('mul')} ⊙ {b.factor('mul', 'div')}"
-    left, right = a.factor("mul", "matmul"), f"{b:3}"
+    right = f"{b:3}"
     dot = " · " if right[0].isdigit() or (a.is_number and b.is_number) else " "
-    return left + dot + right
+    if a.is_number and a.precedence is Precedence.NEGATION:  # −2 x, with the sign in front
+        return Formula(f"{a}{dot}{right}", Precedence.NEGATION)
+    return a.factor("mul", "matmul") + dot + right
 
 
 mul = Op(
@@ -254,7 +256,8 @@ def power_shape(x: Node, exponent: float) -> Aval:
 def power_because(x: Formula, y: Formula, exponent: float) -> str:
     if exponent in (0, 1):
         return f"∂{y}/∂{x} = {exponent:g}"
-    return f"∂{y}/∂{x} = {exponent:g} {power_notation(x, exponent - 1) if exponent != 2 else x}"
+    factor = "−" if exponent == -1 else f"{exponent:g} ".replace("-", "−")
+    return f"∂{y}/∂{x} = {factor}{power_notation(x, exponent - 1)}"
 
 
 power = Op(
@@ -315,7 +318,7 @@ def raise_to(base: Any, exponent: Any) -> Node:
 
 
 OPERATORS["**"] = raise_to
-NUMPY[np.power] = NUMPY[np.float_power] = raise_to
+NUMPY[np.power] = raise_to
 NUMPY[np.square] = lambda x: power(x, exponent=2)
 NUMPY[np.reciprocal] = lambda x: power(x, exponent=-1)
 NUMPY[np.positive] = lift

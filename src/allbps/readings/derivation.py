@@ -13,6 +13,7 @@ from allbps.backprop import Delta, Term
 from allbps.backward import Backward
 from allbps.errors import unknown_name
 from allbps.ir import CONST, Node, Site, ancestors
+from allbps.ops.reduce import sum_
 from allbps.readings.formula import Writer, Written
 from allbps.readings.numbers import is_small, summary
 from allbps.readings.symbols import symbols as choose_symbols
@@ -31,7 +32,7 @@ class Step:
             several uses adds to a δ, "delta" for any other δ.
         symbol: how the name is written.
         value: the number or array.
-        site: the user's line, if there is one.
+        site: the user's line; that of the value for a δ, that of the use for a contribution.
         writers: the text writer and the LaTeX writer.
         meaning: writes what the symbol stands for, ``∂L/∂Z₃``; None where there is no loss.
         node: the node that computes it; None for what is given and for an absent δ.
@@ -212,11 +213,15 @@ class _Author:
     def value_of(self, node: Node) -> Any:
         return node.value if node.op is CONST else self.values[node.name]
 
-    def _step(self, node: Node, kind: str, name: str, computed: bool = False, **more: Any) -> Step:
+    def _step(
+        self, node: Node, kind: str, name: str, computed: bool = False,
+        of: Node | None = None, **more: Any,
+    ) -> Step:  # fmt: skip
         return Step(
             name=name, kind=kind, symbol=self.symbols[node], value=self.value_of(node),
-            site=node.site, writers=self.writers, head=lambda pen: pen.phrase("{x}", x=node),
-            node=node if computed else None, value_of=self.value_of, **more,
+            site=(node if of is None else of).site, writers=self.writers,
+            head=lambda pen: pen.phrase("{x}", x=node), node=node if computed else None,
+            value_of=self.value_of, **more,
         )  # fmt: skip
 
     # -- δ -----------------------------------------------------------------------------------------
@@ -227,8 +232,9 @@ class _Author:
         if several:
             for term in terms:
                 yield self._step(
-                    term.node, "contribution", term.node.name, True, reasons=self._because(term)
-                )
+                    term.node, "contribution", term.node.name, True,
+                    of=term.consumer, reasons=self._because(term),
+                )  # fmt: skip
         reasons = self._because(terms[0]) if len(terms) == 1 else ()
         if several:
             reasons = (self._uses(delta),)
@@ -239,7 +245,7 @@ class _Author:
         is_seed = given is not None and not terms
         yield self._step(
             delta.node, "seed" if is_seed else "delta", delta.node.name, not is_seed,
-            meaning=self._meaning(primal), reasons=reasons,
+            of=primal, meaning=self._meaning(primal), reasons=reasons,
         )  # fmt: skip
 
     @cached_property
@@ -258,7 +264,11 @@ class _Author:
             right = pen.formula(term.consumer)
             return Written(f"{y.text} = {right.text}", right.arrays)
 
-        return forward, lambda pen: pen.local_derivative(term)
+        reasons: tuple[Say, ...] = (forward, lambda pen: pen.local_derivative(term))
+        x = term.consumer.inputs[term.index]
+        if term.node.op is sum_ and x.shape != term.consumer.shape:
+            reasons += (lambda pen: pen.phrase("{x} is repeated along the axes of the sum", x=x),)
+        return reasons
 
     def _uses(self, delta: Delta) -> Say:
         consumers = dict.fromkeys(term.consumer for term in delta.terms)

@@ -33,7 +33,7 @@ def pretty(name: str) -> str:
     >>> pretty("Z1"), pretty("h_2"), pretty("sigma_1"), pretty("logits"), pretty("x_train")
     ('Z₁', 'h₂', 'σ₁', 'logits', 'x_train')
     """
-    numbered = re.fullmatch(r"(.*[^\W\d_])_?(\d+)", name)
+    numbered = re.fullmatch(r"(.*[^\W\d_]|.*[^\W_](?=_))_?(\d+)", name)
     stem, digits = numbered.groups() if numbered else (name, "")
     return greek(stem) + digits.translate(SUBSCRIPTS)
 

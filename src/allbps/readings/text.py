@@ -15,6 +15,8 @@ BOLD, DIM, PLAIN = "\x1b[1m", "\x1b[2m", "\x1b[0m"
 WIDEST_NAME = 16
 """Longer names are not padded to, so that one of them does not push all the others aside."""
 NARROWEST = 40
+NARROW_INDENT = 4
+"""Where lines of an equation begin when they do not fit under its equals sign."""
 
 
 def to_text(derivation: Derivation, width: int = 80, color: bool = False) -> str:
@@ -66,6 +68,9 @@ class _Lines:
             return True
         room = self.width - self.column
         broken = [whole] if whole.width <= room else broken_to(parts, room - 2)
+        if broken is None and self.column > NARROW_INDENT:
+            self.column = NARROW_INDENT
+            return self.add(side)
         if broken is None:
             return False
         if whole.width > room:
@@ -80,9 +85,9 @@ class _Lines:
         if self.rows[-1].width + 3 + columns(text) <= self.width:
             self.rows[-1] = row([self.rows[-1], line(f"  {text}")])
             return
-        indent = " " * (self.column - 1)
-        wrapped = textwrap.wrap(text, max(self.width - self.column, NARROWEST // 2))
-        self.rows += [row([line(indent), line(part)]) for part in wrapped]
+        indent = min(self.column, self.width // 2)
+        wrapped = textwrap.wrap(text, self.width - indent)
+        self.rows += [line(" " * indent + part) for part in wrapped]
 
     def block(self) -> Block:
         lines = list(self.rows[0].lines)

@@ -1,0 +1,84 @@
+import shutil
+import subprocess
+
+import numpy as np
+import pytest
+
+import allbps as bp
+import allbps.functional as F
+from allbps.readings.latex import document, escape, sentence, to_latex
+from allbps.readings.signs import latex
+
+PDFLATEX = shutil.which("pdflatex")
+
+
+def compiled(text, folder):
+    (folder / "it.tex").write_text(text, "ascii")
+    done = subprocess.run(
+        [PDFLATEX, "-interaction=nonstopmode", "-halt-on-error", "it.tex"],
+        cwd=folder,
+        capture_output=True,
+        check=False,
+        timeout=120,
+    )
+    return done.returncode, done.stdout.decode("latin-1")
+
+
+def test_a_step_in_latex(matrix):
+    tex = to_latex(matrix)
+    assert (
+        r"\step{\delta Z_{4} \equiv \frac{\partial L}{\partial Z_{4}} = \delta Y^{p}"
+        r" = \begin{bmatrix} -0.038 & 1.500 \\ 0.904 & 0.731 \end{bmatrix}}{}"
+    ) in tex
+    assert (
+        r"\reason{because $Y^{p} = Z_{4} + b_{2}$, $\frac{\partial Y^{p}}{\partial Z_{4}} = 1$}"
+        in tex
+    )
+    assert r"\code{Z1 = X @ W1}" in tex or r"{Z1 = X @ W1}" in tex
+
+
+def test_words_of_a_reason_are_text_so_that_the_line_can_break():
+    assert sentence(latex("y holds the numbers of x")) == "$y$ holds the numbers of $x$"
+
+
+def test_the_document_is_ascii_whatever_the_names_are():
+    def f(δ, größe, ω_1):  # noqa: PLC2401
+        """Größe × δ — 50 % of_it {all} \\ # & ~ ^."""
+        名 = δ * größe  # noqa: PLC2401
+        return 名 + ω_1
+
+    assert to_latex(bp.explain(f, 1.0, 2.0, 3.0).derivation).isascii()
+
+
+def test_special_characters_are_escaped():
+    assert escape("a_b & 50% {x} #1 ~ ^ \\ $") == (
+        r"a\_b \& 50\% \{x\} \#1 \textasciitilde{} \textasciicircum{} \textbackslash{} \$"
+    )
+
+
+def test_large_tensors_are_described_in_words():
+    tex = to_latex(bp.explain(lambda x: np.sum(x**2), np.ones((20, 3))).derivation)
+    assert r"x \quad \text{shape }(20, 3),\text{ from }1\text{ to }1,\text{ norm }7.746" in tex
+
+
+def test_long_equations_have_lines(matrix):
+    tex = to_latex(matrix)
+    assert r"\begin{aligned}" in tex
+    assert "&= \\begin{bmatrix}" in tex
+
+
+@pytest.mark.skipif(PDFLATEX is None, reason="no pdflatex here")
+def test_pdflatex_compiles_the_derivations(scalar, matrix, conv, shared, tmp_path):
+    def f(δ, größe, ω_1):  # noqa: PLC2401
+        """Größe × δ — 50 % of_it {all} \\ # & ~ ^."""
+        名 = np.tanh(δ) * größe  # noqa: PLC2401
+        return np.sum(F.gelu(名 + ω_1)) / 3.0
+
+    odd = bp.explain(f, np.arange(3.0), 2.0, np.ones((2, 2, 3))).derivation
+    bodies = [to_latex(one) for one in (scalar, matrix, conv, shared, odd)]
+    start, end = r"\begin{document}", r"\end{document}"
+    inner = [text.partition(start)[2].partition(end)[0] for text in bodies]
+    code, log = compiled(document("All of them", "\n".join(inner)), tmp_path)
+    assert code == 0, log[-2000:]
+    assert "Overfull" not in log
+    assert (tmp_path / "it.pdf").stat().st_size > 10_000

@@ -1,0 +1,75 @@
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+
+import allbps as bp
+import allbps.functional as F
+from allbps.readings.mathml import inline, mathml, to_mathml
+from allbps.readings.signs import latex
+
+
+def parsed(text):
+    return ElementTree.fromstring(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "pad(δJ) * flip(K)",
+        "log Σ exp(x)",
+        "σ′(Z₂) = Z₃ (1 − Z₃)",
+        "∂L/∂Yᵖ = ½ ‖Yᵖ − Y‖²",
+        "Σₖ (δZ₂)ₖ,:",
+        "x̂ + ⌊y⌋ + |z| + √π",
+        "y < x and x > 0",
+        "a & b",
+        "[x ≥ 0] ⊙ ¬y ∧ z ⊻ w",
+        "Γ + λ + φ + ∞",
+    ],
+)
+def test_every_sign_becomes_well_formed_mathml(text):
+    formula = parsed(mathml(latex(text)))
+    assert formula.tag == "math"
+    assert formula.get("display") == "block"
+    assert not list(formula.iter("merror"))
+    parsed(f"<p>{inline(latex(text))}</p>")
+
+
+def test_function_names_are_one_upright_word():
+    words = [part.text for part in parsed(mathml(latex("pad(δJ)"))).iter("mi")]
+    assert words == ["pad", "δ", "J"]
+
+
+def test_matrices_are_tables(conv):
+    table = next(parsed(to_mathml(conv)).iter("mtable"))
+    assert [[cell.findtext("mn") for cell in row] for row in table] == [
+        ["1", "2", "0"],
+        ["0", "1", "3"],
+        ["2", "0", "1"],
+    ]
+
+
+def test_a_whole_derivation_is_well_formed(scalar, matrix, conv, shared):
+    def f(x):
+        """Less < more & "quotes"."""
+        y = F.gelu(x) * (x > 0) / 3.0
+        return np.sum(y)
+
+    odd = bp.explain(f, np.ones((2, 2, 3))).derivation
+    for derived in (scalar, matrix, conv, shared, odd):
+        fragment = parsed(to_mathml(derived))
+        steps = [div for div in fragment.iter("div") if "step" in div.get("class").split()]
+        assert len(steps) == len(derived.steps)
+        assert not list(fragment.iter("merror"))
+
+
+def test_words_of_a_reason_are_outside_of_the_formulas():
+    text = inline(latex("y holds the numbers of x"))
+    assert text == "<math><mi>y</mi></math> holds the numbers of <math><mi>x</mi></math>"
+
+
+def test_reasons_and_lines_stand_beside_their_step(scalar):
+    text = to_mathml(scalar)
+    assert "<code>Z3 = F.sigmoid(Z2)</code>" in text
+    assert '<p class="because">because <math>' in text
