@@ -167,12 +167,13 @@ def cross_entropy(logits: Any, labels: Any) -> Any:
     """−log softmax(logits)[label] along the last axis: (…, C), (…) -> (…)."""
     shifted = logits - np.max(logits, axis=-1, keepdims=True)
     log_sum = np.log(np.sum(np.exp(shifted), axis=-1))
-    return log_sum - np.take_along_axis(shifted, labels[..., None], axis=-1)[..., 0]
+    picked = np.take_along_axis(shifted, np.expand_dims(labels, -1), axis=-1)
+    return log_sum - picked[..., 0]
 
 
 def one_hot(labels: Any, classes: Any, dtype: Any) -> Any:
     """1 at each label, else 0: (…) -> (…, C)."""
-    return (labels[..., None] == np.arange(classes)).astype(dtype)
+    return (np.expand_dims(labels, -1) == np.arange(classes)).astype(dtype)
 
 
 def one_hot_shape(labels: Node, classes: int, dtype: Any) -> Aval:

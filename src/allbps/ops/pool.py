@@ -51,12 +51,38 @@ def windows_shape(
                 got=f"{{x}} is {x.shape}, padding {padding}; window {kernel}, dilation {dilation}",
             )
         lengths.append((n + 2 * p - reach) // s + 1)
+        _refuse_windows_of_padding(n, lengths[-1], k, s, p, d)
     return (*x.shape[:-2], *lengths)
 
 
+def _refuse_windows_of_padding(n: int, windows: int, k: int, s: int, p: int, d: int) -> None:
+    """A dilated window may step over a small image and meet nothing but padding.
+
+    Raises:
+        ArgumentError: one does.
+
+    """
+    if p == 0 or d == 1:
+        return
+    places = np.arange(windows)[:, None] * s - p + np.arange(k) * d
+    if not np.all(np.any((places >= 0) & (places < n), axis=1)):
+        raise ArgumentError(
+            "some windows would hold nothing but padding",
+            expected=f"a window that meets one of {n} elements everywhere",
+            got=f"kernel {k}, stride {s}, padding {p}, dilation {d}",
+        )
+
+
 # -- max pooling -----------------------------------------------------------------------------------
-def pool_windows(x: Any, kernel: Any, stride: Any, padding: Any, dilation: Any, fill: Any) -> Any:
-    """The windows of an image: (…, H, W) -> (…, rows, columns, h, w)."""
+def pool_windows(
+    x: Any, kernel: Any, stride: Any, padding: Any, dilation: Any, fill: Any = None
+) -> Any:
+    """The windows of an image: (…, H, W) -> (…, rows, columns, h, w).
+
+    Padding holds ``fill``; left out, the lowest number there is, so that padding never wins.
+    """
+    if fill is None:
+        fill = -np.inf if x.dtype.kind == "f" else np.iinfo(x.dtype).min
     (top, left), (h, w) = padding, kernel
     x = np.pad(x, [(0, 0)] * (x.ndim - 2) + [(top, top), (left, left)], constant_values=fill)
     rows = (x.shape[-2] - (h - 1) * dilation[0] - 1) // stride[0] + 1
@@ -70,7 +96,7 @@ def max_pool2d(
     x: Any, kernel: Any, stride: Any, padding: Any = (0, 0), dilation: Any = (1, 1)
 ) -> Any:
     """The largest number of each window; padding never wins."""
-    return np.max(pool_windows(x, kernel, stride, padding, dilation, -np.inf), axis=(-2, -1))
+    return np.max(pool_windows(x, kernel, stride, padding, dilation), axis=(-2, -1))
 
 
 def winner_index(
@@ -80,7 +106,7 @@ def winner_index(
     pixels = x.shape[-2] * x.shape[-1]
     image = np.arange(pixels).reshape(x.shape[-2:])
     # (…, rows, columns, h, w) and (rows, columns, h, w); padding is numbered after all pixels
-    windows = pool_windows(x, kernel, stride, padding, dilation, -np.inf)
+    windows = pool_windows(x, kernel, stride, padding, dilation)
     places = pool_windows(image, kernel, stride, padding, dilation, pixels)
     size = kernel[0] * kernel[1]
     first = np.argmax(windows.reshape(*windows.shape[:-2], size), axis=-1)[..., None]
@@ -256,6 +282,13 @@ max_pool2d_op = Op(
             "  expected: at most 1\n"
             "  got:      padding=(2, 2) for kernel=(2, 2)",
             window((2, 2), (2, 2), (2, 2), batched=False),
+        ),
+        Bad(
+            ((2, 5),),
+            "some windows would hold nothing but padding\n"
+            "  expected: a window that meets one of 2 elements everywhere\n"
+            "  got:      kernel 2, stride 1, padding 1, dilation 3",
+            window((2, 2), (1, 1), (1, 0), (3, 1), batched=False),
         ),
     ),
 )

@@ -1,0 +1,108 @@
+"""Fixtures that several rooms share."""
+
+import zlib
+
+import numpy as np
+import pytest
+
+import allbps as bp
+
+
+def _is_float(x):
+    return np.asarray(x).dtype.kind == "f"
+
+
+class Comparison:
+    """A function of ours and the same function in PyTorch, on the same operands."""
+
+    def __init__(self, ours, theirs, operands, rng):
+        self.ours, self.theirs, self.rng = ours, theirs, rng
+        self.operands = [np.asarray(x)[()] for x in operands]
+        self.floats = [k for k, x in enumerate(self.operands) if _is_float(x)]
+        self.torch = pytest.importorskip("torch")
+
+    def filled(self, xs, operands):
+        rest = list(operands)
+        for k, x in zip(self.floats, xs, strict=True):
+            rest[k] = x
+        return rest
+
+    def f(self, *xs):
+        return self.ours(*self.filled(xs, self.operands))
+
+    def tensors(self):
+        made = [self.torch.tensor(np.array(x)) for x in self.operands]
+        for k in self.floats:
+            made[k].requires_grad_()
+        return made
+
+    def gradients_of(self, y, wanted, **more):
+        """PyTorch's, zeros where nothing flows."""
+        if not y.requires_grad:
+            return [self.torch.zeros_like(x) for x in wanted]
+        found = self.torch.autograd.grad(y, wanted, allow_unused=True, **more)
+        pairs = zip(found, wanted, strict=True)
+        return [self.torch.zeros_like(x) if g is None else g for g, x in pairs]
+
+    def check(self, rtol, second):
+        xs = [self.operands[k] for k in self.floats]
+        plain = self.ours(*self.operands)
+        assert isinstance(plain, (np.ndarray, np.generic, float)), "plain in, plain out"
+        y, pullback = bp.vjp(self.f, *xs)
+        np.testing.assert_array_equal(plain, y)
+        tensors = self.tensors()
+        wanted = [tensors[k] for k in self.floats]
+        y_torch = self.theirs(*tensors)
+        _close(y, y_torch, rtol, "value")
+        g = self.rng.normal(size=np.shape(y))
+        again = self.gradients_of(
+            y_torch, wanted, grad_outputs=self.torch.tensor(g), create_graph=second
+        )
+        for k, got, want in zip(self.floats, pullback(g), again, strict=True):
+            _close(got, want, rtol, f"δ of operand {k}")
+        if second:
+            self.check_second(xs, g, again, wanted, rtol)
+        self.check_float32(xs, g)
+
+    def check_second(self, xs, g, first, wanted, rtol):
+        """The gradient of a random projection of the gradients."""
+        directions = [self.rng.normal(size=np.shape(x)) for x in xs]
+
+        def projected(*xs):
+            pulled = bp.vjp(self.f, *xs)[1](g)
+            return sum(np.sum(d * v) for d, v in zip(pulled, directions, strict=True))
+
+        h = sum((d * self.torch.tensor(v)).sum() for d, v in zip(first, directions, strict=True))
+        got = bp.grad(projected, tuple(range(len(xs))))(*xs)
+        for k, ours, theirs in zip(self.floats, got, self.gradients_of(h, wanted), strict=True):
+            _close(ours, theirs, rtol, f"second derivative, operand {k}")
+
+    def check_float32(self, xs, g):
+        single = [np.asarray(x, np.float32)[()] for x in xs]
+        y, pullback = bp.vjp(self.f, *single)
+        assert np.asarray(y).dtype == np.float32
+        kinds = {np.asarray(d).dtype for d in pullback(np.asarray(g, np.float32)[()])}
+        assert kinds == {np.dtype(np.float32)}
+
+
+def _close(ours, theirs, rtol, what):
+    want = theirs.detach().numpy()
+    assert np.shape(ours) == want.shape, f"{what}: shape"
+    scale = max(1.0, float(np.max(np.abs(want), initial=0.0)))
+    np.testing.assert_allclose(ours, want, rtol=rtol, atol=rtol * scale, err_msg=what)
+
+
+@pytest.fixture
+def rng(request):
+    """Random numbers of this test's own, the same in every run."""
+    return np.random.default_rng(zlib.crc32(request.node.nodeid.encode()))
+
+
+@pytest.fixture
+def same_as_torch(rng):
+    """Compare a function with PyTorch's: value, δ, second derivatives, dtype, plain arrays."""
+
+    def compare(ours, theirs, *operands, rtol=1e-9, second=True):
+        Comparison(ours, theirs, operands, rng).check(rtol, second)
+
+    return compare
