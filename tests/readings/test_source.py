@@ -23,14 +23,15 @@ ARRAYS = [np.ones((2, 3)), np.ones((3, 2)), np.zeros(2), np.zeros((2, 2))]
 
 def test_the_backward_pass_in_the_users_names_tied_to_the_forward_lines():
     text = emit(backward(trace(net, *ARRAYS), ["W1", "b1"])).text
+    first = net.__code__.co_firstlineno
     assert text.endswith(
-        '''def net(X, W1, b1, Y):
+        f'''def net(X, W1, b1, Y):
     """L and its gradients; dX is the derivative with respect to X."""
     # forward
-    Z1 = X @ W1                      # line 16
-    Z2 = Z1 + b1                     # line 17
-    Yp = sigmoid(Z2)                 # line 18
-    L = 0.5 * np.sum((Yp - Y) ** 2)  # line 19
+    Z1 = X @ W1                      # line {first + 1}
+    Z2 = Z1 + b1                     # line {first + 2}
+    Yp = sigmoid(Z2)                 # line {first + 3}
+    L = 0.5 * np.sum((Yp - Y) ** 2)  # line {first + 4}
     # backward
     dL = 1.0
     dYp = Yp - Y                     # from L = 0.5 * np.sum((Yp - Y) ** 2)
@@ -38,7 +39,7 @@ def test_the_backward_pass_in_the_users_names_tied_to_the_forward_lines():
     dZ1 = dZ2                        # from Z2 = Z1 + b1
     dW1 = X.T @ dZ1                  # from Z1 = X @ W1
     db1 = np.sum(dZ2, axis=0)        # from Z2 = Z1 + b1
-    return L, {'W1': dW1, 'b1': db1}
+    return L, {{'W1': dW1, 'b1': db1}}
 '''
     )
 

@@ -12,7 +12,7 @@ from allbps.ops.activation import softmax_op
 from allbps.ops.comparison import where
 from allbps.ops.linalg import matmul
 from allbps.ops.reduce import sum_
-from allbps.ops.shape import swapaxes
+from allbps.ops.shape import matrix_transpose
 
 
 def attention_weights(q: Any, k: Any, scale: Any, causal: Any) -> Any:
@@ -35,7 +35,7 @@ def d_weights_q(g: Node, s: Node, q: Node, k: Node, scale: float, causal: bool) 
 
 
 def d_weights_k(g: Node, s: Node, q: Node, k: Node, scale: float, causal: bool) -> Node:
-    return matmul(swapaxes(d_scores(g, s, scale), -1, -2), q)  # (…, S, T) · (…, T, d) -> (…, S, d)
+    return matmul(matrix_transpose(d_scores(g, s, scale)), q)  # (…, S, T) · (…, T, d) -> (…, S, d)
 
 
 # -- shapes ----------------------------------------------------------------------------------------
@@ -75,7 +75,7 @@ def because_k(q: Formula, k: Formula, y: Formula, scale: float, causal: bool) ->
 
 
 def composed(q: Node, k: Node, scale: float, causal: bool) -> Node:
-    scores = scale * matmul(q, swapaxes(k, -1, -2))
+    scores = scale * matmul(q, matrix_transpose(k))
     if causal:
         scores = where(np.tri(q.shape[-2], k.shape[-2]) > 0, scores, -np.inf)
     return softmax_op(scores, axis=-1)

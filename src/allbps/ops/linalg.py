@@ -21,7 +21,7 @@ from allbps.ir import (
     promote,
 )
 from allbps.ops.reduce import sum_
-from allbps.ops.shape import reshape, swapaxes
+from allbps.ops.shape import matrix_transpose, reshape
 
 
 # -- matrix product --------------------------------------------------------------------------------
@@ -69,17 +69,17 @@ def as_matrices(g: Node, a: Node, b: Node) -> tuple[Node, Node, Node]:
 
 def d_matmul_a(g: Node, y: Node, a: Node, b: Node) -> Node:
     if a.ndim > 1 and b.ndim > 1:
-        return matmul(g, swapaxes(b, -1, -2))
+        return matmul(g, matrix_transpose(b))
     upstream, _, right = as_matrices(g, a, b)
-    product = matmul(upstream, swapaxes(right, -1, -2))  # (…, m, n) · (…, n, k) -> (…, m, k)
+    product = matmul(upstream, matrix_transpose(right))  # (…, m, n) · (…, n, k) -> (…, m, k)
     return product if a.ndim > 1 else reshape(product, shape=(*product.shape[:-2], a.shape[0]))
 
 
 def d_matmul_b(g: Node, y: Node, a: Node, b: Node) -> Node:
     if a.ndim > 1 and b.ndim > 1:
-        return matmul(swapaxes(a, -1, -2), g)
+        return matmul(matrix_transpose(a), g)
     upstream, left, _ = as_matrices(g, a, b)
-    product = matmul(swapaxes(left, -1, -2), upstream)  # (…, k, m) · (…, m, n) -> (…, k, n)
+    product = matmul(matrix_transpose(left), upstream)  # (…, k, m) · (…, m, n) -> (…, k, n)
     return product if b.ndim > 1 else reshape(product, shape=product.shape[:-1])
 
 
@@ -160,7 +160,7 @@ def square_shape(x: Node) -> Aval:
 
 def transposed(x: Node) -> Node:
     """The last two axes exchanged."""
-    return swapaxes(x, -1, -2)
+    return matrix_transpose(x)
 
 
 def per_matrix(x: Node) -> Node:

@@ -174,6 +174,13 @@ def swapaxes(x: Any, axis1: int, axis2: int) -> Node:
     return transpose(node, axes=tuple(order))
 
 
+def matrix_transpose(x: Node) -> Node:
+    """The last two axes exchanged; of a transpose, what was transposed."""
+    if x.op is transpose and swaps_last_two(x.attrs["axes"]):
+        return x.inputs[0]
+    return swapaxes(x, -1, -2)
+
+
 NUMPY[np.transpose] = transpose_by
 NUMPY[np.swapaxes] = swapaxes
 NUMPY[np.matrix_transpose] = lambda x: swapaxes(x, -1, -2)

@@ -1,0 +1,154 @@
+"""The command line: what it prints, what it returns, and no traceback for a user's mistake."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from allbps.cli import main
+from allbps.lecture import NAMES
+
+EXAMPLES = Path(__file__).parent.parent.parent / "examples"
+
+
+@pytest.fixture
+def allbps(monkeypatch, capsys):
+    """Run the command line; gives (exit code, stdout, stderr)."""
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["allbps", *map(str, arguments)])
+        with pytest.raises(SystemExit) as stop:
+            main()
+        out, err = capsys.readouterr()
+        return stop.value.code, out, err
+
+    return run
+
+
+def test_listing_names_every_system(allbps):
+    code, out, _ = allbps("lecture", "--list")
+    assert code == 0
+    assert [line.split()[0] for line in out.splitlines()] == list(NAMES)
+
+
+def test_lecture_check_as_json_has_the_promised_shape(allbps):
+    code, out, _ = allbps("lecture", "relu", "scalar-net", "--check", "--json")
+    report = json.loads(out)
+    assert code == 0
+    assert (report["passed"], report["failed"]) == (2, 0)
+    relu = report["systems"][0]
+    assert relu["name"] == "relu"
+    assert relu["passed"] is True
+    assert relu["nodes"] == 2
+    assert relu["judges"]["exact"] == {"max_error": 0.0, "checked": 2}
+
+
+def test_a_wrong_rule_makes_the_check_fail(allbps, monkeypatch):
+    import dataclasses
+
+    from allbps.ir import OPS, Rule
+
+    relu = OPS["relu"]
+    wrong = dataclasses.replace(relu.rules[0], build=lambda g, y, x: g)
+    monkeypatch.setitem(relu.__dict__, "rules", (wrong,))
+    assert isinstance(wrong, Rule)
+    code, out, _ = allbps("lecture", "relu", "--check")
+    assert code == 1
+    assert "0 passed, 1 failed" in out
+
+
+def test_lecture_writes_into_a_folder(allbps, tmp_path):
+    code, out, _ = allbps("lecture", "relu", "--out", tmp_path)
+    assert code == 0
+    assert "written into" in out
+    endings = {path.name for path in tmp_path.iterdir()}
+    assert endings == {
+        *(f"relu.{e}" for e in ("txt", "md", "tex", "html", "json", "svg", "py")),
+        "index.html",
+    }
+
+
+def test_another_seed_draws_other_numbers_of_the_same_shape(allbps):
+    first = allbps("lecture", "convolution", "--seed", 1, "--json")[1]
+    again = allbps("lecture", "convolution", "--seed", 1, "--json")[1]
+    other = allbps("lecture", "convolution", "--seed", 2, "--json")[1]
+    assert first == again != other
+
+
+def test_explain_emit_and_check_the_examples(allbps, tmp_path):
+    code, out, _ = allbps("explain", f"{EXAMPLES}/explain_mlp.py:net")
+    assert code == 0
+    assert "δW₂" in out
+    code, out, _ = allbps(
+        "emit", f"{EXAMPLES}/emit_attention.py:attention", "--target", "torch", "--wrt", "Q,K"
+    )
+    assert code == 0
+    assert "return L, {'Q': dQ, 'K': dK}" in out
+    code, out, err = allbps(
+        "explain", f"{EXAMPLES}/explain_mlp.py:net", "--format", "svg", "--out", tmp_path / "n.svg"
+    )
+    assert (code, out) == (0, "")
+    assert "written:" in err
+    code, out, _ = allbps("check", f"{EXAMPLES}/check_kinks.py:loss", "--json")
+    assert code == 0
+    assert json.loads(out)["passed"] is True
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["lecture", "rellu"], "error: there is no 'rellu'"),
+        (["lecture", "--format", "pdf"], "error: there is no format 'pdf'"),
+        (["explain", "nowhere.py:net"], "error: there is no file nowhere.py"),
+        (["emit", "net.py"], "error: the function to work on is not named"),
+        (["emit", f"{EXAMPLES}/explain_mlp.py:net", "--target", "c"], "error: there is no target"),
+        (["explain", f"{EXAMPLES}/explain_mlp.py:net", "--wrt", "W9"], "error: there is no 'W9'"),
+        (["train", "--data", "nowhere"], "error:"),
+    ],
+)
+def test_a_mistake_is_a_message_and_exit_code_2(allbps, arguments, message):
+    code, out, err = allbps(*arguments)
+    assert code == 2
+    assert message in err
+    assert "Traceback" not in out + err
+
+
+def test_an_unknown_option_is_misuse(allbps):
+    code, _, err = allbps("lecture", "--nope")
+    assert code == 2
+    assert "--nope" in err
+
+
+def test_errors_inside_the_users_function_name_the_users_line(allbps, tmp_path):
+    (tmp_path / "mine.py").write_text(
+        "import numpy as np\n"
+        "X = np.ones((4, 3))\n"
+        "W = np.ones((5, 2))\n"
+        "def net(X, W):\n"
+        "    Z = X @ W\n"
+        "    return np.sum(Z)\n"
+        "def broken(X):\n"
+        "    return X.nothing\n"
+    )
+    code, _, err = allbps("explain", f"{tmp_path}/mine.py:net")
+    assert code == 2
+    assert err == (
+        "error: X @ W does not fit\n"
+        "  at:       mine.py:5 in net: Z = X @ W\n"
+        "  expected: W with 3 rows, as many as X has columns\n"
+        "  got:      X is (4, 3) and W is (5, 2)\n"
+    )
+    code, _, err = allbps("explain", f"{tmp_path}/mine.py:broken")
+    assert code == 2
+    assert "raised AttributeError: a traced array has no attribute 'nothing'" in err
+    assert "mine.py:8 in broken: return X.nothing" in err
+
+
+def test_it_runs_as_a_module():
+    done = subprocess.run(
+        [sys.executable, "-m", "allbps", "--help"], capture_output=True, text=True, check=True
+    )
+    for command in ("lecture", "explain", "emit", "check", "train"):
+        assert command in done.stdout

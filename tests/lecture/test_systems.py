@@ -1,0 +1,169 @@
+"""Each system shows what the lecture shows."""
+
+import json
+
+import numpy as np
+import pytest
+
+from allbps.errors import NameUnknownError
+from allbps.lecture import NAMES, system
+from allbps.lecture.pages import FORMATS, documents, open_system
+from allbps.lecture.system import Example
+
+
+def first(name):
+    return next(system(name).examples).work()
+
+
+def formulas(worked):
+    return [step.formula for step in worked.derivation.steps if step.kind in ("delta", "seed")]
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("seed", [None, 3])
+def test_every_delta_of_every_system_is_verified(name, seed):
+    for example in system(name).examples:
+        report = example.work(seed).verify()
+        assert report, str(report)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_system_can_be_written_in_every_format(name):
+    session = open_system(system(name))
+    for form in FORMATS:
+        for file, text in documents(session, form).items():
+            assert text.strip(), file
+            if form == "json":
+                assert json.loads(text)["name"] == name
+            if form == "source":
+                compile(text, file, "exec")
+
+
+def test_the_scalar_net_in_the_slides_order_with_numbers_one_can_check():
+    worked = first("scalar-net")
+    order = [step.name for step in worked.derivation.steps if step.name.startswith("d")]
+    assert order == ["dL", "dYp", "dZ4", "dZ3", "dZ2", "dZ1", "dW1", "db1", "dW2", "db2"]
+    numbers = [float(worked[name[1:]].delta) for name in order[1:]]
+    assert numbers == [-2, -2, -8, -2, -2, -4, -2, -1, -2]
+
+
+def test_the_matrix_net_has_transposes_and_a_sum_over_the_batch():
+    worked = first("neural-net")
+    assert worked["Z3"].formula == "δZ₃ = δZ₄ W₂ᵀ"
+    assert worked["W1"].formula == "δW₁ = Xᵀ δZ₁"
+    assert worked["W2"].formula == "δW₂ = Z₃ᵀ δZ₄"
+    assert worked["b1"].formula == "δb₁ = Σₖ (δZ₂)ₖ,:"
+    assert worked["b2"].formula == "δb₂ = Σₖ (δYᵖ)ₖ,:"
+
+
+def test_softmax_and_cross_entropy_collapse():
+    pieces, whole = (example.work() for example in system("softmax-cross-entropy").examples)
+    y, yp = pieces["y"].value, pieces["yp"].value
+    np.testing.assert_allclose(pieces["yp"].delta, -y / yp, rtol=1e-15)
+    np.testing.assert_allclose(pieces["logits"].delta, yp - y, rtol=1e-14)
+    np.testing.assert_allclose(whole["logits"].delta, yp - y, rtol=1e-14)
+
+
+def test_convolution_has_the_boxed_formulas():
+    worked = first("convolution")
+    assert worked["K"].formula == "δK = I * δJ"
+    assert worked["I"].formula == "δI = pad(δJ) * flip(K)"
+
+
+def test_flip_of_the_slides_kernel():
+    from allbps.lecture.convolution import flip_and_pad
+
+    np.testing.assert_array_equal(flip_and_pad()["flip(K)"], [[6, 4, 2], [5, 3, 1]])
+
+
+def test_max_pooling_lands_where_the_slide_does():
+    worked = first("max-pooling")
+    d1, d2, d3, d4 = 1, 2, 3, 4
+    np.testing.assert_array_equal(worked["y"].delta, [[d1, d3], [d2, d4]])
+    np.testing.assert_array_equal(
+        worked["x"].delta, [[0, 0, d3, 0], [0, d1, 0, 0], [d2, 0, 0, 0], [0, 0, 0, d4]]
+    )
+
+
+def test_a_tie_has_a_single_winner_and_overlaps_add():
+    _, tie, overlap, _ = (example.work() for example in system("max-pooling").examples)
+    np.testing.assert_array_equal(tie["x"].delta, [[1, 0], [0, 0]])
+    assert overlap["x"].delta.sum() == overlap["y"].delta.sum()
+    assert np.count_nonzero(overlap["x"].delta) < 4
+
+
+def test_relu_as_on_the_slide():
+    np.testing.assert_array_equal(first("relu")["x"].delta, [[0, 3], [0, 4]])
+
+
+def test_the_convnet_does_not_compute_the_delta_of_its_input():
+    worked = first("convnet")
+    assert worked["x"].delta is None
+    assert worked["K"].formula == "δK = x * δy"
+
+
+def test_the_convnets_loop_makes_the_loss_fall():
+    from allbps.lecture.convnet import training_loop
+
+    losses = [row[1] for row in training_loop()]
+    assert losses == sorted(losses, reverse=True)
+    assert losses[-1] < losses[0] / 10
+
+
+def test_the_worked_example_has_dead_cells_and_late_winners():
+    worked = first("pytorch-example")
+    np.testing.assert_array_equal(worked["J"].value, [[-1, 1, 4, 4], [2, 4, 8, -1]])
+    np.testing.assert_array_equal(worked["O"].delta, [[-3, -2]])
+    np.testing.assert_array_equal(worked["J"].delta, [[0, 0, 0, 0], [0, -3, -2, 0]])
+    np.testing.assert_array_equal(worked["W"].delta, [[-4, -12], [-6, -17]])
+
+
+def test_the_worked_example_agrees_with_pytorch():
+    pytest.importorskip("torch")
+    from allbps.lecture.pytorch_example import beside_pytorch
+
+    shown = beside_pytorch()
+    for name in ("δO", "δK", "δJ", "δW"):
+        np.testing.assert_array_equal(shown[name], shown[f"{name} by PyTorch"])
+
+
+def test_shared_weights_show_both_contributions_and_their_sum():
+    worked = first("shared-weights")
+    steps = {step.name: step.formula for step in worked.derivation.steps}
+    assert steps["dW_1"] == "δW₁ = Xᵀ δZ₁"
+    assert steps["dW_2"] == "δW₂ = Z₂ᵀ δY"
+    assert steps["dW"] == "δW = δW₁ + δW₂"
+
+
+def test_the_residual_connection_adds_two_contributions():
+    steps = {step.name: step.formula for step in first("residual").derivation.steps}
+    assert steps["dz2"] == "δz₂ = pad(δz₃) * flip(w₂)"
+    assert steps["dx"] == "δx = δx₁ + δx₂"
+    assert steps["dx_2"] == "δx₂ = δz"
+
+
+def test_attention_scores_are_the_slides_sums():
+    worked = first("attention-scores")
+    x, y, s = (worked[name].value for name in "xys")
+    for i in range(3):
+        jacobian = np.diag(s[i]) - np.outer(s[i], s[i])
+        dz = jacobian @ worked["s"].delta[i]
+        np.testing.assert_allclose(worked["z"].delta[i], dz, rtol=1e-13)
+        np.testing.assert_allclose(worked["x"].delta[i], sum(y[j] * dz[j] for j in range(4)))
+    assert worked["x"].formula == "δx = δz y"
+    assert len(x) == 3
+
+
+def test_an_unknown_system_is_refused():
+    with pytest.raises(NameUnknownError) as caught:
+        system("convolutions")
+    assert "did you mean 'convolution'?" in str(caught.value)
+
+
+def test_another_seed_keeps_shapes_and_what_is_fixed():
+    example = next(system("softmax-cross-entropy").examples)
+    assert isinstance(example, Example)
+    other = example.work(5)
+    np.testing.assert_array_equal(other["y"].value, example.inputs["y"])
+    assert other["logits"].value.shape == (3,)
+    assert np.any(other["logits"].value != example.inputs["logits"])
