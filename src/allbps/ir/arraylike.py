@@ -94,13 +94,36 @@ class ArrayLike:
         """As ``numpy.dot``."""
         return cast("Node", NUMPY[np.dot](self, other))
 
+    @property
+    def real(self) -> Node:
+        """The real part: the array itself."""
+        return cast("Node", NUMPY[np.real](self))
+
+    @property
+    def imag(self) -> Any:
+        """The imaginary part: zeros."""
+        return NUMPY[np.imag](self)
+
+    @property
+    def flat(self) -> Iterator[Node]:
+        """The elements one by one, in row-major order."""
+        return iter(self.flatten())
+
     def __getattr__(self, name: str) -> Any:
         """Any other array method is the NumPy function of its name, if allbps knows that."""
-        function = getattr(np, name, None) if not name.startswith("_") else None
-        if function not in NUMPY:
+        if name in IN_PLACE_METHODS:
+            raise _in_place(self, f".{name}()")
+        function = getattr(np, name, None) if hasattr(np.ndarray, name) else None
+        if name.startswith("_") or function not in NUMPY:
             raise AttributeError(f"a traced array has no attribute {name!r}")
         known = NUMPY[function]
-        return lambda *args, **kwargs: known(self, *args, **kwargs)
+        return lambda *args, **kwargs: _call(known, f"x.{name}", (self, *args), kwargs)
+
+    def __copy__(self) -> ArrayLike:
+        return self  # nothing can change it
+
+    def __deepcopy__(self, memo: object) -> ArrayLike:
+        return self
 
     # -- plain numbers: reading them is allowed where nothing is forgotten ---------------------
     def known(self, purpose: str) -> Any:
@@ -158,17 +181,19 @@ class ArrayLike:
 
     # -- NumPy's protocols ---------------------------------------------------------------------
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
-        if kwargs.pop("out", None) is not None:
-            raise _in_place(self, f"np.{ufunc.__name__}(…, out=…)")
-        key = ufunc if method == "__call__" else getattr(ufunc, method)
-        if method != "__call__":
-            key = _REDUCTIONS.get((ufunc, method))
-        return _dispatch(key, f"{ufunc.__name__}", inputs, kwargs)
+        out = kwargs.pop("out", None)
+        if out is not None or method == "at":
+            raise _written(ufunc, method, inputs, out, self)
+        if method == "__call__":
+            return _dispatch(ufunc, numpy_name(ufunc), *_plain_call(ufunc, inputs, kwargs))
+        return _dispatch((ufunc, method), f"{numpy_name(ufunc)}.{method}", inputs, kwargs)
 
     def __array_function__(
         self, function: Any, types: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
-        return _dispatch(function, getattr(function, "__name__", str(function)), args, kwargs)
+        if kwargs.get("out") is not None:
+            raise _written(function, "__call__", args, kwargs["out"], self)
+        return _dispatch(function, numpy_name(function), args, kwargs)
 
     # -- operators ----------------------------------------------------------------------------
     def __add__(self, other: Any) -> Node:
@@ -240,40 +265,102 @@ class ArrayLike:
     def __neg__(self) -> Node:
         return OPERATORS["neg"](self)
 
+    def __pos__(self) -> Node:
+        return cast("Node", self)
+
     def __abs__(self) -> Node:
         return OPERATORS["abs"](self)
+
+    def __divmod__(self, other: Any) -> tuple[Node, Node]:
+        return self // other, self % other
+
+    def __rdivmod__(self, other: Any) -> tuple[Node, Node]:
+        return other // self, other % self
+
+    def __round__(self, digits: int = 0) -> Node:
+        return cast("Node", NUMPY[np.round](self, digits))
+
+    def __and__(self, other: Any) -> Node:
+        return cast("Node", NUMPY[np.bitwise_and](self, other))
+
+    def __rand__(self, other: Any) -> Node:
+        return cast("Node", NUMPY[np.bitwise_and](other, self))
+
+    def __or__(self, other: Any) -> Node:
+        return cast("Node", NUMPY[np.bitwise_or](self, other))
+
+    def __ror__(self, other: Any) -> Node:
+        return cast("Node", NUMPY[np.bitwise_or](other, self))
+
+    def __xor__(self, other: Any) -> Node:
+        return cast("Node", NUMPY[np.bitwise_xor](self, other))
+
+    def __rxor__(self, other: Any) -> Node:
+        return cast("Node", NUMPY[np.bitwise_xor](other, self))
+
+    def __invert__(self) -> Node:
+        return cast("Node", NUMPY[np.invert](self))
 
     __hash__ = object.__hash__
 
 
-_REDUCTIONS: dict[tuple[Any, str], Any] = {
-    (np.add, "reduce"): np.sum,
-    (np.multiply, "reduce"): np.prod,
-    (np.maximum, "reduce"): np.max,
-    (np.minimum, "reduce"): np.min,
-    (np.logical_and, "reduce"): np.all,
-    (np.logical_or, "reduce"): np.any,
-    (np.add, "accumulate"): np.cumsum,
-    (np.multiply, "accumulate"): np.cumprod,
-    (np.multiply, "outer"): np.outer,
-}
+IN_PLACE_METHODS = frozenset(
+    ("byteswap", "fill", "itemset", "partition", "put", "resize", "setfield", "setflags", "sort")
+)
+"""Array methods that would change the array itself."""
+
+
+def numpy_name(function: Any) -> str:
+    """What a user writes for a NumPy function: ``np.sum``, ``np.linalg.inv``."""
+    module = getattr(function, "__module__", None) or "numpy"
+    name = getattr(function, "__name__", str(function))
+    return f"{module.replace('numpy', 'np', 1)}.{name}"
+
+
+def _plain_call(
+    ufunc: Any, inputs: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """A call of a ufunc without its options: ``dtype=`` casts the operands, others are refused.
+
+    Raises:
+        ArgumentError: an option that has no meaning here.
+
+    """
+    dtype = kwargs.pop("dtype", None)
+    if dtype is not None:
+        inputs = tuple(NUMPY[np.astype](x, dtype) for x in inputs)
+    usual = {"where": True, "casting": "same_kind", "order": "K", "subok": True}
+    for key, value in kwargs.items():
+        if key not in usual or value is not usual[key]:
+            name = numpy_name(ufunc)
+            raise ArgumentError(
+                f"{name} of a traced array does not take {key}=",
+                where=str(user_site() or ""),
+                got=f"{key}={label(value)}",
+                todo=f"np.where(mask, {name}(…), …)" if key == "where" else f"leave {key} out",
+            )
+    return inputs, {}
 
 
 def _dispatch(key: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     known = NUMPY.get(key)
     if known is None:
         raise NoRuleError(
-            f"allbps has no rule for np.{name}",
+            f"allbps has no rule for {name}",
             where=str(user_site() or ""),
             todo="write it with functions that have one, or declare an op (docs/adding-an-op.md)",
         )
+    return _call(known, name, args, kwargs)
+
+
+def _call(known: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     try:
         return known(*args, **kwargs)
     except AllBPsError:
         raise
     except TypeError as error:
         raise ArgumentError(
-            f"np.{name} of a traced array cannot take these arguments: {error}",
+            f"{name} of a traced array cannot take these arguments: {error}",
             where=str(user_site() or ""),
         ) from error
 
@@ -287,7 +374,26 @@ def label(value: object) -> str:
     """What to call an operand in a message."""
     if isinstance(value, ArrayLike):
         return _label(value)
-    return name_in_user_code(value) or repr(value)
+    return name_in_user_code(value) or (
+        f"of shape {value.shape}" if isinstance(value, np.ndarray) else repr(value)
+    )
+
+
+def _written(
+    function: Any, method: str, inputs: tuple[Any, ...], out: Any, node: ArrayLike
+) -> InPlaceError:
+    """The error for a result that was to be written into an array: ``out=`` or ``A += x``."""
+    target = out[0] if isinstance(out, tuple) else inputs[0] if out is None else out
+    if isinstance(target, ArrayLike):
+        return _in_place(target, f"{numpy_name(function)}(…, out=…)")
+    source, name = _label(node), label(target)
+    return InPlaceError(
+        f"{source} is traced and cannot be written into the plain array {name}",
+        where=str(user_site() or ""),
+        expected=f"a new array: {name} = {name} + {source}",
+        got=f"{numpy_name(function)}{'.at' if method == 'at' else ''} with {name} as its output",
+        todo="write a = a + x instead of a += x, and leave out= away",
+    )
 
 
 def _in_place(node: ArrayLike, action: str) -> InPlaceError:

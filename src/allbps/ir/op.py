@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from importlib import import_module
 from types import FunctionType
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from allbps.ir.arraylike import NUMPY, OPERATORS
 from allbps.ir.node import NO_ATTRS, Node
 from allbps.ir.notation import Notation
 from allbps.ir.site import Site, name_in_user_code, user_site
+from allbps.tree import leaves
 
 Shape = tuple[int, ...]
 Aval = tuple[Shape, np.dtype[Any]]
@@ -123,7 +124,8 @@ class Op:
         numpy: its NumPy text; what runs, and what the source reading prints.
         rules: one per operand (a variadic operation has one for all, called with ``index=``).
         notation: its mathematics.
-        torch: its PyTorch text, also the reference it is tested against; None with ``why_no_torch``.
+        torch: its PyTorch text, also the reference it is tested against; None needs
+            ``why_no_torch``.
         jax: its JAX text where that is not the NumPy text with ``jnp`` for ``np``.
         helpers: NumPy functions that the text calls, emitted with it.
         implements: NumPy functions that mean this operation on traced arrays.
@@ -246,10 +248,16 @@ def source_repr(value: Any) -> str:
     return repr(value)
 
 
-def numpy_function(*functions: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Say that a composed function is what these NumPy functions mean on traced arrays."""
+Composed = TypeVar("Composed", bound=Callable[..., Any])
 
-    def register(composed: Callable[..., Any]) -> Callable[..., Any]:
+
+def numpy_function(*functions: Any) -> Callable[[Composed], Composed]:
+    """Say that a composed function is what these NumPy functions mean on traced arrays.
+
+    A method of a ufunc is named by the pair ``(np.add, "reduce")``.
+    """
+
+    def register(composed: Composed) -> Composed:
         for function in functions:
             NUMPY[function] = composed
         return composed
@@ -338,8 +346,13 @@ def _aval(value: Any) -> Aval:
 
 
 def lift(value: Any) -> Node:
-    """A node as it is; anything else becomes a constant."""
-    return value if isinstance(value, Node) else constant(value)
+    """A node as it is, nested lists of nodes as one; anything else becomes a constant."""
+    if isinstance(value, Node):
+        return value
+    if isinstance(value, (list, tuple)) and any(isinstance(x, Node) for x in leaves(value)):
+        assembled: Node = NUMPY[np.array](value)
+        return assembled
+    return constant(value)
 
 
 def new_input(value: Any, trace: int, name: str = "") -> Node:
@@ -353,7 +366,7 @@ def new_input(value: Any, trace: int, name: str = "") -> Node:
 def promote(*inputs: Node) -> np.dtype[Any]:
     """The dtype NumPy gives to an operation on ``inputs``; Python numbers are weak (NEP 50)."""
     first = inputs[0].dtype
-    if all([node.dtype is first for node in inputs]):  # a list: no generator in the hot path
+    if all(node.dtype is first for node in inputs):
         return first
     return np.result_type(*(n.value if _is_weak(n) else n.dtype for n in inputs))
 

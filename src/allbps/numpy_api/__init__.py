@@ -5,6 +5,30 @@ A NumPy function that *is* one operation is named in that operation's declaratio
 arguments read first (``axis=None``, ``keepdims``).
 """
 
-from allbps.numpy_api import reductions
+from allbps.numpy_api import (
+    choosing,
+    differences,
+    elementwise,
+    joining,
+    linalg,
+    making,
+    plain,
+    products,
+    reductions,
+    shapes,
+    ufuncs,
+)
 
-__all__ = ["reductions"]
+__all__ = [
+    "choosing",
+    "differences",
+    "elementwise",
+    "joining",
+    "linalg",
+    "making",
+    "plain",
+    "products",
+    "reductions",
+    "shapes",
+    "ufuncs",
+]

@@ -21,15 +21,20 @@ def plain_axis(axis: Any) -> Axis:
     return int(axis)
 
 
-def refuse(function: str, **given: Any) -> None:
+def given(value: Any) -> bool:
+    """Was an argument passed, rather than None or NumPy's "no value"?"""
+    return value is not None and value is not np._NoValue
+
+
+def refuse(function: str, **arguments: Any) -> None:
     """Refuse arguments that have no meaning on traced arrays.
 
     Raises:
         ArgumentError: one of them differs from None and NumPy's "no value".
 
     """
-    for name, value in given.items():
-        if value is not None and value is not np._NoValue:
+    for name, value in arguments.items():
+        if given(value):
             raise ArgumentError(
                 f"np.{function} of a traced array does not take {name}=",
                 where=str(user_site() or ""),

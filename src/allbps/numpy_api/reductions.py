@@ -7,15 +7,30 @@ from typing import Any
 
 import numpy as np
 
-from allbps.ir import Node, Op, lift, numpy_function
-from allbps.numpy_api.arguments import plain_axis, refuse
-from allbps.ops.function import astype
-from allbps.ops.reduce import max_, mean, min_, sum_
+from allbps.ir import NUMPY, Node, Op, lift, numpy_function
+from allbps.numpy_api.arguments import given, plain_axis, refuse
+from allbps.ops.arithmetic import add, div, mul
+from allbps.ops.comparison import where as choose
+from allbps.ops.cumulate import cumprod, cumsum, prod, running
+from allbps.ops.function import abs_, astype, maximum, minimum, sqrt
+from allbps.ops.reduce import count, max_, mean, min_, sum_
+from allbps.ops.shape import broadcast_to
+from allbps.ops.shapes import normal_axis
+from allbps.ops.sort import argmax, argmin
 
 
-def _reduction(op: Op) -> Callable[..., Node]:
-    """NumPy's arguments for a reduction op."""
+def _operand(x: Any, dtype: Any = None) -> Node:
+    node = lift(x)
+    return node if dtype is None else astype(node, dtype=np.dtype(dtype))
 
+
+def _masked(x: Node, where: Any, neutral: Any) -> Node:
+    """``x`` with what is not to be reduced replaced by a number that changes nothing."""
+    return choose(where, x, neutral) if given(where) and where is not True else x
+
+
+# -- sums and products -----------------------------------------------------------------------------
+def _total(op: Op, neutral: float, combine: Op) -> Callable[..., Node]:
     def reduce(
         x: Any,
         axis: Any = None,
@@ -25,21 +40,108 @@ def _reduction(op: Op) -> Callable[..., Node]:
         initial: Any = None,
         where: Any = None,
     ) -> Node:
-        refuse(op.name, out=out, initial=initial, where=where)
-        node = lift(x)
-        if dtype is not None:
-            node = astype(node, dtype=np.dtype(dtype))
-        keep = bool(keepdims) if keepdims is not np._NoValue else False
-        return op(node, axis=plain_axis(axis), keepdims=keep)
+        refuse(op.name, out=out)
+        kept = bool(given(keepdims) and keepdims)
+        node = _masked(_operand(x, dtype), where, neutral)
+        total = op(node, axis=plain_axis(axis), keepdims=kept)
+        return combine(total, initial) if given(initial) else total
 
     return reduce
 
 
-numpy_function(np.sum)(_reduction(sum_))
-numpy_function(np.mean)(_reduction(mean))
+numpy_function(np.sum)(_total(sum_, 0, add))
+numpy_function(np.prod)(_total(prod, 1, mul))
 
 
-def _extreme(op: Op) -> Callable[..., Node]:
+def _running(op: Op) -> Callable[..., Node]:
+    def accumulate(x: Any, axis: Any = None, dtype: Any = None, out: Any = None) -> Node:
+        refuse(op.name, out=out)
+        return running(op, _operand(x, dtype), axis)
+
+    return accumulate
+
+
+numpy_function(np.cumsum)(_running(cumsum))
+numpy_function(np.cumprod)(_running(cumprod))
+
+
+# -- means -----------------------------------------------------------------------------------------
+@numpy_function(np.mean)
+def mean_by(
+    x: Any,
+    axis: Any = None,
+    dtype: Any = None,
+    out: Any = None,
+    keepdims: Any = False,
+    *,
+    where: Any = None,
+) -> Node:
+    """``numpy.mean``."""
+    refuse("mean", out=out)
+    node, axes, kept = _operand(x, dtype), plain_axis(axis), bool(given(keepdims) and keepdims)
+    if not given(where) or where is True:
+        return mean(node, axis=axes, keepdims=kept)
+    total = sum_(_masked(node, where, 0.0), axis=axes, keepdims=kept)
+    return div(total, _how_many(node, axes, kept, where))
+
+
+def _how_many(x: Node, axis: Any, keepdims: bool, where: Any) -> Any:
+    """How many numbers a group holds."""
+    if not given(where) or where is True:
+        return float(count(x, axis))
+    counted = choose(where, np.ones(x.shape, x.dtype), 0.0)
+    return sum_(counted, axis=axis, keepdims=keepdims)
+
+
+@numpy_function(np.average)
+def average(x: Any, axis: Any = None, weights: Any = None, *, keepdims: Any = False) -> Node:
+    """``numpy.average``; weights of the shape of ``x``, or one for each place of an axis."""
+    node, axes, kept = lift(x), plain_axis(axis), bool(given(keepdims) and keepdims)
+    if weights is None:
+        return mean(node, axis=axes, keepdims=kept)
+    scale = lift(weights)
+    if scale.shape != node.shape and isinstance(axes, int):
+        places = [1] * node.ndim
+        places[normal_axis(axes, node.ndim)] = -1
+        scale = broadcast_to(scale.reshape(tuple(places)), shape=node.shape)
+    total = sum_(node * scale, axis=axes, keepdims=kept)
+    return total / sum_(scale, axis=axes, keepdims=kept)
+
+
+@numpy_function(np.var)
+def var(
+    x: Any,
+    axis: Any = None,
+    dtype: Any = None,
+    out: Any = None,
+    ddof: Any = 0,
+    keepdims: Any = False,
+    *,
+    where: Any = None,
+    mean: Any = None,
+    correction: Any = None,
+) -> Node:
+    """``numpy.var``: the mean square of what is left after the mean is taken off."""
+    refuse("var", out=out)
+    node, axes, kept = _operand(x, dtype), plain_axis(axis), bool(given(keepdims) and keepdims)
+    middle = mean if given(mean) else mean_by(node, axes, keepdims=True, where=where)
+    square = _masked((node - middle) ** 2, where, 0.0)
+    freedom = correction if given(correction) else ddof
+    number = _how_many(node, axes, kept, where) - freedom
+    return div(sum_(square, axis=axes, keepdims=kept), number)
+
+
+@numpy_function(np.std)
+def std(x: Any, *args: Any, **kwargs: Any) -> Node:
+    """``numpy.std``; at spread 0 its slope is taken as 0, as that of ``abs``."""
+    square = var(x, *args, **kwargs)
+    still = square == 0
+    # √ has no slope at 0: the square root is taken of 1 there, and thrown away
+    return choose(still, abs_(square), sqrt(choose(still, 1.0, square)))
+
+
+# -- extremes --------------------------------------------------------------------------------------
+def _extreme(op: Op, lowest: float, combine: Op) -> Callable[..., Node]:
     def reduce(
         x: Any,
         axis: Any = None,
@@ -48,12 +150,59 @@ def _extreme(op: Op) -> Callable[..., Node]:
         initial: Any = None,
         where: Any = None,
     ) -> Node:
-        refuse(op.name, out=out, initial=initial, where=where)
-        keep = bool(keepdims) if keepdims is not np._NoValue else False
-        return op(lift(x), axis=plain_axis(axis), keepdims=keep)
+        refuse(op.name, out=out)
+        kept = bool(given(keepdims) and keepdims)
+        node = _masked(lift(x), where, initial if given(initial) else lowest)
+        if given(initial) and not node.size:
+            shape = np.sum(np.zeros(node.shape), axis=plain_axis(axis), keepdims=kept).shape
+            return broadcast_to(lift(initial), shape=shape)
+        found = op(node, axis=plain_axis(axis), keepdims=kept)
+        return combine(found, initial) if given(initial) else found
 
     return reduce
 
 
-numpy_function(np.max, np.amax)(_extreme(max_))
-numpy_function(np.min, np.amin)(_extreme(min_))
+numpy_function(np.max, np.amax)(_extreme(max_, -np.inf, maximum))
+numpy_function(np.min, np.amin)(_extreme(min_, np.inf, minimum))
+
+
+@numpy_function(np.ptp)
+def ptp(x: Any, axis: Any = None, out: Any = None, keepdims: Any = False) -> Node:
+    """``numpy.ptp``: maximum − minimum."""
+    refuse("ptp", out=out)
+    node, axes, kept = lift(x), plain_axis(axis), bool(given(keepdims) and keepdims)
+    return max_(node, axis=axes, keepdims=kept) - min_(node, axis=axes, keepdims=kept)
+
+
+def _place(op: Op) -> Callable[..., Node]:
+    def find(x: Any, axis: Any = None, out: Any = None, *, keepdims: Any = False) -> Node:
+        refuse(op.name, out=out)
+        kept = bool(given(keepdims) and keepdims)
+        return op(lift(x), axis=plain_axis(axis), keepdims=kept)
+
+    return find
+
+
+numpy_function(np.argmax)(_place(argmax))
+numpy_function(np.argmin)(_place(argmin))
+
+
+# -- leaving NaN out -------------------------------------------------------------------------------
+def _without_nan(function: Any) -> Callable[..., Any]:
+    def reduce(x: Any, *args: Any, **kwargs: Any) -> Any:
+        node = lift(x)
+        return NUMPY[function](node, *args, where=~NUMPY[np.isnan](node), **kwargs)
+
+    return reduce
+
+
+for _nan, _plain in (
+    (np.nansum, np.sum),
+    (np.nanprod, np.prod),
+    (np.nanmean, np.mean),
+    (np.nanvar, np.var),
+    (np.nanstd, np.std),
+    (np.nanmax, np.max),
+    (np.nanmin, np.min),
+):
+    numpy_function(_nan)(_without_nan(_plain))

@@ -8,6 +8,7 @@ decomposition" (2016).
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -46,9 +47,10 @@ def columns_times(matrix: Node, x: Node) -> Node:
     return matrix * reshape(x, shape=(*x.shape[:-1], 1, x.shape[-1]))
 
 
-def read_below(g: Node) -> Node:
-    """δ of a matrix of which only the lower triangle is read, from δ of the symmetric one."""
-    return lower(g) + lower(transposed(g), -1)
+def read(g: Node, triangle: str = "L") -> Node:
+    """δ of a matrix of which only one triangle is read, from δ of the symmetric one."""
+    below = lower(g) + lower(transposed(g), -1)
+    return below if triangle == "L" else transposed(below)
 
 
 def inverse_differences(values: Node) -> Node:
@@ -77,7 +79,7 @@ def d_cholesky(g: Node, y: Node, x: Node) -> Node:
     halved = lower(inner) - 0.5 * lower(upper(inner))
     left = solve(transposed(y), halved)  # L⁻ᵀ Φ
     full = transposed(solve(transposed(y), transposed(left)))  # L⁻ᵀ Φ L⁻¹
-    return read_below(0.5 * (full + transposed(full)))
+    return read(0.5 * (full + transposed(full)))
 
 
 cholesky = Op(
@@ -104,53 +106,75 @@ cholesky = Op(
 
 
 # -- symmetric eigenvalues -------------------------------------------------------------------------
-def values_shape(x: Node) -> Aval:
+def values_shape(x: Node, triangle: str) -> Aval:
     shape, dtype = square_shape(x)
     return shape[:-1], dtype
 
 
-def d_eigh_values(g: Node, y: Node, x: Node) -> Node:
-    vectors = eigh_vectors(x)
-    return read_below(matmul(columns_times(vectors, g), transposed(vectors)))
+def vectors_shape(x: Node, triangle: str) -> Aval:
+    return square_shape(x)
 
 
+def d_eigh_values(g: Node, y: Node, x: Node, triangle: str) -> Node:
+    vectors = eigh_vectors(x, triangle=triangle)
+    return read(matmul(columns_times(vectors, g), transposed(vectors)), triangle)
+
+
+def eigh_text(part: int) -> Any:
+    def text(operands: Any, attrs: Any) -> str:
+        which = "" if attrs["triangle"] == "L" else ", 'U'"
+        return f"np.linalg.eigh({operands['x']}{which})[{part}]"
+
+    return text
+
+
+def eigvalsh_torch(operands: Any, attrs: Any) -> str:
+    # PyTorch spreads δ over both triangles, so it is given the symmetric matrix
+    x, (half, k) = operands["x"], ("tril", -1) if attrs["triangle"] == "L" else ("triu", 1)
+    return f"torch.linalg.eigvalsh(torch.{half}({x}) + torch.{half}({x}, {k}).mT)"
+
+
+EIGEN = (
+    Sample((symmetric_sample,), {"triangle": "L"}),
+    Sample((symmetric_sample,), {"triangle": "U"}),
+    Sample(
+        (lambda rng: np.stack([symmetric_sample(rng), symmetric_sample(rng)]),), {"triangle": "L"}
+    ),
+)
+NOT_SYMMETRIC = tuple(replace(bad, attrs={"triangle": "L"}) for bad in NOT_SQUARE)
 eigh_values = Op(
     name="eigh_values",
-    doc="Eigenvalues of a symmetric matrix, rising; reads the lower triangle of x.",
+    doc="Eigenvalues of a symmetric matrix, rising; reads one triangle of x.",
     operands="x",
     shape=values_shape,
-    numpy="np.linalg.eigh({x})[0]",
-    torch="torch.linalg.eigvalsh(torch.tril({x}) + torch.tril({x}, -1).mT)",
-    jax="jnp.linalg.eigh({x}, symmetrize_input=False)[0]",
+    numpy=eigh_text(0),
+    torch=eigvalsh_torch,
     rules=(Rule(d_eigh_values, "∂{y:6}ₖ/∂{x} = vₖ vₖᵀ with the eigenvector vₖ"),),
     notation=Notation("eigenvalues({x})"),
-    samples=(
-        Sample((symmetric_sample,)),
-        Sample((lambda rng: np.stack([symmetric_sample(rng), symmetric_sample(rng)]),)),
-    ),
-    bad=NOT_SQUARE,
+    samples=EIGEN,
+    bad=NOT_SYMMETRIC,
 )
 
 
-def d_eigh_vectors(g: Node, y: Node, x: Node) -> Node:
-    inner = matmul(transposed(y), g) * inverse_differences(eigh_values(x))
+def d_eigh_vectors(g: Node, y: Node, x: Node, triangle: str) -> Node:
+    values = eigh_values(x, triangle=triangle)
+    inner = matmul(transposed(y), g) * inverse_differences(values)
     full = matmul(matmul(y, inner), transposed(y))
-    return read_below(0.5 * (full + transposed(full)))
+    return read(0.5 * (full + transposed(full)), triangle)
 
 
 eigh_vectors = Op(
     name="eigh_vectors",
-    doc="Eigenvectors of a symmetric matrix as columns; reads the lower triangle of x.",
+    doc="Eigenvectors of a symmetric matrix as columns; reads one triangle of x.",
     operands="x",
-    shape=square_shape,
-    numpy="np.linalg.eigh({x})[1]",
+    shape=vectors_shape,
+    numpy=eigh_text(1),
     torch=None,
     why_no_torch="the signs of eigenvectors are free, so another library may choose others",
-    jax="jnp.linalg.eigh({x}, symmetrize_input=False)[1]",
     rules=(Rule(d_eigh_vectors, "δ{x} = {y} (F ⊙ {y:5}ᵀ δ{y}) {y:5}ᵀ with Fᵢⱼ = 1 / (λⱼ − λᵢ)"),),
     notation=Notation("eigenvectors({x})"),
-    samples=eigh_values.samples,
-    bad=NOT_SQUARE,
+    samples=EIGEN,
+    bad=NOT_SYMMETRIC,
 )
 
 

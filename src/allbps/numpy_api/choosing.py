@@ -1,0 +1,249 @@
+"""Functions that pick elements: by index, by mask, by order, by diagonal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from allbps.errors import ArgumentError, ShapeError
+from allbps.ir import Node, lift, numpy_function, user_site
+from allbps.numpy_api.arguments import plain_axis, refuse
+from allbps.numpy_api.shapes import at, moveaxis
+from allbps.ops.comparison import logical_not, where
+from allbps.ops.index import getitem_by, put_add_op
+from allbps.ops.reduce import mean
+from allbps.ops.shape import reshape, reshape_to
+from allbps.ops.shapes import normal_axis
+from allbps.ops.sort import argsort
+
+
+# -- by condition ----------------------------------------------------------------------------------
+@numpy_function(np.where)
+def where_by(condition: Any, x: Any = None, y: Any = None) -> Any:
+    """``numpy.where``; with a condition alone the indices where it holds."""
+    if x is None and y is None:
+        return np.where(lift(condition).known("np.where of one argument"))
+    return where(condition, x, y)
+
+
+@numpy_function(np.select)
+def select(condlist: Sequence[Any], choicelist: Sequence[Any], default: Any = 0) -> Node:
+    """``numpy.select``: the choice of the first condition that holds."""
+    if len(condlist) != len(choicelist):
+        raise ArgumentError(
+            "np.select needs one choice for each condition",
+            where=str(user_site() or ""),
+            expected=str(len(condlist)),
+            got=str(len(choicelist)),
+        )
+    made = lift(default)
+    for condition, choice in zip(reversed(condlist), reversed(choicelist), strict=True):
+        made = where(condition, choice, made)
+    return made
+
+
+@numpy_function(np.compress)
+def compress(condition: Any, a: Any, axis: Any = None, out: Any = None) -> Node:
+    """``numpy.compress``: the slices whose condition holds."""
+    refuse("compress", out=out)
+    node = lift(a)
+    if axis is None:
+        node, axis = reshape_to(node, -1), 0
+    axis = normal_axis(int(axis), node.ndim)
+    (index,) = np.nonzero(lift(condition).known("a condition"))
+    return getitem_by(node, at(axis, node.ndim, index))
+
+
+@numpy_function(np.extract)
+def extract(condition: Any, arr: Any) -> Node:
+    """``numpy.extract``: the elements whose condition holds, in one row."""
+    return compress(np.ravel(lift(condition).known("a condition")), arr)
+
+
+# -- by index --------------------------------------------------------------------------------------
+@numpy_function(np.take)
+def take(a: Any, indices: Any, axis: Any = None, out: Any = None, mode: str = "raise") -> Node:
+    """``numpy.take``."""
+    refuse("take", out=out)
+    node = lift(a)
+    if axis is None:
+        node, axis = reshape_to(node, -1), 0
+    axis = normal_axis(int(axis), node.ndim)
+    index = indices if isinstance(indices, Node) else np.asarray(indices)
+    if mode == "clip":
+        index = np.clip(index, 0, node.shape[axis] - 1)
+    elif mode == "wrap":
+        index = index % node.shape[axis]
+    return getitem_by(node, at(axis, node.ndim, index))
+
+
+@numpy_function(np.take_along_axis)
+def take_along_axis(arr: Any, indices: Any, axis: Any = -1) -> Node:
+    """``numpy.take_along_axis``: each row by its own indices."""
+    node, index = lift(arr), lift(indices)
+    if axis is None:
+        return getitem_by(reshape_to(node, -1), index)
+    axis = normal_axis(int(axis), node.ndim)
+    if index.ndim != node.ndim:
+        raise ShapeError(
+            "np.take_along_axis needs as many axes in the indices as in the array",
+            where=str(user_site() or ""),
+            expected=f"{node.ndim} axes",
+            got=f"indices of shape {index.shape}",
+        )
+    return getitem_by(node, _grid(node, index, axis))
+
+
+def _grid(node: Node, index: Node, axis: int) -> tuple[Any, ...]:
+    """``index`` on its axis, and every place on the others."""
+    others = []
+    for k, n in enumerate(node.shape):
+        shape = [1] * node.ndim
+        shape[k] = n
+        others.append(np.arange(n).reshape(shape))
+    return (*others[:axis], index, *others[axis + 1 :])
+
+
+@numpy_function(np.choose)
+def choose(a: Any, choices: Sequence[Any], out: Any = None, mode: str = "raise") -> Node:
+    """``numpy.choose``: at each place the choice of that number."""
+    refuse("choose", out=out)
+    made = lift(choices[-1])
+    for k, choice in reversed(list(enumerate(choices[:-1]))):
+        made = where(lift(a) == k, choice, made)
+    return made
+
+
+# -- by order --------------------------------------------------------------------------------------
+def _row(x: Any, axis: Any) -> tuple[Node, int]:
+    node = lift(x)
+    if axis is None:
+        return reshape_to(node, -1), 0
+    return node, normal_axis(int(axis), node.ndim)
+
+
+@numpy_function(np.argsort)
+def argsort_by(
+    a: Any, axis: Any = -1, kind: Any = None, order: Any = None, *, stable: Any = None
+) -> Node:
+    """``numpy.argsort``."""
+    refuse("argsort", order=order)
+    node, axis = _row(a, axis)
+    return argsort(node, axis=axis)
+
+
+@numpy_function(np.sort)
+def sort(
+    a: Any, axis: Any = -1, kind: Any = None, order: Any = None, *, stable: Any = None
+) -> Node:
+    """``numpy.sort``."""
+    refuse("sort", order=order)
+    node, axis = _row(a, axis)
+    return take_along_axis(node, argsort(node, axis=axis), axis)
+
+
+@numpy_function(np.partition)
+def partition(
+    a: Any, kth: Any, axis: Any = -1, kind: str = "introselect", order: Any = None
+) -> Node:
+    """``numpy.partition``."""
+    refuse("partition", order=order)
+    node, axis = _row(a, axis)
+    index = np.argpartition(node.known("np.partition"), kth, axis=axis)
+    return take_along_axis(node, index, axis)
+
+
+@numpy_function(np.argpartition)
+def argpartition(
+    a: Any, kth: Any, axis: Any = -1, kind: str = "introselect", order: Any = None
+) -> Any:
+    """``numpy.argpartition``: plain indices."""
+    refuse("argpartition", order=order)
+    return np.argpartition(lift(a).known("np.argpartition"), kth, axis=axis)
+
+
+@numpy_function(np.median)
+def median(
+    a: Any, axis: Any = None, out: Any = None, overwrite_input: bool = False, keepdims: bool = False
+) -> Node:
+    """``numpy.median``: the middle number, or the mean of the two in the middle."""
+    refuse("median", out=out)
+    node, axes = lift(a), plain_axis(axis)
+    chosen = tuple(range(node.ndim)) if axes is None else np.atleast_1d(axes).tolist()
+    order = [normal_axis(k, node.ndim) for k in chosen]
+    rest = [n for k, n in enumerate(node.shape) if k not in order]
+    rows = moveaxis(node, order, range(-len(order), 0)) if order else node
+    ranked = sort(reshape(rows, shape=(*rest, int(np.prod([node.shape[k] for k in order])))))
+    n = ranked.shape[-1]
+    middle = getitem_by(ranked, (..., slice((n - 1) // 2, n // 2 + 1)))
+    made = mean(middle, axis=-1, keepdims=False)
+    if not keepdims:
+        return made
+    return reshape(made, shape=tuple(1 if k in order else m for k, m in enumerate(node.shape)))
+
+
+# -- by diagonal -----------------------------------------------------------------------------------
+@numpy_function(np.diagonal)
+def diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Node:
+    """``numpy.diagonal``."""
+    node = lift(a)
+    if node.ndim < 2:
+        raise ShapeError(
+            "a diagonal needs two axes", where=str(user_site() or ""), got=f"shape {node.shape}"
+        )
+    node = moveaxis(node, (axis1, axis2), (-2, -1))
+    rows, columns = _places(node.shape[-2], node.shape[-1], offset)
+    return getitem_by(node, (..., rows, columns))
+
+
+def _places(rows: int, columns: int, offset: int) -> tuple[Any, Any]:
+    """Row and column of each element of a diagonal."""
+    start = max(-offset, 0), max(offset, 0)
+    length = max(min(rows - start[0], columns - start[1]), 0)
+    k = np.arange(length)
+    return k + start[0], k + start[1]
+
+
+@numpy_function(np.linalg.diagonal)
+def matrix_diagonal(x: Any, /, *, offset: int = 0) -> Node:
+    """``numpy.linalg.diagonal``: of the last two axes."""
+    return diagonal(x, offset, -2, -1)
+
+
+@numpy_function(np.diag)
+def diag(v: Any, k: int = 0) -> Node:
+    """``numpy.diag``: a matrix from its diagonal, or the diagonal of a matrix."""
+    node = lift(v)
+    if node.ndim == 2:
+        return diagonal(node, k)
+    if node.ndim != 1:
+        raise ShapeError(
+            "np.diag takes a vector or a matrix",
+            where=str(user_site() or ""),
+            got=f"shape {node.shape}",
+        )
+    n = node.shape[0] + abs(k)
+    rows, columns = _places(n, n, k)
+    return put_add_op(node, rows, columns, shape=(n, n), parts=("array", "array"))
+
+
+@numpy_function(np.diagflat)
+def diagflat(v: Any, k: int = 0) -> Node:
+    """``numpy.diagflat``."""
+    return diag(reshape_to(v, -1), k)
+
+
+@numpy_function(np.tril)
+def tril(m: Any, k: int = 0) -> Node:
+    """``numpy.tril``: zeros above diagonal k."""
+    node = lift(m)
+    return where(np.tri(node.shape[-2], node.shape[-1], k, dtype=bool), node, 0)
+
+
+@numpy_function(np.triu)
+def triu(m: Any, k: int = 0) -> Node:
+    """``numpy.triu``: zeros below diagonal k."""
+    node = lift(m)
+    return where(logical_not(np.tri(node.shape[-2], node.shape[-1], k - 1, dtype=bool)), node, 0)

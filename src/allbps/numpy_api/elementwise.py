@@ -1,0 +1,233 @@
+"""Functions of one number or two, composed from simpler ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from allbps.errors import DtypeError
+from allbps.ir import Node, Op, lift, numpy_function, user_site
+from allbps.numpy_api.arguments import refuse
+from allbps.ops.arithmetic import floor_divide, mod, pow_, power, raise_to
+from allbps.ops.comparison import (
+    isfinite,
+    isnan,
+    logical_and,
+    logical_not,
+    logical_or,
+    logical_xor,
+    where,
+)
+from allbps.ops.function import (
+    abs_,
+    astype,
+    logaddexp,
+    maximum,
+    minimum,
+    rint,
+    sign,
+    sin,
+    trunc,
+)
+from allbps.ops.shape import identity
+
+
+# -- units and scales ------------------------------------------------------------------------------
+def _times(factor: float) -> Callable[[Any], Node]:
+    return lambda x: lift(x) * factor
+
+
+numpy_function(np.deg2rad, np.radians)(_times(float(np.pi / 180)))
+numpy_function(np.rad2deg, np.degrees)(_times(float(180 / np.pi)))
+
+
+@numpy_function(np.exp2)
+def exp2(x: Any) -> Node:
+    """2ˣ."""
+    return pow_(2.0, x)
+
+
+@numpy_function(np.float_power)
+def float_power(a: Any, b: Any) -> Node:
+    """``numpy.float_power``: at least double precision."""
+    return raise_to(astype(a, dtype=np.dtype(np.float64)), b)
+
+
+@numpy_function(np.cbrt)
+def cbrt(x: Any) -> Node:
+    """The real cube root, also of negative numbers."""
+    return sign(x) * power(abs_(x), exponent=1 / 3)
+
+
+@numpy_function(np.logaddexp2)
+def logaddexp2(a: Any, b: Any) -> Node:
+    """log₂(2ᵃ + 2ᵇ), without overflow."""
+    unit = float(np.log(2))
+    return logaddexp(lift(a) * unit, lift(b) * unit) / unit
+
+
+@numpy_function(np.sinc)
+def sinc(x: Any) -> Node:
+    """sin(πx) / (πx); near 0 its series, where the quotient and its derivatives would cancel."""
+    node = lift(x)
+    small = abs_(node) < 0.1
+    angle = float(np.pi) * where(small, 1.0, node)
+    square = (float(np.pi) * where(small, node, 0.0)) ** 2
+    series: Any = 1.0
+    for k in (13, 11, 9, 7, 5, 3):  # 1 − t/(2·3) (1 − t/(4·5) (1 − …))
+        series = 1.0 - square * (series / float(k * (k - 1)))
+    return where(small, series, sin(angle) / angle)
+
+
+# -- steps -----------------------------------------------------------------------------------------
+@numpy_function(np.round, np.around)
+def round_to(x: Any, decimals: int = 0, out: Any = None) -> Node:
+    """``numpy.round``."""
+    refuse("round", out=out)
+    if decimals == 0:
+        return rint(x)
+    scale = 10.0**decimals
+    return rint(lift(x) * scale) / scale
+
+
+@numpy_function(np.fix)
+def fix(x: Any, out: Any = None) -> Node:
+    """``numpy.fix``: towards 0."""
+    refuse("fix", out=out)
+    return trunc(x)
+
+
+@numpy_function(np.heaviside)
+def heaviside(x: Any, at_zero: Any) -> Node:
+    """0 below 0, 1 above, ``at_zero`` at 0."""
+    node = lift(x)
+    return where(node < 0, 0.0, where(node > 0, 1.0, at_zero))
+
+
+@numpy_function(np.copysign)
+def copysign(a: Any, b: Any) -> Node:
+    """The size of a with the sign of b."""
+    return abs_(a) * where(lift(b) < 0, -1.0, 1.0)
+
+
+@numpy_function(np.signbit)
+def signbit(x: Any) -> Node:
+    """Is x negative?"""
+    return lift(x) < 0
+
+
+# -- with remainder --------------------------------------------------------------------------------
+@numpy_function(np.fmod)
+def fmod(a: Any, b: Any) -> Node:
+    """The remainder a − b trunc(a / b), with the sign of a."""
+    dividend, divisor = lift(a), lift(b)
+    return dividend - divisor * trunc(dividend / divisor)
+
+
+numpy_function(np.divmod)(lambda a, b: (floor_divide(a, b), mod(a, b)))
+
+
+@numpy_function(np.modf)
+def modf(x: Any) -> tuple[Node, Node]:
+    """Fraction and integer part."""
+    whole = trunc(x)
+    return lift(x) - whole, whole
+
+
+# -- bounds and gaps -------------------------------------------------------------------------------
+@numpy_function(np.clip)
+def clip(
+    x: Any,
+    a_min: Any = None,
+    a_max: Any = None,
+    out: Any = None,
+    *,
+    min: Any = None,  # noqa: A002
+    max: Any = None,  # noqa: A002
+) -> Node:
+    """``numpy.clip``; on a bound the δ goes to ``x``."""
+    refuse("clip", out=out)
+    low = min if a_min is None or a_min is np._NoValue else a_min
+    high = max if a_max is None or a_max is np._NoValue else a_max
+    node = lift(x)
+    if low is not None and low is not np._NoValue:
+        node = maximum(node, low)
+    if high is not None and high is not np._NoValue:
+        node = minimum(node, high)
+    return node
+
+
+@numpy_function(np.fmax)
+def fmax(a: Any, b: Any) -> Node:
+    """The larger; a number rather than NaN."""
+    return where(logical_or(lift(a) >= b, isnan(b)), a, b)
+
+
+@numpy_function(np.fmin)
+def fmin(a: Any, b: Any) -> Node:
+    """The smaller; a number rather than NaN."""
+    return where(logical_or(lift(a) <= b, isnan(b)), a, b)
+
+
+@numpy_function(np.nan_to_num)
+def nan_to_num(
+    x: Any, copy: bool = True, nan: float = 0.0, posinf: Any = None, neginf: Any = None
+) -> Node:
+    """``numpy.nan_to_num``."""
+    node = lift(x)
+    if not node.is_float:
+        return node
+    limits = np.finfo(node.dtype)
+    above = float(limits.max) if posinf is None else posinf
+    below = float(limits.min) if neginf is None else neginf
+    return where(isfinite(node), node, where(isnan(node), nan, where(node > 0, above, below)))
+
+
+@numpy_function(np.isinf)
+def isinf(x: Any) -> Node:
+    """Is x infinite?"""
+    return logical_not(logical_or(isfinite(x), isnan(x)))
+
+
+numpy_function(np.isposinf)(lambda x: logical_and(isinf(x), lift(x) > 0))
+numpy_function(np.isneginf)(lambda x: logical_and(isinf(x), lift(x) < 0))
+
+
+# -- real numbers as complex ones ------------------------------------------------------------------
+numpy_function(np.real, np.conj, np.real_if_close)(lambda x, tol=100: lift(x))
+numpy_function(np.imag)(lambda x: np.zeros(lift(x).shape, lift(x).dtype)[()])
+
+
+@numpy_function(np.angle)
+def angle(x: Any, deg: bool = False) -> Node:
+    """0 for positive numbers, half a turn for negative ones."""
+    return where(lift(x) < 0, 180.0 if deg else float(np.pi), 0.0)
+
+
+# -- truth values ----------------------------------------------------------------------------------
+def _on_masks(op: Op) -> Callable[..., Node]:
+    def bitwise(*operands: Any) -> Node:
+        nodes = [lift(x) for x in operands]
+        if any(node.dtype.kind != "b" for node in nodes):
+            raise DtypeError(
+                f"the bitwise {op.name} of a traced array takes truth values",
+                where=str(user_site() or ""),
+                expected="masks such as x > 0",
+                got=" and ".join(str(node.dtype) for node in nodes),
+            )
+        return op(*nodes)
+
+    return bitwise
+
+
+numpy_function(np.bitwise_and)(_on_masks(logical_and))
+numpy_function(np.bitwise_or)(_on_masks(logical_or))
+numpy_function(np.bitwise_xor)(_on_masks(logical_xor))
+numpy_function(np.invert)(_on_masks(logical_not))
+
+
+# -- copies ----------------------------------------------------------------------------------------
+numpy_function(np.copy)(lambda x, order="K", subok=False: identity(x))
+numpy_function(np.ascontiguousarray, np.asfortranarray)(lambda x, dtype=None: lift(x))

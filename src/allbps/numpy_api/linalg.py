@@ -1,0 +1,341 @@
+"""numpy.linalg on traced matrices."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from allbps.errors import ArgumentError, NoRuleError
+from allbps.ir import Node, lift, numpy_function, user_site
+from allbps.numpy_api.arguments import plain_axis
+from allbps.numpy_api.products import dot
+from allbps.numpy_api.shapes import moveaxis
+from allbps.ops import factorise
+from allbps.ops.comparison import where
+from allbps.ops.function import abs_, sqrt
+from allbps.ops.join import joined
+from allbps.ops.linalg import det, inv, logabsdet, matmul, signdet, solve, transposed
+from allbps.ops.reduce import max_, min_, sum_
+from allbps.ops.shape import reshape
+from allbps.ops.shapes import normal_axis
+
+# -- inverses and linear systems -------------------------------------------------------------------
+numpy_function(np.linalg.inv)(inv)
+numpy_function(np.linalg.det)(det)
+
+
+@numpy_function(np.linalg.solve)
+def solve_by(a: Any, b: Any) -> Node:
+    """``numpy.linalg.solve``: a vector is one right-hand side."""
+    a, b = lift(a), lift(b)
+    if b.ndim == 1:
+        made = solve(a, reshape(b, shape=(*b.shape, 1)))
+        return reshape(made, shape=made.shape[:-1])
+    return solve(a, b)
+
+
+@numpy_function(np.linalg.pinv)
+def pinv(a: Any, rcond: Any = None, hermitian: bool = False, *, rtol: Any = None) -> Node:
+    """``numpy.linalg.pinv`` of a matrix of full rank."""
+    return factorise.pinv(a)
+
+
+class LeastSquares(NamedTuple):
+    """What ``numpy.linalg.lstsq`` returns."""
+
+    x: Any
+    residuals: Any
+    rank: Any
+    s: Any
+
+
+@numpy_function(np.linalg.lstsq)
+def lstsq(a: Any, b: Any, rcond: Any = None) -> LeastSquares:
+    """``numpy.linalg.lstsq`` for a matrix of full rank."""
+    a, b = lift(a), lift(b)
+    x = matmul(factorise.pinv(a), b)
+    rows, columns = a.shape
+    residuals: Any = np.zeros(0)
+    if rows > columns:
+        left = (b - matmul(a, x)) ** 2
+        residuals = sum_(
+            left if b.ndim > 1 else reshape(left, shape=(rows, 1)), axis=0, keepdims=False
+        )
+    return LeastSquares(x, residuals, min(rows, columns), factorise.svd_s(a))
+
+
+@numpy_function(np.linalg.tensorsolve)
+def tensorsolve(a: Any, b: Any, axes: Any = None) -> Node:
+    """``numpy.linalg.tensorsolve``."""
+    a, b = lift(a), lift(b)
+    if axes is not None:
+        a = moveaxis(a, axes, range(a.ndim - len(axes), a.ndim))
+    shape = a.shape[b.ndim :]
+    flat = reshape(a, shape=(b.size, int(np.prod(shape))))
+    return reshape(solve(flat, reshape(b, shape=(b.size, 1))), shape=shape)
+
+
+@numpy_function(np.linalg.tensorinv)
+def tensorinv(a: Any, ind: int = 2) -> Node:
+    """``numpy.linalg.tensorinv``."""
+    node = lift(a)
+    first, last = node.shape[:ind], node.shape[ind:]
+    flat = reshape(node, shape=(int(np.prod(first)), int(np.prod(last))))
+    return reshape(inv(flat), shape=last + first)
+
+
+# -- products --------------------------------------------------------------------------------------
+@numpy_function(np.linalg.matrix_power)
+def matrix_power(a: Any, n: int) -> Node:
+    """``numpy.linalg.matrix_power``, by squaring."""
+    node = lift(a)
+    if n < 0:
+        return matrix_power(inv(node), -n)
+    if n == 0:
+        return node * 0.0 + np.eye(node.shape[-1], dtype=node.dtype)
+    made, square = None, node
+    for bit in reversed(f"{n:b}"):
+        if bit == "1":
+            made = square if made is None else matmul(made, square)
+        n >>= 1
+        square = matmul(square, square) if n else square
+    return lift(made)
+
+
+@numpy_function(np.linalg.multi_dot)
+def multi_dot(arrays: Sequence[Any], *, out: Any = None) -> Node:
+    """``numpy.linalg.multi_dot``, from left to right."""
+    made = lift(arrays[0])
+    for array in arrays[1:]:
+        made = dot(made, array)
+    return made
+
+
+# -- determinants and factorisations ---------------------------------------------------------------
+class SignAndLog(NamedTuple):
+    """What ``numpy.linalg.slogdet`` returns."""
+
+    sign: Any
+    logabsdet: Any
+
+
+@numpy_function(np.linalg.slogdet)
+def slogdet(a: Any) -> SignAndLog:
+    """``numpy.linalg.slogdet``."""
+    return SignAndLog(signdet(a), logabsdet(a))
+
+
+@numpy_function(np.linalg.cholesky)
+def cholesky(a: Any, /, *, upper: bool = False) -> Node:
+    """``numpy.linalg.cholesky``; reads one triangle, so δ stands in that one."""
+    node = lift(a)
+    if upper:
+        return transposed(factorise.cholesky(transposed(node)))
+    return factorise.cholesky(node)
+
+
+class Eigen(NamedTuple):
+    """What ``numpy.linalg.eigh`` returns."""
+
+    eigenvalues: Any
+    eigenvectors: Any
+
+
+def _triangle(UPLO: str) -> str:
+    if UPLO.upper() not in ("L", "U"):
+        raise ArgumentError("UPLO names a triangle", expected="'L' or 'U'", got=repr(UPLO))
+    return UPLO.upper()
+
+
+@numpy_function(np.linalg.eigh)
+def eigh(a: Any, UPLO: str = "L") -> Eigen:
+    """``numpy.linalg.eigh``; reads one triangle, so δ stands in that one."""
+    node, triangle = lift(a), _triangle(UPLO)
+    values = factorise.eigh_values(node, triangle=triangle)
+    return Eigen(values, factorise.eigh_vectors(node, triangle=triangle))
+
+
+@numpy_function(np.linalg.eigvalsh)
+def eigvalsh(a: Any, UPLO: str = "L") -> Node:
+    """``numpy.linalg.eigvalsh``."""
+    return factorise.eigh_values(a, triangle=_triangle(UPLO))
+
+
+def _complex_eigenvalues(*_: Any, **__: Any) -> Any:
+    raise NoRuleError(
+        "allbps has no rule for np.linalg.eig: its eigenvalues may be complex",
+        where=str(user_site() or ""),
+        todo="np.linalg.eigh for symmetric matrices, np.linalg.svd for any",
+    )
+
+
+numpy_function(np.linalg.eig, np.linalg.eigvals)(_complex_eigenvalues)
+
+
+class Svd(NamedTuple):
+    """What ``numpy.linalg.svd`` returns."""
+
+    U: Any
+    S: Any
+    Vh: Any
+
+
+@numpy_function(np.linalg.svd)
+def svd(
+    a: Any, full_matrices: bool = True, compute_uv: bool = True, hermitian: bool = False
+) -> Any:
+    """``numpy.linalg.svd``; the extra vectors of ``full_matrices`` are not determined."""
+    node = lift(a)
+    if not compute_uv:
+        return factorise.svd_s(node)
+    if full_matrices and node.ndim > 1 and node.shape[-2] != node.shape[-1]:
+        raise ArgumentError(
+            "np.linalg.svd with full_matrices=True has no derivative: the extra vectors are free",
+            where=str(user_site() or ""),
+            got=f"a matrix of shape {node.shape}",
+            todo="np.linalg.svd(…, full_matrices=False)",
+        )
+    return Svd(factorise.svd_u(node), factorise.svd_s(node), factorise.svd_vt(node))
+
+
+numpy_function(np.linalg.svdvals)(factorise.svd_s)
+
+
+class Qr(NamedTuple):
+    """What ``numpy.linalg.qr`` returns."""
+
+    Q: Any
+    R: Any
+
+
+@numpy_function(np.linalg.qr)
+def qr(a: Any, mode: str = "reduced") -> Any:
+    """``numpy.linalg.qr`` in the modes reduced and r."""
+    node = lift(a)
+    rows, columns = node.shape[-2:]
+    if mode not in ("reduced", "r") and not (mode == "complete" and rows <= columns):
+        raise ArgumentError(
+            f"np.linalg.qr of a traced matrix does not know mode={mode!r}",
+            where=str(user_site() or ""),
+            expected="'reduced' or 'r'",
+        )
+    if rows >= columns:
+        q, r = factorise.qr_q(node), factorise.qr_r(node)
+    else:  # the square part decides Q; the other columns follow
+        square, rest = node[..., :rows], node[..., rows:]
+        q = factorise.qr_q(square)
+        r = joined([factorise.qr_r(square), matmul(transposed(q), rest)], -1)
+    return r if mode == "r" else Qr(q, r)
+
+
+# -- norms -----------------------------------------------------------------------------------------
+@numpy_function(np.linalg.norm)
+def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Node:  # noqa: A002
+    """``numpy.linalg.norm``, all orders; the slope of a norm at 0 is taken as 0."""
+    node, axes = lift(x), plain_axis(axis)
+    if axes is None:
+        if ord is None:
+            made = _euclid(node, tuple(range(node.ndim)), False)
+            return reshape(made, shape=(1,) * node.ndim) if keepdims else made
+        axes = tuple(range(node.ndim))
+    listed = (axes,) if isinstance(axes, int) else axes
+    places = tuple(normal_axis(k, node.ndim) for k in listed)
+    if len(places) == 1:
+        return _vector_norm(node, 2 if ord is None else ord, places, keepdims)
+    if len(places) == 2:
+        return _matrix_norm(node, "fro" if ord is None else ord, places, keepdims)
+    raise ArgumentError(
+        "a norm is taken over one axis or two",
+        where=str(user_site() or ""),
+        got=f"axis={axis} of an array of shape {node.shape}",
+    )
+
+
+def _euclid(x: Node, axes: tuple[int, ...], keepdims: bool) -> Node:
+    square = sum_(x**2, axis=axes, keepdims=keepdims)
+    zero = square == 0
+    return where(zero, square, sqrt(where(zero, 1.0, square)))
+
+
+def _vector_norm(x: Node, order: Any, axes: tuple[int, ...], keepdims: bool) -> Node:
+    if order in (2, "fro"):
+        return _euclid(x, axes, keepdims)
+    size = abs_(x)
+    if order == np.inf:
+        return max_(size, axis=axes, keepdims=keepdims)
+    if order == -np.inf:
+        return min_(size, axis=axes, keepdims=keepdims)
+    if order == 0:
+        return sum_((x != 0) * 1.0, axis=axes, keepdims=keepdims)
+    if order == 1:
+        return sum_(size, axis=axes, keepdims=keepdims)
+    if not isinstance(order, (int, float)):
+        raise _no_such_norm(order)
+    total = sum_(size ** float(order), axis=axes, keepdims=keepdims)
+    zero = total == 0
+    return where(zero, 0.0, where(zero, 1.0, total) ** (1.0 / order))
+
+
+def _matrix_norm(x: Node, order: Any, axes: tuple[int, ...], keepdims: bool) -> Node:
+    if order in ("fro", "f"):
+        return _euclid(x, axes, keepdims)
+    rows, columns = axes
+    if order in (1, -1, np.inf, -np.inf):
+        summed, kept = (rows, columns) if abs(order) == 1 else (columns, rows)
+        totals = sum_(abs_(x), axis=summed, keepdims=True)
+        made = (max_ if order > 0 else min_)(totals, axis=kept, keepdims=True)
+    elif order in (2, -2, "nuc"):
+        values = factorise.svd_s(moveaxis(x, axes, (-2, -1)))
+        reduce = sum_ if order == "nuc" else max_ if order == 2 else min_
+        made = reduce(values, axis=-1, keepdims=False)
+        made = reshape(made, shape=tuple(1 if k in axes else n for k, n in enumerate(x.shape)))
+    else:
+        raise _no_such_norm(order)
+    if keepdims:
+        return made
+    return reshape(made, shape=tuple(n for k, n in enumerate(x.shape) if k not in axes))
+
+
+def _no_such_norm(order: Any) -> ArgumentError:
+    return ArgumentError(
+        f"there is no norm of order {order!r} here",
+        where=str(user_site() or ""),
+        expected="a number, inf, -inf; 'fro' or 'nuc' for matrices",
+    )
+
+
+@numpy_function(np.linalg.vector_norm)
+def vector_norm(
+    x: Any,
+    /,
+    *,
+    axis: Any = None,
+    keepdims: bool = False,
+    ord: Any = 2,  # noqa: A002
+) -> Node:
+    """``numpy.linalg.vector_norm``: over any number of axes."""
+    node, axes = lift(x), plain_axis(axis)
+    places = tuple(range(node.ndim)) if axes is None else axes
+    listed = (places,) if isinstance(places, int) else places
+    return _vector_norm(node, ord, tuple(normal_axis(k, node.ndim) for k in listed), keepdims)
+
+
+@numpy_function(np.linalg.matrix_norm)
+def matrix_norm(x: Any, /, *, keepdims: bool = False, ord: Any = "fro") -> Node:  # noqa: A002
+    """``numpy.linalg.matrix_norm``: of the last two axes."""
+    node = lift(x)
+    return _matrix_norm(node, ord, (node.ndim - 2, node.ndim - 1), keepdims)
+
+
+@numpy_function(np.linalg.cond)
+def cond(x: Any, p: Any = None) -> Node:
+    """``numpy.linalg.cond``: the norm of a matrix times that of its inverse."""
+    node = lift(x)
+    axes = (node.ndim - 2, node.ndim - 1)
+    if p in (None, 2, -2):
+        values = factorise.svd_s(node)
+        large, small = max_(values, axis=-1, keepdims=False), min_(values, axis=-1, keepdims=False)
+        return small / large if p == -2 else large / small
+    return _matrix_norm(node, p, axes, False) * _matrix_norm(inv(node), p, axes, False)

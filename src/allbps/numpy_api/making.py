@@ -1,0 +1,133 @@
+"""New arrays in the image of a traced one, and those assembled from traced numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from allbps.errors import ShapeError
+from allbps.ir import Node, lift, numpy_function, user_site
+from allbps.numpy_api.joining import stack
+from allbps.numpy_api.shapes import moveaxis
+from allbps.ops.function import astype
+from allbps.ops.shape import broadcast_to, reshape
+
+
+# -- of the same shape -----------------------------------------------------------------------------
+def _like(make: Callable[..., Any]) -> Callable[..., Any]:
+    def new(
+        a: Any,
+        dtype: Any = None,
+        order: str = "K",
+        subok: bool = True,
+        shape: Any = None,
+        *,
+        device: Any = None,
+    ) -> Any:
+        node = lift(a)
+        return make(node.shape if shape is None else shape, dtype or node.dtype)
+
+    return new
+
+
+numpy_function(np.zeros_like)(_like(np.zeros))
+numpy_function(np.ones_like)(_like(np.ones))
+numpy_function(np.empty_like)(_like(np.zeros))
+
+
+@numpy_function(np.full_like)
+def full_like(
+    a: Any,
+    fill_value: Any,
+    dtype: Any = None,
+    order: str = "K",
+    subok: bool = True,
+    shape: Any = None,
+    *,
+    device: Any = None,
+) -> Node:
+    """``numpy.full_like``; the value it is filled with may be traced."""
+    node = lift(a)
+    filled = broadcast_to(lift(fill_value), shape=node.shape if shape is None else tuple(shape))
+    wanted = np.dtype(dtype or node.dtype)
+    return filled if filled.dtype == wanted else astype(filled, dtype=wanted)
+
+
+# -- from numbers ----------------------------------------------------------------------------------
+@numpy_function(np.linspace)
+def linspace(
+    start: Any,
+    stop: Any,
+    num: int = 50,
+    endpoint: bool = True,
+    retstep: bool = False,
+    dtype: Any = None,
+    axis: int = 0,
+    *,
+    device: Any = None,
+) -> Any:
+    """``numpy.linspace`` with traced ends."""
+    start, stop = lift(start), lift(stop)
+    gaps = num - 1 if endpoint else num
+    step = (stop - start) / float(max(gaps, 1))
+    shares = np.arange(num) / max(gaps, 1)
+    shares = shares.reshape((-1,) + (1,) * step.ndim)
+    made = start * (1.0 - shares) + stop * shares
+    made = made if axis == 0 else moveaxis(made, 0, axis)
+    made = made if dtype is None else astype(made, dtype=np.dtype(dtype))
+    return (made, step) if retstep else made
+
+
+@numpy_function(np.meshgrid)
+def meshgrid(
+    *xi: Any, copy: bool = True, sparse: bool = False, indexing: str = "xy"
+) -> tuple[Node, ...]:
+    """``numpy.meshgrid``."""
+    nodes = [lift(x) for x in xi]
+    ndim = len(nodes)
+    places = list(range(ndim))
+    if indexing == "xy" and ndim > 1:
+        places[:2] = [1, 0]
+    sizes = [0] * ndim
+    for place, node in zip(places, nodes, strict=True):
+        sizes[place] = node.size
+    made = []
+    for place, node in zip(places, nodes, strict=True):
+        thin = [1] * ndim
+        thin[place] = node.size
+        spread = reshape(node, shape=tuple(thin))
+        made.append(spread if sparse else broadcast_to(spread, shape=tuple(sizes)))
+    return tuple(made)
+
+
+@numpy_function(np.array, np.asarray, np.asanyarray)
+def assembled(values: Any, dtype: Any = None, **options: Any) -> Node:
+    """``numpy.array(…, like=x)``: nested lists of traced numbers or arrays as one array."""
+    node = _assemble(values)
+    return node if dtype is None else astype(node, dtype=np.dtype(dtype))
+
+
+def _assemble(values: Any) -> Node:
+    if not isinstance(values, (list, tuple)):
+        return lift(values)
+    parts = [_assemble(part) for part in values]
+    if not parts:
+        return lift(np.array([]))
+    if len({part.shape for part in parts}) > 1:
+        raise ShapeError(
+            "the rows of an array must have one shape",
+            where=str(user_site() or ""),
+            expected=str(parts[0].shape),
+            got=", ".join(str(part.shape) for part in parts),
+        )
+    return stack(parts)
+
+
+@numpy_function(np.vander)
+def vander(x: Any, N: int | None = None, increasing: bool = False) -> Node:
+    """``numpy.vander``: powers as columns."""
+    node = lift(x)
+    powers = range(node.size if N is None else N)
+    return stack([node**k for k in (powers if increasing else reversed(powers))], axis=1)
