@@ -56,6 +56,14 @@ def test_special_characters_are_escaped():
     )
 
 
+def test_letters_of_other_alphabets_and_signs_of_mathematics_in_plain_text():
+    assert escape("größer, naïve façade") == r"gr\"{o}\ss{}er, na\"{i}ve fa\c{c}ade"
+    assert escape("yᵖ of the ‖δlogits‖, 2×2") == (
+        r"$y^{p}$ of the $\lVert \delta \mathrm{logits}\rVert ,$ $2\times2$"
+    )
+    assert escape("“so” — it’s") == "``so'' --- it's"
+
+
 def test_large_tensors_are_described_in_words():
     tex = to_latex(bp.explain(lambda x: np.sum(x**2), np.ones((20, 3))).derivation)
     assert r"x \quad \text{shape }(20, 3),\text{ from }1\text{ to }1,\text{ norm }7.746" in tex
@@ -70,8 +78,8 @@ def test_long_equations_have_lines(matrix):
 @pytest.mark.skipif(PDFLATEX is None, reason="no pdflatex here")
 def test_pdflatex_compiles_the_derivations(scalar, matrix, conv, shared, tmp_path):
     def f(δ, größe, ω_1):  # noqa: PLC2401
-        """Größe × δ — 50 % of_it {all} \\ # & ~ ^."""
-        名 = np.tanh(δ) * größe  # noqa: PLC2401
+        """Größe × δ — 50 % of_it {all} \\ # & ~ ^ < > | 'a' `b` "c" ‖x‖ yᵖ."""
+        名 = np.tanh(δ) * größe  # noqa: PLC2401  "σ" & 'τ'
         return np.sum(F.gelu(名 + ω_1)) / 3.0
 
     odd = bp.explain(f, np.arange(3.0), 2.0, np.ones((2, 2, 3))).derivation

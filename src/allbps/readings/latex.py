@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
+
 from allbps.readings.derivation import Derivation, Step, source_lines
 from allbps.readings.equation import LINE, equation
 from allbps.readings.signs import latex, phrases
 
 PREAMBLE = r"""\documentclass[11pt]{article}
 \usepackage[margin=22mm]{geometry}
-\usepackage{amsmath,amssymb,graphicx}
+\usepackage{amsmath,amssymb,graphicx,textcomp}
 \setlength{\parindent}{0pt}
 \setlength{\parskip}{4pt}
 \raggedright
@@ -26,10 +29,15 @@ PREAMBLE = r"""\documentclass[11pt]{article}
 SPECIAL = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#",
     "%": r"\%", "_": r"\_", "^": r"\textasciicircum{}", "~": r"\textasciitilde{}",
-    '"': r"\textquotedbl{}", "'": r"\textquotesingle{}", "`": r"\textasciigrave{}",
+    '"': r"\char34{}", "'": r"\textquotesingle{}", "`": r"\textasciigrave{}",
     "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}",
+    "ß": r"\ss{}", "æ": r"\ae{}", "ø": r"\o{}", "ł": r"\l{}",
     "‘": "`", "’": "'", "“": "``", "”": "''", "–": "--", "—": "---",
 }  # fmt: skip
+
+
+ACCENTS = dict(zip("\u0300\u0301\u0302\u0303\u0308\u0327\u030a\u030c", "`'^~\"crv", strict=True))
+"""Combining accent -> the LaTeX command for it."""
 
 
 def to_latex(derivation: Derivation) -> str:
@@ -63,12 +71,27 @@ def body(derivation: Derivation) -> str:
 
 
 def escape(text: str) -> str:
-    r"""Plain text for LaTeX; signs that ASCII does not have become mathematics.
+    r"""Plain text for LaTeX; words with signs that are neither ASCII nor letters are mathematics.
 
-    >>> escape("50 % of δx_1")
-    '50 \\% of $\\delta$x\\_1'
+    >>> escape("50 % of ‖δx‖, größer")
+    '50 \\% of $\\lVert \\delta x\\rVert ,$ gr\\"{o}\\ss{}er'
     """
-    return "".join(SPECIAL.get(c) or (c if c.isascii() else f"${latex(c).strip()}$") for c in text)
+    return "".join(map(_word, re.split(r"(\s+)", text)))
+
+
+def _word(word: str) -> str:
+    signs = [_text_sign(c) for c in unicodedata.normalize("NFC", word)]
+    return f"${latex(word).strip()}$" if None in signs else "".join(filter(None, signs))
+
+
+def _text_sign(char: str) -> str | None:
+    """LaTeX for a sign of plain text; None for one that only mathematics has."""
+    if char.isascii() or char in SPECIAL:
+        return SPECIAL.get(char, char)
+    letter, *accents = list(unicodedata.normalize("NFD", char))
+    if letter.isascii() and len(accents) == 1 and accents[0] in ACCENTS:
+        return rf"\{ACCENTS[accents[0]]}{{{letter}}}"
+    return None
 
 
 def sentence(tex: str) -> str:
