@@ -25,6 +25,7 @@ from allbps.machine.kernels.reduce import combine
 from allbps.machine.kernels.team import barrier, first_piece, next_piece
 from allbps.machine.kernels.winograd import (
     POINTS,
+    cut_tiles,
     winograd_delta,
     winograd_forward,
     winograd_weights,
@@ -104,7 +105,7 @@ def convolution(tid: Int, threads: Int, team: Ints, a: Ints) -> None:
 
 @kernel
 def winograd(tid: Int, threads: Int, team: Ints, a: Ints) -> None:
-    """a: I, K, J, D, F, partials, scratch, U, which, N, H, W, C, O, p; which as above."""
+    """a: I, K, J, D, F, partials, scratch, U, which, N, H, W, C, O, p, pieces; which as above."""
     I, K, J, D = pointer_at(a, 0), pointer_at(a, 1), pointer_at(a, 2), pointer_at(a, 3)
     F, partials, scratch = pointer_at(a, 4), pointer_at(a, 5), pointer_at(a, 6) + tid * SCRATCH
     U, which, N, H, W, C, O, pad = pointer_at(a, 7), a[8], a[9], a[10], a[11], a[12], a[13], a[14]
@@ -118,9 +119,9 @@ def winograd(tid: Int, threads: Int, team: Ints, a: Ints) -> None:
     tiles = N * ((oh + 3) // 4) * ((ow + 3) // 4)
     if which == 2:
         tiles = N * ((H + 3) // 4) * ((W + 3) // 4)
-    p = first_piece(tid)
-    while p < PIECES:
-        lo, hi = p * tiles // PIECES, (p + 1) * tiles // PIECES
+    p, pieces = first_piece(tid), a[15]
+    while p < pieces:
+        lo, hi = p * tiles // pieces, (p + 1) * tiles // pieces
         if which == 0:
             winograd_forward(J, I, U, K, 0, scratch, H, W, C, O, pad, lo, hi)
         elif which == 1:
@@ -132,7 +133,7 @@ def winograd(tid: Int, threads: Int, team: Ints, a: Ints) -> None:
         p = next_piece(team, p, threads)
     barrier(team, threads)
     if which == 1 and tid == 0:
-        combine(F, partials, size, PIECES, 0, size)
+        combine(F, partials, size, pieces, 0, size)
 
 
 @dataclass
@@ -196,7 +197,10 @@ def rows(loaded: Loaded, threads: int, dtype: type) -> list[Row]:
             flops = 2 * N * oh * ow * O * h * w * C
             out.append(Row(f"{name} {what}", flops, run))
             if (h, w, s) == (3, 3, 1) and C > 1:
-                points, arguments = array(POINTS, C, O), (which, N, H, W, C, O, p)
+                height, width = (H, W) if which == 2 else (oh, ow)
+                cut = cut_tiles(N * -(-height // 4) * -(-width // 4), C, O)
+                arguments = (which, N, H, W, C, O, p, cut[which == 1])
+                points = array(POINTS, C, O)
                 run = Step(loaded, "winograd", [*buffers, points, *arguments], threads)
                 out.append(Row(f"{name} {what} Winograd", flops, run))
     return out
