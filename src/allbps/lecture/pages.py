@@ -14,8 +14,10 @@ import numpy as np
 
 from allbps.errors import MissingExtraError
 from allbps.lecture.system import Example, Numbers, Prose, System, Table
+from allbps.readings import markdown
 from allbps.readings.boxes import array_block, line, row
-from allbps.readings.numbers import cells, number
+from allbps.readings.formula import array_latex
+from allbps.readings.numbers import number
 from allbps.readings.page import Block, page
 from allbps.readings.signs import latex
 from allbps.worked import Worked
@@ -107,7 +109,7 @@ def as_markdown(session: Session) -> str:
     parts = [f"# {session.system.title}"]
     for section in session.system.sections:
         if isinstance(section, Prose):
-            parts.append(mathematics(section.text, lambda m: f"${latex(m)}$"))
+            parts.append(mathematics(section.text, lambda m: markdown.inline(latex(m))))
         elif isinstance(section, Example):
             parts += [f"## {section.caption}"] if section.caption else []
             parts.append(_demoted(session.of(section).to_markdown()))
@@ -129,16 +131,10 @@ def _demoted(markdown: str) -> str:
     return re.sub(r"^#", "##", markdown.strip(), flags=re.MULTILINE)
 
 
-def matrix_latex(value: Any) -> str:
-    """An array as a bmatrix."""
-    table = np.atleast_2d(np.asarray(value))
-    lines = [" & ".join(latex(text) for text in one) for one in cells(table)]
-    return r"\begin{bmatrix}" + r" \\ ".join(lines) + r"\end{bmatrix}"
-
-
 def _numbers_markdown(section: Numbers, values: Mapping[str, Any]) -> str:
     return "\n\n".join(
-        f"$$\n{latex(symbol)} = {matrix_latex(value)}\n$$" for symbol, value in values.items()
+        markdown.display(f"{latex(symbol)} = {array_latex(value)}")
+        for symbol, value in values.items()
     )
 
 
@@ -173,7 +169,7 @@ def as_latex(session: Session) -> str:
 
 def _numbers_latex(section: Numbers, values: Mapping[str, Any]) -> str:
     return "\n".join(
-        f"\\[ {latex(symbol)} = {matrix_latex(value)} \\]" for symbol, value in values.items()
+        f"\\[ {latex(symbol)} = {array_latex(value)} \\]" for symbol, value in values.items()
     )
 
 
@@ -208,7 +204,7 @@ def as_html(session: Session) -> str:
                 text = f"<p>{escape(found)}</p>"
             elif isinstance(section, Numbers):
                 text = "".join(
-                    mathml(f"{latex(symbol)} = {matrix_latex(value)}")
+                    mathml(f"{latex(symbol)} = {array_latex(value)}")
                     for symbol, value in found.items()
                 )
             else:
