@@ -294,7 +294,7 @@ def _helpers(nodes: Iterable[Node], body: str, dialect: Dialect) -> tuple[str, .
     while pending:
         text = pending.pop()
         for name, source in sources.items():
-            if name not in wanted and re.search(rf"\b{name}\(", text):
+            if name not in wanted and re.search(rf"(?<![\w.]){name}\(", text):
                 wanted[name] = None
                 pending.append(source)
     return tuple(sources[name] for name in sources if name in wanted)
