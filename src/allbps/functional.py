@@ -46,17 +46,17 @@ def works_on_arrays(function: Callable[P, Node]) -> Callable[P, Any]:
     return wrapped
 
 
-def misused(what: str, expected: str = "", got: str = "", todo: str = "") -> ArgumentError:
+def _misused(what: str, expected: str = "", got: str = "", todo: str = "") -> ArgumentError:
     """The error for an argument that makes no sense, with the user's line."""
     return ArgumentError(what, where=str(user_site() or ""), expected=expected, got=got, todo=todo)
 
 
-def misfit(what: str, expected: str, got: str) -> ShapeError:
+def _misfit(what: str, expected: str, got: str) -> ShapeError:
     """The error for a shape that does not fit, with the user's line."""
     return ShapeError(what, where=str(user_site() or ""), expected=expected, got=got)
 
 
-def pair(value: Any, name: str) -> Pair:
+def _pair(value: Any, name: str) -> Pair:
     """2 -> (2, 2).
 
     Raises:
@@ -67,13 +67,18 @@ def pair(value: Any, name: str) -> Pair:
         first, second = value if isinstance(value, (tuple, list)) else (value, value)
         return index(first), index(second)
     except (TypeError, ValueError):
-        raise misused(
+        raise _misused(
             f"{name} must be an integer, or one for the rows and one for the columns",
             got=f"{name}={value!r}",
         ) from None
 
 
-def reduced(x: Node, reduction: str) -> Node:
+def _array(x: Any) -> Node:
+    """A Python number as an array too: class numbers are indexed."""
+    return x if isinstance(x, Node) else lift(np.asarray(x))
+
+
+def _reduced(x: Node, reduction: str) -> Node:
     """The mean or sum over all elements, or none.
 
     Raises:
@@ -81,7 +86,7 @@ def reduced(x: Node, reduction: str) -> Node:
 
     """
     if reduction not in ("mean", "sum", "none"):
-        raise misused("unknown reduction", expected="'mean', 'sum' or 'none'", got=repr(reduction))
+        raise _misused("unknown reduction", expected="'mean', 'sum' or 'none'", got=repr(reduction))
     if reduction == "none" or x.shape == ():
         return x
     return (mean if reduction == "mean" else sum_)(x, axis=None, keepdims=False)
@@ -142,7 +147,7 @@ def silu(input: Any) -> Node:
 def gelu(input: Any, approximate: str = "none") -> Node:
     """Gaussian error linear unit x Φ(x); ``approximate="tanh"`` for the usual formula with tanh."""
     if approximate not in ("none", "tanh"):
-        raise misused("unknown approximation", expected="'none' or 'tanh'", got=repr(approximate))
+        raise _misused("unknown approximation", expected="'none' or 'tanh'", got=repr(approximate))
     return (activation.gelu_tanh if approximate == "tanh" else activation.gelu)(input)
 
 
@@ -189,7 +194,7 @@ def embedding(input: Any, weight: Any) -> Node:
     """
     numbers = lift(input)
     if numbers.dtype.kind == "i" and np.any(numbers.known("embedding") < 0):
-        raise misused("embedding takes row numbers from 0", got=str(np.min(numbers.value)))
+        raise _misused("embedding takes row numbers from 0", got=str(np.min(numbers.value)))
     return getitem_by(lift(weight), numbers)
 
 
@@ -201,7 +206,7 @@ def one_hot(tensor: Any, num_classes: int = -1) -> Node:
     array([[0, 1, 0],
            [1, 0, 0]])
     """
-    labels = lift(tensor)
+    labels = _array(tensor)
     if num_classes == -1:
         num_classes = int(np.max(labels.known("one_hot"), initial=-1)) + 1
     return loss.one_hot_op(labels, classes=index(num_classes), dtype=np.dtype(np.int64))
@@ -244,15 +249,15 @@ def conv2d(
     if single:
         image = reshape(image, shape=(1, *image.shape))
     attributes: dict[str, Any] = {
-        "stride": pair(stride, "stride"),
-        "dilation": pair(dilation, "dilation"),
+        "stride": _pair(stride, "stride"),
+        "dilation": _pair(dilation, "dilation"),
         "groups": index(groups),
         "batched": batched,
     }
     if isinstance(padding, str):
         image, attributes["padding"] = _padded(image, kernel, padding, attributes)
     else:
-        attributes["padding"] = pair(padding, "padding")
+        attributes["padding"] = _pair(padding, "padding")
     out = conv.conv2d_op(image, kernel, **attributes)
     if bias is not None:
         shift = lift(bias)
@@ -270,7 +275,7 @@ def _padded(
     if padding == "valid":
         return image, (0, 0)
     if padding != "same" or attributes["stride"] != (1, 1):
-        raise misused(
+        raise _misused(
             "padding is a number, two, 'valid', or with stride 1 'same'",
             got=f"padding={padding!r}, stride={attributes['stride']}",
         )
@@ -338,12 +343,12 @@ def max_pool2d(
 def _window(
     image: Node, kernel_size: Size, stride: Size | None, padding: Size, dilation: Size = 1
 ) -> dict[str, Any]:
-    kernel = pair(kernel_size, "kernel_size")
+    kernel = _pair(kernel_size, "kernel_size")
     return pool.window(
         kernel,
-        kernel if stride is None else pair(stride, "stride"),
-        pair(padding, "padding"),
-        pair(dilation, "dilation"),
+        kernel if stride is None else _pair(stride, "stride"),
+        _pair(padding, "padding"),
+        _pair(dilation, "dilation"),
         batched=image.ndim != 2,
     )
 
@@ -391,9 +396,9 @@ def adaptive_avg_pool2d(input: Any, output_size: Size) -> Node:
 
     """
     image = lift(input)
-    rows, columns = pair(output_size, "output_size")
+    rows, columns = _pair(output_size, "output_size")
     if min(rows, columns) < 1:
-        raise misused("output_size starts at 1", got=f"output_size={output_size!r}")
+        raise _misused("output_size starts at 1", got=f"output_size={output_size!r}")
     if (rows, columns) == (1, 1):
         return mean(image, axis=(-2, -1), keepdims=True)
     above = _means_of_parts(image.shape[-2], rows, image.dtype)
@@ -421,13 +426,13 @@ def pad(input: Any, pad: Sequence[int], mode: str = "constant", value: float = 0
     node = lift(input)
     pairs = [(index(pad[k]), index(pad[k + 1])) for k in range(0, len(pad) - 1, 2)][::-1]
     if len(pad) % 2 or len(pairs) > node.ndim:
-        raise misused(
+        raise _misused(
             "pad needs a pair for each of the last axes",
             expected=f"at most {node.ndim} pairs",
             got=str(tuple(pad)),
         )
     if mode != "constant":
-        raise misused("unknown mode of padding", expected="'constant'", got=repr(mode))
+        raise _misused("unknown mode of padding", expected="'constant'", got=repr(mode))
     width = ((0, 0),) * (node.ndim - len(pairs)) + tuple(pairs)
     padded = pad_op(node, width=width)
     if not value:
@@ -464,11 +469,11 @@ def dropout(
     """
     node = lift(input)
     if not 0 <= p <= 1:
-        raise misused("p must be a probability", expected="0 ≤ p ≤ 1", got=f"p={p!r}")
+        raise _misused("p must be a probability", expected="0 ≤ p ≤ 1", got=f"p={p!r}")
     if not training or p == 0:
         return node
     if rng is None:
-        raise misused(
+        raise _misused(
             "dropout needs a random generator", todo="pass rng=np.random.default_rng(seed)"
         )
     kept = rng.random(node.shape) >= p
@@ -520,7 +525,7 @@ def _last_axes(node: Node, normalized_shape: Size, function: str) -> tuple[int, 
     """The last axes, −1 at the end, if their lengths are ``normalized_shape``."""
     shape = tuple(map(index, np.atleast_1d(normalized_shape)))
     if not shape or node.shape[node.ndim - len(shape) :] != shape or node.ndim < len(shape):
-        raise misfit(
+        raise _misfit(
             f"{function}: the input does not end in normalized_shape",
             expected=f"(…, {', '.join(map(str, shape))})",
             got=str(node.shape),
@@ -540,7 +545,7 @@ def group_norm(
     """
     node = lift(input)
     if node.ndim < 2 or num_groups < 1 or node.shape[1] % num_groups:
-        raise misfit(
+        raise _misfit(
             "group_norm: the channels do not divide into groups",
             expected=f"(N, C, …) with C a multiple of {num_groups}",
             got=str(node.shape),
@@ -587,18 +592,18 @@ def batch_norm(
     """
     node = lift(input)
     if node.ndim < 2:
-        raise misfit("batch_norm needs channels", expected="(N, C, …)", got=str(node.shape))
+        raise _misfit("batch_norm needs channels", expected="(N, C, …)", got=str(node.shape))
     if training:
         axes = (0, *range(2, node.ndim))
         if node.size == node.shape[1]:
-            raise misfit(
+            raise _misfit(
                 "batch_norm: one number per channel has no variance",
                 expected="several examples or pixels",
                 got=str(node.shape),
             )
         return _per_channel(norm.standardise_op(node, axes=axes, eps=float(eps)), weight, bias)
     if running_mean is None or running_var is None:
-        raise misused(
+        raise _misused(
             "batch_norm needs running_mean and running_var in evaluation",
             todo="pass them, or training=True",
         )
@@ -662,7 +667,7 @@ def scaled_dot_product_attention(
     if attn_mask is None:
         return attention.attention_weights_op(q, k, scale=factor, causal=bool(is_causal)) @ v
     if is_causal:
-        raise misused("attn_mask and is_causal exclude each other", todo="build one mask of both")
+        raise _misused("attn_mask and is_causal exclude each other", todo="build one mask of both")
     return _masked_weights(factor * (q @ k.mT), lift(attn_mask)) @ v
 
 
@@ -706,24 +711,24 @@ def _error(input: Any, target: Any) -> Node:
 @works_on_arrays
 def mse_loss(input: Any, target: Any, *, reduction: str = "mean") -> Node:
     """(input − target)², the mean over all elements as in PyTorch."""
-    return reduced(_error(input, target) ** 2, reduction)
+    return _reduced(_error(input, target) ** 2, reduction)
 
 
 @works_on_arrays
 def l1_loss(input: Any, target: Any, *, reduction: str = "mean") -> Node:
     """|input − target|."""
-    return reduced(abs_(_error(input, target)), reduction)
+    return _reduced(abs_(_error(input, target)), reduction)
 
 
 @works_on_arrays
 def huber_loss(input: Any, target: Any, reduction: str = "mean", delta: float = 1.0) -> Node:
     """½ e² where |e| < delta, else delta (|e| − ½ delta)."""
-    return reduced(_huber(_error(input, target), delta), reduction)
+    return _reduced(_huber(_error(input, target), delta), reduction)
 
 
 def _huber(error: Node, delta: float) -> Node:
     if delta <= 0:
-        raise misused("the bend of a Huber loss must be positive", got=str(delta))
+        raise _misused("the bend of a Huber loss must be positive", got=str(delta))
     size = abs_(error)
     return where(size < delta, 0.5 * error**2, delta * (size - 0.5 * delta))
 
@@ -732,7 +737,7 @@ def _huber(error: Node, delta: float) -> Node:
 def smooth_l1_loss(input: Any, target: Any, *, reduction: str = "mean", beta: float = 1.0) -> Node:
     """½ e² / beta where |e| < beta, else |e| − ½ beta; the L1 loss for beta = 0."""
     error = _error(input, target)
-    return reduced(abs_(error) if beta == 0 else _huber(error, beta) / beta, reduction)
+    return _reduced(abs_(error) if beta == 0 else _huber(error, beta) / beta, reduction)
 
 
 # -- losses on probabilities -----------------------------------------------------------------------
@@ -764,14 +769,14 @@ def cross_entropy(
     True
 
     """
-    logits, goal = _classes_last(lift(input)), lift(target)
+    logits, goal = _classes_last(lift(input)), _array(target)
     smooth = float(label_smoothing)
     if goal.is_float or (goal.shape and goal.shape == lift(input).shape):
         share = _smoothed(_as_float(_classes_last(goal), logits), smooth, weight)
-        return reduced(_soft_cross_entropy(logits, share), reduction)
+        return _reduced(_soft_cross_entropy(logits, share), reduction)
     labels, counted = _labels(goal, ignore_index)
     if weight is None and not smooth and counted is None:
-        return reduced(loss.cross_entropy_op(logits, labels), reduction)
+        return _reduced(loss.cross_entropy_op(logits, labels), reduction)
     hot = loss.one_hot_op(labels, classes=logits.shape[-1], dtype=logits.dtype)
     if counted is not None:
         hot = hot * reshape(counted, shape=(*counted.shape, 1))
@@ -779,7 +784,7 @@ def cross_entropy(
     each = _soft_cross_entropy(logits, share)
     if counted is not None:
         each = each * counted
-    return _mean_by_class(each, hot, weight) if reduction == "mean" else reduced(each, reduction)
+    return _mean_by_class(each, hot, weight) if reduction == "mean" else _reduced(each, reduction)
 
 
 def _classes_last(x: Node) -> Node:
@@ -845,10 +850,10 @@ def nll_loss(
     The arguments are those of ``cross_entropy``.
     """
     log_p = _classes_last(lift(input))
-    labels, counted = _labels(lift(target), ignore_index)
+    labels, counted = _labels(_array(target), ignore_index)
     hot = loss.one_hot_op(labels, classes=log_p.shape[-1], dtype=np.dtype(bool))
     if hot.shape != log_p.shape:
-        raise misfit(
+        raise _misfit(
             "nll_loss: input and target do not fit",
             expected=f"one class number for each row: {log_p.shape[:-1]}",
             got=f"a target of shape {labels.shape}",
@@ -858,20 +863,20 @@ def nll_loss(
     weighted = log_p if weight is None else log_p * weight
     each = -sum_(where(hot, weighted, 0.0), axis=-1, keepdims=False)  # 0 · (−∞) would be NaN
     if reduction != "mean":
-        return reduced(each, reduction)
+        return _reduced(each, reduction)
     return _mean_by_class(each, astype(hot, dtype=log_p.dtype), weight)
 
 
 @works_on_arrays
 def binary_cross_entropy_with_logits(input: Any, target: Any, *, reduction: str = "mean") -> Node:
     """−t log σ(x) − (1 − t) log(1 − σ(x)), without overflow."""
-    return reduced(loss.binary_cross_entropy_with_logits(input, target), reduction)
+    return _reduced(loss.binary_cross_entropy_with_logits(input, target), reduction)
 
 
 @works_on_arrays
 def binary_cross_entropy(input: Any, target: Any, *, reduction: str = "mean") -> Node:
     """−t log p − (1 − t) log(1 − p) for probabilities p; a logarithm is at least −100."""
-    return reduced(loss.binary_cross_entropy_op(input, target), reduction)
+    return _reduced(loss.binary_cross_entropy_op(input, target), reduction)
 
 
 @works_on_arrays
@@ -887,4 +892,4 @@ def kl_div(input: Any, target: Any, *, reduction: str = "mean", log_target: bool
         each = where(t > 0, t * (log(where(t > 0, t, 1.0)) - log_q), 0.0)
     if reduction == "batchmean":
         return sum_(each, axis=None, keepdims=False) / float(log_q.shape[0])
-    return reduced(each, reduction)
+    return _reduced(each, reduction)

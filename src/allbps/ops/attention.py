@@ -60,18 +60,24 @@ def weights_shape(q: Node, k: Node, scale: float, causal: bool) -> Aval:
 
 
 # -- the declaration -------------------------------------------------------------------------------
+def factor(scale: float) -> str:
+    return "" if scale == 1 else f"{scale:.4g} "
+
+
 def weights_notation(q: Formula, k: Formula, scale: float, causal: bool) -> str:
-    word = "causal softmax" if causal else "softmax"
-    factor = "" if scale == 1 else f"{scale:.4g} "
-    return f"{word}({factor}{q:4} {k:5}ᵀ)"
+    return f"{'causal softmax' if causal else 'softmax'}({factor(scale)}{q:4} {k:5}ᵀ)"
 
 
 def because_q(q: Formula, k: Formula, y: Formula, scale: float, causal: bool) -> str:
-    return f"{y} = softmax(z) and z = {scale:.4g} {q:4} {k:5}ᵀ, so ∂z/∂{q} = {scale:.4g} {k}"
+    return f"{through_softmax(y)}, and ∂z/∂{q} = {factor(scale)}{k}"
 
 
 def because_k(q: Formula, k: Formula, y: Formula, scale: float, causal: bool) -> str:
-    return f"{y} = softmax(z) and z = {scale:.4g} {q:4} {k:5}ᵀ, so ∂z/∂{k} = {scale:.4g} {q}"
+    return f"{through_softmax(y)}, and ∂z/∂{k} = {factor(scale)}{q}"
+
+
+def through_softmax(y: Formula) -> str:
+    return f"for z inside the softmax δz = {y:4} ⊙ (δ{y:6} − Σ δ{y:6} ⊙ {y:4})"
 
 
 def composed(q: Node, k: Node, scale: float, causal: bool) -> Node:
