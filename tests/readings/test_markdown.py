@@ -68,6 +68,10 @@ def test_indices_behind_brackets_cannot_begin_emphasis():
     )
 
 
+def test_brackets_cannot_become_a_link():
+    assert inline("into[0](x)") == "$into[0] (x)$"
+
+
 def test_words_stand_outside_of_the_formulas():
     assert inline(latex("∂y/∂x = 1 where x > 0, else 0")) == (
         r"$\frac{\partial y}{\partial x} = 1$ where $x > 0,$ else $0$"

@@ -50,7 +50,7 @@ def escape(text: str) -> str:
 
 
 def _safe(tex: str) -> str:
-    tex = tex.replace("\\\\", r"\cr").strip()
+    tex = tex.replace("\\\\", r"\cr").replace("](", "] (").strip()  # […](…) would be a link
     while ends := [found.start() for found in re.finditer(r"[)}](?=_)", tex)]:
         start, end = _start_of_atom(tex, ends[-1]), ends[-1] + 1
         tex = rf"{tex[:start]}\mathop{{{tex[start:end]}}}\nolimits{tex[end:]}"
