@@ -374,9 +374,7 @@ def label(value: object) -> str:
     """What to call an operand in a message."""
     if isinstance(value, ArrayLike):
         return _label(value)
-    return name_in_user_code(value) or (
-        f"of shape {value.shape}" if isinstance(value, np.ndarray) else repr(value)
-    )
+    return name_in_user_code(value) or repr(value)
 
 
 def _written(
@@ -386,13 +384,14 @@ def _written(
     target = out[0] if isinstance(out, tuple) else inputs[0] if out is None else out
     if isinstance(target, ArrayLike):
         return _in_place(target, f"{numpy_name(function)}(…, out=…)")
-    source, name = _label(node), label(target)
+    source, name = _label(node), name_in_user_code(target)
+    shown = f"the plain array {name}" if name else f"a plain array of shape {np.shape(target)}"
     return InPlaceError(
-        f"{source} is traced and cannot be written into the plain array {name}",
+        f"{source} is traced and cannot be written into {shown}",
         where=str(user_site() or ""),
-        expected=f"a new array: {name} = {name} + {source}",
-        got=f"{numpy_name(function)}{'.at' if method == 'at' else ''} with {name} as its output",
-        todo="write a = a + x instead of a += x, and leave out= away",
+        expected=f"a new array: {name or 'a'} = {name or 'a'} + …",
+        got=f"{numpy_name(function)}{'.at' if method == 'at' else ''} with {shown} as its output",
+        todo="a = a + x instead of a += x, and no out=",
     )
 
 

@@ -125,7 +125,7 @@ def var(
     refuse("var", out=out)
     node, axes, kept = _operand(x, dtype), plain_axis(axis), bool(given(keepdims) and keepdims)
     middle = mean if given(mean) else mean_by(node, axes, keepdims=True, where=where)
-    square = _masked((node - middle) ** 2, where, 0.0)
+    square = _masked(node - middle, where, 0.0) ** 2
     freedom = correction if given(correction) else ddof
     number = _how_many(node, axes, kept, where) - freedom
     return div(sum_(square, axis=axes, keepdims=kept), number)

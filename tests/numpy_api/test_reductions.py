@@ -1,0 +1,149 @@
+"""Reductions: every axis, keepdims, where and initial; zeros, empty and 0-d arrays."""
+
+import numpy as np
+import pytest
+
+import allbps as bp
+from allbps.errors import ArgumentError, ShapeError
+
+AXES = [
+    ((), None),
+    ((5,), None),
+    ((5,), 0),
+    ((2, 3), None),
+    ((2, 3), -1),
+    ((2, 3), (0, 1)),
+    ((2, 3, 4), (0, -1)),
+    ((1, 3), 0),
+]
+FUNCTIONS = [np.sum, np.mean, np.prod, np.max, np.min, np.amax, np.amin, np.var, np.std, np.ptp]
+
+
+@pytest.mark.parametrize("keepdims", [False, True])
+@pytest.mark.parametrize(("shape", "axis"), AXES)
+@pytest.mark.parametrize("function", FUNCTIONS, ids=lambda f: f.__name__)
+def test_a_reduction_over_axes(function, shape, axis, keepdims, agrees, draw):
+    numbers = draw(shape) / 2
+    if np.size(numbers) == 1 or (1 in shape and axis == 0 and function in (np.std, np.var)):
+        return agrees(lambda x: function(x, axis=axis, keepdims=keepdims), numbers, order=1)
+    return agrees(lambda x: function(x, axis=axis, keepdims=keepdims), numbers)
+
+
+@pytest.mark.parametrize("ddof", [0, 1])
+@pytest.mark.parametrize("function", [np.var, np.std])
+def test_spread_with_fewer_degrees_of_freedom(function, ddof, agrees, draw):
+    agrees(lambda x: function(x, axis=1, ddof=ddof), draw((3, 4)))
+    agrees(lambda x: function(x, correction=ddof, keepdims=True), draw((3, 4)))
+
+
+MASK = np.array([[True, False, True], [True, True, False]])
+
+
+@pytest.mark.parametrize("function", [np.sum, np.mean, np.prod, np.var, np.std])
+def test_where_leaves_elements_out(function, agrees, draw):
+    agrees(lambda x: function(x, axis=1, where=MASK), draw((2, 3)))
+
+
+def test_initial_takes_part(agrees, draw):
+    agrees(lambda x: np.sum(x, axis=0, initial=2.0), draw((2, 3)))
+    agrees(lambda x: np.prod(x, initial=2.0), draw((2, 3)))
+    agrees(lambda x: np.max(x, axis=0, initial=-0.1), draw((2, 3)))
+    agrees(lambda x: np.max(x, axis=1, initial=-9.0, where=MASK), draw((2, 3)))
+
+
+@pytest.mark.parametrize(
+    "zeros", [[(0, 0)], [(0, 0), (0, 1)], [(0, 0), (1, 1)], [(0, 0), (0, 1), (0, 2)]]
+)
+@pytest.mark.parametrize("function", [np.prod, np.cumprod])
+def test_products_are_right_where_factors_are_zero(function, zeros, agrees, draw):
+    x = draw((2, 3))
+    for place in zeros:
+        x[place] = 0.0
+    agrees(lambda x: function(x, axis=1), x)
+    agrees(function, x)
+
+
+@pytest.mark.parametrize("axis", [None, 0, 1, -1])
+@pytest.mark.parametrize("function", [np.cumsum, np.cumprod])
+def test_running_sums_and_products(function, axis, agrees, draw):
+    agrees(lambda x: function(x, axis=axis), draw((2, 3)))
+    agrees(lambda x: function(x), draw(()))
+
+
+def test_averages_with_weights(agrees, draw):
+    agrees(lambda x, w: np.average(x, axis=0, weights=w), draw((3, 2)), [1.0, 2.0, 3.0])
+    agrees(lambda x, w: np.average(x, weights=w), draw((3, 2)), [[1.0, 2], [3, 4], [5, 6]])
+    agrees(lambda x: np.average(x, axis=1), draw((3, 2)))
+
+
+@pytest.mark.parametrize("axis", [None, 0, 1, (0, 1)])
+@pytest.mark.parametrize("shape", [(3, 4), (4, 3)])
+def test_medians(axis, shape, agrees, draw):
+    agrees(lambda x: np.median(x, axis=axis), draw(shape))
+    agrees(lambda x: np.median(x, axis=axis, keepdims=True), draw(shape))
+
+
+@pytest.mark.parametrize("function", [np.nansum, np.nanmean, np.nanprod, np.nanmax, np.nanvar])
+def test_nan_is_left_out_and_gets_no_gradient(function):
+    x = np.array([[1.0, np.nan, 3.0], [0.5, 2.0, -1.0]])
+    y, pullback = bp.vjp(lambda x: function(x, axis=1), x)
+    np.testing.assert_allclose(y, function(x, axis=1), rtol=1e-15)
+    (g,) = pullback(np.ones(2))
+    assert g[0, 1] == 0.0
+    assert np.isfinite(g).all()
+
+
+def test_positions_are_integers_and_cut_no_gradient():
+    def largest_times_place(x):
+        k = np.argmax(x)
+        return x[k] * (k + 1) + np.argmin(x)
+
+    np.testing.assert_array_equal(
+        bp.grad(largest_times_place)(np.array([1.0, 5.0, 2.0])), [0.0, 2.0, 0.0]
+    )
+
+
+@pytest.mark.parametrize("function", [np.sum, np.prod])
+def test_no_numbers_at_all_give_the_neutral_element(function, agrees):
+    agrees(lambda x: function(x, axis=0), np.zeros((0, 3)))
+    agrees(lambda x: function(x), np.zeros((0,)))
+
+
+def test_an_empty_maximum_says_so():
+    with pytest.raises(ShapeError) as caught:
+        bp.vjp(np.max, np.zeros((0, 3)))
+    assert str(caught.value).startswith("an empty array has no such value")
+
+
+def test_integers_are_summed_as_numpy_sums_them(agrees):
+    counts = np.array([[1, 2], [3, 4]], dtype=np.int8)
+    agrees(lambda x: x * np.sum(counts) + np.mean(counts), 2.0)
+    agrees(lambda x: np.sum(x > 0, axis=0) * x, [[1.0, -2.0], [3.0, 4.0]])
+
+
+def test_methods_take_the_same_arguments(agrees, draw):
+    agrees(lambda x: x.sum(0) + x.mean(axis=0) + x.max(0) + x.min(0) + x.prod(0), draw((2, 3)))
+    agrees(lambda x: x.std(axis=1) + x.var(1, ddof=1) + x.cumsum(1)[:, -1], draw((2, 3)))
+
+
+def test_out_is_refused_as_a_write():
+    with pytest.raises(TypeError) as caught:
+        bp.vjp(lambda x: np.sum(x, axis=0, out=np.zeros(3)), np.ones((2, 3)))
+    caught.value.where = ""
+    assert str(caught.value) == (
+        "x is traced and cannot be written into a plain array of shape (3,)\n"
+        "  expected: a new array: a = a + …\n"
+        "  got:      np.sum with a plain array of shape (3,) as its output\n"
+        "  to do:    a = a + x instead of a += x, and no out="
+    )
+
+
+def test_an_axis_that_does_not_exist():
+    with pytest.raises(ArgumentError) as caught:
+        bp.vjp(lambda x: np.sum(x, axis=2), np.ones((2, 3)))
+    caught.value.where = ""
+    assert str(caught.value) == (
+        "axis 2 does not exist\n"
+        "  expected: an axis from -2 to 1\n"
+        "  got:      axis=2 for x with 2 axes"
+    )
