@@ -1,5 +1,7 @@
 """Pooling: the slide's picture, ties, overlaps, and PyTorch."""
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 from hypothesis import assume, given, settings
@@ -8,7 +10,7 @@ from hypothesis import strategies as st
 import allbps as bp
 import allbps.functional as F
 from allbps.errors import ArgumentError
-from allbps.ops.pool import winner_index
+from allbps.ops.pool import avg_pool2d, max_pool2d, winner_index
 
 torch = pytest.importorskip("torch")
 
@@ -66,6 +68,13 @@ def test_integers_can_be_pooled_too():
     pooled = F.max_pool2d(x, 2)
     np.testing.assert_array_equal(pooled, [[5, 7], [13, 15]])
     assert pooled.dtype == x.dtype
+
+
+def test_fractions_can_be_pooled_exactly():
+    x = np.array([[Fraction(1, 3), Fraction(1, 2)], [Fraction(0), Fraction(1, 7)]], dtype=object)
+    assert max_pool2d(x, (2, 2), (2, 2))[0, 0] == Fraction(1, 2)
+    assert winner_index(x, (2, 2), (2, 2), (1, 1)).tolist() == [[0, 1], [2, 3]]
+    assert avg_pool2d(x, (2, 2), (2, 2))[0, 0] == Fraction(41, 168)
 
 
 def test_an_empty_batch_can_be_pooled():

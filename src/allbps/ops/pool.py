@@ -82,7 +82,7 @@ def pool_windows(
     Padding holds ``fill``; left out, the lowest number there is, so that padding never wins.
     """
     if fill is None:
-        fill = -np.inf if x.dtype.kind == "f" else np.iinfo(x.dtype).min
+        fill = np.iinfo(x.dtype).min if x.dtype.kind in "iu" else -np.inf
     (top, left), (h, w) = padding, kernel
     x = np.pad(x, [(0, 0)] * (x.ndim - 2) + [(top, top), (left, left)], constant_values=fill)
     rows = (x.shape[-2] - (h - 1) * dilation[0] - 1) // stride[0] + 1
