@@ -26,7 +26,7 @@ def stop_gradient(x: Any) -> Any:
     """``x`` as a constant: nothing flows back through it.
 
     >>> import allbps as bp
-    >>> bp.grad(lambda x: x * bp.stop_gradient(x))(3.0)
+    >>> float(bp.grad(lambda x: x * bp.stop_gradient(x))(3.0))
     3.0
     """
     return tree_map(lambda leaf: constant(leaf.value) if isinstance(leaf, Node) else leaf, x)
@@ -141,7 +141,8 @@ def value_and_grad(
         ArgumentError: there is no such argument.
 
     >>> import allbps as bp
-    >>> bp.value_and_grad(lambda x: x ** 2)(3.0)
+    >>> value, gradient = bp.value_and_grad(lambda x: x ** 2)(3.0)
+    >>> float(value), float(gradient)
     (9.0, 6.0)
 
     """
@@ -173,7 +174,7 @@ def grad(f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False) -> 
     >>> import numpy as np, allbps as bp
     >>> bp.grad(lambda x: np.sum(np.sin(x)))(np.zeros(2))
     array([1., 1.])
-    >>> bp.grad(bp.grad(lambda x: x ** 3))(2.0)
+    >>> float(bp.grad(bp.grad(lambda x: x ** 3))(2.0))
     12.0
     """
     both = value_and_grad(f, argnums, has_aux)
@@ -220,9 +221,9 @@ def vjp(f: Callable[..., Any], *xs: Any) -> tuple[Any, Callable[[Any], tuple[Any
         argument. It can be called many times.
 
     >>> import numpy as np, allbps as bp
-    >>> y, pullback = bp.vjp(np.multiply, 3.0, 4.0)
-    >>> y, pullback(1.0)
-    (12.0, (4.0, 3.0))
+    >>> y, pullback = bp.vjp(np.multiply, np.array([3.0]), np.array([4.0]))
+    >>> y, pullback(np.array([1.0]))
+    (array([12.]), (array([4.]), array([3.])))
 
     """
     with within() as bit:
@@ -282,7 +283,8 @@ def jvp(f: Callable[..., Any], xs: Sequence[Any], vs: Sequence[Any]) -> tuple[An
         vs: directions, shaped like the arguments.
 
     >>> import allbps as bp
-    >>> bp.jvp(lambda x, y: x * y, (3.0, 4.0), (1.0, 0.0))
+    >>> y, tangent = bp.jvp(lambda x, y: x * y, (3.0, 4.0), (1.0, 0.0))
+    >>> float(y), float(tangent)
     (12.0, 4.0)
 
     """

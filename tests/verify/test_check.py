@@ -143,7 +143,7 @@ def test_a_wrong_mark_in_words():
     assert str(report.marks[0]) == (
         "given δx: wrong (read as rounded to 2 decimals)\n"
         "  δx[1] is -4, and should be 4\n"
-        "  comes through d_mul_b, from t1 = x * x\n"
+        "  comes through d_mul_a, from t1 = x * x\n"
         "  comes through d_mul_a, from t1 = x * x"
     )
     assert "given gradients NOT right: δx" in str(report)

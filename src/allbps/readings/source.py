@@ -32,6 +32,11 @@ class Line:
     code: str
     remark: str
 
+    @property
+    def name(self) -> str:
+        """What the statement assigns to: the node's name, or a temporary's."""
+        return self.code.partition(" = ")[0]
+
 
 @dataclass(frozen=True)
 class Program:

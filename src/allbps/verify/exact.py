@@ -52,7 +52,7 @@ class _Exact:
         given = {x.name: case.values[x.name] for x in case.backward.graph.inputs}
         self.scope = program.scope(given)
         for x in case.backward.graph.inputs:
-            self._rational(self.scope, x, x.name)
+            self._rational(self.scope, x.name, x, x.name)
         for name, value in program.constants.items():
             self.scope[name] = exactly(value)
         self.lines = program.forward
@@ -77,13 +77,13 @@ class _Exact:
             exec(self.codes[line.node], scope)
         except (TypeError, AttributeError, ValueError, ZeroDivisionError):
             raise Silence(f"{line.code} cannot be computed with fractions") from None
-        self._rational(scope, line.node, line.code)
+        self._rational(scope, line.name, line.node, line.code)
 
-    def _rational(self, scope: dict[str, Any], node: Node, text: str) -> None:
+    def _rational(self, scope: dict[str, Any], name: str, node: Node, text: str) -> None:
         if not node.is_float:
             return
         try:
-            scope[node.name] = _each(dual, scope[node.name])
+            scope[name] = _each(dual, scope[name])
         except TypeError:
             raise Silence(f"{text} is not rational") from None
 
