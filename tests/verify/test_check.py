@@ -144,7 +144,7 @@ def test_a_wrong_mark_in_words():
         "given δx: wrong (read as rounded to 2 decimals)\n"
         "  δx[1] is -4, and should be 4\n"
         "  comes through d_mul_a, from t1 = x * x\n"
-        "  comes through d_mul_a, from t1 = x * x"
+        "  comes through d_mul_b, from t1 = x * x"
     )
     assert "given gradients NOT right: δx" in str(report)
     assert report.to_json()["marks"][0]["state"] == "wrong"

@@ -54,7 +54,7 @@ def test_a_disagreement_shows_both_numbers_and_the_edge(run):
         "\n"
         "nearest to the loss: δx[1]: 5, exact says 4 (error 2.0e-01)\n"
         "  comes through d_mul_a, from y = x * x\n"
-        "  comes through d_mul_a, from y = x * x"
+        "  comes through d_mul_b, from y = x * x"
     )
 
 
