@@ -13,6 +13,7 @@ ROOT = Path(allbps.__file__).parent
 FLOORS = [
     {"errors"},
     {"tree", "files", "extras"},
+    {"optim"},
     {"ir"},
     {"ops"},
     {"numpy_api", "functional", "names", "backprop"},
@@ -21,7 +22,7 @@ FLOORS = [
     {"readings", "machine"},
     {"verify", "bridges"},
     {"worked", "userfile"},
-    {"nn", "optim", "data"},
+    {"nn", "data"},
     {"train", "lecture"},
     {"cli"},
     {"demo", "__main__"},

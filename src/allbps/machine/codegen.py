@@ -1,0 +1,224 @@
+"""The source of a step: one kernel for every stretch of native regions, and one for whole epochs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from .tasks import Memory, Program, Task, bounds
+
+READ = {"Real": "{}", "Int": "as_ints({})", "Byte": "as_bytes({})"}
+
+
+@dataclass(frozen=True)
+class Source:
+    """Generated source.
+
+    Attributes:
+        text: of the module; empty where nothing is native.
+        parts: names of the kernels that make up a step, in order.
+
+    """
+
+    text: str
+    parts: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Feed:
+    """An argument that a native epoch fetches by itself: from data set number ``number``."""
+
+    block: Memory
+    examples: int
+    number: int
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Regions that run one after the other without coming back to Python, or one Python call."""
+
+    native: tuple[tuple[Task, ...], ...] = ()
+    call: Task | None = None
+
+
+def stretches(regions: Sequence[Sequence[Task]]) -> list[Stretch]:
+    """Regions cut where an operation runs through NumPy."""
+    out: list[Stretch] = []
+    current: list[tuple[Task, ...]] = []
+    for region in regions:
+        native = tuple(task for task in region if task.call is None)
+        calls = [task for task in region if task.call is not None]
+        if native:
+            current.append(native)
+        if calls:
+            if current:
+                out.append(Stretch(tuple(current)))
+                current = []
+            out += [Stretch(call=task) for task in calls]
+    if current:
+        out.append(Stretch(tuple(current)))
+    return out
+
+
+#: Behind the blocks in ``a``: scratch memory, rates, how many steps, whether to fetch examples,
+#: their numbers, the losses, how many steps were done; then the data sets.
+SCRATCH, RATES, COUNT, FETCHING, ORDER, LOSSES, DONE, DATA = range(8)
+
+
+def write(
+    program: Program,
+    parts: Sequence[Stretch],
+    table: Sequence[Memory],
+    feeds: Sequence[Feed],
+    loss: Memory | None,
+) -> Source:
+    """The source of all native stretches.
+
+    Args:
+        program: what to write.
+        parts: stretches; those that call Python are left out.
+        table: blocks in the order of their addresses in ``a``.
+        feeds: arguments that an epoch in native code fetches.
+        loss: the block with the loss, if steps are counted.
+
+    """
+    native = [stretch for stretch in parts if stretch.call is None]
+    if not native:
+        return Source("", ())
+    names = tuple(f"part{k}" for k in range(len(native))) if len(parts) > 1 else ("step",)
+    if len(parts) == 1 and loss is not None:
+        once = _part("once", native[0], program, table, ", t: Int")
+        return Source(_module(program, [once, _many(program, table, feeds, loss)]), names)
+    bodies = [_part(name, s, program, table, "") for name, s in zip(names, native, strict=True)]
+    return Source(_module(program, bodies), names)
+
+
+def _many(program: Program, table: Sequence[Memory], feeds: Sequence[Feed], loss: Memory) -> str:
+    """The kernel that takes many steps: fetch examples, one step, keep the loss."""
+    first = len(table)
+    lines = [
+        "@kernel",
+        "def step(tid: Int, threads: Int, team: Ints, a: Ints) -> None:",
+        f"    order = as_ints(pointer_at(a, {first + ORDER}))",
+        f"    losses, loss = pointer_at(a, {first + LOSSES}), pointer_at(a, {table.index(loss)})",
+        f"    done = as_ints(pointer_at(a, {first + DONE}))",
+        f"    for t in range(a[{first + COUNT}]):",
+    ]
+    if feeds:
+        lines.append(f"        if a[{first + FETCHING}] != 0:")
+        tasks = [_fetch(program, feed, table, first) for feed in feeds]
+        lines += [f"            {line}" for line in _region(tasks)]
+    lines += [
+        "        once(tid, threads, team, a, t)",
+        "        if tid == 0:",
+        "            losses[t] = loss[0]",
+        "            done[0] = t + 1",
+        "        if loss[0] - loss[0] != 0.0:  # NaN or infinity: nothing was updated",
+        "            break",
+        "        barrier(team, threads)",
+    ]
+    return "\n".join(lines)
+
+
+def _fetch(program: Program, feed: Feed, table: Sequence[Memory], first: int) -> Task:
+    real = feed.block.kind == "Real"
+    program.use("kernels.batch", "fetch" if real else "fetch_integers")
+    size = feed.block.size // feed.examples
+    pieces = max(1, min(feed.examples, feed.block.size // 4096))
+    here = READ[feed.block.kind].format(f"pointer_at(a, {table.index(feed.block)})")
+    data = READ[feed.block.kind].format(f"pointer_at(a, {first + DATA + feed.number})")
+    call = (
+        f"{'fetch' if real else 'fetch_integers'}({here}, {data}, "
+        f"order + t * {feed.examples}, {size}, lo, hi)"
+    )
+    return Task(
+        f"{feed.block.name}: the next examples", pieces,
+        (*bounds(feed.examples, pieces), call), (), (feed.block,),
+    )  # fmt: skip
+
+
+def _module(program: Program, bodies: Iterable[str]) -> str:
+    by_module: dict[str, list[str]] = {}
+    for name, module in program.imports.items():
+        by_module.setdefault(module, []).append(name)
+    for module, names in ALWAYS.items():
+        by_module.setdefault(module, []).extend(names)
+    lines = [
+        f"from allbps.machine.{module} import {', '.join(sorted(set(names)))}"
+        for module, names in sorted(by_module.items())
+    ]
+    functions = [text.rstrip() for text in program.functions.values()]
+    return "\n\n\n".join(["\n".join(lines), *functions, *(b.rstrip() for b in bodies)]) + "\n"
+
+
+ALWAYS = {
+    "words": ["Bytes", "Int", "Ints", "Real", "Reals", "as_bytes", "as_ints", "kernel",
+              "pointer_at"],
+    "kernels.team": ["barrier", "first_piece", "next_piece"],
+}  # fmt: skip
+
+
+def _part(name: str, stretch: Stretch, program: Program, table: Sequence[Memory], more: str) -> str:
+    used = _used(stretch, table)
+    lines = [f"    {line}" for line in _declarations(used, table)]
+    text = "\n".join(line for region in stretch.native for task in region for line in task.lines)
+    if "scratch" in text:
+        place = len(table) + SCRATCH
+        lines.append(f"    scratch = pointer_at(a, {place}) + tid * {program.scratch}")
+    if "rates" in text:
+        row = " + t * 4" if more else ""
+        lines.append(f"    rates = pointer_at(a, {len(table) + RATES}){row}")
+    for region in stretch.native:
+        lines.append("")
+        lines += [f"    {line}" for line in _region(region)]
+    head = f"@kernel\ndef {name}(tid: Int, threads: Int, team: Ints, a: Ints{more}) -> None:"
+    return "\n".join([head, *lines])
+
+
+def _used(stretch: Stretch, table: Sequence[Memory]) -> list[Memory]:
+    touched = {
+        block
+        for region in stretch.native
+        for task in region
+        for block in (*task.reads, *task.writes)
+    }
+    return [block for block in table if block in touched]
+
+
+def _declarations(used: Sequence[Memory], table: Sequence[Memory]) -> Iterable[str]:
+    where = {block: k for k, block in enumerate(table)}
+    for block in used:
+        pointer = READ[block.kind].format(f"pointer_at(a, {where[block]})")
+        yield f"{block.name} = {pointer}  # {block.size}"
+
+
+def _region(region: Sequence[Task]) -> Iterable[str]:
+    """The pieces of all tasks of a region, handed out one after the other, then a barrier."""
+    tasks = sorted(region, key=lambda task: -task.flops)
+    total = sum(task.pieces for task in tasks)
+    for task in tasks:
+        yield f"# {task.label}" + (f"  ({task.site})" if task.site else "")
+    if total == 1:
+        yield "if tid == 0:"
+        yield "    p = 0"
+        yield from (f"    {line}" for line in tasks[0].lines)
+    else:
+        yield "piece = first_piece(tid)"
+        yield f"while piece < {total}:"
+        start = 0
+        for k, task in enumerate(tasks):
+            if len(tasks) == 1:
+                yield "    p = piece"
+                yield from (f"    {line}" for line in task.lines)
+                break
+            end = start + task.pieces
+            yield (
+                f"    if piece < {end}:"
+                if k == 0
+                else (f"    elif piece < {end}:" if k < len(tasks) - 1 else "    else:")
+            )
+            yield f"        p = piece - {start}" if start else "        p = piece"
+            yield from (f"        {line}" for line in task.lines)
+            start = end
+        yield "    piece = next_piece(team, piece, threads)"
+    yield "barrier(team, threads)"

@@ -1,0 +1,519 @@
+"""``compile``: a Python function becomes a compiled step."""
+
+from __future__ import annotations
+
+import inspect
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from allbps.backprop import Delta, backprop, seed_of
+from allbps.errors import (
+    ArgumentError,
+    DtypeError,
+    NonFiniteError,
+    NotScalarError,
+    ShapeError,
+    unknown_name,
+)
+from allbps.ir import Node, constant
+from allbps.optim import Optimizer
+from allbps.trace import Traced, trace
+from allbps.tree import flatten, leaves, rebuild, tree_map
+
+from .codegen import Feed
+from .emit import Emitter
+from .executable import Executable, stage_rows
+from .fused import substitutes
+from .fusion import passes
+from .plan import Plan, Value, make_plan
+from .tasks import Memory, Place, Program
+from .updates import Moving, emit_updates, rates_of, slots_used
+
+Params = str | int | Sequence[str | int]
+
+
+class FallbackWarning(UserWarning):
+    """Some operations have no kernel and run through NumPy."""
+
+
+def compile(  # noqa: A001 - numpy, jax and torch users know the word
+    f: Callable[..., Any],
+    /,
+    *examples: Any,
+    params: Params | None = None,
+    optimizer: Optimizer | None = None,
+    threads: int | None = None,
+    **named_examples: Any,
+) -> Compiled | Gradients | TrainStep:
+    """Compile ``f`` for arguments like ``examples``.
+
+    Without ``params`` the result computes ``f``. With ``params`` it computes ``f`` and the
+    gradients of its loss; with an ``optimizer`` as well it keeps the parameters and moves them.
+
+    Args:
+        f: a function of arrays and containers of arrays; a loss where ``params`` are given, or a
+            tuple whose first part is the loss.
+        examples: arguments of the shapes and dtypes to come. For a training step the parameters
+            among them are where training starts.
+        params: the arguments to differentiate, by name or position.
+        optimizer: how parameters move: an optimiser of ``allbps.optim``.
+        threads: how many threads; as many as pay where it is left out. Results do not depend on
+            it, to the last bit.
+        named_examples: arguments by name.
+
+    Raises:
+        NotScalarError: there are ``params``, and ``f`` returns no loss.
+        NameUnknownError: ``params`` names no argument.
+        ArgumentError: an optimiser without ``params``.
+
+    >>> import numpy as np
+    >>> from allbps.optim import SGD
+    >>> step = compile(lambda K, x: np.sum((K * x) ** 2), 3.0, 2.0, params="K", optimizer=SGD(0.1))
+    >>> float(step(2.0)), float(step.params["K"])
+    (36.0, 0.6000000000000001)
+
+    """
+    if optimizer is not None and params is None:
+        raise ArgumentError(
+            "an optimizer moves parameters, and none are named", todo="pass params= as well"
+        )
+    traced = trace(f, *examples, **named_examples)
+    if params is None:
+        return Compiled(_Build(traced, (), None, threads))
+    chosen = tuple(_parameter_names(traced, params))
+    build = _Build(traced, chosen, optimizer, threads)
+    return Gradients(build) if optimizer is None else TrainStep(build, optimizer)
+
+
+def _parameter_names(traced: Traced, params: Params) -> Iterator[str]:
+    known = list(traced.parameters)
+    for which in [params] if isinstance(params, (str, int)) else params:
+        if isinstance(which, int):
+            if not -len(known) <= which < len(known):
+                raise ArgumentError(
+                    f"there is no argument {which}", expected=f"0 to {len(known) - 1}"
+                )
+            yield known[which]
+        elif which in known:
+            yield which
+        else:
+            raise unknown_name(which, known)
+
+
+# -- building --------------------------------------------------------------------------------------
+class _Build:
+    """A traced function on its way to an executable, and what is known of its arguments."""
+
+    def __init__(
+        self,
+        traced: Traced,
+        chosen: tuple[str, ...],
+        optimizer: Optimizer | None,
+        threads: int | None,
+    ) -> None:
+        self.traced, self.chosen, self.optimizer = traced, chosen, optimizer
+        self.params = [
+            leaf for name in chosen for leaf in leaves(traced.parameters[name])
+            if isinstance(leaf, Node)
+        ]  # fmt: skip
+        deltas = self._deltas() if chosen else {}
+        self.grads = [
+            deltas[x].node if x in deltas else constant(np.zeros(x.shape, x.dtype))
+            for x in self.params
+        ]
+        names = {delta.node: f"d{x.name}" for x, delta in deltas.items() if not delta.node.name}
+        wanted = [*traced.graph.outputs, *self.grads]
+        plan = make_plan(traced.graph.inputs, wanted, substitutes(traced.graph, deltas), names)
+        self.plan = passes(plan)
+        self.program = Program(self._real())
+        self.blocks: dict[Memory, NDArray[Any]] = {}
+        self.value_of = dict(zip(traced.graph.inputs, self.plan.inputs, strict=True))
+        open_values = [self.value_of[x] for x in self.params if optimizer is not None]
+        emitter = Emitter(self.program, self.plan, open_values, self.blocks)
+        emitter.emit()
+        self.places = emitter.places
+        self._finish(emitter)
+        self.executable = Executable(self.program, self.blocks, self.feeds, self.loss, threads)
+        _say_what_falls_back(emitter)
+
+    def _deltas(self) -> dict[Node, Delta]:
+        loss = self.traced.graph.outputs[0]
+        if loss.shape != () or not loss.is_float:
+            raise NotScalarError(
+                f"{self.traced.function} returns no loss",
+                where=str(loss.site or ""),
+                expected="one number, or a tuple whose first part is one",
+                got=f"{loss.name} of shape {loss.shape}",
+                todo="return the mean or sum",
+            )
+        for x in self.params:
+            if not x.is_float:
+                raise DtypeError(
+                    f"{x.name} holds {x.dtype} numbers, and derivatives need floating-point ones",
+                    expected="float32 or float64",
+                    got=str(x.dtype),
+                )
+        return backprop({loss: seed_of(loss)}, self.params)
+
+    def _real(self) -> np.dtype[Any]:
+        """The dtype that kernels compute in: the loss's, or the first real result's."""
+        for out in self.traced.graph.outputs:
+            if out.dtype in (np.float32, np.float64):
+                return out.dtype
+        return np.dtype(np.float64)
+
+    def _finish(self, emitter: Emitter) -> None:
+        """Results stay until they are read; then the optimiser's tasks."""
+        count = len(self.traced.graph.outputs)
+        self.results = [_kept(self.places.of(value)) for value in self.plan.outputs[:count]]
+        self.inputs = {x: self.places.of(v) for x, v in self.value_of.items()}
+        self.feeds: list[Feed] = []
+        self.loss: Memory | None = None
+        self.deltas: list[Place] = []
+        self.slots: dict[Node, tuple[Memory, ...]] = {}
+        grads = self.plan.outputs[count:]
+        if self.optimizer is None:
+            self.deltas = [_kept(self.places.of(value)) for value in grads]
+            return
+        moving = []
+        self.loss = self.results[0].memory
+        for x, value in zip(self.params, grads, strict=True):
+            place = self.inputs[x]
+            if x.dtype != self.program.real:
+                raise DtypeError(
+                    f"{x.name} and the loss must be of one dtype to be trained",
+                    expected=str(self.program.real),
+                    got=str(x.dtype),
+                )
+            delta = self.places.as_layout(value, place.layout)
+            slots = tuple(
+                self.program.memory(f"{x.name}_{slot}", place.layout.size, kept=True)
+                for slot in slots_used(self.optimizer)
+            )
+            self.slots[x] = slots
+            moving.append(Moving(x.name, place, delta, slots))
+        finite = f"{self.loss.name}[0] - {self.loss.name}[0] == 0.0"
+        emit_updates(self.program, self.optimizer, moving, self.loss, finite)
+        self.feeds = self._feeds()
+
+    def _feeds(self) -> list[Feed]:
+        """Arguments that an epoch fetches: all but the parameters."""
+        rest = [x for x in self.traced.graph.inputs if x not in set(self.params)]
+        sizes = {x.shape[0] for x in rest if x.shape}
+        self.batch = sizes.pop() if len(sizes) == 1 and all(x.shape for x in rest) else 1
+        return [Feed(self.inputs[x].memory, self.batch, k) for k, x in enumerate(rest)]
+
+    def labels(self) -> dict[Node, int]:
+        """Arguments that number classes, and how many classes there are."""
+        found = {}
+        back = {value: x for x, value in self.value_of.items()}
+        for work in self.plan.works:
+            if work.kind == "cross_entropy_loss":
+                found[back[work.inputs[1]]] = work.inputs[0].shape[-1]
+        return found
+
+
+def _kept(place: Place) -> Place:
+    place.memory.kept = True
+    return place
+
+
+def _say_what_falls_back(emitter: Emitter) -> None:
+    if emitter.by_numpy:
+        kinds = {}
+        for work in emitter.by_numpy:
+            for step in work.steps or (work,):
+                kinds.setdefault(step.kind, f" (line {work.site.line})" if work.site else "")
+        listed = ", ".join(f"{kind}{line}" for kind, line in kinds.items())
+        warnings.warn(f"no kernel for {listed}: done through NumPy", FallbackWarning, stacklevel=4)
+
+
+# -- what compile returns --------------------------------------------------------------------------
+class _Callable:
+    """What the compiled forms share: arguments in, results out, and looking inside."""
+
+    def __init__(self, build: _Build, skipped: tuple[str, ...] = ()) -> None:
+        self._build = build
+        self._executable = build.executable
+        self._labels = build.labels()
+        self._trees = {
+            name: tree for name, tree in build.traced.parameters.items() if name not in skipped
+        }
+        self.signature = inspect.Signature(
+            [inspect.Parameter(n, inspect.Parameter.POSITIONAL_OR_KEYWORD) for n in self._trees]
+        )
+
+    @property
+    def threads(self) -> int:
+        """How many threads run a step."""
+        return self._executable.threads
+
+    def source(self) -> str:
+        """The generated source: what is compiled, in the language of the machine's kernels."""
+        return self._executable.source.text
+
+    def stages(self) -> Stages:
+        """What is done, in order, with estimated operations and numbers moved."""
+        itemsize = self._build.program.real.itemsize
+        return Stages(tuple(stage_rows(self._executable.regions)), itemsize)
+
+    def _take(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
+        """Copy arguments to where the step reads them."""
+        try:
+            bound = self.signature.bind(*args, **kwargs).arguments
+        except TypeError as error:
+            raise ArgumentError(
+                "the arguments do not match the compiled function",
+                expected=f"{self._build.traced.function}{self.signature}",
+                got=str(error),
+            ) from None
+        for name, tree in self._trees.items():
+            given = list(flatten(bound[name], name))
+            wanted = leaves(tree)
+            if len(given) != len(wanted):
+                raise ArgumentError(
+                    f"{name} is not arranged as it was when the function was compiled",
+                    expected=f"{len(wanted)} arrays",
+                    got=f"{len(given)}",
+                )
+            for (path, leaf), node in zip(given, wanted, strict=True):
+                self._put(path, leaf, node)
+
+    def _put(self, path: str, leaf: Any, node: Any) -> None:
+        if not isinstance(node, Node):
+            if leaf != node:
+                raise ArgumentError(
+                    f"{path} is fixed in the compiled function",
+                    expected=repr(node), got=repr(leaf), todo="compile again for another value",
+                )  # fmt: skip
+            return
+        array = np.asarray(leaf)
+        if array.shape != node.shape:
+            raise ShapeError(
+                f"{path} has another shape than the step was compiled for",
+                expected=str(node.shape),
+                got=str(array.shape),
+                todo="compile again for this shape; the code is cached, so that is done once",
+            )
+        self._check_kind(path, array, node)
+        place = self._build.inputs[node]
+        place.layout.fill(self._build.blocks[place.memory], array)
+
+    def _check_kind(self, path: str, array: NDArray[Any], node: Node) -> None:
+        if array.dtype.kind not in "biuf" or (array.dtype.kind == "f" and not node.is_float):
+            raise DtypeError(
+                f"{path} holds another kind of number than the step was compiled for",
+                expected=str(node.dtype),
+                got=str(array.dtype),
+            )
+        classes = self._labels.get(node)
+        if classes is not None and array.size:
+            low, high = int(array.min()), int(array.max())
+            if low < 0 or high >= classes:
+                raise ArgumentError(
+                    f"{path} holds a class that there is no score for",
+                    expected=f"0 to {classes - 1}",
+                    got=str(low if low < 0 else high),
+                )
+
+    def _results(self) -> Any:
+        arrays = [self._read(place) for place in self._build.results]
+        return rebuild(self._build.traced.outputs, iter(arrays))
+
+    def _read(self, place: Place) -> Any:
+        return place.layout.view(self._build.blocks[place.memory]).copy()[()]
+
+
+class Compiled(_Callable):
+    """A compiled function: call it as the function."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """What the function returns."""
+        self._take(args, kwargs)
+        self._executable()
+        return self._results()
+
+
+class Gradients(_Callable):
+    """A compiled loss with its gradients: ``(result, gradients)`` of a call."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> tuple[Any, Any]:
+        """What the function returns, and the gradients of its (first) result.
+
+        One parameter gives its container of gradients, several a dict by name.
+        """
+        self._take(args, kwargs)
+        self._executable()
+        grads = iter([self._read(place) for place in self._build.deltas])
+        trees = {
+            name: _like_nodes(self._build.traced.parameters[name], grads)
+            for name in self._build.chosen
+        }
+        chosen = self._build.chosen
+        return self._results(), trees[chosen[0]] if len(chosen) == 1 else trees
+
+
+def _like_nodes(tree: Any, arrays: Iterator[Any]) -> Any:
+    return tree_map(lambda leaf: next(arrays) if isinstance(leaf, Node) else leaf, tree)
+
+
+class TrainStep(_Callable):
+    """A compiled training step: forward, backward and update in one call.
+
+    Attributes:
+        optimizer: how parameters move.
+        taken: how many steps have been taken.
+
+    """
+
+    def __init__(self, build: _Build, optimizer: Optimizer) -> None:
+        super().__init__(build, skipped=build.chosen)
+        self.optimizer, self.taken = optimizer, 0
+        for x in build.params:
+            place = build.inputs[x]
+            place.layout.fill(build.blocks[place.memory], np.asarray(build.traced.values[x]))
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Take a step on the arguments other than the parameters; what the function returned.
+
+        Raises:
+            NonFiniteError: the loss is NaN or infinite; the parameters are as before.
+
+        """
+        self._take(args, kwargs)
+        self._executable.rates[0] = rates_of(self.optimizer, self.taken + 1)
+        self._executable()
+        loss = self._read(self._build.results[0])
+        if not np.isfinite(loss):
+            self._refuse(float(loss))
+        self.taken += 1
+        return self._results()
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """Copies of the parameters, by argument name."""
+        found = iter([self._read(self._build.inputs[x]) for x in self._build.params])
+        trees = self._build.traced.parameters
+        return {name: _like_nodes(trees[name], found) for name in self._build.chosen}
+
+    @params.setter
+    def params(self, new: Mapping[str, Any]) -> None:
+        trees = self._build.traced.parameters
+        for name in self._build.chosen:
+            if name not in new:
+                raise unknown_name(name, list(new))
+            given = list(flatten(new[name], name))
+            for (path, leaf), node in zip(given, leaves(trees[name]), strict=True):
+                self._put(path, leaf, node)
+
+    def run_epoch(self, *data: Any, order: Any) -> NDArray[Any]:
+        """Take a step for each row of ``order``, in native code where every operation has a kernel.
+
+        Args:
+            data: for each argument that is no parameter, all its examples.
+            order: numbers of examples, (steps, batch); (steps,) for one example a step.
+
+        Returns:
+            the losses, (steps,).
+
+        Raises:
+            NonFiniteError: a loss is NaN or infinite; the parameters are as before that step.
+            ShapeError: the data are no examples of what was compiled.
+
+        """
+        rest = [x for x in self._build.traced.graph.inputs if x not in set(self._build.params)]
+        single = np.ndim(order) == 1
+        numbers = np.ascontiguousarray(order, np.int64).reshape(len(order), -1)
+        if numbers.shape[1] != self._build.batch:
+            raise ShapeError(
+                "order has another number of examples in a step than was compiled",
+                expected=f"(steps, {self._build.batch})",
+                got=str(np.shape(order)),
+            )
+        sets = [self._examples(x, values, single) for x, values in zip(rest, data, strict=True)]
+        count = min((len(values) for values in sets), default=0)
+        if numbers.size and (numbers.min() < 0 or numbers.max() >= count):
+            raise ArgumentError(
+                "order names an example that there is not", expected=f"0 to {count - 1}",
+                got=f"{numbers.min()} to {numbers.max()}",
+            )  # fmt: skip
+        rates = np.array(
+            [rates_of(self.optimizer, self.taken + 1 + k) for k in range(len(numbers))],
+            self._build.program.real,
+        )
+        if self._executable.counts_steps:
+            losses = self._executable.run_many(numbers, sets, rates)
+            wrong = len(losses) > 0 and not np.isfinite(losses[-1])
+            self.taken += len(losses) - wrong
+            if wrong:
+                self._refuse(float(losses[-1]))
+            return losses
+        found = [
+            np.ravel(self(*[v[row].reshape(x.shape) for v, x in zip(sets, rest, strict=True)]))[0]
+            for row in numbers
+        ]
+        return np.array(found, self._build.program.real)
+
+    def _examples(self, x: Node, values: Any, single: bool) -> NDArray[Any]:
+        array = np.asarray(values)
+        one = x.shape if single and self._build.batch == 1 and array.ndim == x.ndim + 1 else (
+            x.shape[1:]
+        )  # fmt: skip
+        if array.shape[1:] != one:
+            raise ShapeError(
+                f"{x.name}: these are no examples of what was compiled",
+                expected=f"(examples{''.join(f', {n}' for n in one)})",
+                got=str(array.shape),
+            )
+        self._check_kind(x.name, array, x)
+        dtype = self._build.program.dtype(self._build.inputs[x].memory)
+        return np.ascontiguousarray(array, dtype)
+
+    def _refuse(self, loss: float) -> None:
+        raise NonFiniteError(
+            f"the loss is {loss}",
+            where=self._origin(),
+            todo="a smaller learning rate, or clipped gradients; the parameters are as before",
+        )
+
+    def _origin(self) -> str:
+        """The first node of this step that is not finite, and its line."""
+        build = self._build
+        known: dict[Node, Any] = {x: self._read(place) for x, place in build.inputs.items()}
+        with np.errstate(all="ignore"):
+            for node in build.traced.graph.nodes:
+                if node not in known:
+                    known[node] = (
+                        node.value if not node.inputs
+                        else node.op.run([known[x] for x in node.inputs], node.attrs)
+                    )  # fmt: skip
+                if node.is_float and not np.isfinite(known[node]).all():
+                    return f"{node.name or node.op.name} is the first that is not finite" + (
+                        f" ({node.site})" if node.site else ""
+                    )
+        return ""
+
+
+@dataclass(frozen=True)
+class Stages:
+    """The stages of a step; printing it shows a table."""
+
+    rows: tuple[Mapping[str, Any], ...]
+    itemsize: int
+
+    def __str__(self) -> str:
+        lines = [f"{'stage':>5}  {'MFLOP':>9}  {'MB':>8}  work"]
+        for row in self.rows:
+            megabytes = row["numbers"] * self.itemsize / 1e6
+            lines.append(
+                f"{row['stage']:>5}  {row['flops'] / 1e6:>9.3f}  {megabytes:>8.3f}  {row['work']}"
+                + (f"  ({row['line']})" if row["line"] else "")
+            )
+        return "\n".join(lines)
+
+    __repr__ = __str__

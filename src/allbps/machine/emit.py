@@ -1,0 +1,158 @@
+"""From a plan to tasks: each work by the kernel that takes it, or through NumPy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+
+from . import images, rows
+from .fused import plain_conv, plain_pool
+from .fusion import SUMS, VIEWS
+from .layout import Layout, row_major
+from .loops import NoLoopError, add_copy, emit_loop, emit_sum, uses_integers
+from .places import Places, memories
+from .plan import Plan, Value, Work
+from .products import NoProductError, emit_matmul
+from .tasks import Memory, Place, Program, Task, line_of
+
+Blocks = dict[Memory, Any]
+"""The arrays behind blocks of memory, once they exist."""
+
+
+class Emitter:
+    """Turns the works of a plan into the tasks of a program.
+
+    Args:
+        program: where tasks and memory go.
+        plan: what to do.
+        params: values whose layout may be chosen.
+        blocks: filled later with the arrays behind blocks; NumPy works read it when they run.
+
+    """
+
+    def __init__(
+        self, program: Program, plan: Plan, params: Iterable[Value], blocks: Blocks
+    ) -> None:
+        self.program, self.plan, self.blocks = program, plan, blocks
+        self.places = Places(program, params)
+        self.places.copy = self._copy
+        self.by_numpy: list[Work] = []
+        self._maker = {value: work for work in plan.works for value in work.outputs}
+        for value in plan.inputs:
+            if value not in self.places._open:
+                self.places.put(value, row_major(value.shape), kept=True)
+
+    def emit(self) -> None:
+        """All works, in order."""
+        for work in self.plan.works:
+            self._one(work)
+
+    def _copy(self, value: Value, here: Place, layout: Layout) -> Place:
+        return add_copy(self.program, self.places, value, here, layout)
+
+    def _one(self, work: Work) -> None:
+        if work.kind in VIEWS and work.kind != "identity":
+            self.places.view(work)
+            return
+        emit = self._kernel(work) if self._has_right_numbers(work) else None
+        if emit is not None:
+            before = len(self.program.tasks)
+            try:
+                if emit(self.program, self.places, work) is not False:
+                    return
+            except (NoLoopError, NoProductError):
+                del self.program.tasks[before:]
+        self._through_numpy(work)
+
+    def _has_right_numbers(self, work: Work) -> bool:
+        """Kernels take the program's reals, truth values as bytes, and int64."""
+        real, good = self.program.real, (np.dtype(bool), np.dtype(np.int64), np.dtype(np.uint8))
+        values = [*work.outputs, *(x for x in work.inputs if x.uniform is None)]
+        values += [out for step in work.steps for out in step.outputs]
+        return all(v.dtype == real or v.dtype in good for v in values)
+
+    def _kernel(self, work: Work) -> Callable[[Program, Places, Work], Any] | None:
+        """The function that makes tasks of a work, if there is one."""
+        kind = work.kind
+        if kind == "loop":
+            return None if uses_integers(work) else emit_loop
+        if kind in SUMS:
+            return emit_sum if work.outputs[0].dtype == self.program.real else None
+        if kind == "conv2d":
+            return images.emit_conv if self._conv_fits(work) else None
+        if kind == "max_pool2d":
+            return images.emit_max_pool if self._pool_fits(work) else None
+        if kind == "max_pool_x":
+            return self._max_pool_input
+        return KERNELS.get(kind)
+
+    def _conv_fits(self, work: Work) -> bool:
+        node = (work.steps or (work,))[0].node
+        return node is not None and plain_conv(node)
+
+    def _pool_fits(self, work: Work) -> bool:
+        return work.node is not None and plain_pool(work.node)
+
+    def _max_pool_input(self, program: Program, places: Places, work: Work) -> None:
+        winner = self._maker[work.inputs[1]].outputs[1]
+        images.emit_max_pool_input(program, places, work, winner)
+
+    # ---- without a kernel
+
+    def _through_numpy(self, work: Work) -> None:
+        """A task that runs the NumPy text of each step."""
+        steps = work.steps or (work,)
+        for step in steps:
+            if step.node is None and step.kind not in ("broadcast_to", "identity"):
+                raise AssertionError(f"{step.kind} has neither a kernel nor a NumPy text")
+        self.by_numpy.append(work)
+        inputs = [value for value in work.inputs if value.constant is None]
+        here = {value: self.places.of(value) for value in inputs}
+        out = {value: self.places.put(value, row_major(value.shape)) for value in work.outputs}
+
+        def call() -> None:
+            known: dict[Value, Any] = {v: v.constant for v in work.inputs}
+            for value, place in here.items():
+                block = self.blocks[place.memory]
+                known[value] = _as_array(value, place.layout.view(block))
+            for step in steps:
+                made = _run(step, [known[x] if x in known else x.constant for x in step.inputs])
+                known[step.outputs[0]] = made
+            for value, place in out.items():
+                if value in known:
+                    place.layout.fill(self.blocks[place.memory], np.asarray(known[value]))
+
+        self.program.tasks.append(
+            Task(
+                f"{work.outputs[0].name or '…'} = {', '.join(s.kind for s in steps)} in NumPy", 1, (),
+                memories(here.values()), memories(out.values()), call=call, site=line_of(work),
+            )
+        )  # fmt: skip
+
+
+def _as_array(value: Value, array: Any) -> Any:
+    """A block's numbers in the dtype that the text expects; no shape is a NumPy number."""
+    return array.astype(value.dtype, copy=False)[()]
+
+
+def _run(step: Work, values: list[Any]) -> Any:
+    if step.kind == "broadcast_to":
+        return np.broadcast_to(values[0], step.outputs[0].shape)
+    if step.kind == "identity":
+        return values[0]
+    if step.kind == "relu" and step.node is None:
+        return np.maximum(values[0], 0)
+    assert step.node is not None
+    return step.node.op.run(values, step.node.attrs)
+
+
+KERNELS: dict[str, Callable[[Program, Places, Work], Any]] = {
+    "matmul": emit_matmul,
+    "conv2d_x": images.emit_conv_input,
+    "conv2d_w": images.emit_conv_weights,
+    "softmax": rows.emit_softmax,
+    "cross_entropy_loss": rows.emit_cross_entropy,
+}
+"""Kind of work -> what makes tasks of it. Loops, sums and pooling need a closer look first."""

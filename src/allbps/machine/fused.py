@@ -1,0 +1,149 @@
+"""Which BP rules have a kernel of their own, and when it applies.
+
+A term of a δ knows the node that used the value and as which operand. So the machine recognises a
+rule by what it belongs to, not by the nodes that the rule built.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from allbps.backprop import Delta
+from allbps.ir import CONST, INPUT, Graph, Node
+from allbps.ops.comparison import where
+
+from .plan import Fused, Stand
+
+Maker = Callable[[Node, Node], "Stand | None"]
+"""(upstream δ, consumer) -> what stands for the contribution."""
+
+
+EXPANDED = ("euclidean_loss", "standardise")
+"""Operations whose expansion is as exact as their own text: it runs, and is joined with others."""
+
+
+def substitutes(graph: Graph, deltas: Mapping[Node, Delta]) -> dict[Node, Stand]:
+    """Contribution -> what stands for it, for every rule that has a kernel."""
+    found: dict[Node, Stand] = {}
+    for delta in deltas.values():
+        for term in delta.terms:
+            make = RULES.get((term.consumer.op.name, term.index))
+            if make is None:
+                continue
+            stand = make(deltas[term.consumer].node, term.consumer)
+            if stand is not None:
+                found[term.node] = stand
+    found.update(_losses(graph, deltas))
+    for node in graph.nodes:
+        if node.op.name in EXPANDED and node.op.expand is not None:
+            found[node] = node.op.expand(*node.inputs, **node.attrs)
+    return found
+
+
+def relu_delta(g: Node, y: Node) -> Stand:
+    """By the sign of the result, so that what came before the ReLU need not be kept."""
+    return where(y > 0.0, g, 0.0)
+
+
+# -- convolution and pooling -----------------------------------------------------------------------
+def plain_conv(node: Node) -> bool:
+    """Does the direct kernel take it: one group, no dilation, one stride and one padding?"""
+    a = node.attrs
+    same = a["stride"][0] == a["stride"][1] and a["padding"][0] == a["padding"][1]
+    inside = a["padding"][0] < min(node.inputs[1].shape[-2:])
+    return same and inside and a["groups"] == 1 and a["dilation"] == (1, 1)
+
+
+def conv_input(g: Node, y: Node) -> Stand | None:
+    x, w = y.inputs
+    if not plain_conv(y):
+        return None
+    attrs = {**y.attrs, "shape": x.shape}
+    return Fused("conv2d_x", (g, w), attrs, ((x.shape, x.dtype, f"d{x.name}"),), 0, y)
+
+
+def conv_weights(g: Node, y: Node) -> Stand | None:
+    x, w = y.inputs
+    if not plain_conv(y):
+        return None
+    attrs = {**y.attrs, "shape": w.shape}
+    return Fused("conv2d_w", (g, x), attrs, ((w.shape, w.dtype, f"d{w.name}"),), 0, y)
+
+
+def plain_pool(node: Node) -> bool:
+    """Does the kernel take it: one stride, one padding, no dilation, a window of at most 255?"""
+    a = node.attrs
+    same = a["stride"][0] == a["stride"][1] and a["padding"][0] == a["padding"][1]
+    return same and a["dilation"] == (1, 1) and a["kernel"][0] * a["kernel"][1] <= 255
+
+
+def max_pool_input(g: Node, y: Node) -> Stand | None:
+    (x,) = y.inputs
+    if not plain_pool(y):
+        return None
+    attrs = {**y.attrs, "shape": x.shape}
+    return Fused("max_pool_x", (g, y), attrs, ((x.shape, x.dtype, f"d{x.name}"),), 0, y)
+
+
+RULES: dict[tuple[str, int], Maker] = {
+    ("relu", 0): relu_delta,
+    ("conv2d", 0): conv_input,
+    ("conv2d", 1): conv_weights,
+    ("max_pool2d", 0): max_pool_input,
+}
+"""(operation, operand) -> what its BP rule becomes."""
+
+
+# -- cross-entropy ---------------------------------------------------------------------------------
+def _losses(graph: Graph, deltas: Mapping[Node, Delta]) -> dict[Node, Stand]:
+    """A mean or sum of cross-entropies that is the loss: value and δ of the logits in one go."""
+    found: dict[Node, Stand] = {}
+    for node in graph.nodes:
+        total = _total_of_rows(graph, node)
+        if total is None or not _starts_here(total, deltas):
+            continue
+        logits, labels = node.inputs
+        rows = int(np.prod(labels.shape, dtype=np.int64))
+        scale = 1.0 / rows if total.op.name == "mean" else 1.0
+        outputs = (
+            (total.shape, total.dtype, total.name),
+            (logits.shape, logits.dtype, f"d{logits.name}"),
+        )
+
+        def stand(index: int, outputs: Any = outputs, scale: float = scale, at: Node = node) -> Any:
+            return Fused("cross_entropy_loss", at.inputs, {"scale": scale}, outputs, index, at)
+
+        found[total] = stand(0)
+        for delta in deltas.values():
+            for term in delta.terms:
+                if term.consumer is node and term.index == 0:
+                    found[term.node] = stand(1)
+    return found
+
+
+def _total_of_rows(graph: Graph, node: Node) -> Node | None:
+    """The loss that ``node``, a cross-entropy of each row, is added up to; nothing else reads it.
+
+    A single example needs no adding up.
+    """
+    if node.op.name != "cross_entropy" or node.inputs[1].op is not INPUT:
+        return None  # labels that are an argument are looked at before the kernel trusts them
+    uses = graph.users[node]
+    if node.shape == () and not uses:
+        return node
+    if len(uses) != 1 or any(node is out for out in graph.outputs):
+        return None
+    consumer = uses[0][0]
+    whole = consumer.op.name in ("mean", "sum") and consumer.shape == ()
+    return consumer if whole else None
+
+
+def _starts_here(total: Node, deltas: Mapping[Node, Delta]) -> bool:
+    """Is δ of the total 1, or not asked for?"""
+    if total not in deltas:
+        return not deltas
+    seed = deltas[total].node
+    return seed.op is CONST and bool(np.all(np.asarray(seed.value) == 1))

@@ -1,0 +1,275 @@
+"""Passes that make one work of several: fewer trips through memory, fewer waits between stages.
+
+Each pass takes a plan and gives a plan. A chain of element-by-element works becomes one loop, a
+bias and a ReLU ride on the product before them, a ReLU is done by the pooling after it, and sums
+work out what they add up while they add.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from .plan import Plan, Value, Work, users
+from .scalar import BOOL, INT, REAL, NotScalarTextError, Scalar, scalar_of
+
+VIEWS = ("reshape", "transpose", "identity")
+SUMS = ("sum", "mean")
+
+
+def passes(plan: Plan) -> Plan:
+    """All of them, in order."""
+    for step in (
+        clip_in_pooling,
+        add_bias,
+        clip_in_product,
+        make_loops,
+        sum_while_computing,
+        join_loops,
+    ):
+        plan = step(plan)
+    return plan
+
+
+def rewritten(plan: Plan, removed: Iterable[Work], placed: Mapping[Work, Work]) -> Plan:
+    """The plan without some works, and with others in their place."""
+    gone = set(removed)
+    works = [placed.get(work, work) for work in plan.works if work not in gone]
+    return replace(plan, works=tuple(works))
+
+
+def _is_wanted(plan: Plan, value: Value) -> bool:
+    return any(value is out for out in plan.outputs)
+
+
+# -- ReLU and max-pool -----------------------------------------------------------------------------
+def clip_in_pooling(plan: Plan) -> Plan:
+    """max-pool(ReLU(z)) is a max-pool that clips its result, which is a fraction of the size."""
+    for relu in plan.works:
+        if relu.kind == "relu" and not _is_wanted(plan, relu.outputs[0]):
+            plan = _clip_in_pooling(plan, relu)
+    return plan
+
+
+def _clip_in_pooling(plan: Plan, relu: Work) -> Plan:
+    use = users(plan)
+    readers = use.get(relu.outputs[0], [])
+    pools = [work for work in readers if work.kind == "max_pool2d"]
+    signs = [work for work in readers if work.kind == "greater"]
+    if len(pools) != 1 or len(readers) != 1 + len(signs) or len(signs) > 1:
+        return plan
+    (pool,) = pools
+    clipping = {**pool.attrs, "relu": True}
+    placed = {pool: replace(pool, inputs=relu.inputs, attrs=clipping)}
+    removed = [relu]
+    if signs:
+        masks = use.get(signs[0].outputs[0], [])
+        backs = [w for w in use.get(pool.outputs[0], []) if w.kind == "max_pool_x"]
+        if len(masks) != 1 or masks[0].kind != "where" or len(backs) != 1:
+            return plan
+        (mask,), (back,) = masks, backs
+        if mask.inputs[1] is not back.outputs[0] or use[back.outputs[0]] != [mask]:
+            return plan
+        clipped = replace(back, outputs=mask.outputs, attrs={**back.attrs, "relu": True})
+        placed[mask] = clipped
+        removed += [signs[0], back]
+    return rewritten(plan, removed, placed)
+
+
+# -- bias and ReLU behind a product ----------------------------------------------------------------
+def add_bias(plan: Plan) -> Plan:
+    """A product and the vector added to each of its rows are one work."""
+    use = users(plan)
+    removed, placed = [], {}
+    for product in plan.works:
+        out = product.outputs[0]
+        readers = use.get(out, [])
+        if product.kind not in ("matmul", "conv2d") or len(readers) != 1 or _is_wanted(plan, out):
+            continue
+        (add,) = readers
+        if add.kind != "add" or add.inputs[0] is add.inputs[1]:
+            continue
+        bias = add.inputs[1] if add.inputs[0] is out else add.inputs[0]
+        if _is_bias(product, bias) and bias.dtype == out.dtype == add.outputs[0].dtype:
+            removed.append(product)
+            placed[add] = replace(
+                product,
+                inputs=(*product.inputs, bias),
+                outputs=add.outputs,
+                attrs={**product.attrs, "bias": True},
+                steps=(product, add),
+            )
+    return rewritten(plan, removed, placed)
+
+
+def _is_bias(product: Work, bias: Value) -> bool:
+    """One number for each column of a product, or for each channel of a convolution."""
+    shape = product.outputs[0].shape
+    if bias.uniform is not None or product.outputs[0].size == bias.size == 1:
+        return False
+    if product.kind == "matmul":
+        return len(shape) > 1 and bias.shape in ((shape[-1],), (1,) * (len(shape) - 1) + shape[-1:])
+    if len(shape) == 2:
+        return bias.shape == ()
+    return bias.shape in ((shape[1], 1, 1), (1, shape[1], 1, 1))
+
+
+def clip_in_product(plan: Plan) -> Plan:
+    """A product and the ReLU behind it are one work."""
+    use = users(plan)
+    maker = {value: work for work in plan.works for value in work.outputs}
+    removed, placed = [], {}
+    for relu in plan.works:
+        if relu.kind != "relu" or relu.inputs[0].constant is not None:
+            continue
+        product = maker.get(relu.inputs[0])
+        if product is None or product.kind not in ("matmul", "conv2d"):
+            continue
+        if len(use[relu.inputs[0]]) == 1 and not _is_wanted(plan, relu.inputs[0]):
+            removed.append(product)
+            steps = (*(product.steps or (product,)), relu)
+            attrs = {**product.attrs, "relu": True}
+            placed[relu] = replace(product, outputs=relu.outputs, attrs=attrs, steps=steps)
+    return rewritten(plan, removed, placed)
+
+
+# -- loops -----------------------------------------------------------------------------------------
+def scalar_kind(value: Value) -> str:
+    """What one element is to a kernel."""
+    return {"b": BOOL, "i": INT}.get(value.dtype.kind, REAL)
+
+
+def operand(value: Value, code: str) -> Scalar:
+    """An element of a value under a name."""
+    return Scalar(code, scalar_kind(value), simple=True)
+
+
+def by_element(work: Work) -> bool:
+    """Does it work element by element?"""
+    if work.kind in ("broadcast_to", "identity"):
+        return True
+    if work.node is None or len(work.outputs) != 1 or work.steps:
+        return False
+    try:
+        names = [operand(x, f"x{k}") for k, x in enumerate(work.inputs)]
+        found = scalar_of(work.node, names)
+    except (NotScalarTextError, SyntaxError):
+        return False
+    kind = scalar_kind(work.outputs[0])
+    return found.kind == kind or (kind == REAL and work.outputs[0].dtype.kind == "f")
+
+
+def make_loops(plan: Plan) -> Plan:
+    """Element-by-element works become loops; one that only a loop of its shape reads joins it."""
+    use = users(plan)
+    group_of: dict[Work, list[Work]] = {}
+    for work in plan.works[::-1]:
+        if not by_element(work):
+            continue
+        out = work.outputs[0]
+        readers = use.get(out, [])
+        groups = [group_of.get(reader) for reader in readers]
+        first = groups[0] if groups else None
+        alike = first is not None and all(group is first for group in groups)
+        if first is not None and alike and not _is_wanted(plan, out):
+            if first[0].outputs[0].shape == out.shape:
+                group_of[work] = first
+                first.append(work)
+                continue
+        group_of[work] = [work]
+    return _with_loops(plan, group_of)
+
+
+def join_loops(plan: Plan) -> Plan:
+    """A loop and one that reads its result in the same shape become one.
+
+    The level of a work is the number of other works on the longest way to it. A way out of a loop
+    and back ends on a higher level, so joining neighbours of one level closes no circle.
+    """
+    level_of: dict[Value, int] = {}
+    group_of: dict[Work, list[Work]] = {}
+    maker: dict[Value, Work] = {}
+    for work in plan.works:
+        loop = work.kind == "loop"
+        shape = work.outputs[0].shape
+        near = {x for x in work.inputs if loop and x.shape == shape and maker.get(x) in group_of}
+        level = max(
+            (level_of[x] + (x not in near) for x in work.inputs if x in level_of), default=0
+        )
+        for out in work.outputs:
+            level_of[out], maker[out] = level, work
+        if not loop:
+            continue
+        group = [work]
+        for x in work.inputs:
+            if x in near and level_of[x] == level and group_of[maker[x]] is not group:
+                for member in group_of[maker[x]]:
+                    group_of[member] = group
+                    group.append(member)
+        group_of[work] = group
+    return _with_loops(plan, group_of)
+
+
+def _with_loops(plan: Plan, group_of: Mapping[Work, list[Work]]) -> Plan:
+    """The plan with each group as one loop."""
+    use = users(plan)
+    order = {work: k for k, work in enumerate(plan.works)}
+    works: list[Work] = []
+    last = {id(group): max(group, key=order.__getitem__) for group in group_of.values()}
+    for work in plan.works:
+        group = group_of.get(work)
+        if group is None:
+            works.append(work)
+        elif last[id(group)] is work:
+            works.append(_loop(plan, sorted(group, key=order.__getitem__), use))
+    return replace(plan, works=tuple(in_order(plan, works)))
+
+
+def _loop(plan: Plan, members: list[Work], use: Mapping[Value, list[Work]]) -> Work:
+    inside = set(members)
+    steps = tuple(step for work in members for step in (work.steps or (work,)))
+    made = [step.outputs[0] for step in steps]
+    inputs = dict.fromkeys(x for step in steps for x in step.inputs if x not in set(made))
+    outputs = [
+        value
+        for value in made
+        if _is_wanted(plan, value) or any(reader not in inside for reader in use.get(value, []))
+    ]
+    return Work("loop", tuple(inputs), tuple(outputs), steps=steps)
+
+
+def in_order(plan: Plan, works: list[Work]) -> list[Work]:
+    """The works so ordered that each stands behind what it reads."""
+    maker = {value: work for work in works for value in work.outputs}
+    done: set[Work] = set()
+    order: list[Work] = []
+    for root in works:
+        stack = [(root, False)]
+        while stack:
+            work, ready = stack.pop()
+            if ready:
+                order.append(work)
+            elif work not in done:
+                done.add(work)
+                stack.append((work, True))
+                stack.extend((maker[x], False) for x in work.inputs[::-1] if x in maker)
+    return order
+
+
+# -- sums ------------------------------------------------------------------------------------------
+def sum_while_computing(plan: Plan) -> Plan:
+    """A sum takes in the loop before it, if nothing else reads what the loop makes."""
+    use = users(plan)
+    maker = {value: work for work in plan.works for value in work.outputs}
+    removed, placed = [], {}
+    for work in plan.works:
+        if work.kind not in SUMS or work.inputs[0].dtype.kind != "f":
+            continue
+        before = maker.get(work.inputs[0])
+        alone = before is not None and len(before.outputs) == 1 and len(use[work.inputs[0]]) == 1
+        if before is not None and before.kind == "loop" and alone:
+            if _is_wanted(plan, work.inputs[0]):
+                continue
+            removed.append(before)
+            placed[work] = replace(work, inputs=before.inputs, steps=(*before.steps, work))
+    return rewritten(plan, removed, placed)

@@ -1,0 +1,75 @@
+"""What works row by row along the last axis: softmax, cross-entropy."""
+
+from __future__ import annotations
+
+from .layout import row_major
+from .places import Places, memories
+from .plan import Work
+from .tasks import Place, Program, Task, bounds, line_of, moved, pieces_for
+
+
+def emit_softmax(program: Program, places: Places, work: Work) -> bool:
+    """Softmax along the last axis; False for another axis."""
+    (x,) = work.inputs
+    if not x.shape or work.attrs["axis"] % len(x.shape) != len(x.shape) - 1:
+        return False
+    program.use("kernels.loss", "softmax")
+    here = places.as_layout(x, row_major(x.shape))
+    out = places.put(work.outputs[0], row_major(x.shape))
+    n = x.shape[-1]
+    rows = x.size // n
+    pieces = pieces_for(rows, n * 20)
+    call = f"softmax({out.memory.name}, {here.memory.name}, {n}, lo, hi)"
+    program.tasks.append(
+        Task(f"{out.memory.name} = softmax({x.name or '…'})", pieces, (*bounds(rows, pieces), call),
+             (here.memory,), (out.memory,), flops=20 * x.size, traffic=2 * x.size,
+             site=line_of(work))
+    )  # fmt: skip
+    return True
+
+
+def emit_cross_entropy(program: Program, places: Places, work: Work) -> None:
+    """The loss, added up from partial results, and δ of the logits."""
+    program.use("kernels.loss", "cross_entropy")
+    program.use("kernels.reduce", "combine")
+    program.use("words", "real")
+    logits, labels = work.inputs
+    x = places.as_layout(logits, row_major(logits.shape))
+    goal = places.as_layout(labels, row_major(labels.shape))
+    loss, delta = (places.put(value, row_major(value.shape)) for value in work.outputs)
+    classes = logits.shape[-1]
+    rows = logits.size // classes
+    pieces = pieces_for(rows, classes * 30)
+    parts = program.memory(f"{loss.memory.name}_parts", pieces) if pieces > 1 else loss.memory
+    place = f"{parts.name}[{'p' if pieces > 1 else 0}]"
+    call = (
+        f"{place} = real(cross_entropy({delta.memory.name}, {x.memory.name}, {goal.memory.name}, "
+        f"{work.attrs['scale']!r}, {classes}, lo, hi))"
+    )
+    name = f"{loss.memory.name}, {delta.memory.name}"
+    program.tasks.append(
+        Task(f"{name}: cross-entropy of {logits.name or '…'}", pieces,
+             (*bounds(rows, pieces), call), memories([x, goal]), (parts, delta.memory),
+             flops=30 * logits.size, traffic=moved((*work.inputs, *work.outputs)),
+             site=line_of(work))
+    )  # fmt: skip
+    if pieces > 1:
+        combine(program, loss, Place(parts, row_major((pieces,))), pieces)
+
+
+def combine(program: Program, out: Place, parts: Place, count: int) -> None:
+    """A task that adds partial results, each as large as ``out``, in order."""
+    program.use("kernels.reduce", "combine")
+    size = out.layout.size
+    call = f"combine({out.memory.name}, {parts.memory.name}, {size}, {count}, 0, {size})"
+    program.tasks.append(
+        Task(
+            f"{out.memory.name}: sum of {count} partial results",
+            1,
+            (call,),
+            (parts.memory,),
+            (out.memory,),
+            flops=count * size,
+            traffic=count * size,
+        )  # fmt: skip
+    )

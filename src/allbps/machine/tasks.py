@@ -1,0 +1,169 @@
+"""Tasks: what a step does, cut into pieces that any thread may do, and the memory they touch."""
+
+from __future__ import annotations
+
+import keyword
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .layout import Layout, Shape
+from .plan import Value, Work
+
+RESERVED = frozenset(
+    "t tid threads team a i p lo hi once piece order losses done step scratch rates real select lanes kernel real double".split()
+)
+
+
+@dataclass(eq=False)
+class Memory:
+    """A block of numbers.
+
+    Attributes:
+        name: a variable's name in the generated source.
+        size: how many numbers.
+        kind: Real, Int or Byte.
+        kept: does it hold something between steps (parameters, arguments, constants, results)?
+        start: numbers to fill it with once, if any.
+
+    """
+
+    name: str
+    size: int
+    kind: str = "Real"
+    kept: bool = False
+    start: NDArray[Any] | None = None
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a value lies: a block of memory, and how its axes lie in it."""
+
+    memory: Memory
+    layout: Layout
+
+
+@dataclass(eq=False)
+class Task:
+    """Part of a step whose pieces may run at once.
+
+    Attributes:
+        label: what it does, for people.
+        pieces: how many there are; a function of shapes alone, so that no bit depends on threads.
+        lines: source of one piece, ``p`` being its number.
+        reads, writes: the memory it touches.
+        flops, traffic: arithmetic operations, and numbers moved.
+        call: instead of source, a Python function: an operation without a kernel.
+        after: memory whose writers must be done, though it is not read.
+
+    """
+
+    label: str
+    pieces: int
+    lines: tuple[str, ...]
+    reads: tuple[Memory, ...]
+    writes: tuple[Memory, ...]
+    flops: int = 0
+    traffic: int = 0
+    call: Callable[[], None] | None = None
+    after: tuple[Memory, ...] = ()
+    site: str = ""
+    region: int = -1
+
+
+class Names:
+    """Hands out identifiers that are not taken."""
+
+    def __init__(self) -> None:
+        self.taken: set[str] = set()
+
+    def fresh(self, wish: str) -> str:
+        """``wish`` as an identifier, with a number behind it if it is taken."""
+        word = re.sub(r"\W", "_", wish.encode("ascii", "replace").decode()).strip("_") or "t"
+        if word[0].isdigit() or keyword.iskeyword(word) or word in RESERVED:
+            word = f"v_{word}"
+        name, k = word, 1
+        while name in self.taken:
+            k += 1
+            name = f"{word}_{k}"
+        self.taken.add(name)
+        return name
+
+
+@dataclass
+class Program:
+    """Everything that the generated source is made of.
+
+    Attributes:
+        real: the dtype of its numbers.
+        memories: every block of memory.
+        tasks: in an order in which they can be done.
+        functions: generated kernels, text by name.
+        imports: kernels and words that the source uses: name -> module.
+        scratch: Reals of scratch memory for each thread.
+
+    """
+
+    real: np.dtype[Any]
+    memories: list[Memory] = field(default_factory=list)
+    tasks: list[Task] = field(default_factory=list)
+    functions: dict[str, str] = field(default_factory=dict)
+    imports: dict[str, str] = field(default_factory=dict)
+    scratch: int = 0
+    names: Names = field(default_factory=Names)
+
+    def memory(self, name: str, size: int, kind: str = "Real", **more: Any) -> Memory:
+        """A new block."""
+        block = Memory(self.names.fresh(name), max(int(size), 1), kind, **more)
+        self.memories.append(block)
+        return block
+
+    def use(self, module: str, *names: str) -> None:
+        """Import kernels; ``module`` is relative to the machine."""
+        for name in names:
+            self.imports[name] = module
+            self.names.taken.add(name)
+
+    def dtype(self, memory: Memory) -> np.dtype[Any]:
+        """What a block is made of."""
+        other = {"Int": np.dtype(np.int64), "Byte": np.dtype(np.uint8)}
+        return other.get(memory.kind, self.real)
+
+
+def kind_of(dtype: np.dtype[Any]) -> str:
+    """The kind of memory for a dtype."""
+    return {"b": "Byte", "u": "Byte", "i": "Int"}.get(dtype.kind, "Real")
+
+
+def pieces_for(count: int, each: int) -> int:
+    """Into how many pieces to cut ``count`` items of ``each`` operations: at most 32."""
+    return max(1, min(32, count, count * max(each, 1) // 16384))
+
+
+def bounds(count: int, pieces: int) -> tuple[str, ...]:
+    """Lines that set ``lo`` and ``hi`` for piece ``p`` of ``count`` items."""
+    if pieces == 1:
+        return (f"lo, hi = 0, {count}",)
+    if count % pieces == 0:
+        each = count // pieces
+        return (f"lo, hi = p * {each}, p * {each} + {each}",)
+    return (f"lo, hi = p * {count} // {pieces}, (p + 1) * {count} // {pieces}",)
+
+
+def line_of(work: Work) -> str:
+    """The user's line behind a work."""
+    return f"line {work.site.line}" if work.site is not None else ""
+
+
+def moved(values: Iterable[Value]) -> int:
+    """Numbers read or written by a work on these values."""
+    return sum(value.size for value in values)
+
+
+def shown(shape: Shape) -> str:
+    """A shape for a comment."""
+    return f"({', '.join(map(str, shape))}{',' if len(shape) == 1 else ''})"
