@@ -9,6 +9,7 @@ import numpy as np
 
 from allbps.errors import AllBPsError, ArgumentError, InPlaceError, NoRuleError, TraceError
 from allbps.ir.site import name_in_user_code, user_site
+from allbps.ir.wording import in_user_terms
 
 if TYPE_CHECKING:
     from allbps.ir.node import Node
@@ -72,19 +73,20 @@ class ArrayLike:
         return (self[i] for i in range(len(self)))
 
     def __getitem__(self, index: Any) -> Node:
-        return OPERATORS["[]"](self, index)
+        return cast("Node", _call(OPERATORS["[]"], "x[…]", (self, index), {}))
 
     def __setitem__(self, index: object, value: object) -> None:
         raise _in_place(self, "write into a part")
 
     def reshape(self, *shape: Any) -> Node:
         """As ``numpy.ndarray.reshape``: one tuple or separate lengths."""
-        return cast("Node", NUMPY[np.reshape](self, shape[0] if len(shape) == 1 else shape))
+        lengths = shape[0] if len(shape) == 1 else shape
+        return cast("Node", _call(NUMPY[np.reshape], "x.reshape", (self, lengths), {}))
 
     def transpose(self, *axes: Any) -> Node:
         """As ``numpy.ndarray.transpose``: one tuple, separate axes, or none to reverse them."""
         order = axes[0] if len(axes) == 1 else axes or None
-        return cast("Node", NUMPY[np.transpose](self, order))
+        return cast("Node", _call(NUMPY[np.transpose], "x.transpose", (self, order), {}))
 
     def flatten(self) -> Node:
         """One axis, in row-major order."""
@@ -356,8 +358,8 @@ def _dispatch(key: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]
 def _call(known: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     try:
         return known(*args, **kwargs)
-    except AllBPsError:
-        raise
+    except AllBPsError as error:
+        raise in_user_terms(error, args) from None
     except TypeError as error:
         raise ArgumentError(
             f"{name} of a traced array cannot take these arguments: {error}",

@@ -18,7 +18,8 @@ from allbps.errors import AllBPsError, DtypeError
 from allbps.ir.arraylike import NUMPY, OPERATORS
 from allbps.ir.node import NO_ATTRS, Node
 from allbps.ir.notation import Notation
-from allbps.ir.site import Site, name_in_user_code, user_site
+from allbps.ir.site import user_site
+from allbps.ir.wording import in_user_terms
 from allbps.tree import leaves
 
 Shape = tuple[int, ...]
@@ -385,7 +386,8 @@ def apply(op: Op, inputs: tuple[Node, ...], attrs: Mapping[str, Any] = NO_ATTRS)
     try:
         shape, dtype = op.shape(*inputs, **attrs)
     except AllBPsError as error:
-        raise _in_user_terms(error, op, inputs) from None
+        called = op.names * len(inputs) if op.variadic else op.names
+        raise in_user_terms(error, inputs, called) from None
     value = None
     traces = 0
     for node in inputs:
@@ -397,28 +399,3 @@ def apply(op: Op, inputs: tuple[Node, ...], attrs: Mapping[str, Any] = NO_ATTRS)
     if not traces and value is not None and all(map(_is_weak, inputs)):
         return constant(value)  # arithmetic of Python numbers stays a Python number
     return Node(op, inputs, shape, dtype, attrs=attrs, value=value, site=user_site(), traces=traces)
-
-
-def _in_user_terms(error: AllBPsError, op: Op, inputs: tuple[Node, ...]) -> AllBPsError:
-    """The same error with the user's variable names for ``{a}`` and with the line."""
-    operands = op.names * len(inputs) if op.variadic else op.names
-    shown = [
-        node.name or name_in_user_code(node) or _array_name(node) or operand
-        for operand, node in zip(operands, inputs, strict=False)
-    ]
-    names = _Names(zip(operands, shown, strict=False))
-    parts = [
-        string.Formatter().vformat(text, shown, names)
-        for text in (error.what, error.expected, error.got, error.todo)
-    ]
-    site: Site | str = error.where or user_site() or ""
-    return type(error)(parts[0], where=str(site), expected=parts[1], got=parts[2], todo=parts[3])
-
-
-def _array_name(node: Node) -> str:
-    return name_in_user_code(node.value) if isinstance(node.value, np.ndarray) else ""
-
-
-class _Names(dict[str, str]):
-    def __missing__(self, key: str) -> str:
-        return key
