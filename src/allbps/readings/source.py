@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import inspect
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -17,6 +18,7 @@ import numpy as np
 
 from allbps.backward import Backward
 from allbps.ir import CONST, INPUT, Graph, Node
+from allbps.ops.shape import transpose
 from allbps.readings.dialect import NUMPY, Dialect, expression
 from allbps.trace import Traced
 
@@ -227,7 +229,9 @@ def _common_width(lines: Iterable[Line]) -> int:
 def _column(lines: Iterable[Line], width: int) -> Iterator[str]:
     """The statements, their remarks in one column."""
     for line in lines:
-        yield f"    {line.code.ljust(width)}  # {line.remark}" if line.remark else f"    {line.code}"
+        yield (
+            f"    {line.code.ljust(width)}  # {line.remark}" if line.remark else f"    {line.code}"
+        )
 
 
 class _Writer:
@@ -238,9 +242,18 @@ class _Writer:
         self.constants: dict[str, Any] = {}
         self._texts: dict[Node, str] = {}
         self._temporaries = 0
+        self._same = merged(graph)
+        self._uses = Counter(
+            self._same[operand]
+            for node in graph.nodes
+            if self._same[node] is node
+            for operand in node.inputs
+        )
 
     def lines(self, remarks: Mapping[Node, str]) -> Iterator[Line]:
         for node in self.graph.nodes:
+            if self._same[node] is not node:
+                continue
             if node.op is INPUT:
                 self._texts[node] = node.name
             elif node.op is CONST and not node.name:
@@ -256,11 +269,12 @@ class _Writer:
         return self._texts[node]
 
     def _expression(self, node: Node) -> str:
-        return expression(node, [self._texts[x] for x in node.inputs], self.dialect)
+        operands = [self._texts[self._same[x]] for x in node.inputs]
+        return expression(node, operands, self.dialect)
 
     def _temporary(self, node: Node) -> str:
         """A name for an unnamed value that is used more than once."""
-        if len(self.graph.users[node]) <= 1:
+        if self._uses[node] <= 1 or node.op is transpose:  # x.T is shorter than a name
             return ""
         self._temporaries += 1
         return f"_{self._temporaries}"
@@ -271,6 +285,24 @@ class _Writer:
         name = f"c{len(self.constants) + 1}"
         self.constants[name] = node.value
         return name
+
+
+def merged(graph: Graph) -> dict[Node, Node]:
+    """Node -> the first node that computes the same; a named one is always itself.
+
+    A rule for q and a rule for k may build the same expression: it is written, and run, once.
+    """
+    first: dict[Any, Node] = {}
+    same: dict[Node, Node] = {}
+    for node in graph.nodes:
+        if node.op is INPUT or (node.op is CONST and np.size(node.value) > 1):
+            same[node] = node
+            continue
+        value = (type(node.value), repr(node.value)) if node.op is CONST else repr(node.attrs)
+        key = (node.op.name, *(id(same[x]) for x in node.inputs), value, node.dtype)
+        found = first.setdefault(key, node)
+        same[node] = node if node.name else found
+    return same
 
 
 def literal(node: Node, dialect: Dialect) -> str:
