@@ -75,7 +75,7 @@ MOVES = {
     "diff of one": (lambda x: np.diff(x, axis=0), (1, 2)),
     "diff with borders": (lambda x: np.diff(x, prepend=0.0, append=[[2.0], [1.0]]), (2, 3)),
     "gradient": (np.gradient, (4,)),
-    "gradient of an image": (lambda x: np.gradient(x), (3, 4)),
+    "gradient of an image": (np.gradient, (3, 4)),
     "gradient with a step": (lambda x: np.gradient(x, 0.5, axis=-1), (3, 4)),
     "trapezoid": (lambda x: np.trapezoid(x, dx=0.5), (2, 4)),
     "trapezoid between points": (lambda x: np.trapezoid(x, [0.0, 1, 3, 4]), (2, 4)),
@@ -160,7 +160,7 @@ SPLITS = {
     "diagonal aside": lambda x: np.diagonal(x, 1) if x.ndim == 2 else x,
     "diag of a matrix": lambda x: np.diag(x, -1),
     "diag of a vector": lambda x: np.diag(x[0], 1),
-    "diagflat": lambda x: np.diagflat(x),
+    "diagflat": np.diagflat,
     "trace": np.trace,
     "trace aside": lambda x: np.trace(x, offset=2),
     "tril": lambda x: np.tril(x, 1),
@@ -178,7 +178,9 @@ def test_parts_are_picked(name, agrees, draw):
 def test_a_third_axis(agrees, draw):
     agrees(lambda x: np.dsplit(x, 2), draw((2, 2, 4)))
     agrees(lambda x: np.diagonal(x, axis1=1, axis2=-1), draw((3, 2, 3)))
-    agrees(lambda x: np.linalg.diagonal(x, offset=-1) + np.linalg.trace(x)[..., None], draw((2, 3, 3)))
+    agrees(
+        lambda x: np.linalg.diagonal(x, offset=-1) + np.linalg.trace(x)[..., None], draw((2, 3, 3))
+    )
     agrees(lambda x: np.tril(x) + np.triu(x, 1), draw((2, 3, 4)))
 
 
