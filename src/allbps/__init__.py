@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 from allbps.transforms import grad, hessian, jacobian, jvp, stop_gradient, value_and_grad, vjp
 
 if TYPE_CHECKING:
-    from allbps.verify import check
+    from allbps.verify.check import check
     from allbps.worked import Worked, explain
 
 __version__ = "0.1.0"

@@ -82,21 +82,27 @@ def as_text(session: Session) -> str:
             parts.append(f"{heading}\n{'─' * len(heading)}")
             parts.append(session.of(section).to_text(session.width).strip("\n"))
         else:
-            found = computed(section)
-            draw = _numbers_text if isinstance(section, Numbers) else _table_text
-            body = found if isinstance(found, str) else draw(section, found)
-            parts.append(f"{section.caption}\n{textwrap.indent(body, '  ')}")
+            shown = _shown_text(section, computed(section))
+            parts.append(f"{section.caption}\n{textwrap.indent(shown, '  ')}")
     return "\n\n".join(parts) + "\n"
 
 
-def _numbers_text(section: Numbers, values: Mapping[str, Any]) -> str:
+def _shown_text(section: Numbers | Table, found: Any) -> str:
+    if isinstance(found, str):
+        return found
+    if isinstance(section, Table):
+        return _table_text(section.headings, found)
+    return _numbers_text(found)
+
+
+def _numbers_text(values: Mapping[str, Any]) -> str:
     blocks = [row([line(f"{symbol} ="), array_block(value)]) for symbol, value in values.items()]
     return "\n\n".join("\n".join(text.rstrip() for text in block.lines) for block in blocks)
 
 
-def _table_text(section: Table, rows: Sequence[Sequence[float]]) -> str:
-    cells = [list(section.headings), *([number(x) for x in one] for one in rows)]
-    widths = [max(len(one[k]) for one in cells) for k in range(len(section.headings))]
+def _table_text(headings: Sequence[str], rows: Sequence[Sequence[float]]) -> str:
+    cells = [list(headings), *([number(x) for x in one] for one in rows)]
+    widths = [max(len(one[k]) for one in cells) for k in range(len(headings))]
     return "\n".join(
         "   ".join(text.rjust(width) for text, width in zip(one, widths, strict=True))
         for one in cells
@@ -115,9 +121,8 @@ def as_markdown(session: Session) -> str:
             parts.append(_demoted(session.of(section).to_markdown()))
         else:
             parts.append(f"**{section.caption}**")
-            found = computed(section)
-            draw = _numbers_markdown if isinstance(section, Numbers) else _table_markdown
-            parts.append(found if isinstance(found, str) else draw(section, found))
+            shown = _shown_markdown(section, computed(section))
+            parts.append(shown)
     return "\n\n".join(parts) + "\n"
 
 
@@ -131,15 +136,23 @@ def _demoted(markdown: str) -> str:
     return re.sub(r"^#", "##", markdown.strip(), flags=re.MULTILINE)
 
 
-def _numbers_markdown(section: Numbers, values: Mapping[str, Any]) -> str:
+def _shown_markdown(section: Numbers | Table, found: Any) -> str:
+    if isinstance(found, str):
+        return found
+    if isinstance(section, Table):
+        return _table_markdown(section.headings, found)
+    return _numbers_markdown(found)
+
+
+def _numbers_markdown(values: Mapping[str, Any]) -> str:
     return "\n\n".join(
         markdown.display(f"{latex(symbol)} = {array_latex(value)}")
         for symbol, value in values.items()
     )
 
 
-def _table_markdown(section: Table, rows: Sequence[Sequence[float]]) -> str:
-    lines = [list(section.headings), ["---:"] * len(section.headings)]
+def _table_markdown(headings: Sequence[str], rows: Sequence[Sequence[float]]) -> str:
+    lines = [list(headings), ["---:"] * len(headings)]
     lines += [[number(x) for x in one] for one in rows]
     return "\n".join(f"| {' | '.join(one)} |" for one in lines)
 
@@ -161,24 +174,33 @@ def as_latex(session: Session) -> str:
             parts.append(tex.body(session.of(section).derivation))
         else:
             parts.append(rf"\paragraph{{{tex.escape(section.caption)}}}")
-            found = computed(section)
-            draw = _numbers_latex if isinstance(section, Numbers) else _table_latex
-            parts.append(tex.escape(found) if isinstance(found, str) else draw(section, found))
+            shown = _shown_latex(section, computed(section))
+            parts.append(shown)
     return tex.document(session.system.title, "\n\n".join(parts))
 
 
-def _numbers_latex(section: Numbers, values: Mapping[str, Any]) -> str:
+def _shown_latex(section: Numbers | Table, found: Any) -> str:
+    from allbps.readings import latex as tex
+
+    if isinstance(found, str):
+        return tex.escape(found)
+    if isinstance(section, Table):
+        return _table_latex(section.headings, found)
+    return _numbers_latex(found)
+
+
+def _numbers_latex(values: Mapping[str, Any]) -> str:
     return "\n".join(
         f"\\[ {latex(symbol)} = {array_latex(value)} \\]" for symbol, value in values.items()
     )
 
 
-def _table_latex(section: Table, rows: Sequence[Sequence[float]]) -> str:
+def _table_latex(headings: Sequence[str], rows: Sequence[Sequence[float]]) -> str:
     from allbps.readings import latex as tex
 
     lines = [" & ".join(f"${latex(number(x))}$" for x in one) + r" \\" for one in rows]
-    heads = " & ".join(tex.escape(head) for head in section.headings) + r" \\ \hline"
-    columns = "r" * len(section.headings)
+    heads = " & ".join(tex.escape(head) for head in headings) + r" \\ \hline"
+    columns = "r" * len(headings)
     return "\n".join([rf"\begin{{tabular}}{{{columns}}}", heads, *lines, r"\end{tabular}"])
 
 

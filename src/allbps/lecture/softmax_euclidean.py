@@ -46,7 +46,8 @@ SYSTEM = System(
             "It trains worse. Every entry of $J$ holds a factor $yᵖᵢ (1 − yᵖᵢ)$ or $yᵖᵢ yᵖₖ$, "
             "which goes to 0 as softmax saturates. Where the net is confidently wrong, the error "
             "is largest and the δ nearly nothing, so it does not learn from its worst mistakes. "
-            "Cross-entropy divides by $yᵖ$, which cancels that factor: the entries of its δ stay near 1."
+            "Cross-entropy divides by $yᵖ$, which cancels that factor: the entries of its δ stay "
+            "near 1."
         ),
         Table(
             "Two classes; the wrong one leads by a margin",
