@@ -12,7 +12,17 @@ import numpy as np
 
 import allbps.numpy_api  # noqa: F401  (fills the table that NumPy calls are looked up in)
 from allbps.errors import ArgumentError, NonFiniteError, ShapeError
-from allbps.ir import CONST, INPUT, Graph, Node, lift, new_input, user_site, within
+from allbps.ir import (
+    CONST,
+    INPUT,
+    Graph,
+    Node,
+    call_user,
+    lift,
+    new_input,
+    user_site,
+    within,
+)
 from allbps.names import Watcher, choose_names, identifier
 from allbps.tree import flatten, leaves, rebuild
 
@@ -125,7 +135,7 @@ def _call(f: Callable[..., Any], opened: dict[str, Any]) -> Any:
     try:
         kinds = inspect.signature(f).parameters
     except ValueError:
-        return f(*opened.values())
+        return call_user(f, *opened.values())
     positional: list[Any] = []
     keywords: dict[str, Any] = {}
     for name, value in opened.items():
@@ -138,7 +148,7 @@ def _call(f: Callable[..., Any], opened: dict[str, Any]) -> Any:
             keywords[name] = value
         else:
             positional.append(value)
-    return f(*positional, **keywords)
+    return call_user(f, *positional, **keywords)
 
 
 def is_array_like(leaf: Any) -> bool:

@@ -6,6 +6,7 @@ the δ nodes built for it are ordinary nodes that the outer transform differenti
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Any
@@ -15,7 +16,7 @@ import numpy as np
 import allbps.numpy_api  # noqa: F401  (fills the table that NumPy calls are looked up in)
 from allbps.backprop import backprop, fit
 from allbps.errors import ArgumentError, DtypeError, NotScalarError, ShapeError
-from allbps.ir import Node, constant, lift, new_input, user_site, within
+from allbps.ir import Node, array_of, call_user, constant, lift, new_input, user_site, within
 from allbps.ops.shape import identity
 from allbps.tree import flatten, leaves, rebuild, same_structure, tree_map
 
@@ -33,35 +34,57 @@ def stop_gradient(x: Any) -> Any:
 
 
 # -- opening and closing a trace -------------------------------------------------------------------
-def _open(tree: Any, bit: int, what: str) -> Any:
-    """Fresh inputs for the leaves of an argument.
+def _open(tree: Any, bit: int, f: Callable[..., Any], k: int) -> Any:
+    """Fresh inputs for the leaves of the k-th argument.
 
     Raises:
         DtypeError: a leaf is not made of floating-point numbers.
 
     """
-    fresh = [_fresh(leaf, bit, what + path) for path, leaf in flatten(tree)]
+    fresh = []
+    for path, leaf in flatten(tree):
+        node = _fresh(leaf, bit)
+        if node is None or not node.is_float:
+            raise _not_float(leaf, _argument(f, k) + path)
+        fresh.append(node)
     return rebuild(tree, iter(fresh))
 
 
-def _fresh(leaf: Any, bit: int, name: str) -> Node:
+def _fresh(leaf: Any, bit: int) -> Node | None:
+    """A new input for a leaf; None where it is not made of real numbers."""
     if isinstance(leaf, Node):
         alias = identity(leaf)
-        node = Node(
+        return Node(
             alias.op, alias.inputs, alias.shape, alias.dtype,
             value=alias.value, site=alias.site, traces=alias.traces | bit,
         )  # fmt: skip
-    else:
-        node = new_input(np.asarray(leaf)[()], bit, "")
-    if not node.is_float:
-        raise DtypeError(
-            f"{name} holds {node.dtype} numbers, and derivatives need floating-point ones",
-            where=str(user_site() or ""),
-            expected="float64 or float32",
-            got=f"{node.dtype}, shape {node.shape}",
-            todo="pass 3.0 instead of 3, or x.astype(float)",
-        )
-    return node
+    array = np.asarray(leaf)[()]
+    return new_input(array, bit) if array.dtype.kind in "biuf" else None
+
+
+def _not_float(leaf: Any, name: str) -> DtypeError:
+    array = lift(array_of(leaf, name))
+    return DtypeError(
+        f"{name} holds {array.dtype} numbers, and derivatives need floating-point ones",
+        where=str(user_site() or ""),
+        expected="float64 or float32",
+        got=f"{array.dtype}, shape {array.shape}",
+        todo="pass 3.0 instead of 3, or x.astype(float)",
+    )
+
+
+def _name(f: Callable[..., Any]) -> str:
+    return getattr(f, "__name__", "the function")
+
+
+def _argument(f: Callable[..., Any], k: int) -> str:
+    """What to call the k-th argument: ``argument 0 (X)``."""
+    try:
+        kinds = list(inspect.signature(f).parameters.values())
+    except (TypeError, ValueError):  # not every built-in has a signature
+        return f"argument {k}"
+    named = k < len(kinds) and kinds[k].kind is not inspect.Parameter.VAR_POSITIONAL
+    return f"argument {k} ({kinds[k].name})" if named else f"argument {k}"
 
 
 def _close(tree: Any, bit: int) -> Any:
@@ -76,7 +99,7 @@ def _close(tree: Any, bit: int) -> Any:
 
 
 def _float_output(y: Any, name: str) -> Node:
-    node = lift(y)
+    node = y if isinstance(y, Node) else lift(array_of(y, f"what {name} returns"))
     if not node.is_float:
         raise DtypeError(
             f"{name} returns {node.dtype} numbers, which have no derivative",
@@ -86,6 +109,15 @@ def _float_output(y: Any, name: str) -> Node:
     return node
 
 
+def _shown(value: Any) -> str:
+    """What was returned, for a message."""
+    if value is None:
+        return "None"
+    if isinstance(value, (tuple, list, dict, str)):
+        return f"a {type(value).__name__}"
+    return f"an array of shape {np.shape(value)}"
+
+
 def _scalar(y: Any, f: Callable[..., Any]) -> Node:
     """The one number a loss function returned.
 
@@ -93,23 +125,20 @@ def _scalar(y: Any, f: Callable[..., Any]) -> Node:
         NotScalarError: it returned anything else.
 
     """
-    name = getattr(f, "__name__", "the function")
-    if y is None or isinstance(y, (tuple, list, dict, str)):
+    plain = None if y is None or isinstance(y, (tuple, list, dict, str)) else y
+    node = _float_output(plain, _name(f)) if plain is not None else None
+    if node is None or node.size != 1:
+        todo = "is a return missing?"
+        if y is not None:
+            todo = "sum or average it, or use bp.vjp or bp.jacobian"
+        if isinstance(y, (tuple, list, dict)):
+            todo = "has_aux=True for (loss, extra); bp.vjp or bp.jacobian for several outputs"
         raise NotScalarError(
-            f"{name} must return one number to be differentiated",
+            f"{_name(f)} must return one number to be differentiated",
             where=str(user_site() or ""),
             expected="a scalar, the loss",
-            got=f"a {type(y).__name__}" if y is not None else "None: is a return missing?",
-            todo="has_aux=True for (loss, extra); bp.vjp or bp.jacobian for several outputs",
-        )
-    node = _float_output(y, name)
-    if node.size != 1:
-        raise NotScalarError(
-            f"{name} must return one number to be differentiated",
-            where=str(user_site() or ""),
-            expected="a scalar, the loss",
-            got=f"an array of shape {node.shape}",
-            todo="sum or average it, or use bp.vjp or bp.jacobian",
+            got=_shown(y),
+            todo=todo,
         )
     return node
 
@@ -154,8 +183,8 @@ def value_and_grad(
         with within() as bit:
             opened = list(args)
             for k in places:
-                opened[k] = _open(args[k], bit, f"argument {k}")
-            returned = f(*opened, **kwargs)
+                opened[k] = _open(args[k], bit, f, k)
+            returned = call_user(f, *opened, **kwargs)
             y, aux = _split(returned, f) if has_aux else (returned, None)
             loss = _scalar(y, f)
             inputs = leaves([opened[k] for k in places])
@@ -188,23 +217,23 @@ def grad(f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False) -> 
 
 
 def _place(k: int, args: tuple[Any, ...], f: Callable[..., Any]) -> int:
-    if not -len(args) <= k < len(args):
+    if not isinstance(k, (int, np.integer)) or not -len(args) <= k < len(args):
         raise ArgumentError(
-            f"argnums={k}, but {getattr(f, '__name__', 'the function')} was called with"
-            f" {len(args)} positional arguments",
+            f"argnums={k!r}, but {_name(f)} was called with {len(args)} positional arguments",
             where=str(user_site() or ""),
             expected=f"an index below {len(args)}",
             todo="pass what you differentiate by position, not by keyword",
         )
-    return k % len(args)
+    return int(k) % len(args)
 
 
 def _split(returned: Any, f: Callable[..., Any]) -> tuple[Any, Any]:
     if not isinstance(returned, tuple) or len(returned) != 2:
         raise ArgumentError(
-            f"has_aux=True, but {getattr(f, '__name__', 'the function')} returned no pair",
+            f"has_aux=True, but {_name(f)} returned no pair",
+            where=str(user_site() or ""),
             expected="(loss, anything)",
-            got=type(returned).__name__,
+            got=_shown(returned),
         )
     return returned
 
@@ -220,6 +249,10 @@ def vjp(f: Callable[..., Any], *xs: Any) -> tuple[Any, Callable[[Any], tuple[Any
         ``y``; and ``pullback(δy)``, which takes a δ shaped like ``y`` and returns one δ per
         argument. It can be called many times.
 
+    Raises:
+        DtypeError: an argument or a result is not floating-point.
+        ArgumentError: ``f`` returned nothing.
+
     >>> import numpy as np, allbps as bp
     >>> y, pullback = bp.vjp(np.multiply, np.array([3.0]), np.array([4.0]))
     >>> y, pullback(np.array([1.0]))
@@ -227,47 +260,54 @@ def vjp(f: Callable[..., Any], *xs: Any) -> tuple[Any, Callable[[Any], tuple[Any
 
     """
     with within() as bit:
-        opened = [_open(x, bit, f"argument {k}") for k, x in enumerate(xs)]
-        returned = f(*opened)
-        name = getattr(f, "__name__", "the function")
-        outputs = [_float_output(leaf, name) for leaf in leaves(returned)]
+        opened = [_open(x, bit, f, k) for k, x in enumerate(xs)]
+        returned = call_user(f, *opened)
+        outputs = [_float_output(leaf, _name(f)) for leaf in leaves(returned)]
+        if not outputs:
+            raise ArgumentError(
+                f"{_name(f)} returned nothing to differentiate",
+                where=str(user_site() or ""),
+                expected="an array, or a container of arrays",
+                got=_shown(returned),
+                todo="is a return missing?",
+            )
         value = _close(rebuild(returned, iter(outputs)), bit)
 
     def pullback(cotangent: Any) -> tuple[Any, ...]:
         with within() as bit:
-            given = _cotangents(cotangent, returned, outputs)
+            given = _fitted(cotangent, returned, outputs, "the cotangent", "the output")
             pulled = iter(_pull(outputs, given, leaves(opened)))
             return tuple(_close(rebuild(x, pulled), bit) for x in xs)
 
     return value, pullback
 
 
-def _cotangents(cotangent: Any, y: Any, outputs: list[Node]) -> list[Node]:
-    """δy as nodes, each of its output's shape and dtype.
+def _fitted(given: Any, like: Any, nodes: list[Node], what: str, whose: str) -> list[Node]:
+    """A cotangent or a direction as nodes, each of the shape and dtype it belongs to.
 
     Raises:
-        ShapeError: δy is not shaped like y.
+        ShapeError: it is not shaped like what it belongs to.
 
     """
-    if not same_structure(cotangent, y):
+    if not same_structure(given, like):
         raise ShapeError(
-            "the cotangent is not a container like the output",
+            f"{what} is not a container like {whose}",
             where=str(user_site() or ""),
-            expected=str(tree_map(lambda leaf: lift(leaf).shape, y)),
-            got=str(tree_map(np.shape, cotangent)),
+            expected=str(tree_map(lambda leaf: lift(leaf).shape, like)),
+            got=str(tree_map(np.shape, given)),
         )
-    given = [
-        lift(leaf if isinstance(leaf, Node) else np.asarray(leaf)[()]) for leaf in leaves(cotangent)
+    found = [
+        lift(leaf if isinstance(leaf, Node) else np.asarray(leaf)[()]) for leaf in leaves(given)
     ]
-    for g, out in zip(given, outputs, strict=True):
-        if g.shape != out.shape:
+    for g, node in zip(found, nodes, strict=True):
+        if g.shape != node.shape:
             raise ShapeError(
-                "the cotangent is not shaped like the output",
+                f"{what} is not shaped like {whose}",
                 where=str(user_site() or ""),
-                expected=str(out.shape),
+                expected=str(node.shape),
                 got=str(g.shape),
             )
-    return [fit(g, out) for g, out in zip(given, outputs, strict=True)]
+    return [fit(g, node) for g, node in zip(found, nodes, strict=True)]
 
 
 # -- forward mode ----------------------------------------------------------------------------------
@@ -290,8 +330,13 @@ def jvp(f: Callable[..., Any], xs: Sequence[Any], vs: Sequence[Any]) -> tuple[An
     """
     if len(xs) != len(vs):
         raise ArgumentError(
-            "jvp needs one direction for each argument", expected=str(len(xs)), got=str(len(vs))
+            "jvp needs one direction for each argument",
+            where=str(user_site() or ""),
+            expected=str(len(xs)),
+            got=str(len(vs)),
         )
+    for k, (x, v) in enumerate(zip(xs, vs, strict=True)):
+        _fitted(v, x, list(map(lift, leaves(x))), f"the direction of argument {k}", "the argument")
     y, pullback = vjp(f, *xs)
 
     def pulled(u: Any) -> Any:
@@ -332,6 +377,7 @@ def jacobian(f: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., Any]:
                 filled[k] = x
             return f(*filled, **kwargs)
 
+        of_chosen.__name__ = _name(f)
         part = [args[k] for k in places]
         y, pullback = vjp(of_chosen, *part)
         blocks = [_rows(y, which, pullback, part) for which in range(len(leaves(y)))]

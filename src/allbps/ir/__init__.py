@@ -17,6 +17,7 @@ from allbps.ir.op import (
     Sample,
     Zero,
     apply,
+    array_of,
     constant,
     lift,
     new_input,
@@ -25,6 +26,7 @@ from allbps.ir.op import (
     within,
 )
 from allbps.ir.site import Site, placed_at, user_site
+from allbps.ir.wording import call_user
 
 __all__ = [
     "CONST",
@@ -48,6 +50,8 @@ __all__ = [
     "Zero",
     "ancestors",
     "apply",
+    "array_of",
+    "call_user",
     "constant",
     "lift",
     "new_input",

@@ -310,6 +310,14 @@ PYTHON_DTYPES = {bool: np.dtype(bool), int: np.dtype(np.int64), float: np.dtype(
 """What a Python number is where no array says otherwise."""
 
 
+_REAL_NUMBERS_FROM = {
+    "c": "split complex numbers into real and imaginary part",
+    "O": "give every axis one length and every element a number",
+    "U": "pass text by keyword, or let the function close over it",
+}
+"""Kind of dtype -> how to get rid of it."""
+
+
 def array_of(value: Any, name: str = "") -> Any:
     """``value`` as something NumPy computes with: Python numbers stay as they are (weak dtype).
 
@@ -326,9 +334,7 @@ def array_of(value: Any, name: str = "") -> Any:
             where=str(user_site() or ""),
             expected="bool, integer or floating-point numbers",
             got=f"{type(value).__name__} with dtype {array.dtype}",
-            todo="split complex numbers into real and imaginary part"
-            if array.dtype.kind == "c"
-            else "give every axis one length and every element a number",
+            todo=_REAL_NUMBERS_FROM.get(array.dtype.kind, "pass arrays of numbers"),
         )
     return array
 

@@ -17,7 +17,7 @@ _NUMPY = os.path.dirname(os.path.abspath(np.__file__)) + os.sep
 _PYTHON = os.path.dirname(os.path.abspath(os.__file__)) + os.sep
 # The lecture's systems and the named nets are written as a user would write them, so their lines
 # are shown.
-_SHOWN = (os.path.join(_PACKAGE, "lecture") + os.sep, os.path.join(_PACKAGE, "nn.py"))
+_SHOWN = tuple(os.path.join(_PACKAGE, room) + os.sep for room in ("lecture", "nn"))
 
 
 class Site(NamedTuple):

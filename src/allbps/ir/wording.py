@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import string
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from allbps.errors import AllBPsError
@@ -41,6 +41,20 @@ def _of_constant(value: Any) -> str:
     """The user's name of the array that a constant was made from."""
     array = getattr(value, "value", None)
     return name_in_user_code(array) if hasattr(array, "dtype") else ""
+
+
+def call_user(f: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """``f(*args, **kwargs)``, where NumPy may hide what we had to say behind an error of its own.
+
+    ``A[0] = x`` asks ``x`` for a float, and replaces the refusal by "setting an array element with
+    a sequence".
+    """
+    try:
+        return f(*args, **kwargs)
+    except ValueError as error:
+        if isinstance(error.__cause__, AllBPsError):
+            raise error.__cause__ from None
+        raise
 
 
 class _Names(dict[str, str]):
