@@ -34,13 +34,14 @@ class StepResult:
 
     Attributes:
         loss: mean over the mini-batch, before the update.
-        correct: how many examples were classified rightly, before the update.
+        correct: how many examples were classified rightly, before the update; one with several
+            labels counts by the share of them that is right.
         examples: size of the mini-batch.
 
     """
 
     loss: float
-    correct: int
+    correct: float
     examples: int
 
 

@@ -49,7 +49,7 @@ class Moment:
     epoch: int = 0
     step: int = 0
     loss_sum: float = 0.0
-    correct: int = 0
+    correct: float = 0
     examples: int = 0
     history: tuple[EpochRow, ...] = ()
     best: Params | None = None

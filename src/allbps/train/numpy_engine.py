@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +14,7 @@ from numpy.typing import NDArray
 from allbps import nn
 from allbps.backward import backward
 from allbps.data import Images
+from allbps.extras import needs
 from allbps.ir import Site
 from allbps.nn import Model, Params
 from allbps.optim import clip_grad_norm
@@ -27,13 +30,17 @@ class NumpyEngine:
     """Runs the NumPy source of the net's forward and backward pass."""
 
     def __init__(self, task: Task) -> None:
+        with needs("threadpoolctl", extra="train", purpose="the numpy engine"):
+            from threadpoolctl import ThreadpoolController
+
         self.task = task
+        self._blas = ThreadpoolController()
         self._programs: dict[int, tuple[Program, Callable[..., Any]]] = {}
 
     def run(self, state: State, batches: Sequence[NDArray[Any]]) -> tuple[State, list[StepResult]]:
         """Step by step: forward, loss, backward, update."""
         results = []
-        with np.errstate(all="ignore"):  # the loop looks at the loss itself
+        with self._alone():
             for batch in batches:
                 state, result = self._step(state, batch)
                 results.append(result)
@@ -42,24 +49,30 @@ class NumpyEngine:
     def _step(self, state: State, batch: NDArray[Any]) -> tuple[State, StepResult]:
         values = self._values(state, batch)
         program, function = self._program(values)
-        loss, logits, grads = function(**values, **program.constants)
+        loss, logits, *running, grads = function(**values, **program.constants)
         if self.task.clip is not None:
             grads, _ = clip_grad_norm(grads, self.task.clip)
-        params, memory = self.task.optimiser.update(state.params, grads, state.optimiser)
-        correct = int(np.sum(np.argmax(logits, axis=1) == values["labels"]))
-        return State(params, memory), StepResult(float(loss), correct, len(batch))
+        model = self.task.model
+        moved, memory = self.task.optimiser.update(
+            model.learnt(state.params), grads, state.optimiser
+        )
+        followed = zip(filter(model.is_running, state.params), running, strict=True)
+        params = {**state.params, **moved, **dict(followed)}  # in the order they were in
+        return State(params, memory), StepResult(
+            float(loss), correct(logits, values["labels"]), len(batch)
+        )
 
     def evaluate(self, params: Params, images: Images) -> Score:
         """Forward only, in pieces that fit the memory."""
-        loss, correct = 0.0, 0
-        with np.errstate(all="ignore"):
+        loss, right = 0.0, 0.0
+        with self._alone():
             for start in range(0, len(images), EVALUATED_AT_ONCE):
                 part = slice(start, start + EVALUATED_AT_ONCE)
                 labels = images.labels[part]
                 mean, logits = self.task.model.objective(params, images.x[part], labels)
                 loss += float(mean) * len(labels)
-                correct += int(np.sum(np.argmax(logits, axis=1) == labels))
-        return Score(loss / len(images), correct / len(images))
+                right += correct(logits, labels)
+        return Score(loss / len(images), right / len(images))
 
     def origin(self, state: State, batch: NDArray[Any]) -> str:
         """Go through the program line by line."""
@@ -68,7 +81,7 @@ class NumpyEngine:
             if not np.isfinite(value).all():
                 return f"{name} itself, after the step before"
         program, _ = self._program(values)
-        with np.errstate(all="ignore"):
+        with self._alone():
             reached = program.run({**values, **program.constants})
         for line in (*program.forward, *program.backward):
             name = line.node.name
@@ -81,6 +94,17 @@ class NumpyEngine:
         batch = np.arange(min(batch_size, len(self.task.images)))
         state = State(self._any_params(), {})
         return self._program(self._values(state, batch))[0].text
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """One thread, and no warnings.
+
+        The matrices are so small that threads mostly wait for each other, and on a busy machine for
+        other programs; and their number would change the last bits. Numbers that are not finite are
+        found in the loss.
+        """
+        with self._blas.limit(limits=1, user_api="blas"), np.errstate(all="ignore"):
+            yield
 
     def _any_params(self) -> Params:
         images = self.task.images
@@ -103,20 +127,36 @@ class NumpyEngine:
         return self._programs[size]
 
 
+def correct(logits: NDArray[Any], labels: NDArray[Any]) -> float:
+    """How many examples are classified rightly: (N, …, classes), (N, …).
+
+    An example with several labels counts by the share of them that is right.
+
+    >>> correct(np.eye(3), np.array([0, 1, 1]))
+    2.0
+    >>> correct(np.eye(4)[None], np.array([[0, 1, 1, 1]]))
+    0.5
+    """
+    right = np.argmax(logits, axis=-1) == labels
+    return float(np.sum(right)) / max(1, labels[:1].size)
+
+
 def step_program(model: Model, values: dict[str, Any]) -> Program:
-    """The source of one step: loss, logits and the δ of every parameter; δx is not needed."""
+    """The source of one step: loss, logits, new running statistics, δ of what is learnt."""
     arguments = {name: value for name, value in values.items() if name != "dloss"}
     parameters = [name for name in arguments if name not in ("x", "labels")]
     traced = trace(_with_signature(model, parameters), **arguments)
-    return emit(backward(traced, wrt=parameters, cotangents={"loss": values["dloss"]}))
+    learnt = [name for name in parameters if not model.is_running(name)]
+    return emit(backward(traced, wrt=learnt, cotangents={"loss": values["dloss"]}))
 
 
 def _with_signature(model: Model, parameters: list[str]) -> Callable[..., Any]:
     """The net's objective as a function of each parameter by its own name."""
 
-    def step(**arguments: Any) -> tuple[Any, Any]:
+    def step(**arguments: Any) -> tuple[Any, ...]:
         x, labels = arguments.pop("x"), arguments.pop("labels")
-        return model.objective(arguments, x, labels)
+        loss, logits, running = model.training_objective(arguments, x, labels)
+        return loss, logits, *(running[name] for name in parameters if model.is_running(name))
 
     step.__name__ = model.name
     names = [*parameters, "x", "labels"]
@@ -127,4 +167,5 @@ def _with_signature(model: Model, parameters: list[str]) -> Callable[..., Any]:
 
 
 def _at(site: Site | None) -> str:
-    return f"  ({site})" if site is not None and site.file == nn.__file__ else ""
+    inside = site is not None and Path(site.file).parent == Path(nn.__file__).parent
+    return f"  ({site})" if inside else ""

@@ -100,7 +100,8 @@ def _start(course: Course) -> Moment:
     images = course.task.images
     rng = np.random.default_rng([course.options.seed, INIT_STREAM])
     params = course.task.model.init(rng, images.shape, len(images.classes))
-    return Moment(State(params, course.task.optimiser.init(params)))
+    learnt = course.task.model.learnt(params)
+    return Moment(State(params, course.task.optimiser.init(learnt)))
 
 
 def _and_save(watch: Watch, save: Callable[[Moment], None]) -> Callable[[Moment], None]:
@@ -186,10 +187,9 @@ def _write(
     write_text(folder / "step.py", course.engine.source(options.batch_size))
     if test is not None:
         _draw(course, parts, moment, params, test)
-        files |= {
-            "curve.png, .svg": "loss and accuracy over the epochs",
-            "kernels.png, .svg": f"the learned {model.pictured} as pictures",
-        }
+        files["curve.png, .svg"] = "loss and accuracy over the epochs"
+        if model.pictured:
+            files["kernels.png, .svg"] = f"the learned {model.pictured} as pictures"
     return {str(Path(options.out) / name): what for name, what in files.items()}
 
 
@@ -198,6 +198,8 @@ def _draw(course: Course, parts: Parts, moment: Moment, params: nn.Params, test:
     title = f"{model.name} on {course.options.data}: {test.accuracy:.1%} of held-out images right"
     held = "validation" if parts.validation else "held out"
     draw_curve(folder / "curve", title, moment.history, held)
+    if not model.pictured:
+        return
     kernels = as_kernels(params[model.pictured], parts.train.shape)
     height, width = kernels.shape[2:]
     draw_kernels(folder / "kernels", f"{model.pictured}: kernels of {height}×{width}", kernels)
