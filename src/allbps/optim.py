@@ -103,6 +103,8 @@ class Optimizer(ABC):
 
     slots: ClassVar[tuple[str, ...]] = ()
     """Arrays of a parameter's shape that the rule remembers."""
+    usual_lr: ClassVar[float | None] = None
+    """PyTorch's default learning rate, where it has one."""
 
     lr: float | Schedule
     _: KW_ONLY
@@ -205,9 +207,10 @@ class Adam(Optimizer):
     """Adam (Kingma & Ba, arXiv:1412.6980), as ``torch.optim.Adam``."""
 
     slots: ClassVar[tuple[str, ...]] = ("exp_avg", "exp_avg_sq")
+    usual_lr: ClassVar[float] = 1e-3
     decoupled: ClassVar[bool] = False
 
-    lr: float | Schedule = 1e-3
+    lr: float | Schedule = usual_lr
     _: KW_ONLY
     betas: tuple[float, float] = (0.9, 0.999)
     eps: float = 1e-8
@@ -246,8 +249,9 @@ class RMSprop(Optimizer):
     """RMSprop (Hinton's lecture 6e), as ``torch.optim.RMSprop``."""
 
     slots: ClassVar[tuple[str, ...]] = ("square_avg", "grad_avg", "momentum_buffer")
+    usual_lr: ClassVar[float] = 1e-2
 
-    lr: float | Schedule = 1e-2
+    lr: float | Schedule = usual_lr
     _: KW_ONLY
     alpha: float = 0.99
     eps: float = 1e-8

@@ -32,7 +32,8 @@ def train(
         int, typer.Option(help="Examples a step; 1 is one random example, as on the slide.")
     ] = TrainOptions.batch_size,
     lr: Annotated[
-        float, typer.Option(help="Learning rate, the highest of the schedule.")
+        float | None,
+        typer.Option(help="Learning rate, the highest of the schedule; the net's own if left out."),
     ] = TrainOptions.lr,
     optimizer: Annotated[
         str, typer.Option(help="sgd, adam, adamw or rmsprop.")

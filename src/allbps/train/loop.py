@@ -140,6 +140,6 @@ def _diverged(
         f"the loss became {result.loss} in epoch {moment.epoch + 1}, step {moment.step + bad + 1}",
         expected="finite numbers",
         got=f"the first that is not: {course.engine.origin(state, part[bad])}",
-        todo=f"a smaller --lr than {options.lr:g}, or --clip 1; what was reached after epoch"
-        f" {moment.epoch} is in {options.folder / 'checkpoint.safetensors'}",
+        todo=f"a smaller --lr than {options.highest_rate:g}, or --clip 1; what was reached after"
+        f" epoch {moment.epoch} is in {options.folder / 'checkpoint.safetensors'}",
     )

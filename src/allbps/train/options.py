@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,7 @@ from allbps.optim import (
     require,
 )
 
-OPTIMISERS: dict[str, Callable[..., Optimizer]] = {
+OPTIMISERS: dict[str, type[SGD] | type[Adam] | type[AdamW] | type[RMSprop]] = {
     "sgd": SGD,
     "adam": Adam,
     "adamw": AdamW,
@@ -44,7 +43,8 @@ class TrainOptions:
         model: a named net.
         epochs: how often every example is visited.
         batch_size: examples a step; 1 is one random example a step, as on the slide.
-        lr: learning rate, the highest one where a schedule changes it.
+        lr: learning rate, the highest one where a schedule changes it; None takes the net's own for
+            ``sgd``, PyTorch's default for the others.
         optimizer: ``sgd``, ``adam``, ``adamw`` or ``rmsprop``.
         momentum: for ``sgd`` and ``rmsprop``.
         nesterov: Nesterov's momentum, for ``sgd``.
@@ -68,8 +68,8 @@ class TrainOptions:
     data: str = "digits"
     model: str = "lecture"
     epochs: int = 30
-    batch_size: int = 4
-    lr: float = 0.2
+    batch_size: int = 16
+    lr: float | None = None
     optimizer: str = "sgd"
     momentum: float = 0.0
     nesterov: bool = False
@@ -139,16 +139,25 @@ class TrainOptions:
         extra: dict[str, Any] = {"weight_decay": self.weight_decay}
         for name in ("momentum", "nesterov"):
             if value := getattr(self, name):
-                if name not in {field.name for field in fields(kind)}:  # type: ignore[arg-type]
+                if name not in {field.name for field in fields(kind)}:
                     raise ArgumentError(f"--{name} does not go with --optimizer {self.optimizer}")
                 extra[name] = value
         return kind(self._rate(steps_per_epoch), **extra)
 
+    @property
+    def highest_rate(self) -> float:
+        """The learning rate before any schedule."""
+        if self.lr is not None:
+            return self.lr
+        usual = OPTIMISERS[self.optimizer].usual_lr
+        return nn.named(self.model).lr if usual is None else usual
+
     def _rate(self, steps_per_epoch: int) -> float | Schedule:
+        lr = self.highest_rate
         rates: dict[str, float | Schedule] = {
-            "constant": self.lr,
-            "step": StepLR(self.lr, step_size=self.step_epochs * steps_per_epoch),
-            "cosine": CosineAnnealingLR(self.lr, T_max=self.epochs * steps_per_epoch),
+            "constant": lr,
+            "step": StepLR(lr, step_size=self.step_epochs * steps_per_epoch),
+            "cosine": CosineAnnealingLR(lr, T_max=self.epochs * steps_per_epoch),
         }
         rate = rates[self.schedule]
         steps = round(self.warmup * steps_per_epoch)
