@@ -232,7 +232,8 @@ def d_hypot_b(g: Node, y: Node, a: Node, b: Node) -> Node:
 
 def off_origin(y: Node) -> Node:
     """``y``, and 1 where it is 0: the cone has no slope at its tip, 0 is taken."""
-    return NUMPY[np.where](y == 0, 1.0, y)
+    safe: Node = NUMPY[np.where](y == 0, 1.0, y)
+    return safe
 
 
 hypot = Op(
