@@ -1,4 +1,4 @@
-"""The source of a step: one kernel for every stretch of native regions, and one for whole epochs."""
+"""The source of a step: a kernel for every stretch of native regions, one for whole epochs."""
 
 from __future__ import annotations
 
@@ -180,7 +180,7 @@ def _used(stretch: Stretch, table: Sequence[Memory]) -> list[Memory]:
         block
         for region in stretch.native
         for task in region
-        for block in (*task.reads, *task.writes)
+        for block in (*task.reads, *task.writes, *task.after)
     }
     return [block for block in table if block in touched]
 

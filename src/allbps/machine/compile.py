@@ -30,7 +30,7 @@ from .emit import Emitter
 from .executable import Executable, stage_rows
 from .fused import substitutes
 from .fusion import passes
-from .plan import Plan, Value, make_plan
+from .plan import make_plan
 from .tasks import Memory, Place, Program
 from .updates import Moving, emit_updates, rates_of, slots_used
 
@@ -83,11 +83,21 @@ def compile(  # noqa: A001 - numpy, jax and torch users know the word
             "an optimizer moves parameters, and none are named", todo="pass params= as well"
         )
     traced = trace(f, *examples, **named_examples)
+    signature = _signature(f, traced)
     if params is None:
-        return Compiled(_Build(traced, (), None, threads))
+        return Compiled(_Build(signature, traced, (), None, threads))
     chosen = tuple(_parameter_names(traced, params))
-    build = _Build(traced, chosen, optimizer, threads)
+    build = _Build(signature, traced, chosen, optimizer, threads)
     return Gradients(build) if optimizer is None else TrainStep(build, optimizer)
+
+
+def _signature(f: Callable[..., Any], traced: Traced) -> inspect.Signature:
+    """The function's own signature, without annotations and defaults."""
+    try:
+        given = inspect.signature(f).parameters.values()
+    except ValueError:  # a built-in without a signature
+        given = [inspect.Parameter(n, inspect.Parameter.POSITIONAL_ONLY) for n in traced.parameters]
+    return inspect.Signature([inspect.Parameter(p.name, p.kind) for p in given])
 
 
 def _parameter_names(traced: Traced, params: Params) -> Iterator[str]:
@@ -111,11 +121,13 @@ class _Build:
 
     def __init__(
         self,
+        signature: inspect.Signature,
         traced: Traced,
         chosen: tuple[str, ...],
         optimizer: Optimizer | None,
         threads: int | None,
     ) -> None:
+        self.signature = signature
         self.traced, self.chosen, self.optimizer = traced, chosen, optimizer
         self.params = [
             leaf for name in chosen for leaf in leaves(traced.parameters[name])
@@ -244,8 +256,8 @@ class _Callable:
         self._trees = {
             name: tree for name, tree in build.traced.parameters.items() if name not in skipped
         }
-        self.signature = inspect.Signature(
-            [inspect.Parameter(n, inspect.Parameter.POSITIONAL_OR_KEYWORD) for n in self._trees]
+        self.signature = build.signature.replace(
+            parameters=[p for n, p in build.signature.parameters.items() if n in self._trees]
         )
 
     @property

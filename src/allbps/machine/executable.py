@@ -91,7 +91,7 @@ class Executable:
             else:
                 self.blocks[block] = aligned(block.size, self.program.dtype(block))
             if block.start is not None:
-                self.blocks[block][...] = block.start
+                self.blocks[block][: block.start.size] = block.start
         self.memory = size * self.program.real.itemsize
 
     def _load(self, *, paste: bool) -> dict[str, Step]:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from allbps.backprop import Delta
-from allbps.ir import CONST, INPUT, Graph, Node
+from allbps.ir import CONST, INPUT, Graph, Node, placed_at
 from allbps.ops.comparison import where
 
 from .plan import Fused, Stand
@@ -33,13 +33,15 @@ def substitutes(graph: Graph, deltas: Mapping[Node, Delta]) -> dict[Node, Stand]
             make = RULES.get((term.consumer.op.name, term.index))
             if make is None:
                 continue
-            stand = make(deltas[term.consumer].node, term.consumer)
+            with placed_at(term.consumer.site):
+                stand = make(deltas[term.consumer].node, term.consumer)
             if stand is not None:
                 found[term.node] = stand
     found.update(_losses(graph, deltas))
     for node in graph.nodes:
         if node.op.name in EXPANDED and node.op.expand is not None:
-            found[node] = node.op.expand(*node.inputs, **node.attrs)
+            with placed_at(node.site):
+                found[node] = node.op.expand(*node.inputs, **node.attrs)
     return found
 
 

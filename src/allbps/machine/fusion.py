@@ -24,6 +24,7 @@ def passes(plan: Plan) -> Plan:
         add_bias,
         clip_in_product,
         make_loops,
+        sum_once,
         sum_while_computing,
         join_loops,
     ):
@@ -148,7 +149,7 @@ def by_element(work: Work) -> bool:
     """Does it work element by element?"""
     if work.kind in ("broadcast_to", "identity"):
         return True
-    if work.node is None or len(work.outputs) != 1 or work.steps:
+    if work.node is None or work.node.op.name != work.kind or work.steps:
         return False
     try:
         names = [operand(x, f"x{k}") for k, x in enumerate(work.inputs)]
@@ -257,6 +258,37 @@ def in_order(plan: Plan, works: list[Work]) -> list[Work]:
 
 
 # -- sums ------------------------------------------------------------------------------------------
+def sum_once(plan: Plan) -> Plan:
+    """A sum of a sum, the first of which nothing else reads, is one sum over more axes."""
+    use = users(plan)
+    maker = {value: work for work in plan.works for value in work.outputs}
+    removed, placed = set(), {}
+    for work in plan.works:
+        first = maker.get(work.inputs[0]) if work.kind == "sum" else None
+        first = placed.get(first, first) if first is not None else None
+        if first is None or first.kind != "sum" or len(use[work.inputs[0]]) > 1:
+            continue
+        if _is_wanted(plan, work.inputs[0]):
+            continue
+        axes = summed_axes(first)
+        left = [k for k in range(len(first.inputs[0].shape)) if k not in axes]
+        if first.attrs["keepdims"]:
+            left = list(range(len(first.inputs[0].shape)))
+        more = tuple(left[k] for k in summed_axes(work))
+        attrs = {"axis": tuple(sorted({*axes, *more})), "keepdims": None}
+        removed.add(maker[work.inputs[0]])
+        placed[work] = replace(work, inputs=first.inputs, attrs=attrs, steps=())
+    return rewritten(plan, removed, placed)
+
+
+def summed_axes(work: Work) -> tuple[int, ...]:
+    """The axes that a sum or mean goes over, as numbers from 0."""
+    axis, ndim = work.attrs["axis"], len(work.inputs[0].shape)
+    if axis is None:
+        return tuple(range(ndim))
+    return tuple(k % ndim for k in (axis if isinstance(axis, tuple) else (axis,)))
+
+
 def sum_while_computing(plan: Plan) -> Plan:
     """A sum takes in the loop before it, if nothing else reads what the loop makes."""
     use = users(plan)
@@ -271,5 +303,7 @@ def sum_while_computing(plan: Plan) -> Plan:
             if _is_wanted(plan, work.inputs[0]):
                 continue
             removed.append(before)
-            placed[work] = replace(work, inputs=before.inputs, steps=(*before.steps, work))
+            attrs = {**work.attrs, "axis": summed_axes(work)}
+            total = replace(work, attrs=attrs)
+            placed[work] = replace(total, inputs=before.inputs, steps=(*before.steps, total))
     return rewritten(plan, removed, placed)

@@ -90,13 +90,13 @@ class Layout:
     def view(self, block: NDArray[np.generic]) -> NDArray[np.generic]:
         """A flat block of memory as the logical array; a copy only where an axis is scattered."""
         order = [d for axis in self.axes for d in axis]
-        return block.reshape(self.dims).transpose(order).reshape(self.shape)
+        return block[: self.size].reshape(self.dims).transpose(order).reshape(self.shape)
 
     def fill(self, block: NDArray[np.generic], array: NDArray[np.generic]) -> None:
         """Write a logical array into its flat block of memory."""
         order = [d for axis in self.axes for d in axis]
         lengths = [self.dims[d] for d in order]
-        block.reshape(self.dims).transpose(order)[...] = np.reshape(array, lengths)
+        block[: self.size].reshape(self.dims).transpose(order)[...] = np.reshape(array, lengths)
 
 
 def row_major(shape: Shape) -> Layout:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .fusion import operand, scalar_kind
+from .fusion import operand, scalar_kind, summed_axes
 from .layout import Layout, Run, common_refinement, row_major
 from .places import Places, memories
 from .plan import Value, Work
@@ -269,10 +269,38 @@ def add_copy(program: Program, places: Places, value: Value, here: Place, layout
     block = program.memory(f"{here.memory.name}_copy", layout.size, here.memory.kind)
     there = Place(block, layout)
     nest = nest_of(value.shape, [layout, here.layout])
+    if here.memory.kind == "Real" and _is_transposition(nest):
+        add_transposition(program, nest, here, there)
+        return there
     step = Work("identity", (value,), (value,))
     work = Work("loop", (value,), (value,), steps=(step,))
     add_loop(program, work, nest, [(value, here)], [(value, there)])
     return there
+
+
+def _is_transposition(nest: Nest) -> bool:
+    """Two loops: the inner one is dense in the copy, the outer one in what is copied."""
+    if len(nest.lengths) != 2:
+        return False
+    (outer, inner), source = nest.lengths, nest.strides[1]
+    return source[0] == 1 and source[1] >= outer and nest.strides[0] == (inner, 1)
+
+
+def add_transposition(program: Program, nest: Nest, here: Place, there: Place) -> None:
+    """A task that transposes a matrix in squares."""
+    program.use("kernels.gemm", "transpose")
+    rows, columns = nest.lengths
+    pieces = pieces_for(rows, columns * 4)
+    call = (
+        f"transpose({there.memory.name}, {columns}, {here.memory.name}, {nest.strides[1][1]}, "
+        f"{columns}, lo, hi)"
+    )
+    program.tasks.append(
+        Task(
+            f"{here.memory.name} transposed", pieces, (*bounds(rows, pieces), call),
+            (here.memory,), (there.memory,), traffic=2 * rows * columns,
+        )
+    )  # fmt: skip
 
 
 # -- sums ------------------------------------------------------------------------------------------
@@ -282,29 +310,22 @@ def emit_sum(program: Program, places: Places, work: Work) -> None:
     source = total.inputs[0]
     inputs = arrays_read(work)
     here = [places.of(value) for value in inputs]
-    axes = _axes(total, len(source.shape))
+    axes = summed_axes(total)
     order = next(
         (p.layout for v, p in zip(inputs, here, strict=True) if v.shape == source.shape),
         row_major(source.shape),
     )
     kept_layout = _kept(order, axes)
     result = work.outputs[0]
-    squeezed = Layout(kept_layout.dims, tuple(
-        kept_layout.axes[k] for k in range(len(source.shape)) if k not in axes
-    )) if len(result.shape) < len(source.shape) else kept_layout  # fmt: skip
+    left = [axis for k, axis in enumerate(kept_layout.axes) if k not in axes and axis]
+    squeezed = Layout(
+        kept_layout.dims, tuple(left.pop(0) if n != 1 else () for n in result.shape)
+    )
     out = places.put(result, squeezed)
     layouts = [order, kept_layout, *(p.layout for p in here)]
     nest = nest_of(source.shape, layouts)
     scale = 1.0 if total.kind == "sum" else result.size / max(source.size, 1)
     _Sum(program, work, nest, list(zip(inputs, here, strict=True)), out, scale).emit()
-
-
-def _axes(total: Work, ndim: int) -> tuple[int, ...]:
-    axis = total.attrs["axis"]
-    if axis is None:
-        return tuple(range(ndim))
-    axes = axis if isinstance(axis, tuple) else (axis,)
-    return tuple(k % ndim for k in axes)
 
 
 def _kept(order: Layout, axes: Sequence[int]) -> Layout:

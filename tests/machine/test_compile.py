@@ -1,0 +1,315 @@
+"""Compiled functions against the same functions in NumPy, and what bad input gets."""
+
+from __future__ import annotations
+
+import importlib.util
+import inspect
+import sys
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import allbps as bp
+import allbps.tree
+
+from allbps import optim
+from allbps.errors import ArgumentError, DtypeError, NonFiniteError, NotScalarError, ShapeError
+from allbps.ir import OPS
+from allbps.machine.compile import FallbackWarning, compile
+from allbps.tree import leaves
+
+SPEC = importlib.util.spec_from_file_location("nets", Path(__file__).with_name("_nets.py"))
+nets = importlib.util.module_from_spec(SPEC)
+sys.modules["nets"] = nets  # dataclasses look their module up
+SPEC.loader.exec_module(nets)
+
+OPTIMISERS = {
+    "SGD": optim.SGD(0.05),
+    "momentum": optim.SGD(0.05, momentum=0.9, dampening=0.1, weight_decay=0.01),
+    "Nesterov": optim.SGD(0.05, momentum=0.9, nesterov=True),
+    "Adam": optim.Adam(0.01, weight_decay=0.1),
+    "AdamW with a schedule": optim.AdamW(optim.StepLR(0.01, step_size=2)),
+    "RMSprop": optim.RMSprop(0.01, centered=True, momentum=0.5),
+}
+
+
+@pytest.fixture(autouse=True)
+def _fallbacks_are_tested_by_themselves():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FallbackWarning)
+        yield
+
+
+def equal(got, want, rtol=1e-12):
+    for a, b in zip(leaves(got), leaves(want), strict=True):
+        np.testing.assert_allclose(a, b, rtol=rtol, atol=rtol * max(1.0, float(np.max(np.abs(b)))))
+
+
+def numpy_gradients(net, values):
+    where = tuple(range(len(net.params)))
+    return bp.value_and_grad(net.of_params, argnums=where)(*values)
+
+
+# -- values ----------------------------------------------------------------------------------------
+@pytest.mark.parametrize("name", nets.NETS)
+def test_gradients_are_those_of_numpy(name):
+    net = nets.NETS[name]()
+    values = [net.arguments[k] for k in net.params]
+    loss, grads = compile(net.loss, **net.arguments, params=net.params)(**net.arguments)
+    want_loss, want = numpy_gradients(net, values)
+    equal(loss, want_loss)
+    equal(grads if len(net.params) == 1 else [grads[k] for k in net.params], want)
+
+
+@pytest.mark.parametrize("optimiser", OPTIMISERS)
+@pytest.mark.parametrize("name", ["dense", "lenet"])
+def test_trajectories_are_those_of_numpy(name, optimiser):
+    net, rule = nets.NETS[name](), OPTIMISERS[optimiser]
+    step = compile(net.loss, **net.arguments, params=net.params, optimizer=rule)
+    values = [net.arguments[k] for k in net.params]
+    state = rule.init(values)
+    for _ in range(5):
+        want, grads = numpy_gradients(net, values)
+        values, state = rule.update(values, list(grads), state)
+        equal(step(**net.rest), want)
+    equal([step.params[k] for k in net.params], values)
+
+
+FAMILY = 24
+
+
+def declared():
+    """Operations with a sample, their operands and their attributes."""
+    rng = np.random.default_rng(3)
+    for name, op in OPS.items():
+        for sample in op.samples:
+            yield name, op, sample.draw(rng), dict(sample.attrs)
+
+
+CASES = list(declared())
+
+
+@pytest.mark.parametrize("first", range(0, len(CASES), FAMILY))
+def test_every_operation_compiles_to_its_numpy_value_and_gradient(first):
+    cases = CASES[first : first + FAMILY]
+    rng = np.random.default_rng(4)
+    operands = {
+        f"x{k}_{j}": x for k, (_, _, xs, _) in enumerate(cases) for j, x in enumerate(xs)
+    }
+    wholes = [op(*xs, **attrs) for _, op, xs, attrs in cases]
+    weights = [rng.uniform(-1, 1, y.shape) for y in wholes]
+
+    def total(**given):
+        sums = []
+        for k, (_, op, xs, attrs) in enumerate(cases):
+            y = op(*[given[f"x{k}_{j}"] for j in range(len(xs))], **attrs)
+            sums.append(np.sum(y * weights[k]))
+        return sum(sums), sums
+
+    total.__signature__ = inspect.Signature(
+        [inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY) for name in operands]
+    )
+    floats = [name for name, x in operands.items() if np.asarray(x).dtype.kind == "f"]
+    (_, sums), grads = compile(total, **operands, params=floats)(**operands)
+    for (name, *_), got, y, weight in zip(cases, sums, wholes, weights, strict=True):
+        np.testing.assert_allclose(got, np.sum(y.value * weight), rtol=1e-11, err_msg=name)
+    want = bp.grad(lambda own: total(**{**operands, **own})[0])({k: operands[k] for k in floats})
+    for key in floats:
+        name = cases[int(key[1:].split("_")[0])][0]
+        scale = max(1.0, float(np.max(np.abs(want[key]), initial=0.0)))
+        np.testing.assert_allclose(
+            grads[key], want[key], rtol=1e-10, atol=1e-12 * scale, err_msg=name
+        )
+
+
+def test_a_function_without_parameters_returns_its_container():
+    f = compile(lambda x: {"double": 2.0 * x, "sum": np.sum(x)}, np.ones((2, 3)))
+    x = np.arange(6.0).reshape(2, 3)
+    got = f(x)
+    np.testing.assert_array_equal(got["double"], 2 * x)
+    assert got["sum"] == 15.0
+
+
+def test_float32_stays_float32():
+    net = nets.mlp()
+    given = {
+        k: bp.tree.tree_map(
+            lambda a: a.astype(np.float32) if a.dtype.kind == "f" else a, v
+        )
+        for k, v in net.arguments.items()
+    }  # fmt: skip
+    step = compile(net.loss, **given, params="p", optimizer=optim.SGD(0.1))
+    loss = step(given["X"], given["labels"])
+    assert loss.dtype == np.float32
+    assert {a.dtype for a in leaves(step.params)} == {np.dtype(np.float32)}
+    np.testing.assert_allclose(loss, net.of_params(net.arguments["p"]), rtol=1e-5)
+
+
+# -- threads and epochs ----------------------------------------------------------------------------
+@pytest.mark.parametrize("name", ["mlp", "lenet", "residual"])
+def test_no_bit_depends_on_the_number_of_threads(name):
+    net = nets.mlp(256, 300) if name == "mlp" else nets.NETS[name]()
+    found = []
+    for threads in (1, 2, 3):
+        step = compile(
+            net.loss, **net.arguments, params=net.params[:1], optimizer=optim.Adam(0.01),
+            threads=threads,
+        )  # fmt: skip
+        rest = {k: v for k, v in net.arguments.items() if k != net.params[0]}
+        losses = [step(**rest) for _ in range(3)]
+        found.append(b"".join(np.asarray(a).tobytes() for a in [*losses, *leaves(step.params)]))
+    assert len(set(found)) == 1
+
+
+@pytest.mark.parametrize("rule", [optim.SGD(0.05), optim.Adam(optim.StepLR(0.01, step_size=3))])
+def test_an_epoch_is_as_many_steps(rule):
+    net = nets.mlp(4)
+    data, goal = nets.draw(5)(30, 20), np.random.default_rng(6).integers(0, 10, 30)
+    order = np.random.default_rng(7).permutation(28).reshape(7, 4)
+    one = compile(net.loss, **net.arguments, params="p", optimizer=rule)
+    many = compile(net.loss, **net.arguments, params="p", optimizer=rule)
+    want = [one(data[row], goal[row]) for row in order]
+    np.testing.assert_array_equal(many.run_epoch(data, goal, order=order), want)
+    for a, b in zip(leaves(one.params), leaves(many.params), strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert one.taken == many.taken == 7
+
+
+def test_the_lectures_algorithm_takes_one_example_a_step():
+    net = nets.lecture()
+    X, Y = nets.draw(5)(12, 8, 8), nets.draw(6)(12, 3, 3)
+    order = np.array([3, 3, 0, 11, 5])
+    step = compile(net.loss, **net.arguments, params="K", optimizer=optim.SGD(0.01))
+    losses = step.run_epoch(X, Y, order=order)
+    K, want = net.arguments["K"], []
+    for i in order:
+        value, dK = bp.value_and_grad(lambda K, i=i: net.loss(K, X[i], Y[i]))(K)
+        want.append(value)
+        K = K - 0.01 * dK
+    np.testing.assert_allclose(losses, want, rtol=1e-12)
+    np.testing.assert_allclose(step.params["K"], K, rtol=1e-12)
+
+
+def test_parameters_can_be_set():
+    net = nets.dense()
+    step = compile(net.loss, **net.arguments, params=net.params, optimizer=optim.SGD(0.1))
+    first = step(**net.rest)
+    assert step(**net.rest) != first
+    step.params = {k: net.arguments[k] for k in net.params}
+    assert step(**net.rest) == first
+
+
+# -- looking inside --------------------------------------------------------------------------------
+def test_stages_name_what_was_fused():
+    net = nets.lenet()
+    text = str(compile(net.loss, **net.arguments, params="p", optimizer=optim.SGD(0.1)).stages())
+    assert "= X * p_K1 + t" in text
+    assert "ReLU(maxpool(" in text
+    assert "cross-entropy of" in text
+    assert "flip(p_K1)" not in text  # δX is needed by nobody
+
+
+def test_operations_without_a_kernel_are_named_once():
+    def f(x):
+        return np.sum(np.sin(x))
+
+    with pytest.warns(FallbackWarning, match=r"^no kernel for sin \(line \d+\): done through NumPy$"):
+        compile(f, np.ones(3))
+
+
+# -- bad input -------------------------------------------------------------------------------------
+def refusal(error, call):
+    with pytest.raises(error) as caught:
+        call()
+    return str(caught.value)
+
+
+def test_an_optimizer_needs_parameters():
+    assert refusal(
+        ArgumentError, lambda: compile(np.sum, np.ones(2), optimizer=optim.SGD(0.1))
+    ) == (
+        "an optimizer moves parameters, and none are named\n  to do:    pass params= as well"
+    )
+
+
+def test_another_shape_is_refused():
+    f = compile(lambda x: 2.0 * x, np.ones((2, 3)))
+    assert refusal(ShapeError, lambda: f(np.ones((3, 2)))) == (
+        "x has another shape than the step was compiled for\n"
+        "  expected: (2, 3)\n"
+        "  got:      (3, 2)\n"
+        "  to do:    compile again for this shape; the code is cached, so that is done once"
+    )
+
+
+def test_another_kind_of_number_is_refused():
+    f = compile(lambda i: np.ones(3)[i], np.array([0, 2]))
+    assert refusal(DtypeError, lambda: f(np.array([0.0, 1.0]))) == (
+        "i holds another kind of number than the step was compiled for\n"
+        "  expected: int64\n"
+        "  got:      float64"
+    )
+
+
+def test_a_class_without_a_score_is_refused():
+    net = nets.mlp(2)
+    step = compile(net.loss, **net.arguments, params="p", optimizer=optim.SGD(0.1))
+    assert refusal(ArgumentError, lambda: step(net.arguments["X"], np.array([3, 10]))) == (
+        "labels holds a class that there is no score for\n"
+        "  expected: 0 to 9\n"
+        "  got:      10"
+    )
+
+
+def test_gradients_need_a_loss():
+    def f(x):
+        y = 2.0 * x
+        return y
+
+    message = refusal(NotScalarError, lambda: compile(f, np.ones(2), params="x"))
+    assert message.startswith("f returns no loss\n  at:       ")
+    assert message.endswith(
+        "  expected: one number, or a tuple whose first part is one\n"
+        "  got:      y of shape (2,)\n"
+        "  to do:    return the mean or sum"
+    )
+
+
+@pytest.mark.parametrize("whole_epoch", [False, True])
+def test_a_loss_that_is_no_number_stops_before_the_update(whole_epoch):
+    def loss(K, x):
+        z = np.log(K * x)
+        return np.sum(z**2)
+
+    step = compile(loss, np.ones(2), np.ones(2), params="K", optimizer=optim.SGD(0.1))
+    x = np.array([[2.0, 3.0], [-1.0, 2.0]])
+
+    def run():
+        if whole_epoch:
+            return step.run_epoch(x, order=[[0], [1]])
+        step(x[0])
+        return step(x[1])
+
+    # an example is all of x here, so the epoch takes rows one by one
+    if whole_epoch:
+        step = compile(
+            lambda K, x: loss(K, x[0]), np.ones(2), np.ones((1, 2)), params="K",
+            optimizer=optim.SGD(0.1),
+        )  # fmt: skip
+    with np.errstate(invalid="ignore"):
+        message = refusal(NonFiniteError, run)
+    assert message.startswith("the loss is nan\n  at:       z is the first that is not finite")
+    assert "z = np.log(K * x)" in message
+    assert step.taken == 1
+    assert np.isfinite(step.params["K"]).all()
+
+
+def test_an_epoch_of_unknown_examples_is_refused():
+    net = nets.mlp(2)
+    step = compile(net.loss, **net.arguments, params="p", optimizer=optim.SGD(0.1))
+    data, goal = np.zeros((5, 20)), np.zeros(5, int)
+    assert refusal(ArgumentError, lambda: step.run_epoch(data, goal, order=[[0, 5]])) == (
+        "order names an example that there is not\n  expected: 0 to 4\n  got:      0 to 5"
+    )
