@@ -43,18 +43,10 @@ def draw_curve(path: Path, title: str, history: Sequence[EpochRow], held: str) -
             epochs,
             [100 * row.accuracy for row in history],
             [100 * row.held_accuracy for row in history],
-            held,
+            f"{held}, at last {history[-1].held_accuracy:.1%}",
         )
         right.set_ylabel("accuracy in %")
         right.set_ylim(top=100.5)
-        right.annotate(
-            f"{100 * history[-1].held_accuracy:.1f} %",
-            (epochs[-1], 100 * history[-1].held_accuracy),
-            xytext=(-4, -16),
-            textcoords="offset points",
-            ha="right",
-            color=HELD["color"],
-        )
         return write_figure(figure, path)
 
 

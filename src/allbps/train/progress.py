@@ -44,7 +44,7 @@ class Watch:
                 description=f"epoch {epoch}/{self.epochs}",
                 loss=_score(moment),
                 held=_held(moment),
-                rate=f"{self.rate:,.0f} examples/s",
+                rate=f"{self.rate:,.0f}/s",
             )
 
     @property
@@ -59,7 +59,7 @@ class Watch:
 def _score(moment: Moment) -> str:
     """Loss and accuracy of the epoch in progress, between epochs of the last one."""
     now = moment.running or (moment.history[-1] if moment.history else None)
-    return "" if now is None else f"loss {now.loss:.3f}  accuracy {now.accuracy:.1%}"
+    return "" if now is None else f"loss {now.loss:.3f} accuracy {now.accuracy:.1%}"
 
 
 def _held(moment: Moment) -> str:
@@ -75,13 +75,13 @@ def watching(examples_per_epoch: int, epochs: int, quiet: bool) -> Iterator[Watc
     if quiet or not sys.stderr.isatty():
         yield Watch(examples_per_epoch, epochs, None)
         return
-    columns = (
+    columns = (  # 80 characters in all
         TextColumn("{task.description}"),
-        BarColumn(bar_width=20),
+        BarColumn(bar_width=6),
         TextColumn("{task.fields[loss]}"),
         TextColumn("{task.fields[held]}", style="bold"),
         TextColumn("{task.fields[rate]}"),
-        TimeRemainingColumn(),
+        TimeRemainingColumn(compact=True),
         TextColumn("left"),
     )
     console = Console(stderr=True)
