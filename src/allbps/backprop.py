@@ -28,6 +28,7 @@ from allbps.ops.arithmetic import accumulate, mul
 from allbps.ops.function import astype
 from allbps.ops.reduce import sum_
 from allbps.ops.shape import broadcast_to, identity
+from allbps.ops.shapes import in_groups
 
 
 @dataclass(frozen=True)
@@ -131,7 +132,7 @@ def _total(node: Node, terms: list[Term], seed: Node | None, rename: bool) -> De
     parts = [term.node for term in terms] + ([seed] if seed is not None else [])
     if not parts:
         return None
-    total = parts[0] if len(parts) == 1 else accumulate(*parts)
+    total = parts[0] if len(parts) == 1 else in_groups(accumulate, parts)
     return Delta(node, _named(total, f"d{node.name}") if rename else total, tuple(terms))
 
 

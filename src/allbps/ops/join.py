@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from allbps.errors import ArgumentError, ShapeError
-from allbps.ir import Aval, Bad, Formula, Node, Notation, Op, Rule, Sample, promote
+from allbps.ir import Aval, Bad, Formula, Node, Notation, Op, Rule, Sample, lift, promote
 from allbps.ops.index import getitem
-from allbps.ops.shapes import normal_axis
+from allbps.ops.shapes import in_groups, normal_axis
 
 
 def d_concatenate(g: Node, y: Node, *xs: Node, index: int, axis: int) -> Node:
@@ -96,5 +94,6 @@ concatenate = Op(
 
 def joined(xs: list[Any], axis: int = 0) -> Node:
     """``numpy.concatenate`` for nodes and arrays, negative axes too."""
-    ndim = max(np.ndim(x) for x in xs) if xs else 0
-    return concatenate(*xs, axis=normal_axis(axis, ndim) if ndim else 0)
+    nodes = [lift(x) for x in xs]
+    ndim = nodes[0].ndim if nodes else 0
+    return in_groups(concatenate, nodes, axis=normal_axis(axis, ndim) if ndim else 0)

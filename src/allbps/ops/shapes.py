@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from allbps.errors import ArgumentError, ShapeError
-from allbps.ir import Aval, Node, promote
+from allbps.ir import Aval, Node, Op, promote
 
 Shape = tuple[int, ...]
 
@@ -93,3 +94,16 @@ def reduced_shape(shape: Shape, axes: tuple[int, ...], keepdims: bool) -> Shape:
     if keepdims:
         return tuple(1 if k in axes else n for k, n in enumerate(shape))
     return tuple(n for k, n in enumerate(shape) if k not in axes)
+
+
+GROUP = 64
+
+
+def in_groups(op: Op, xs: Sequence[Node], **attrs: Any) -> Node:
+    """An associative variadic ``op`` of many operands, as a tree of groups.
+
+    A BP rule is called once for each operand with all operands, which for n at once costs n².
+    """
+    while len(xs) > GROUP:
+        xs = [op(*xs[k : k + GROUP], **attrs) for k in range(0, len(xs), GROUP)]
+    return op(*xs, **attrs)
