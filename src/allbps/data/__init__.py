@@ -1,8 +1,14 @@
-"""Images to learn from: scikit-learn's digits, IDX files, ``.npz``, a folder of class folders."""
+"""Examples to learn from.
+
+Images: scikit-learn's digits, IDX files, ``.npz``, a folder of class folders.
+Text: a file in UTF-8.
+"""
 
 from allbps.data.batches import batch_order
-from allbps.data.images import Dataset, Images
+from allbps.data.images import Dataset, Examples, Images
 from allbps.data.load import load
 from allbps.data.split import split
+from allbps.data.text import load_text
+from allbps.data.windows import Windows
 
-__all__ = ["Dataset", "Images", "batch_order", "load", "split"]
+__all__ = ["Dataset", "Examples", "Images", "Windows", "batch_order", "load", "load_text", "split"]

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from allbps.data.windows import Windows
 from allbps.errors import UserFileError
 
 
@@ -43,20 +44,24 @@ class Images:
         return Images(self.x[index], self.labels[index], self.classes)
 
 
+Examples = Images | Windows
+"""What a net can learn from."""
+
+
 @dataclass(frozen=True, eq=False)
 class Dataset:
     """What a source holds.
 
     Attributes:
         name: what the user called it.
-        train: the images to learn from.
-        test: the images that the source itself holds out, if it does.
+        train: the examples to learn from.
+        test: those that the source itself holds out, if it does.
 
     """
 
     name: str
-    train: Images
-    test: Images | None = None
+    train: Examples
+    test: Examples | None = None
 
     @cached_property
     def fingerprint(self) -> str:

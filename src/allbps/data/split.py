@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from allbps.data.images import Images
+from allbps.data.images import Examples
+from allbps.data.windows import Windows, split_windows
 from allbps.errors import ArgumentError
 
 
-def split(images: Images, share: float, rng: np.random.Generator) -> tuple[Images, Images]:
-    """(kept, held out): of every class about ``share`` is held out, at random.
+def split(images: Examples, share: float, rng: np.random.Generator) -> tuple[Examples, Examples]:
+    """(kept, held out): of every class about ``share`` is held out, at random; of a text, its end.
 
     A class of two or more images has at least one on either side; a single one is kept.
 
@@ -23,6 +24,8 @@ def split(images: Images, share: float, rng: np.random.Generator) -> tuple[Image
             expected="a number between 0 and 1",
             got=str(share),
         )
+    if isinstance(images, Windows):
+        return split_windows(images, share)
     held: list[int] = []
     for label in range(len(images.classes)):
         members = rng.permutation(np.flatnonzero(images.labels == label))

@@ -116,11 +116,12 @@ def _moment(
     if any(name.startswith(".best.") for name in arrays):
         like["best"] = start.state.params
     expected = {name: np.shape(array) for name, array in flatten(like, "")}
-    if expected != {name: array.shape for name, array in arrays.items()}:
+    got = {name: array.shape for name, array in arrays.items()}
+    if expected != got:
         raise UserFileError(
             f"{path} holds the checkpoint of another net",
-            expected=_shapes(expected),
-            got=_shapes({name: array.shape for name, array in arrays.items()}),
+            expected=_shapes(dict(expected.items() - got.items())),
+            got=_shapes(dict(got.items() - expected.items())),
         )
     tree = rebuild(like, (arrays[name] for name in expected))
     return Moment(
@@ -132,4 +133,5 @@ def _moment(
 
 
 def _shapes(shapes: Mapping[str, tuple[int, ...]]) -> str:
-    return ", ".join(f"{name.lstrip('.')} {shape}" for name, shape in sorted(shapes.items()))
+    listed = [f"{name.lstrip('.')} {shape}" for name, shape in sorted(shapes.items())]
+    return ", ".join(listed[:5]) + (" …" if len(listed) > 5 else "") or "nothing else"

@@ -19,11 +19,12 @@ def train(
         str,
         typer.Option(
             metavar="digits|PATH",
-            help="An .npz archive, IDX files (MNIST), or a folder with a folder for each class.",
+            help="An .npz archive, IDX files (MNIST), a folder with a folder for each class; for"
+            " gpt, a text file.",
         ),
     ] = TrainOptions.data,
     model: Annotated[
-        str, typer.Option(help="The net: lecture, mlp or lenet.")
+        str, typer.Option(help="The net: lecture, mlp, lenet, resnet20 or gpt.")
     ] = TrainOptions.model,
     epochs: Annotated[
         int, typer.Option(help="How often every example is visited.")
@@ -75,6 +76,9 @@ def train(
     grayscale: Annotated[
         bool, typer.Option("--grayscale", help="Read image files with one channel.")
     ] = TrainOptions.grayscale,
+    context: Annotated[
+        int, typer.Option(help="Characters that a net for text reads at once.")
+    ] = TrainOptions.context,
     engine: Annotated[str, typer.Option(help="What computes: numpy.")] = TrainOptions.engine,
     out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path(TrainOptions.out),
     resume: Annotated[
@@ -85,13 +89,13 @@ def train(
     ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
 ) -> None:
-    """Train a net on real images: random examples, forward, loss, backward, K ← K − lr δK."""
+    """Train a net on images or text: random examples, forward, loss, backward, K ← K − lr δK."""
     options = TrainOptions(
         data=data, model=model, epochs=epochs, batch_size=batch_size, lr=lr, optimizer=optimizer,
         momentum=momentum, nesterov=nesterov, weight_decay=weight_decay, schedule=schedule,
         step_epochs=step_epochs, warmup=warmup, clip=clip, seed=seed, held_out=held_out,
         validation=validation, patience=patience, resize=resize, grayscale=grayscale,
-        engine=engine, out=str(out), resume=resume,
+        context=context, engine=engine, out=str(out), resume=resume,
     )  # fmt: skip
     report = run(options, quiet=quiet)
     typer.echo(json.dumps(report.to_json(), indent=2) if as_json else str(report))

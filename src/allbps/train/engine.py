@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
-from allbps.data import Images
+from allbps.data import Examples
 from allbps.errors import unknown_name
 from allbps.nn import Model, Params
 from allbps.optim import Optimizer
@@ -69,7 +69,7 @@ class Engine(Protocol):
     def run(self, state: State, batches: Sequence[NDArray[Any]]) -> tuple[State, list[StepResult]]:
         """Take one step for each mini-batch, given as indices of training images."""
 
-    def evaluate(self, params: Params, images: Images) -> Score:
+    def evaluate(self, params: Params, images: Examples) -> Score:
         """Loss and accuracy on ``images``."""
 
     def origin(self, state: State, batch: NDArray[Any]) -> str:
@@ -92,7 +92,7 @@ class Task:
     """
 
     model: Model
-    images: Images
+    images: Examples
     optimiser: Optimizer
     clip: float | None
 

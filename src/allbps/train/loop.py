@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import Any
 
-from allbps.data import Images, batch_order
+from allbps.data import Examples, batch_order
 from allbps.errors import NonFiniteError
 from allbps.optim import rate
 from allbps.train.engine import Engine, StepResult, Task
@@ -37,7 +37,7 @@ class Course:
     options: TrainOptions
     task: Task
     engine: Engine
-    held: Images
+    held: Examples
 
 
 class Stop:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from allbps import nn
 from allbps.backward import backward
-from allbps.data import Images
+from allbps.data import Examples
 from allbps.extras import needs
 from allbps.ir import Site
 from allbps.nn import Model, Params
@@ -62,7 +62,7 @@ class NumpyEngine:
             float(loss), correct(logits, values["labels"]), len(batch)
         )
 
-    def evaluate(self, params: Params, images: Images) -> Score:
+    def evaluate(self, params: Params, images: Examples) -> Score:
         """Forward only, in pieces that fit the memory."""
         loss, right = 0.0, 0.0
         with self._alone():

@@ -59,6 +59,7 @@ class TrainOptions:
         patience: stop after so many epochs without a better validation loss; None never stops.
         resize: ``HEIGHTxWIDTH`` for folders of images of different sizes.
         grayscale: read folders of images with one channel.
+        context: characters that a net for text reads at once.
         engine: what computes: ``numpy``.
         out: folder for the results.
         resume: go on from the checkpoint in ``out``.
@@ -84,6 +85,7 @@ class TrainOptions:
     patience: int | None = None
     resize: str | None = None
     grayscale: bool = False
+    context: int = 128
     engine: str = "numpy"
     out: str = "train-output"
     resume: bool = False
@@ -93,7 +95,7 @@ class TrainOptions:
         for name, known in (("optimizer", OPTIMISERS), ("schedule", SCHEDULES)):
             if getattr(self, name) not in known:
                 raise unknown_name(getattr(self, name), list(known))
-        for name in ("epochs", "batch_size", "step_epochs"):
+        for name in ("epochs", "batch_size", "step_epochs", "context"):
             require(f"--{flag(name)}", getattr(self, name), at_least=1)
         for name in ("lr", "weight_decay", "momentum", "warmup", "seed", "clip"):
             require(f"--{flag(name)}", getattr(self, name) or 0, at_least=0)

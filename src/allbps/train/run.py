@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from allbps import nn
-from allbps.data import Dataset, Images, load, split
+from allbps.data import Dataset, Examples, load, load_text, split
+from allbps.errors import ArgumentError
 from allbps.files import write_text
 from allbps.train.checkpoint import load_checkpoint, save_checkpoint
 from allbps.train.curve import draw_curve
@@ -32,11 +33,11 @@ SAVE_EVERY = 30.0
 
 @dataclass(frozen=True, eq=False)
 class Parts:
-    """The images of a run: learnt from, deciding when to stop, and held out."""
+    """The examples of a run: learnt from, deciding when to stop, and held out."""
 
-    train: Images
-    validation: Images | None
-    test: Images
+    train: Examples
+    validation: Examples | None
+    test: Examples
 
 
 def run(options: TrainOptions, *, quiet: bool = True) -> Report:
@@ -55,7 +56,7 @@ def run(options: TrainOptions, *, quiet: bool = True) -> Report:
         NonFiniteError: the loss became NaN or infinite.
 
     """
-    dataset = load(options.data, options.decoding())
+    dataset = _dataset(options)
     parts = _parts(dataset, options)
     course = _course(parts, options)
     start = _start(course)
@@ -75,6 +76,19 @@ def run(options: TrainOptions, *, quiet: bool = True) -> Report:
     save(moment)
     interrupted = not finished(options, moment)
     return _conclude(dataset, parts, course, moment, watch, interrupted)
+
+
+def _dataset(options: TrainOptions) -> Dataset:
+    """Images, or a text for a net that reads text."""
+    if nn.named(options.model).reads != "text":
+        return load(options.data, options.decoding())
+    if options.data == TrainOptions.data:
+        raise ArgumentError(
+            f"the net {options.model} reads text",
+            expected="--data FILE.txt, a text in UTF-8",
+            got=f"--data {options.data}, which are images",
+        )
+    return load_text(options.data, options.context)
 
 
 def _parts(dataset: Dataset, options: TrainOptions) -> Parts:
@@ -151,8 +165,9 @@ def _conclude(
 
 
 def _counts(parts: Parts) -> dict[str, int]:
+    kind = "images" if len(parts.train.shape) == 3 else "windows of text"
     return {
-        "training images": len(parts.train),
+        f"training {kind}": len(parts.train),
         "for validation": len(parts.validation) if parts.validation else 0,
         "held out": len(parts.test),
     }
@@ -195,7 +210,9 @@ def _write(
 
 def _draw(course: Course, parts: Parts, moment: Moment, params: nn.Params, test: Score) -> None:
     folder, model = course.options.folder, course.task.model
-    title = f"{model.name} on {course.options.data}: {test.accuracy:.1%} of held-out images right"
+    title = (
+        f"{model.name} on {course.options.data}: {test.accuracy:.1%} of what was held out is right"
+    )
     held = "validation" if parts.validation else "held out"
     draw_curve(folder / "curve", title, moment.history, held)
     if not model.pictured:

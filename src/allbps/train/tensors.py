@@ -31,7 +31,9 @@ def save_tensors(
     with needs("safetensors", extra="train", purpose=PURPOSE):
         from safetensors.numpy import save
 
-    packed = save({name: np.ascontiguousarray(a) for name, a in arrays.items()}, dict(metadata))
+    # not ascontiguousarray, which makes a vector of a number
+    rowwise = {name: np.asarray(a, order="C") for name, a in arrays.items()}
+    packed = save(rowwise, dict(metadata))
     write_bytes(path, _in_one_order(packed))
 
 
