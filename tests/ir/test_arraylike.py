@@ -1,0 +1,234 @@
+"""A traced array behaves as an array, and says clearly where it cannot."""
+
+import math
+
+import numpy as np
+import pytest
+
+import allbps as bp
+from allbps.errors import AllBPsError, ArgumentError, InPlaceError, NoRuleError, TraceError
+
+
+def write_into_part(x):
+    x[0] = 1.0
+    return np.sum(x)
+
+
+def write_into_plain(x):
+    total = np.zeros(3)
+    total[0] = x[0]
+    return np.sum(total)
+
+
+def write_slice_into_plain(x):
+    total = np.zeros(3)
+    total[:] = x
+    return np.sum(total)
+
+
+def add_into_plain(x):
+    total = np.zeros(3)
+    total += x
+    return np.sum(total)
+
+
+def with_out(x):
+    y = np.zeros(3)
+    np.multiply(x, 2.0, out=y)
+    return np.sum(y)
+
+
+def shapes(X, W):
+    Z = X @ W
+    return np.sum(Z)
+
+
+CUT = (
+    "  expected: an operation that works on traced arrays\n"
+    "  got:      a conversion of {0} to plain numbers\n"
+    "  to do:    use it as it is: NumPy functions instead of math's, np.stack instead of np.array"
+    " or writing into an array; or allbps.stop_gradient to cut it on purpose"
+)
+IN_PLACE = (
+    "  expected: a new array: x = np.where(…), np.concatenate(…), x + …\n"
+    "  got:      a write into x\n"
+    "  to do:    build the changed array and bind it to x again"
+)
+INTO_TOTAL = (
+    "x is traced and cannot be written into the plain array {0}\n"
+    "  expected: a new array: {0} = {0} + …\n"
+    "  got:      np.{1} with the plain array {0} as its output\n"
+    "  to do:    a = a + x instead of a += x, and no out="
+)
+REFUSED = {
+    "x[0] = 1": (
+        write_into_part, InPlaceError,
+        "x is traced and cannot be changed in place (write into a part)\n" + IN_PLACE,
+    ),
+    "x.sort()": (
+        lambda x: x.sort(), InPlaceError,
+        "x is traced and cannot be changed in place (.sort())\n" + IN_PLACE,
+    ),
+    "x.fill(0)": (
+        lambda x: x.fill(0.0), InPlaceError,
+        "x is traced and cannot be changed in place (.fill())\n" + IN_PLACE,
+    ),
+    "out=x": (
+        lambda x: np.add(np.ones(3), 1.0, out=x), InPlaceError,
+        "x is traced and cannot be changed in place (np.add(…, out=…))\n" + IN_PLACE,
+    ),
+    "out=y": (with_out, InPlaceError, INTO_TOTAL.format("y", "multiply")),
+    "total += x": (add_into_plain, InPlaceError, INTO_TOTAL.format("total", "add")),
+    "total[0] = x[0]": (
+        write_into_plain, TraceError,
+        "float() of the result of getitem would cut its gradient\n"
+        + CUT.format("the result of getitem"),
+    ),
+    "total[:] = x": (
+        write_slice_into_plain, TraceError,
+        "numpy.asarray() of x would cut its gradient\n" + CUT.format("x"),
+    ),
+    "np.put": (
+        lambda x: np.put(x, [0], 1.0), InPlaceError,
+        "np.put writes into an array, and one of its arguments is traced\n"
+        "  expected: a function that returns a new array\n"
+        "  to do:    np.where(mask, a, b), np.concatenate or np.stack build changed arrays",
+    ),
+    "np.array([x[0], x[1]])": (
+        lambda x: np.sum(np.array([x[0], x[1]])), TraceError,
+        "numpy.asarray() of the result of getitem would cut its gradient\n"
+        + CUT.format("the result of getitem"),
+    ),
+    "np.asarray(x)": (
+        lambda x: np.sum(np.asarray(x)), TraceError,
+        "numpy.asarray() of x would cut its gradient\n" + CUT.format("x"),
+    ),
+    "float(x)": (
+        lambda x: float(x[0]), TraceError,
+        "float() of the result of getitem would cut its gradient\n"
+        + CUT.format("the result of getitem"),
+    ),
+    "math.exp(y)": (
+        lambda x: math.exp(y) if (y := np.sum(x)) else y, TraceError,
+        "float() of y would cut its gradient\n" + CUT.format("y"),
+    ),
+    "x.item()": (
+        lambda x: np.sum(x).item(), TraceError,
+        "item() of the result of sum would cut its gradient\n" + CUT.format("the result of sum"),
+    ),
+    "x.tolist()": (
+        lambda x: sum(x.tolist()), TraceError,
+        "tolist() of x would cut its gradient\n" + CUT.format("x"),
+    ),
+    "no rule": (
+        lambda x: np.sum(np.fft.fft(x)), NoRuleError,
+        "allbps has no rule for np.fft.fft\n"
+        "  to do:    write it with functions that have one, or declare an op"
+        " (docs/adding-an-op.md)",
+    ),
+    "a number that is not real": (
+        lambda x: np.sum(x * 1j), AllBPsError,
+        "an operand is not made of real numbers\n"
+        "  expected: bool, integer or floating-point numbers\n"
+        "  got:      complex with dtype complex128\n"
+        "  to do:    split complex numbers into real and imaginary part",
+    ),
+    "text": (
+        lambda x: np.sum(x + "abc"), AllBPsError,
+        "an operand is not made of real numbers\n"
+        "  expected: bool, integer or floating-point numbers\n"
+        "  got:      str with dtype <U3\n"
+        "  to do:    pass text by keyword, or let the function close over it",
+    ),
+    "None": (
+        lambda x: np.sum(x + None), AllBPsError,
+        "an operand is not made of real numbers\n"
+        "  expected: bool, integer or floating-point numbers\n"
+        "  got:      NoneType with dtype object\n"
+        "  to do:    give every axis one length and every element a number",
+    ),
+    "len of a scalar": (lambda x: len(x[0]), ArgumentError, "a scalar has no length"),
+    "shapes": (
+        lambda x: shapes(x, np.ones((4, 5))), AllBPsError,
+        "X @ W does not fit\n"
+        "  expected: W with 3 rows, as many as X has columns\n"
+        "  got:      X is (3,) and W is (4, 5)",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_mistake_gets_its_message_and_its_line(name):
+    function, kind, message = REFUSED[name]
+    with pytest.raises(kind) as caught:
+        bp.grad(function)(np.ones(3))
+    assert "test_arraylike.py" in caught.value.where
+    caught.value.where = ""
+    assert str(caught.value) == message
+
+
+def test_rebinding_is_no_write():
+    def f(x):
+        y = x
+        y += 1.0
+        y *= x
+        return np.sum(y)
+
+    np.testing.assert_array_equal(bp.grad(f)(np.array([1.0, 2.0])), [3.0, 5.0])
+
+
+def test_masks_counts_and_places_may_become_plain():
+    def f(x):
+        mask = np.asarray(x > 1.0)
+        assert mask.dtype == bool
+        assert int(np.argmax(x)) == 2
+        assert float(x > 1.0 if x.ndim == 0 else mask.sum()) == 2.0
+        assert [1, 2, 3][np.argmax(x)] == 3
+        return np.sum(x[mask])
+
+    np.testing.assert_array_equal(bp.grad(f)(np.array([1.0, 2.0, 3.0])), [0.0, 1.0, 1.0])
+
+
+def test_a_traced_number_can_be_printed():
+    def f(x):
+        assert f"{x:.2f} {x}" == "1.50 1.5"
+        assert repr(x) == "Node(input, shape=(), float64)"
+        return x
+
+    bp.grad(f)(1.5)
+
+
+def test_only_array_attributes_are_there():
+    def f(x):
+        assert not hasattr(x, "concatenate")
+        assert not hasattr(x, "_anything")
+        assert hasattr(x, "cumsum")
+        with pytest.raises(AttributeError, match="a traced array has no attribute 'foo'"):
+            x.foo
+        return np.sum(x.real + x.imag)
+
+    bp.grad(f)(np.ones(2))
+
+
+@pytest.mark.parametrize("source", ["def f(x):\n    return x + np.ones((2, 2))\n"])
+def test_code_without_a_file_is_named_as_far_as_it_can(source):
+    scope = {"np": np}
+    exec(source, scope)
+    f = scope["f"]
+    assert bp.vjp(f, np.ones(2))[0].shape == (2, 2)
+    with pytest.raises(AllBPsError) as caught:
+        bp.vjp(f, np.ones(3))
+    assert caught.value.where == "<string>:2 in f"
+
+
+def test_a_statement_over_several_lines_is_named_by_the_line_of_the_call():
+    def f(x):
+        return np.sum(
+            np.sin(x)
+            @ np.ones((4, 5))
+        )  # fmt: skip
+
+    with pytest.raises(AllBPsError) as caught:
+        bp.grad(f)(np.ones(3))
+    assert caught.value.where.endswith("in f: np.sin(x)")
+    assert caught.value.what == "a @ b does not fit"

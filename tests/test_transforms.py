@@ -1,0 +1,436 @@
+"""grad, vjp, jvp, jacobian, hessian: nested, over containers, and what they refuse."""
+
+import threading
+from collections import namedtuple
+from functools import partial
+
+import numpy as np
+import pytest
+
+import allbps as bp
+from allbps.errors import AllBPsError, ArgumentError, DtypeError, NotScalarError, ShapeError
+from allbps.ir import Node
+
+Point = namedtuple("Point", "x y")
+
+
+def forward(f):
+    """The derivative of a function of one number, by forward mode."""
+    return lambda x: bp.jvp(f, (x,), (np.ones(np.shape(x))[()],))[1]
+
+
+def reverse(f):
+    return lambda x: bp.vjp(f, x)[1](np.ones(np.shape(x))[()])[0]
+
+
+MODES = {"forward": forward, "reverse": reverse, "grad": bp.grad}
+
+
+# -- any order -------------------------------------------------------------------------------------
+@pytest.mark.parametrize("third", MODES)
+@pytest.mark.parametrize("second", MODES)
+@pytest.mark.parametrize("first", MODES)
+def test_three_derivatives_in_any_mixture_of_modes(first, second, third):
+    x = 0.7
+    derivative = MODES[third](MODES[second](MODES[first](lambda z: np.sin(z) * z**3)))
+    exact = 18 * x * np.cos(x) + 6 * np.sin(x) - 9 * x**2 * np.sin(x) - x**3 * np.cos(x)
+    np.testing.assert_allclose(derivative(x), exact, rtol=1e-13)
+
+
+@pytest.mark.parametrize("order", range(6))
+def test_derivatives_of_exp_stay_exp(order):
+    f = np.exp
+    for _ in range(order):
+        f = bp.grad(f)
+    np.testing.assert_allclose(f(0.3), np.exp(0.3), rtol=1e-15)
+
+
+def test_a_hessian_is_what_forward_over_reverse_gives():
+    rng = np.random.default_rng(0)
+    weights = rng.normal(size=(4, 4))
+
+    def f(x):
+        return np.sum(np.tanh(weights @ x) ** 2)
+
+    x = rng.normal(size=4)
+    hessian = bp.hessian(f)(x)
+    np.testing.assert_allclose(hessian, hessian.T, rtol=1e-12, atol=1e-14)
+    for k, e in enumerate(np.eye(4)):
+        _, column = bp.jvp(bp.grad(f), (x,), (e,))
+        np.testing.assert_allclose(column, hessian[:, k], rtol=1e-12, atol=1e-14)
+
+
+# -- no confusion of perturbations -----------------------------------------------------------------
+@pytest.mark.parametrize("inner", MODES)
+@pytest.mark.parametrize("outer", MODES)
+def test_an_inner_derivative_does_not_see_the_outer_variable_as_its_own(outer, inner):
+    """d/dx x · (d/dy (x + y)) = 1, not 2."""
+    d_outer, d_inner = MODES[outer], MODES[inner]
+    assert d_outer(lambda x: x * d_inner(lambda y: x + y)(1.0))(1.0) == 1.0
+
+
+@pytest.mark.parametrize("inner", MODES)
+@pytest.mark.parametrize("outer", MODES)
+def test_an_inner_derivative_at_the_outer_variable(outer, inner):
+    """d/dx (d/dy x y² at y = x) = d/dx 2 x² = 4x."""
+    d_outer, d_inner = MODES[outer], MODES[inner]
+    assert d_outer(lambda x: d_inner(lambda y: x * y * y)(x))(3.0) == 12.0
+
+
+def test_three_nested_levels_that_all_use_each_other():
+    def f(x):
+        def g(y):
+            return bp.grad(lambda z: x * y * z**2 + y**3 * z)(x * y)
+
+        return bp.grad(g)(x)
+
+    # g(y) = 2 x² y² + y³; g'(x) = 4 x³ + 3 x²; its derivative 12 x² + 6 x
+    assert bp.grad(f)(2.0) == 12 * 4 + 6 * 2
+
+
+def test_a_pullback_is_differentiated_through():
+    def f(x):
+        y, pullback = bp.vjp(lambda z: z**3 * x, x)
+        return pullback(y)[0]  # 3 x² · x · x⁴ = 3 x⁷
+
+    np.testing.assert_allclose(bp.grad(f)(1.1), 21 * 1.1**6, rtol=1e-14)
+
+
+def test_a_pullback_may_be_called_again_and_later():
+    _, pullback = bp.vjp(lambda x: x**2, np.array([1.0, 2.0]))
+    np.testing.assert_array_equal(pullback(np.array([1.0, 1.0]))[0], [2.0, 4.0])
+    np.testing.assert_array_equal(pullback(np.array([0.0, 3.0]))[0], [0.0, 12.0])
+    assert bp.grad(lambda c: np.sum(pullback(c * np.ones(2))[0]))(5.0) == 6.0
+
+
+def test_closed_over_variables_get_their_gradient():
+    def f(w):
+        def layer(x):
+            return np.sum(np.sin(w * x))
+
+        return layer(np.array([1.0, 2.0])) + bp.grad(layer)(np.array([1.0, 2.0]))[0]
+
+    exact = np.cos(1) + 2 * np.cos(2) + np.cos(1) - np.sin(1)
+    np.testing.assert_allclose(bp.grad(f)(1.0), exact, rtol=1e-14)
+
+
+def test_stop_gradient_cuts_in_every_mode():
+    def f(x):
+        return x * bp.stop_gradient(x**2)
+
+    assert bp.grad(f)(3.0) == 9.0
+    assert bp.jvp(f, (3.0,), (1.0,)) == (27.0, 9.0)
+    assert bp.stop_gradient({"a": 1.0}) == {"a": 1.0}
+
+
+# -- control flow ----------------------------------------------------------------------------------
+def test_python_control_flow_on_values():
+    def f(x):
+        steps = 0
+        while x < 100.0:
+            x = x * x if x > 3.0 else x + 1.0
+            steps += 1
+        return x * steps
+
+    assert bp.value_and_grad(f)(2.5) == ((3.5**4) * 3, 4 * 3.5**3 * 3)
+
+
+def test_a_function_that_does_not_use_its_argument():
+    np.testing.assert_array_equal(bp.grad(lambda x: 3.0)(np.ones(2)), [0.0, 0.0])
+    assert bp.jvp(lambda x: np.float64(3.0), (1.0,), (1.0,)) == (3.0, 0.0)
+    np.testing.assert_array_equal(bp.jacobian(lambda x: np.ones(2))(np.ones(3)), np.zeros((2, 3)))
+
+
+def test_the_argument_itself_as_the_result():
+    assert bp.value_and_grad(lambda x: x)(2.0) == (2.0, 1.0)
+    np.testing.assert_array_equal(bp.jacobian(lambda x: x)(np.ones(2)), np.eye(2))
+
+
+def test_one_output_twice():
+    y, pullback = bp.vjp(lambda x: (x, x), 2.0)
+    assert y == (2.0, 2.0)
+    assert pullback((3.0, 4.0)) == (7.0,)
+
+
+# -- containers ------------------------------------------------------------------------------------
+def test_gradients_have_the_container_of_their_argument():
+    def loss(p):
+        return np.sum(p["W"] ** 2) + 3.0 * p["layers"][0] * p["layers"][1].x + p["pair"][1]
+
+    parameters = {
+        "W": np.array([1.0, 2.0]),
+        "layers": [2.0, Point(5.0, np.ones(2))],
+        "pair": (1.0, 2.0),
+        "nothing": None,
+    }
+    g = bp.grad(loss)(parameters)
+    assert list(g) == list(parameters)
+    np.testing.assert_array_equal(g["W"], [2.0, 4.0])
+    assert g["layers"][0] == 15.0
+    assert isinstance(g["layers"][1], Point)
+    assert g["layers"][1].x == 6.0
+    np.testing.assert_array_equal(g["layers"][1].y, [0.0, 0.0])
+    assert g["pair"] == (0.0, 1.0)
+    assert g["nothing"] is None
+
+
+def test_empty_containers_pass_through():
+    assert bp.grad(lambda p, x: x**2)({}, 3.0) == {}
+    assert bp.grad(lambda p: 1.0)([]) == []
+
+
+def test_pullbacks_and_pushforwards_of_containers():
+    def f(p):
+        return {"sum": p["a"] + p["b"], "parts": (p["a"] * p["b"],)}
+
+    x, v = {"a": 2.0, "b": 5.0}, {"a": 1.0, "b": 10.0}
+    y, pullback = bp.vjp(f, x)
+    assert y == {"sum": 7.0, "parts": (10.0,)}
+    assert pullback({"sum": 1.0, "parts": (2.0,)}) == ({"a": 11.0, "b": 5.0},)
+    assert bp.jvp(f, (x,), (v,))[1] == {"sum": 11.0, "parts": (25.0,)}
+
+
+def test_jacobians_of_containers():
+    def f(x, p):
+        return {"y": p["w"] @ x, "z": np.sum(x)}
+
+    x, w = np.array([1.0, 2.0]), np.arange(6.0).reshape(3, 2)
+    jacobian = bp.jacobian(f, argnums=(0, 1))(x, {"w": w})
+    np.testing.assert_array_equal(jacobian["y"][0], w)
+    np.testing.assert_array_equal(jacobian["z"][0], [1.0, 1.0])
+    assert jacobian["y"][1]["w"].shape == (3, 3, 2)
+    np.testing.assert_array_equal(jacobian["y"][1]["w"][1, 1], x)
+
+
+# -- which arguments -------------------------------------------------------------------------------
+def test_argnums_choose_the_arguments():
+    def f(a, b, *, scale=1.0):
+        return a**2 * b * scale
+
+    assert bp.grad(f)(3.0, 4.0) == 24.0
+    assert bp.grad(f, 1)(3.0, 4.0) == 9.0
+    assert bp.grad(f, -1)(3.0, 4.0) == 9.0
+    assert bp.grad(f, argnums=(1, 0))(3.0, 4.0, scale=2.0) == (18.0, 48.0)
+    assert bp.grad(f, argnums=[0])(3.0, 4.0) == (24.0,)
+    assert bp.value_and_grad(f, (0, 1))(3.0, 4.0) == (36.0, (24.0, 9.0))
+
+
+def test_what_is_not_chosen_may_be_anything():
+    def f(x, power, name, mask):
+        return np.sum(x**power * mask) if name == "yes" else None
+
+    g = bp.grad(f)(np.array([1.0, 2.0]), 3, "yes", np.array([True, False]))
+    np.testing.assert_array_equal(g, [3.0, 0.0])
+
+
+def test_aux_is_passed_through_as_plain_values():
+    def f(x):
+        return x**2, {"double": 2 * x, "name": "f", "none": None}
+
+    g, aux = bp.grad(f, has_aux=True)(3.0)
+    assert (g, aux) == (6.0, {"double": 6.0, "name": "f", "none": None})
+    assert not isinstance(aux["double"], Node)
+    (value, aux), g = bp.value_and_grad(f, has_aux=True)(3.0)
+    assert (value, aux["double"], g) == (9.0, 6.0, 6.0)
+
+
+def test_the_wrapper_keeps_the_name():
+    def loss(x):
+        """What it does."""
+        return x
+
+    assert bp.grad(loss).__name__ == "loss"
+    assert bp.jacobian(loss).__doc__ == "What it does."
+    assert bp.grad(partial(lambda a, x: a * x, 2.0))(1.0) == 2.0
+
+
+def test_an_array_with_one_element_is_a_loss():
+    np.testing.assert_array_equal(bp.grad(lambda x: x**2)(np.array([3.0])), [6.0])
+
+
+def test_0d_arrays_and_numpy_numbers_and_floats_are_the_same():
+    for x in (2.0, np.float64(2.0), np.array(2.0)):
+        assert bp.grad(lambda z: z**2)(x) == 4.0
+
+
+def test_an_empty_array():
+    assert bp.grad(lambda x: np.sum(x**2))(np.zeros((0, 3))).shape == (0, 3)
+    assert bp.jacobian(lambda x: x * 2)(np.zeros(0)).shape == (0, 0)
+
+
+def test_results_are_plain_and_writable():
+    g = bp.grad(lambda x: np.sum(x * 2.0))(np.ones(2))
+    g += 1.0
+    np.testing.assert_array_equal(g, [3.0, 3.0])
+
+
+# -- threads ---------------------------------------------------------------------------------------
+def test_threads_trace_at_once_without_meeting():
+    def traced(k, together):
+        def f(x):
+            for _ in range(300):
+                x = np.sin(x) + k
+            together()  # everyone is inside a trace now
+            return x * bp.grad(lambda z: z * x)(1.0)
+
+        return bp.value_and_grad(f)(0.3)
+
+    barrier, results = threading.Barrier(4, timeout=30), {}
+
+    def work(k):
+        results[k] = traced(k, barrier.wait)
+
+    threads = [threading.Thread(target=work, args=(k,)) for k in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert results == {k: traced(k, lambda: None) for k in range(4)}
+
+
+# -- what is refused -------------------------------------------------------------------------------
+VECTOR = np.ones(3)
+REFUSED = {
+    "an integer": (
+        lambda: bp.grad(lambda x: x**2)(3),
+        DtypeError,
+        "argument 0 (x) holds int64 numbers, and derivatives need floating-point ones\n"
+        "  expected: float64 or float32\n"
+        "  got:      int64, shape ()\n"
+        "  to do:    pass 3.0 instead of 3, or x.astype(float)",
+    ),
+    "integers in a container": (
+        lambda: bp.grad(lambda p: p["w"])({"w": np.arange(3)}),
+        DtypeError,
+        "argument 0 (p).w holds int64 numbers, and derivatives need floating-point ones\n"
+        "  expected: float64 or float32\n"
+        "  got:      int64, shape (3,)\n"
+        "  to do:    pass 3.0 instead of 3, or x.astype(float)",
+    ),
+    "a complex number": (
+        lambda: bp.vjp(lambda x: x, 1.0, 2 + 1j),
+        DtypeError,
+        "argument 1 is not made of real numbers\n"
+        "  expected: bool, integer or floating-point numbers\n"
+        "  got:      complex with dtype complex128\n"
+        "  to do:    split complex numbers into real and imaginary part",
+    ),
+    "text": (
+        lambda: bp.grad(lambda x: x)("abc"),
+        DtypeError,
+        "argument 0 (x) is not made of real numbers\n"
+        "  expected: bool, integer or floating-point numbers\n"
+        "  got:      str with dtype <U3\n"
+        "  to do:    pass text by keyword, or let the function close over it",
+    ),
+    "a vector for a loss": (
+        lambda: bp.grad(lambda x: x * 2)(VECTOR),
+        NotScalarError,
+        "<lambda> must return one number to be differentiated\n"
+        "  expected: a scalar, the loss\n"
+        "  got:      an array of shape (3,)\n"
+        "  to do:    sum or average it, or use bp.vjp or bp.jacobian",
+    ),
+    "nothing for a loss": (
+        lambda: bp.grad(lambda x: None)(VECTOR),
+        NotScalarError,
+        "<lambda> must return one number to be differentiated\n"
+        "  expected: a scalar, the loss\n"
+        "  got:      None\n"
+        "  to do:    is a return missing?",
+    ),
+    "two losses": (
+        lambda: bp.grad(lambda x: (x[0], x[1]))(VECTOR),
+        NotScalarError,
+        "<lambda> must return one number to be differentiated\n"
+        "  expected: a scalar, the loss\n"
+        "  got:      a tuple\n"
+        "  to do:    has_aux=True for (loss, extra); bp.vjp or bp.jacobian for several outputs",
+    ),
+    "an integer for a loss": (
+        lambda: bp.grad(lambda x: 3)(VECTOR),
+        DtypeError,
+        "<lambda> returns int64 numbers, which have no derivative\n"
+        "  expected: floating-point numbers",
+    ),
+    "nothing to pull back from": (
+        lambda: bp.vjp(lambda x: None, VECTOR),
+        ArgumentError,
+        "<lambda> returned nothing to differentiate\n"
+        "  expected: an array, or a container of arrays\n"
+        "  got:      None\n"
+        "  to do:    is a return missing?",
+    ),
+    "text to pull back from": (
+        lambda: bp.jacobian(lambda x: "abc")(VECTOR),
+        DtypeError,
+        "what <lambda> returns is not made of real numbers\n"
+        "  expected: bool, integer or floating-point numbers\n"
+        "  got:      str with dtype <U3\n"
+        "  to do:    pass text by keyword, or let the function close over it",
+    ),
+    "an argument that is not there": (
+        lambda: bp.grad(lambda x: x, argnums=2)(1.0),
+        ArgumentError,
+        "argnums=2, but <lambda> was called with 1 positional arguments\n"
+        "  expected: an index below 1\n"
+        "  to do:    pass what you differentiate by position, not by keyword",
+    ),
+    "an argument by name": (
+        lambda: bp.grad(lambda x: x, argnums="x")(1.0),
+        ArgumentError,
+        "argnums='x', but <lambda> was called with 1 positional arguments\n"
+        "  expected: an index below 1\n"
+        "  to do:    pass what you differentiate by position, not by keyword",
+    ),
+    "no pair with has_aux": (
+        lambda: bp.grad(lambda x: x, has_aux=True)(1.0),
+        ArgumentError,
+        "has_aux=True, but <lambda> returned no pair\n"
+        "  expected: (loss, anything)\n"
+        "  got:      an array of shape ()",
+    ),
+    "a cotangent of another shape": (
+        lambda: bp.vjp(np.sin, VECTOR)[1](1.0),
+        ShapeError,
+        "the cotangent is not shaped like the output\n  expected: (3,)\n  got:      ()",
+    ),
+    "a cotangent in another container": (
+        lambda: bp.vjp(lambda x: (x, x), VECTOR)[1](VECTOR),
+        ShapeError,
+        "the cotangent is not a container like the output\n"
+        "  expected: ((3,), (3,))\n"
+        "  got:      (3,)",
+    ),
+    "a direction of another shape": (
+        lambda: bp.jvp(np.sin, (VECTOR,), (np.ones(2),)),
+        ShapeError,
+        "the direction of argument 0 is not shaped like the argument\n"
+        "  expected: (3,)\n"
+        "  got:      (2,)",
+    ),
+    "too few directions": (
+        lambda: bp.jvp(np.add, (VECTOR, VECTOR), (VECTOR,)),
+        ArgumentError,
+        "jvp needs one direction for each argument\n  expected: 2\n  got:      1",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_mistake_gets_its_message_and_its_line(name):
+    run, kind, message = REFUSED[name]
+    with pytest.raises(kind) as caught:
+        run()
+    assert "test_transforms.py" in caught.value.where
+    caught.value.where = ""
+    assert str(caught.value) == message
+
+
+def test_errors_are_also_what_python_calls_them():
+    with pytest.raises(TypeError):
+        bp.grad(lambda x: x)(3)
+    with pytest.raises(ValueError, match="one number"):
+        bp.grad(lambda x: x)(VECTOR)
+    with pytest.raises(AllBPsError):
+        bp.grad(lambda x: x)(3)
