@@ -13,11 +13,10 @@ import pytest
 
 import allbps as bp
 import allbps.tree
-
 from allbps import optim
 from allbps.errors import ArgumentError, DtypeError, NonFiniteError, NotScalarError, ShapeError
 from allbps.ir import OPS
-from allbps.machine.compile import FallbackWarning, compile
+from allbps.machine.compile import FallbackWarning, compile  # noqa: A004
 from allbps.tree import leaves
 
 SPEC = importlib.util.spec_from_file_location("nets", Path(__file__).with_name("_nets.py"))
@@ -95,9 +94,7 @@ CASES = list(declared())
 def test_every_operation_compiles_to_its_numpy_value_and_gradient(first):
     cases = CASES[first : first + FAMILY]
     rng = np.random.default_rng(4)
-    operands = {
-        f"x{k}_{j}": x for k, (_, _, xs, _) in enumerate(cases) for j, x in enumerate(xs)
-    }
+    operands = {f"x{k}_{j}": x for k, (_, _, xs, _) in enumerate(cases) for j, x in enumerate(xs)}
     wholes = [op(*xs, **attrs) for _, op, xs, attrs in cases]
     weights = [rng.uniform(-1, 1, y.shape) for y in wholes]
 
@@ -215,7 +212,9 @@ def test_operations_without_a_kernel_are_named_once():
     def f(x):
         return np.sum(np.sin(x))
 
-    with pytest.warns(FallbackWarning, match=r"^no kernel for sin \(line \d+\): done through NumPy$"):
+    with pytest.warns(
+        FallbackWarning, match=r"^no kernel for sin \(line \d+\): done through NumPy$"
+    ):
         compile(f, np.ones(3))
 
 
@@ -229,9 +228,7 @@ def refusal(error, call):
 def test_an_optimizer_needs_parameters():
     assert refusal(
         ArgumentError, lambda: compile(np.sum, np.ones(2), optimizer=optim.SGD(0.1))
-    ) == (
-        "an optimizer moves parameters, and none are named\n  to do:    pass params= as well"
-    )
+    ) == ("an optimizer moves parameters, and none are named\n  to do:    pass params= as well")
 
 
 def test_another_shape_is_refused():
@@ -257,9 +254,7 @@ def test_a_class_without_a_score_is_refused():
     net = nets.mlp(2)
     step = compile(net.loss, **net.arguments, params="p", optimizer=optim.SGD(0.1))
     assert refusal(ArgumentError, lambda: step(net.arguments["X"], np.array([3, 10]))) == (
-        "labels holds a class that there is no score for\n"
-        "  expected: 0 to 9\n"
-        "  got:      10"
+        "labels holds a class that there is no score for\n  expected: 0 to 9\n  got:      10"
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from .tasks import Memory, Program, Task, bounds
+from .tasks import Memory, Program, Task
 
 READ = {"Real": "{}", "Int": "as_ints({})", "Byte": "as_bytes({})"}
 
@@ -29,7 +29,6 @@ class Feed:
     """An argument that a native epoch fetches by itself: from data set number ``number``."""
 
     block: Memory
-    examples: int
     number: int
 
 
@@ -60,9 +59,10 @@ def stretches(regions: Sequence[Sequence[Task]]) -> list[Stretch]:
     return out
 
 
-#: Behind the blocks in ``a``: scratch memory, rates, how many steps, whether to fetch examples,
-#: their numbers, the losses, how many steps were done; then the data sets.
-SCRATCH, RATES, COUNT, FETCHING, ORDER, LOSSES, DONE, DATA = range(8)
+#: Behind the blocks in ``a``: scratch memory, rates, how many steps, whether to fetch examples
+#: (so many in a step, 0 for none), their numbers, the losses, how many steps were done; then the
+#: data sets.
+SCRATCH, RATES, COUNT, EXAMPLES, ORDER, LOSSES, DONE, DATA = range(8)
 
 
 def write(
@@ -105,7 +105,8 @@ def _many(program: Program, table: Sequence[Memory], feeds: Sequence[Feed], loss
         f"    for t in range(a[{first + COUNT}]):",
     ]
     if feeds:
-        lines.append(f"        if a[{first + FETCHING}] != 0:")
+        lines.append(f"        examples = a[{first + EXAMPLES}]")
+        lines.append("        if examples > 0:")
         tasks = [_fetch(program, feed, table, first) for feed in feeds]
         lines += [f"            {line}" for line in _region(tasks)]
     lines += [
@@ -123,18 +124,17 @@ def _many(program: Program, table: Sequence[Memory], feeds: Sequence[Feed], loss
 def _fetch(program: Program, feed: Feed, table: Sequence[Memory], first: int) -> Task:
     real = feed.block.kind == "Real"
     program.use("kernels.batch", "fetch" if real else "fetch_integers")
-    size = feed.block.size // feed.examples
-    pieces = max(1, min(feed.examples, feed.block.size // 4096))
+    pieces = min(16, max(1, feed.block.size // 4096))
     here = READ[feed.block.kind].format(f"pointer_at(a, {table.index(feed.block)})")
     data = READ[feed.block.kind].format(f"pointer_at(a, {first + DATA + feed.number})")
-    call = (
-        f"{'fetch' if real else 'fetch_integers'}({here}, {data}, "
-        f"order + t * {feed.examples}, {size}, lo, hi)"
-    )
-    return Task(
-        f"{feed.block.name}: the next examples", pieces,
-        (*bounds(feed.examples, pieces), call), (), (feed.block,),
+    rows = ("lo, hi = 0, examples",) if pieces == 1 else (
+        f"lo, hi = p * examples // {pieces}, (p + 1) * examples // {pieces}",
     )  # fmt: skip
+    call = (
+        f"{'fetch' if real else 'fetch_integers'}({here}, {data}, order + t * examples, "
+        f"{feed.block.size} // examples, lo, hi)"
+    )
+    return Task(f"{feed.block.name}: the next examples", pieces, (*rows, call), (), (feed.block,))
 
 
 def _module(program: Program, bodies: Iterable[str]) -> str:

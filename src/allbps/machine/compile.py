@@ -32,7 +32,7 @@ from .fused import substitutes
 from .fusion import passes
 from .plan import make_plan
 from .tasks import Memory, Place, Program
-from .updates import Moving, emit_updates, rates_of, slots_used
+from .updates import Moving, emit_updates, rates_of, slots_used, table_of_rates
 
 Params = str | int | Sequence[str | int]
 
@@ -94,7 +94,7 @@ def compile(  # noqa: A001 - numpy, jax and torch users know the word
 def _signature(f: Callable[..., Any], traced: Traced) -> inspect.Signature:
     """The function's own signature, without annotations and defaults."""
     try:
-        given = inspect.signature(f).parameters.values()
+        given = list(inspect.signature(f).parameters.values())
     except ValueError:  # a built-in without a signature
         given = [inspect.Parameter(n, inspect.Parameter.POSITIONAL_ONLY) for n in traced.parameters]
     return inspect.Signature([inspect.Parameter(p.name, p.kind) for p in given])
@@ -216,9 +216,7 @@ class _Build:
     def _feeds(self) -> list[Feed]:
         """Arguments that an epoch fetches: all but the parameters."""
         rest = [x for x in self.traced.graph.inputs if x not in set(self.params)]
-        sizes = {x.shape[0] for x in rest if x.shape}
-        self.batch = sizes.pop() if len(sizes) == 1 and all(x.shape for x in rest) else 1
-        return [Feed(self.inputs[x].memory, self.batch, k) for k, x in enumerate(rest)]
+        return [Feed(self.inputs[x].memory, k) for k, x in enumerate(rest)]
 
     def labels(self) -> dict[Node, int]:
         """Arguments that number classes, and how many classes there are."""
@@ -237,7 +235,7 @@ def _kept(place: Place) -> Place:
 
 def _say_what_falls_back(emitter: Emitter) -> None:
     if emitter.by_numpy:
-        kinds = {}
+        kinds: dict[str, str] = {}
         for work in emitter.by_numpy:
             for step in work.steps or (work,):
                 kinds.setdefault(step.kind, f" (line {work.site.line})" if work.site else "")
@@ -439,25 +437,23 @@ class TrainStep(_Callable):
 
         """
         rest = [x for x in self._build.traced.graph.inputs if x not in set(self._build.params)]
-        single = np.ndim(order) == 1
+        batched = np.ndim(order) == 2
         numbers = np.ascontiguousarray(order, np.int64).reshape(len(order), -1)
-        if numbers.shape[1] != self._build.batch:
-            raise ShapeError(
-                "order has another number of examples in a step than was compiled",
-                expected=f"(steps, {self._build.batch})",
-                got=str(np.shape(order)),
-            )
-        sets = [self._examples(x, values, single) for x, values in zip(rest, data, strict=True)]
+        for x in rest:
+            if batched and x.shape[:1] != numbers.shape[1:]:
+                raise ShapeError(
+                    "order has another number of examples in a step than was compiled",
+                    expected=f"(steps, {x.shape[0] if x.shape else 1})",
+                    got=str(np.shape(order)),
+                )
+        sets = [self._examples(x, values, batched) for x, values in zip(rest, data, strict=True)]
         count = min((len(values) for values in sets), default=0)
         if numbers.size and (numbers.min() < 0 or numbers.max() >= count):
             raise ArgumentError(
                 "order names an example that there is not", expected=f"0 to {count - 1}",
                 got=f"{numbers.min()} to {numbers.max()}",
             )  # fmt: skip
-        rates = np.array(
-            [rates_of(self.optimizer, self.taken + 1 + k) for k in range(len(numbers))],
-            self._build.program.real,
-        )
+        rates = table_of_rates(self.optimizer, self.taken, len(numbers), self._build.program.real)
         if self._executable.counts_steps:
             losses = self._executable.run_many(numbers, sets, rates)
             wrong = len(losses) > 0 and not np.isfinite(losses[-1])
@@ -471,11 +467,9 @@ class TrainStep(_Callable):
         ]
         return np.array(found, self._build.program.real)
 
-    def _examples(self, x: Node, values: Any, single: bool) -> NDArray[Any]:
+    def _examples(self, x: Node, values: Any, batched: bool) -> NDArray[Any]:
         array = np.asarray(values)
-        one = x.shape if single and self._build.batch == 1 and array.ndim == x.ndim + 1 else (
-            x.shape[1:]
-        )  # fmt: skip
+        one = x.shape[1:] if batched else x.shape
         if array.shape[1:] != one:
             raise ShapeError(
                 f"{x.name}: these are no examples of what was compiled",

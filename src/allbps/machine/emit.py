@@ -125,9 +125,10 @@ class Emitter:
                 if value in known:
                     place.layout.fill(self.blocks[place.memory], np.asarray(known[value]))
 
+        label = f"{work.outputs[0].name or '…'} = {', '.join(s.kind for s in steps)} in NumPy"
         self.program.tasks.append(
             Task(
-                f"{work.outputs[0].name or '…'} = {', '.join(s.kind for s in steps)} in NumPy", 1, (),
+                label, 1, (),
                 memories(here.values()), memories(out.values()), call=call, site=line_of(work),
             )
         )  # fmt: skip

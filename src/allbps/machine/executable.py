@@ -12,12 +12,10 @@ from . import cache
 from .codegen import (
     COUNT,
     DATA,
-    DONE,
-    FETCHING,
+    EXAMPLES,
     LOSSES,
     ORDER,
     RATES,
-    SCRATCH,
     Feed,
     Source,
     stretches,
@@ -136,7 +134,7 @@ class Executable:
         before = step.arguments.copy()
         step.arguments[first + RATES] = rates.ctypes.data
         step.arguments[first + COUNT] = len(order)
-        step.arguments[first + FETCHING] = 1
+        step.arguments[first + EXAMPLES] = order.shape[1]
         step.arguments[first + ORDER] = order.ctypes.data
         step.arguments[first + LOSSES] = losses.ctypes.data
         for feed, examples in zip(self.feeds, data, strict=True):
@@ -156,6 +154,3 @@ def stage_rows(regions: Sequence[Sequence[Task]]) -> list[Mapping[str, Any]]:
         for k, region in enumerate(regions)
         for task in region
     ]  # fmt: skip
-
-
-__all__ = ["DONE", "SCRATCH", "Executable", "aligned", "stage_rows"]

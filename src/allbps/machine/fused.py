@@ -54,9 +54,10 @@ def relu_delta(g: Node, y: Node) -> Stand:
 def plain_conv(node: Node) -> bool:
     """Does the direct kernel take it: one group, no dilation, one stride and one padding?"""
     a = node.attrs
-    same = a["stride"][0] == a["stride"][1] and a["padding"][0] == a["padding"][1]
+    same: bool = a["stride"][0] == a["stride"][1] and a["padding"][0] == a["padding"][1]
     inside = a["padding"][0] < min(node.inputs[1].shape[-2:])
-    return same and inside and a["groups"] == 1 and a["dilation"] == (1, 1)
+    fits: bool = same and inside and a["groups"] == 1 and a["dilation"] == (1, 1)
+    return fits
 
 
 def conv_input(g: Node, y: Node) -> Stand | None:
@@ -78,8 +79,9 @@ def conv_weights(g: Node, y: Node) -> Stand | None:
 def plain_pool(node: Node) -> bool:
     """Does the kernel take it: one stride, one padding, no dilation, a window of at most 255?"""
     a = node.attrs
-    same = a["stride"][0] == a["stride"][1] and a["padding"][0] == a["padding"][1]
-    return same and a["dilation"] == (1, 1) and a["kernel"][0] * a["kernel"][1] <= 255
+    same: bool = a["stride"][0] == a["stride"][1] and a["padding"][0] == a["padding"][1]
+    fits: bool = same and a["dilation"] == (1, 1) and a["kernel"][0] * a["kernel"][1] <= 255
+    return fits
 
 
 def max_pool_input(g: Node, y: Node) -> Stand | None:

@@ -172,12 +172,12 @@ def make_loops(plan: Plan) -> Plan:
         groups = [group_of.get(reader) for reader in readers]
         first = groups[0] if groups else None
         alike = first is not None and all(group is first for group in groups)
-        if first is not None and alike and not _is_wanted(plan, out):
-            if first[0].outputs[0].shape == out.shape:
-                group_of[work] = first
-                first.append(work)
-                continue
-        group_of[work] = [work]
+        inside = alike and not _is_wanted(plan, out)
+        if first is not None and inside and first[0].outputs[0].shape == out.shape:
+            group_of[work] = first
+            first.append(work)
+        else:
+            group_of[work] = [work]
     return _with_loops(plan, group_of)
 
 
@@ -262,7 +262,8 @@ def sum_once(plan: Plan) -> Plan:
     """A sum of a sum, the first of which nothing else reads, is one sum over more axes."""
     use = users(plan)
     maker = {value: work for work in plan.works for value in work.outputs}
-    removed, placed = set(), {}
+    removed: set[Work] = set()
+    placed: dict[Work, Work] = {}
     for work in plan.works:
         first = maker.get(work.inputs[0]) if work.kind == "sum" else None
         first = placed.get(first, first) if first is not None else None

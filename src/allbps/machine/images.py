@@ -33,7 +33,7 @@ class Window:
     def __init__(self, image: Shape, weight: Shape, work: Work) -> None:
         self.N, self.C, self.H, self.W = image if len(image) == 4 else (1, 1, *image)
         self.O, _, self.h, self.w = weight if len(weight) == 4 else (1, 1, *weight)
-        self.s, self.p = work.attrs["stride"][0], work.attrs["padding"][0]
+        self.s, self.p = int(work.attrs["stride"][0]), int(work.attrs["padding"][0])
         self.oh = (self.H + 2 * self.p - self.h) // self.s + 1
         self.ow = (self.W + 2 * self.p - self.w) // self.s + 1
 
@@ -232,6 +232,7 @@ def emit_conv_weights(program: Program, places: Places, work: Work) -> None:
     pieces = max(1, min(PARTS, win.N))
     parts = program.memory(f"{out.memory.name}_parts", pieces * size)
     target = f"{parts.name} + p * {size}"
+    lines: tuple[str, ...]
     if by_winograd(program, win):
         program.use("kernels.winograd", "winograd_delta", "winograd_weights_delta")
         tiles = -(-win.oh // 4) * -(-win.ow // 4)

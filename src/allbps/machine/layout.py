@@ -66,8 +66,9 @@ class Layout:
         """The layout of the reshaped array in the same memory, or None where it needs a copy."""
         dims = list(self.dims)
         queue = [d for axis in self.axes for d in axis]
-        axes = []
-        for n in shape:
+        axes: list[list[int]] = []
+        for length in shape:
+            n = length
             axis: list[int] = []
             while n > 1:
                 if not queue:

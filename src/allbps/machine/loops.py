@@ -258,7 +258,8 @@ def add_loop(
         Task(
             doc_of(work), pieces, (*bounds(count, pieces), call),
             reads=memories(p for _, p in inputs), writes=memories(p for _, p in outputs),
-            flops=len(lines) * int(np.prod(nest.lengths)), traffic=moved((*work.inputs, *work.outputs)),
+            flops=len(lines) * int(np.prod(nest.lengths)),
+            traffic=moved((*work.inputs, *work.outputs)),
             site=line_of(work),
         )
     )  # fmt: skip
@@ -318,9 +319,7 @@ def emit_sum(program: Program, places: Places, work: Work) -> None:
     kept_layout = _kept(order, axes)
     result = work.outputs[0]
     left = [axis for k, axis in enumerate(kept_layout.axes) if k not in axes and axis]
-    squeezed = Layout(
-        kept_layout.dims, tuple(left.pop(0) if n != 1 else () for n in result.shape)
-    )
+    squeezed = Layout(kept_layout.dims, tuple(left.pop(0) if n != 1 else () for n in result.shape))
     out = places.put(result, squeezed)
     layouts = [order, kept_layout, *(p.layout for p in here)]
     nest = nest_of(source.shape, layouts)
@@ -442,7 +441,7 @@ class _Sum:
                 writes=(self.out.memory,),
                 flops=pieces * width,
                 traffic=pieces * width,
-            )  # fmt: skip
+            )
         )
 
     def _along_rows(self, summed: list[bool]) -> None:

@@ -21,6 +21,10 @@ FOLDED_SIZE = 1 << 20
 """Constants up to this many numbers are worked out in advance."""
 
 
+Made = tuple[Shape, np.dtype[Any], str]
+"""What a work makes: shape, dtype, and a word for it."""
+
+
 @dataclass(frozen=True, eq=False)
 class Value:
     """One array of the step.
@@ -99,7 +103,7 @@ class Fused:
     kind: str
     inputs: tuple[Node, ...]
     attrs: Mapping[str, Any]
-    outputs: tuple[tuple[Shape, np.dtype[Any], str], ...]
+    outputs: tuple[Made, ...]
     index: int
     node: Node | None
 
@@ -203,7 +207,7 @@ class _Planner:
             numbers = node.op.run([x.constant for x in inputs], node.attrs)
             return self._constant(numbers, node.dtype)
         name = node.name or self.names.get(node, "")
-        outputs = ((node.shape, node.dtype, name),)
+        outputs: tuple[Made, ...] = ((node.shape, node.dtype, name),)
         if node.op.name == "max_pool2d":  # its δ needs to know who won
             outputs = (*outputs, (node.shape, np.dtype(np.uint8), f"{name}_winner"))
         return self._work(node.op.name, inputs, node.attrs, outputs, node).outputs[0]
@@ -221,7 +225,7 @@ class _Planner:
         kind: str,
         inputs: tuple[Value, ...],
         attrs: Mapping[str, Any],
-        outputs: Sequence[tuple[Shape, np.dtype[Any], str]],
+        outputs: Sequence[Made],
         node: Node | None,
     ) -> Work:
         key = (kind, inputs, repr(sorted(attrs.items(), key=str)))

@@ -1,8 +1,8 @@
 """Matrix products as tasks: which axes are rows, columns and summed over, and in which order.
 
 The kernels read A with any stride of rows and of k, and B with dense rows. An axis that was merged
-from several (a flattened image) is walked in the order in which A holds it; a weight whose layout is
-still open is laid out to match, and what does not fit is copied first.
+from several (a flattened image) is walked in the order in which A holds it; a weight whose layout
+is still open is laid out to match, and what does not fit is copied first.
 """
 
 from __future__ import annotations
@@ -153,7 +153,8 @@ class _Product:
         self.columns = _dims(right.layout, outer_b)
         cut = _refined(left.layout, k_a, right.layout, k_b)
         row_run = run_of(left.layout, self.rows)
-        assert cut is not None and row_run is not None
+        assert cut is not None
+        assert row_run is not None
         pairs = sorted(zip(*cut, strict=True), key=lambda pair: -pair[0][1])
         runs = [merged([pair[side] for pair in pairs]) or [(1, 0)] for side in (0, 1)]
         assert len(runs[0]) == len(runs[1]) == 1
@@ -217,7 +218,7 @@ class _Product:
                 (self.out.memory,),
                 flops=self.M * self.N * count,
                 traffic=self.M * self.N * count,
-            )  # fmt: skip
+            )
         )
 
     def _small(self) -> None:

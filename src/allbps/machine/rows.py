@@ -71,5 +71,5 @@ def combine(program: Program, out: Place, parts: Place, count: int) -> None:
             (out.memory,),
             flops=count * size,
             traffic=count * size,
-        )  # fmt: skip
+        )
     )

@@ -1,8 +1,8 @@
 """An operation's own NumPy text read as arithmetic on one element.
 
-Which operations work element by element is not listed anywhere: it is those whose text can be read
-here. ``np.where({condition}, {a}, {b})`` becomes ``select(c, a, b)``, a truth value in a sum becomes
-1 or 0, and a text with a word that is not in the vocabulary is refused.
+Which operations work element by element is not listed anywhere: it is those whose text can be
+read here. ``np.where({condition}, {a}, {b})`` becomes ``select(c, a, b)``, a truth value in a sum
+becomes 1 or 0, and a text with a word that is not in the vocabulary is refused.
 """
 
 from __future__ import annotations
@@ -151,23 +151,7 @@ class _Reader:
             raise NotScalarTextError(name)
         if name in ("np.where", "np.logical_and", "np.logical_or"):
             return self._choice(name, [self.read(x) for x in node.args])
-        reals = [self.real(x) for x in node.args]
-        if name == "np.isnan":
-            return Scalar(f"is_nan({reals[0]})", BOOL)
-        if name == "np.isfinite":
-            return Scalar(f"{reals[0]} - {reals[0]} == 0.0", BOOL)
-        if name == "np.sign":
-            return Scalar(
-                f"select(({reals[0]} == 0.0) | is_nan({reals[0]}), {reals[0]}, copysign(1.0, {reals[0]}))",
-                REAL,
-            )
-        if name == "np.minimum":
-            return Scalar(f"-maximum(-{reals[0]}, -{reals[1]})", REAL)
-        if name == "np.maximum" and reals[1] == "0.0":
-            return Scalar(f"max({reals[0]}, 0.0)", REAL)  # max keeps a NaN on its left
-        if name not in FORMULAS:
-            raise NotScalarTextError(name)
-        return Scalar(f"{FORMULAS[name]}({', '.join(reals)})", REAL)
+        return _function(name, [self.real(x) for x in node.args])
 
     def _choice(self, name: str, parts: list[Scalar]) -> Scalar:
         if parts[0].kind != BOOL:
@@ -179,6 +163,27 @@ class _Reader:
             raise NotScalarTextError(name)
         symbol = "&" if name == "np.logical_and" else "|"
         return Scalar(f"{parts[0].closed} {symbol} {parts[1].closed}", BOOL)
+
+
+def _function(name: str, x: list[str]) -> Scalar:
+    """A function of Reals."""
+    if name == "np.maximum" and x[1] == "0.0":
+        return Scalar(f"max({x[0]}, 0.0)", REAL)  # max keeps a NaN on its left
+    if name in PHRASES:
+        code, kind = PHRASES[name]
+        return Scalar(code.format(*x), kind)
+    if name not in FORMULAS:
+        raise NotScalarTextError(name)
+    return Scalar(f"{FORMULAS[name]}({', '.join(x)})", REAL)
+
+
+PHRASES = {
+    "np.isnan": ("is_nan({0})", BOOL),
+    "np.isfinite": ("{0} - {0} == 0.0", BOOL),
+    "np.sign": ("select(({0} == 0.0) | is_nan({0}), {0}, copysign(1.0, {0}))", REAL),
+    "np.minimum": ("-maximum(-{0}, -{1})", REAL),
+}
+"""NumPy's name of a function -> an expression of kernels, and its kind."""
 
 
 def _constant(node: ast.expr) -> float | None:

@@ -15,8 +15,13 @@ from .layout import Layout, Shape
 from .plan import Value, Work
 
 RESERVED = frozenset(
-    "t tid threads team a i p lo hi once piece order losses done step scratch rates real select lanes kernel real double".split()
+    [
+        *("t", "tid", "threads", "team", "a", "i", "p", "lo", "hi", "once", "piece", "examples"),
+        *("order", "losses", "done", "step", "scratch", "rates", "real", "select", "lanes"),
+        *("kernel", "double"),
+    ]
 )
+"""Names that the generated source uses itself."""
 
 
 @dataclass(eq=False)
@@ -130,7 +135,7 @@ class Program:
 
     def dtype(self, memory: Memory) -> np.dtype[Any]:
         """What a block is made of."""
-        other = {"Int": np.dtype(np.int64), "Byte": np.dtype(np.uint8)}
+        other: dict[str, np.dtype[Any]] = {"Int": np.dtype(np.int64), "Byte": np.dtype(np.uint8)}
         return other.get(memory.kind, self.real)
 
 

@@ -1,13 +1,17 @@
 """The optimiser in the step: how each parameter moves, with torch.optim's formulas.
 
-Rates that change from step to step stand in a table, one row a step, so that a schedule needs no new
-code and many steps can run without coming back to Python.
+Rates that change from step to step stand in a table, one row a step, so that a schedule needs no
+new code and many steps can run without coming back to Python.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from allbps.optim import SGD, Adam, Optimizer, RMSprop, rate
 
@@ -35,6 +39,18 @@ def rates_of(optimizer: Optimizer, t: int) -> list[float]:
         beta1, beta2 = optimizer.betas
         return [lr, 1 - beta1**t, math.sqrt(1 - beta2**t), float(t == 1)]
     return [lr, 1.0, 1.0, float(t == 1)]
+
+
+def table_of_rates(
+    optimizer: Optimizer, taken: int, steps: int, real: np.dtype[Any]
+) -> NDArray[Any]:
+    """The rows for the steps after the first ``taken``: (steps, RATES)."""
+    if isinstance(optimizer, SGD) and not callable(optimizer.lr):
+        table = np.full((steps, RATES), rates_of(optimizer, taken + 2), real)
+        table[:1] = rates_of(optimizer, taken + 1)
+        return table
+    rows = [rates_of(optimizer, t) for t in range(taken + 1, taken + 1 + steps)]
+    return np.array(rows, real).reshape(steps, RATES)
 
 
 def slots_used(optimizer: Optimizer) -> tuple[str, ...]:
