@@ -23,7 +23,6 @@ from allbps.trace import trace
 from allbps.train.engine import Score, State, StepResult, Task
 
 EVALUATED_AT_ONCE = 256
-ONE = np.float32(1)
 
 
 class NumpyEngine:
@@ -80,8 +79,8 @@ class NumpyEngine:
         for name, value in values.items():
             if not np.isfinite(value).all():
                 return f"{name} itself, after the step before"
-        program, _ = self._program(values)
         with self._alone():
+            program, _ = self._program(values)
             reached = program.run({**values, **program.constants})
         for line in (*program.forward, *program.backward):
             name = line.node.name
@@ -114,7 +113,8 @@ class NumpyEngine:
     def _values(self, state: State, batch: NDArray[Any]) -> dict[str, Any]:
         """Argument name -> array for the emitted function."""
         images = self.task.images
-        return {**state.params, "x": images.x[batch], "labels": images.labels[batch], "dloss": ONE}
+        one = np.result_type(*state.params.values()).type(1)  # in the precision of the loss
+        return {**state.params, "x": images.x[batch], "labels": images.labels[batch], "dloss": one}
 
     def _program(self, values: dict[str, Any]) -> tuple[Program, Callable[..., Any]]:
         """The program for arrays of these shapes; only the size of the batch varies."""
