@@ -29,5 +29,9 @@ def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
 
 def test_a_place_that_is_a_file(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(UserFileError):
+    with pytest.raises(UserFileError) as caught:
         write_text(tmp_path / "file" / "x.txt", "x")
+    assert str(caught.value) == (
+        f"{tmp_path}/file/x.txt cannot be written: {tmp_path}/file is no folder\n"
+        "  to do:    choose another place with --out"
+    )

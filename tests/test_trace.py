@@ -135,6 +135,31 @@ def test_a_function_that_returns_nothing_is_refused():
     )
 
 
+def test_a_function_that_returns_text_is_refused():
+    with pytest.raises(ArgumentError) as caught:
+        trace(lambda x: f"{x}", 1.0)
+    assert str(caught.value) == (
+        "net returned nothing to explain\n  expected: a number or an array\n  got:      '1.0'"
+    )
+
+
+def test_an_if_on_many_numbers_names_the_users_line():
+    def net(x):
+        above = x > 0
+        return x if above else -x
+
+    with pytest.raises(ShapeError) as caught:
+        trace(net, np.ones(3))
+    line = net.__code__.co_firstlineno + 2
+    assert str(caught.value) == (
+        "an if or while cannot decide on above, which is no single number\n"
+        f"  at:       test_trace.py:{line} in net: return x if above else -x\n"
+        "  expected: one condition\n"
+        "  got:      above of shape (3,)\n"
+        "  to do:    np.where(…) chooses element by element; .any() or .all() make one of many"
+    )
+
+
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 def test_numbers_that_are_not_finite_are_refused_by_name_and_place(bad):
     traced = trace(total, np.array([[1.0, 2.0], [bad, 3.0]]))

@@ -58,7 +58,8 @@ def test_a_file_without_the_function(tmp_path):
     with pytest.raises(NameUnknownError) as caught:
         load(f"{path}:ned")
     assert str(caught.value) == (
-        "there is no 'ned'\n  expected: one of net\n  to do:    did you mean 'net'?"
+        f"there is no function 'ned'\n  at:       {path}\n"
+        "  expected: one of net\n  to do:    did you mean 'net'?"
     )
 
 
@@ -76,8 +77,28 @@ def test_a_missing_input(tmp_path):
 
 def test_an_input_of_no_parameter(tmp_path):
     path = write(tmp_path, "def net(x): return x\ninputs = {'x': 1.0, 'ww': 1.0}\n")
-    with pytest.raises(NameUnknownError):
+    with pytest.raises(NameUnknownError) as caught:
         load(f"{path}:net")
+    assert str(caught.value) == (
+        f"there is no parameter 'ww'\n  at:       the inputs for net in {path}\n"
+        "  expected: one of x"
+    )
+
+
+def test_a_folder_is_no_file(tmp_path):
+    with pytest.raises(UserFileError) as caught:
+        load(f"{tmp_path}:net")
+    assert str(caught.value) == (
+        f"{tmp_path} is a folder\n  expected: a Python file\n  to do:    check the path"
+    )
+
+
+def test_a_file_of_bytes_is_not_python(tmp_path):
+    (tmp_path / "mine.py").write_bytes(b"\x00\xff")
+    with pytest.raises(UserFileError) as caught:
+        load(f"{tmp_path}/mine.py:net")
+    assert str(caught.value).startswith(f"{tmp_path}/mine.py is not valid Python: ")
+    assert "None" not in str(caught.value)
 
 
 def test_a_file_that_fails_shows_its_own_line(tmp_path):

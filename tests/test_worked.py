@@ -111,6 +111,37 @@ def test_an_integer_argument_cannot_be_asked_for():
     assert "k holds int64 numbers, and derivatives need floating-point ones" in str(caught.value)
 
 
+def product(x, w):
+    return x * w
+
+
+@pytest.mark.parametrize(
+    ("inputs", "wrt", "message"),
+    [
+        (
+            {"x": 3, "w": np.arange(2)},
+            None,
+            "product returns no floating-point numbers, and derivatives need floating-point ones\n"
+            "  expected: float64 or float32 arguments\n"
+            "  got:      w of int64, x of int\n"
+            "  to do:    pass w.astype(float), float(x)",
+        ),
+        (
+            {"x": 3, "w": 2.0},
+            ["x"],
+            "x holds int numbers, and derivatives need floating-point ones\n"
+            "  expected: float64 or float32 arguments\n"
+            "  got:      x of int\n"
+            "  to do:    pass float(x)",
+        ),
+    ],
+)
+def test_integers_are_refused_by_name_with_what_to_pass_instead(inputs, wrt, message):
+    with pytest.raises(DtypeError) as caught:
+        bp.explain(product, wrt=wrt, **inputs)
+    assert str(caught.value) == message
+
+
 def test_a_cotangent_of_another_shape_is_refused():
     with pytest.raises(ShapeError) as caught:
         bp.explain(lambda x: x * 2.0, np.ones(3), cotangents={"y": np.ones(2)})

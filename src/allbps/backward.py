@@ -87,18 +87,15 @@ def _chosen(traced: Traced, wrt: Iterable[str] | None) -> list[Node]:
         return [x for x in arguments if x.is_float]
     chosen: list[Node] = []
     for name in [wrt] if isinstance(wrt, str) else wrt:
+        if isinstance(traced.parameters.get(name), int):
+            raise _needs_floats(f"{name} holds int numbers", traced)
         found = [x for x in arguments if x.name == name or x.name.startswith(f"{name}_")]
         exact = [x for x in found if x.name == name] or found
         if not exact:
-            raise unknown_name(name, [x.name for x in arguments])
+            raise unknown_name(name, [x.name for x in arguments], "argument")
         for x in exact:
             if not x.is_float:
-                raise DtypeError(
-                    f"{x.name} holds {x.dtype} numbers, and derivatives need floating-point ones",
-                    expected="float64 or float32",
-                    got=str(x.dtype),
-                    todo=f"pass {x.name}.astype(float), or leave {x.name} out of wrt",
-                )
+                raise _needs_floats(f"{x.name} holds {x.dtype} numbers", traced)
         chosen.extend(exact)
     return chosen
 
@@ -131,12 +128,27 @@ def _seeds(traced: Traced, cotangents: dict[str, Any]) -> tuple[dict[Node, Node]
                 todo=f"return a loss, or pass cotangents={{'{y.name}': …}}",
             )
     if cotangents:
-        raise unknown_name(next(iter(cotangents)), [y.name for y in outputs])
+        raise unknown_name(next(iter(cotangents)), [y.name for y in outputs], "result")
+    if not outputs:
+        raise _needs_floats(f"{traced.function} returns no floating-point numbers", traced)
     if not seeds:
         raise NotScalarError(
             f"{traced.function} returns {len(outputs)} floating-point results,"
             " so there is no loss to start from",
             expected="one loss, or cotangents={name: δ} for the results that matter",
-            got=", ".join(f"{y.name} of shape {y.shape}" for y in outputs) or "none",
+            got=", ".join(f"{y.name} of shape {y.shape}" for y in outputs),
         )
     return seeds, given
+
+
+def _needs_floats(what: str, traced: Traced) -> DtypeError:
+    """The error for integers where a derivative is asked for, naming all that hold them."""
+    arrays = {x.name: str(x.dtype) for x in traced.graph.inputs if not x.is_float}
+    plain = {name: "int" for name, x in traced.parameters.items() if isinstance(x, int)}
+    cures = [*(f"{x}.astype(float)" for x in arrays), *(f"float({x})" for x in plain)]
+    return DtypeError(
+        f"{what}, and derivatives need floating-point ones",
+        expected="float64 or float32 arguments",
+        got=", ".join(f"{name} of {dtype}" for name, dtype in {**arrays, **plain}.items()),
+        todo=f"pass {', '.join(cures)}" if cures else "",
+    )

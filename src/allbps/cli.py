@@ -7,9 +7,11 @@ import sys
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
 import typer
 from rich.console import Console
 
+from allbps import __version__
 from allbps.errors import AllBPsError
 from allbps.train.command import train
 
@@ -17,7 +19,6 @@ app = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    help="Write a forward computation, get its backward pass to read, check and run.",
 )
 FAILED, MISUSE = 1, 2
 
@@ -25,6 +26,21 @@ Target = Annotated[str, typer.Argument(metavar="FILE.py:FUNCTION", help="The fun
 Out = Annotated[Path | None, typer.Option(help="Write here instead of to the terminal.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a program to read.")]
 Wrt = Annotated[str, typer.Option(help="Arguments whose δ is wanted, as W1,b1; all if left out.")]
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"allbps {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def allbps(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Write a forward computation, get its backward pass to read, check and run."""
 
 
 @app.command()
@@ -93,7 +109,8 @@ def check(
     as_json: AsJson = False,
 ) -> None:
     """Check every δ of a function against independent judges."""
-    report = _worked(target, wrt).verify(seed=seed)
+    with np.errstate(all="ignore"):  # the report says where the first NaN or infinity comes from
+        report = _worked(target, wrt).verify(seed=seed)
     typer.echo(json.dumps(report.to_json(), indent=2) if as_json else str(report))
     if not report:
         raise typer.Exit(FAILED)
@@ -143,6 +160,9 @@ def main() -> None:
         code = stop.exit_code
     except typer.Abort:
         code = 130
+    except OSError as error:
+        _complain(f"the output cannot be written: {error.strerror}")
+        code = MISUSE
     except Exception as error:
         code = _usage(error)
     sys.exit(code or 0)

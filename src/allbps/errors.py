@@ -95,11 +95,19 @@ class NonFiniteError(AllBPsError, FloatingPointError):
     """NaN or infinity where a finite number is needed."""
 
 
-def unknown_name(name: str, known: list[str]) -> NameUnknownError:
-    """The error for a name that is not there, with the nearest one that is."""
+def unknown_name(name: str, known: list[str], kind: str = "", where: str = "") -> NameUnknownError:
+    """The error for a name that is not there, with the nearest one that is.
+
+    >>> print(unknown_name("rellu", ["relu", "tanh"], "system"))
+    there is no system 'rellu'
+      expected: one of relu, tanh
+      to do:    did you mean 'relu'?
+
+    """
     near = difflib.get_close_matches(name, known, n=1)
     return NameUnknownError(
-        f"there is no {name!r}",
+        f"there is no {kind} {name!r}" if kind else f"there is no {name!r}",
+        where=where,
         expected="one of " + ", ".join(known[:20]) + (" …" if len(known) > 20 else ""),
         todo=f"did you mean {near[0]!r}?" if near else "",
     )

@@ -83,14 +83,15 @@ def trace(f: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Traced:
             opened[name] = _open(name, tree, bit, given)
         with watcher.watching():
             returned = _call(f, opened)
-    if returned is None or not leaves(returned):
+    results = leaves(returned)
+    if not results or any(isinstance(x, str) for x in results):
         raise ArgumentError(
             f"{_name(f)} returned nothing to explain",
             expected="a number or an array",
             got=repr(returned),
-            todo="is a return missing?",
+            todo="is a return missing?" if returned is None else "",
         )
-    outputs = [lift(leaf) for leaf in leaves(returned)]
+    outputs = [lift(leaf) for leaf in results]
     graph = Graph(tuple(given), tuple(outputs))
     names = choose_names(graph, given, watcher.bound, _name(f))
     copy = _without_values(graph, names)

@@ -55,18 +55,17 @@ def load(target: str) -> UserFunction:
     functions = {key: value for key, value in vars(module).items() if inspect.isfunction(value)}
     if name not in functions:
         own = [key for key, value in functions.items() if value.__module__ == module.__name__]
-        raise unknown_name(name, own or ["(no function in the file)"])
+        raise unknown_name(name, own or ["(none in the file)"], "function", str(path))
     function = functions[name]
     return UserFunction(
-        function, _inputs(function, module, path), _given(module, name, "cotangents") or {}
+        function, _inputs(function, module, Path(path)), _given(module, name, "cotangents") or {}
     )
 
 
 def _module(path: Path) -> ModuleType:
     if not path.is_file():
-        raise UserFileError(
-            f"there is no file {path}", expected="a Python file", todo="check the path"
-        )
+        what = f"{path} is a folder" if path.is_dir() else f"there is no file {path}"
+        raise UserFileError(what, expected="a Python file", todo="check the path")
     spec = importlib.util.spec_from_file_location(path.stem, path)
     if spec is None or spec.loader is None:
         raise UserFileError(f"{path} is not a Python file", expected="a name that ends in .py")
@@ -86,8 +85,8 @@ def _module(path: Path) -> ModuleType:
 def failed(path: Path | str, error: Exception) -> UserFileError:
     """The user's own code raised: say what and on which of their lines."""
     if isinstance(error, SyntaxError):
-        place, line = f"{path}:{error.lineno}", (error.text or "").strip()
-        return UserFileError(f"{path} is not valid Python: {error.msg}", where=f"{place}: {line}")
+        where = f"{path}:{error.lineno}: {(error.text or '').strip()}" if error.lineno else ""
+        return UserFileError(f"{path} is not valid Python: {error.msg}", where=where)
     frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename == str(path)]
     frames = frames or traceback.extract_tb(error.__traceback__)[-1:]
     last = frames[-1] if frames else None
@@ -123,7 +122,8 @@ def _inputs(function: Callable[..., Any], module: ModuleType, path: Path) -> dic
         strangers = [name for name in given if name not in parameters]
         takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
         if strangers and not takes_any:
-            raise unknown_name(strangers[0], list(parameters))
+            where = f"the inputs for {function.__name__} in {path}"
+            raise unknown_name(strangers[0], list(parameters), "parameter", where)
         found = dict(given)
     else:
         found = {name: vars(module)[name] for name in parameters if name in vars(module)}

@@ -79,7 +79,7 @@ class Worked:
         """
         node = self.backward.traced.find(name)
         if node is None:
-            raise unknown_name(name, list(self.names))
+            raise unknown_name(name, list(self.names), "value")
         forward, delta = self._steps.get(name), self._steps.get(f"d{name}")
         return Entry(
             name=name,

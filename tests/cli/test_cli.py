@@ -1,6 +1,7 @@
 """The command line: what it prints, what it returns, and no traceback for a user's mistake."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -99,12 +100,15 @@ def test_explain_emit_and_check_the_examples(allbps, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["lecture", "rellu"], "error: there is no 'rellu'"),
+        (["lecture", "rellu"], "error: there is no system 'rellu'"),
         (["lecture", "--format", "pdf"], "error: there is no format 'pdf'"),
         (["explain", "nowhere.py:net"], "error: there is no file nowhere.py"),
         (["emit", "net.py"], "error: the function to work on is not named"),
         (["emit", f"{EXAMPLES}/explain_mlp.py:net", "--target", "c"], "error: there is no target"),
-        (["explain", f"{EXAMPLES}/explain_mlp.py:net", "--wrt", "W9"], "error: there is no 'W9'"),
+        (
+            ["explain", f"{EXAMPLES}/explain_mlp.py:net", "--wrt", "W9"],
+            "there is no argument 'W9'",
+        ),
         (["train", "--data", "nowhere"], "error:"),
     ],
 )
@@ -113,6 +117,45 @@ def test_a_mistake_is_a_message_and_exit_code_2(allbps, arguments, message):
     assert code == 2
     assert message in err
     assert "Traceback" not in out + err
+
+
+def test_the_version(allbps):
+    import allbps as package
+
+    assert allbps("--version") == (0, f"allbps {package.__version__}\n", "")
+
+
+def test_a_full_disk_is_a_message(allbps, monkeypatch):
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("typer.echo", full)
+    code, _, err = allbps("lecture", "--list")
+    assert code == 2
+    assert err == "error: the output cannot be written: No space left on device\n"
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "utf-8"])
+def test_a_reader_that_stops_and_a_terminal_of_letters_only_are_no_crash(encoding):
+    command = f"{sys.executable} -m allbps lecture | head -1"
+    done = subprocess.run(
+        ["sh", "-c", command],
+        capture_output=True,
+        env={**os.environ, "PYTHONIOENCODING": encoding},
+        check=True,
+    )
+    assert done.stdout.decode() == "A scalar neural net\n"
+    assert done.stderr == b""
+
+
+def test_a_nan_is_reported_once_and_not_warned_about(allbps, tmp_path):
+    (tmp_path / "mine.py").write_text(
+        "import numpy as np\nx = np.array([-1.0, 2.0])\n"
+        "def net(x):\n    z = np.log(x)\n    return np.sum(z)\n"
+    )
+    code, out, err = allbps("check", f"{tmp_path}/mine.py:net")
+    assert (code, err) == (1, "")
+    assert "z[0] = nan is the first that is not finite, from z = np.log(x)" in out
 
 
 def test_an_unknown_option_is_misuse(allbps):

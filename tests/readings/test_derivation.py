@@ -175,7 +175,7 @@ def test_user_lines_are_kept(scalar):
 def test_a_step_that_is_not_there(scalar):
     with pytest.raises(NameUnknownError) as caught:
         scalar["dZ5"]
-    assert "there is no 'dZ5'" in str(caught.value)
+    assert "there is no step 'dZ5'" in str(caught.value)
     assert "did you mean" in str(caught.value)
 
 

@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from allbps.errors import AllBPsError, ArgumentError, InPlaceError, NoRuleError, TraceError
+from allbps.errors import (
+    AllBPsError,
+    ArgumentError,
+    InPlaceError,
+    NoRuleError,
+    ShapeError,
+    TraceError,
+)
 from allbps.ir.site import name_in_user_code, user_site
 from allbps.ir.wording import in_user_terms
 
@@ -144,6 +151,14 @@ class ArrayLike:
         return self.value
 
     def __bool__(self) -> bool:
+        if self.size != 1:
+            raise ShapeError(
+                f"an if or while cannot decide on {_label(self)}, which is no single number",
+                where=str(user_site() or ""),
+                expected="one condition",
+                got=f"{_label(self)} of shape {self.shape}",
+                todo="np.where(…) chooses element by element; .any() or .all() make one of many",
+            )
         return bool(self.known("an if or while"))
 
     def __int__(self) -> int:

@@ -35,7 +35,7 @@ def system(name: str) -> System:
     'A scalar neural net'
     """
     if name not in NAMES:
-        raise unknown_name(name, list(NAMES))
+        raise unknown_name(name, list(NAMES), "system")
     module = import_module(f"allbps.lecture.{name.replace('-', '_')}")
     found: System = module.SYSTEM
     return found

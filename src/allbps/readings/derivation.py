@@ -141,7 +141,7 @@ class Derivation:
 
         """
         if name not in self._by_name:
-            raise unknown_name(name, list(self._by_name))
+            raise unknown_name(name, list(self._by_name), "step")
         return self._by_name[name]
 
     @cached_property
