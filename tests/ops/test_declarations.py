@@ -70,7 +70,8 @@ class Case:
     @property
     def differentiable(self) -> bool:
         rules = [self.op.rule(k) for k in self.chosen]
-        return is_float(self.y) and all(isinstance(rule, (Rule, Zero)) for rule in rules)
+        known = all(isinstance(rule, (Rule, Zero)) for rule in rules)
+        return is_float(self.y) and bool(rules) and known
 
     def fill(self, xs):
         operands = list(self.operands)
