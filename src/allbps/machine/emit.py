@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from . import images, rows
+from . import images, norms, rows
 from .fused import plain_conv, plain_pool
 from .fusion import SUMS, VIEWS
 from .layout import Layout, row_major
@@ -84,8 +84,8 @@ class Emitter:
             return images.emit_conv if self._conv_fits(work) else None
         if kind == "max_pool2d":
             return images.emit_max_pool if self._pool_fits(work) else None
-        if kind == "max_pool_x":
-            return self._max_pool_input
+        if kind in WITH_PARTNER:
+            return self._with_partner
         return KERNELS.get(kind)
 
     def _conv_fits(self, work: Work) -> bool:
@@ -95,9 +95,10 @@ class Emitter:
     def _pool_fits(self, work: Work) -> bool:
         return work.node is not None and plain_pool(work.node)
 
-    def _max_pool_input(self, program: Program, places: Places, work: Work) -> None:
-        winner = self._maker[work.inputs[1]].outputs[1]
-        images.emit_max_pool_input(program, places, work, winner)
+    def _with_partner(self, program: Program, places: Places, work: Work) -> None:
+        """The δ of a work that kept something for it, as its second result."""
+        kept = self._maker[work.inputs[1]].outputs[1]
+        WITH_PARTNER[work.kind](program, places, work, kept)
 
     # ---- without a kernel
 
@@ -155,6 +156,15 @@ KERNELS: dict[str, Callable[[Program, Places, Work], Any]] = {
     "conv2d_x": images.emit_conv_input,
     "conv2d_w": images.emit_conv_weights,
     "softmax": rows.emit_softmax,
+    "batch_norm": norms.emit_batch_norm,
+    "layer_norm": norms.emit_layer_norm,
     "cross_entropy_loss": rows.emit_cross_entropy,
 }
 """Kind of work -> what makes tasks of it. Loops, sums and pooling need a closer look first."""
+
+WITH_PARTNER: dict[str, Callable[[Program, Places, Work, Value], None]] = {
+    "max_pool_x": images.emit_max_pool_input,
+    "batch_norm_x": norms.emit_batch_norm_delta,
+    "layer_norm_x": norms.emit_layer_norm_delta,
+}
+"""The same for a δ that needs what the forward work kept: winners, moments."""

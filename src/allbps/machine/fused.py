@@ -15,6 +15,7 @@ from allbps.backprop import Delta
 from allbps.ir import CONST, INPUT, Graph, Node, placed_at
 from allbps.ops.comparison import where
 
+from .norms import norms
 from .plan import Fused, Stand
 
 Maker = Callable[[Node, Node], "Stand | None"]
@@ -38,6 +39,7 @@ def substitutes(graph: Graph, deltas: Mapping[Node, Delta]) -> dict[Node, Stand]
             if stand is not None:
                 found[term.node] = stand
     found.update(_losses(graph, deltas))
+    found.update(norms(graph, deltas))
     for node in graph.nodes:
         if node.op.name in EXPANDED and node.op.expand is not None:
             with placed_at(node.site):
