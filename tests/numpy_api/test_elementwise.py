@@ -115,6 +115,7 @@ def test_where_and_select_send_each_gradient_to_its_branch(agrees, draw):
     agrees(lambda x: np.where(x > 0, x**2, -x), draw((3, 4)))
     agrees(lambda x: np.where(mask, x, 0), draw((3, 4)))
     agrees(lambda x, y: np.select([x > 0.3, x > -0.3], [x, y**2], x * y), draw((6,)), draw((6,), 1))
+    agrees(lambda x: np.piecewise(x, [x < 0, x > 0.5], [lambda z: z**2, 3.0, np.sin]), draw((6,)))
     agrees(lambda x, y: np.choose([0, 1, 1], [x, y]), draw((3,)), draw((3,), 1))
 
 

@@ -156,3 +156,24 @@ def test_a_mistake_gets_its_message(name):
     assert "test_products.py" in caught.value.where
     caught.value.where = ""
     assert str(caught.value) == message
+
+
+@pytest.mark.parametrize("mode", ["full", "same", "valid"])
+@pytest.mark.parametrize(("first", "second"), [(5, 3), (5, 2), (3, 5), (2, 5), (3, 3), (4, 1)])
+@pytest.mark.parametrize("function", [np.convolve, np.correlate])
+def test_sliding_products(function, first, second, mode, agrees, draw):
+    agrees(lambda x, y: function(x, y, mode), draw((first,), 1), draw((second,), 2))
+
+
+def test_polynomials(agrees, draw):
+    agrees(np.polyval, draw((4,), 1), draw((2, 3), 2))
+    agrees(np.polyadd, draw((4,), 1), draw((2,), 2))
+    agrees(np.polysub, draw((2,), 1), draw((4,), 2))
+    agrees(np.polymul, draw((3,), 1), draw((4,), 2))
+    agrees(lambda p: np.polyder(p, 2), draw((4,), 1))
+
+
+@pytest.mark.skipif(not hasattr(np, "matvec"), reason="NumPy 2.2 brought matvec")
+def test_products_of_stacks_of_matrices_and_vectors(agrees, draw):
+    agrees(np.matvec, draw((2, 3, 4), 1), draw((2, 4), 2))
+    agrees(np.vecmat, draw((2, 3), 1), draw((2, 3, 4), 2))

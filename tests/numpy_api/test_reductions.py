@@ -147,3 +147,33 @@ def test_an_axis_that_does_not_exist():
         "  expected: an axis from -2 to 1\n"
         "  got:      axis=2 for x with 2 axes"
     )
+
+
+@pytest.mark.parametrize("axis", [0, 1, -1])
+@pytest.mark.parametrize("function", [np.cumulative_sum, np.cumulative_prod])
+def test_running_sums_under_their_newer_names(function, axis, agrees, draw):
+    agrees(lambda x: function(x, axis=axis), draw((2, 3)))
+    agrees(lambda x: function(x, axis=axis, include_initial=True), draw((2, 3)))
+
+
+@pytest.mark.parametrize("function", [np.nancumsum, np.nancumprod])
+def test_running_sums_over_nan(function):
+    x = np.array([1.0, np.nan, 3.0])
+    y, pullback = bp.vjp(function, x)
+    np.testing.assert_array_equal(y, function(x))
+    assert pullback(np.ones(3))[0][1] == 0.0
+
+
+@pytest.mark.parametrize("q", [0.3, [0.0, 0.25, 1.0], [[0.5], [0.9]]])
+@pytest.mark.parametrize("axis", [None, 0, -1, (0, 1)])
+def test_quantiles(q, axis, agrees, draw):
+    agrees(lambda x: np.quantile(x, q, axis=axis), draw((3, 4)))
+    agrees(lambda x: np.percentile(x, np.multiply(q, 100), axis=axis, keepdims=True), draw((3, 4)))
+
+
+def test_covariances(agrees, draw):
+    agrees(np.cov, draw((2, 4)))
+    agrees(np.cov, draw((4,)))
+    agrees(lambda x: np.cov(x, rowvar=False, bias=True), draw((4, 2)))
+    agrees(lambda x, y: np.cov(x, y, ddof=0), draw((4,), 1), draw((4,), 2))
+    agrees(np.corrcoef, draw((3, 4)))

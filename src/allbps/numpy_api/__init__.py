@@ -13,9 +13,11 @@ from allbps.numpy_api import (
     linalg,
     making,
     plain,
+    polynomials,
     products,
     reductions,
     shapes,
+    statistics,
     ufuncs,
 )
 
@@ -27,8 +29,10 @@ __all__ = [
     "linalg",
     "making",
     "plain",
+    "polynomials",
     "products",
     "reductions",
     "shapes",
+    "statistics",
     "ufuncs",
 ]

@@ -14,7 +14,7 @@ from allbps.numpy_api.shapes import at, moveaxis
 from allbps.ops.comparison import logical_not, where
 from allbps.ops.index import getitem_by, put_add_op
 from allbps.ops.reduce import mean
-from allbps.ops.shape import reshape, reshape_to
+from allbps.ops.shape import broadcast_to, reshape, reshape_to
 from allbps.ops.shapes import normal_axis
 from allbps.ops.sort import argsort
 
@@ -41,6 +41,19 @@ def select(condlist: Sequence[Any], choicelist: Sequence[Any], default: Any = 0)
     made = lift(default)
     for condition, choice in zip(reversed(condlist), reversed(choicelist), strict=True):
         made = where(condition, choice, made)
+    return made
+
+
+@numpy_function(np.piecewise)
+def piecewise(x: Any, condlist: Any, funclist: Sequence[Any], *args: Any, **kw: Any) -> Node:
+    """``numpy.piecewise``: each condition with its own function or number."""
+    node = lift(x)
+    conditions = [condlist] if lift(condlist[0]).ndim < node.ndim else list(condlist)
+    values = [f(node, *args, **kw) if callable(f) else f for f in funclist]
+    default = values.pop() if len(values) > len(conditions) else 0.0
+    made = broadcast_to(lift(default), shape=node.shape)
+    for condition, value in zip(conditions, values, strict=True):
+        made = where(condition, value, made)  # a later condition wins, as in NumPy
     return made
 
 

@@ -15,7 +15,7 @@ from allbps.ops.comparison import where
 from allbps.ops.index import getitem_by
 from allbps.ops.join import joined
 from allbps.ops.reduce import sum_
-from allbps.ops.shape import broadcast_to, reshape
+from allbps.ops.shape import broadcast_to, reshape, reshape_to
 from allbps.ops.shapes import normal_axes, normal_axis
 
 
@@ -43,6 +43,13 @@ def _border(value: Any, x: Node, axis: int) -> Node | None:
     return (
         node if node.ndim else broadcast_to(node, shape=(*x.shape[:axis], 1, *x.shape[axis + 1 :]))
     )
+
+
+@numpy_function(np.ediff1d)
+def ediff1d(ary: Any, to_end: Any = None, to_begin: Any = None) -> Node:
+    """``numpy.ediff1d``: differences in row-major order, with a beginning and an end."""
+    pieces = [to_begin, diff(reshape_to(ary, -1)), to_end]
+    return concatenate_by([reshape_to(piece, -1) for piece in pieces if piece is not None])
 
 
 @numpy_function(np.gradient)

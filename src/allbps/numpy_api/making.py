@@ -11,7 +11,8 @@ from allbps.errors import ShapeError
 from allbps.ir import Node, lift, numpy_function, user_site
 from allbps.numpy_api.joining import stack
 from allbps.numpy_api.shapes import moveaxis
-from allbps.ops.function import astype
+from allbps.ops.arithmetic import raise_to
+from allbps.ops.function import astype, exp, log
 from allbps.ops.shape import broadcast_to, reshape
 
 
@@ -80,6 +81,30 @@ def linspace(
     return (made, step) if retstep else made
 
 
+@numpy_function(np.logspace)
+def logspace(
+    start: Any,
+    stop: Any,
+    num: int = 50,
+    endpoint: bool = True,
+    base: Any = 10.0,
+    dtype: Any = None,
+    axis: int = 0,
+) -> Node:
+    """``numpy.logspace`` with traced ends."""
+    powers = raise_to(base, linspace(start, stop, num, endpoint, axis=axis))
+    return powers if dtype is None else astype(powers, dtype=np.dtype(dtype))
+
+
+@numpy_function(np.geomspace)
+def geomspace(
+    start: Any, stop: Any, num: int = 50, endpoint: bool = True, dtype: Any = None, axis: int = 0
+) -> Node:
+    """``numpy.geomspace`` between two positive traced ends."""
+    made = exp(linspace(log(start), log(stop), num, endpoint, axis=axis))
+    return made if dtype is None else astype(made, dtype=np.dtype(dtype))
+
+
 @numpy_function(np.meshgrid)
 def meshgrid(
     *xi: Any, copy: bool = True, sparse: bool = False, indexing: str = "xy"
@@ -123,11 +148,3 @@ def _assemble(values: Any) -> Node:
             got=", ".join(str(part.shape) for part in parts),
         )
     return stack(parts)
-
-
-@numpy_function(np.vander)
-def vander(x: Any, N: int | None = None, increasing: bool = False) -> Node:
-    """``numpy.vander``: powers as columns."""
-    node = lift(x)
-    powers = range(node.size if N is None else N)
-    return stack([node**k for k in (powers if increasing else reversed(powers))], axis=1)

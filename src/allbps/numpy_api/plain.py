@@ -38,6 +38,7 @@ for _function in (
     np.allclose,
     np.any,
     np.argwhere,
+    np.array2string,
     np.array_equal,
     np.array_equiv,
     np.array_repr,
@@ -53,6 +54,7 @@ for _function in (
     np.nanargmax,
     np.nanargmin,
     np.nonzero,
+    np.isin,
     np.searchsorted,
     np.spacing,
 ):
@@ -66,6 +68,16 @@ numpy_function(np.iscomplexobj)(lambda x: False)
 numpy_function(np.isrealobj)(lambda x: True)
 numpy_function(np.iscomplex)(lambda x: np.zeros(lift(x).shape, bool)[()])
 numpy_function(np.isreal)(lambda x: np.ones(lift(x).shape, bool)[()])
+
+
+numpy_function(np.diag_indices_from)(lambda arr: np.diag_indices(len(arr), lift(arr).ndim))
+numpy_function(np.tril_indices_from)(lambda arr, k=0: np.tril_indices(*_sides(arr, k)))
+numpy_function(np.triu_indices_from)(lambda arr, k=0: np.triu_indices(*_sides(arr, k)))
+
+
+def _sides(x: Any, k: int) -> tuple[int, int, int]:
+    rows, columns = lift(x).shape
+    return rows, k, columns
 
 
 @numpy_function(np.size)

@@ -10,7 +10,7 @@ from allbps.errors import ArgumentError, ShapeError
 from allbps.ir import Node, lift, numpy_function, user_site
 from allbps.numpy_api.arguments import refuse
 from allbps.numpy_api.choosing import diagonal
-from allbps.numpy_api.shapes import moveaxis
+from allbps.numpy_api.shapes import moveaxis, squeeze
 from allbps.ops.arithmetic import mul
 from allbps.ops.einsum import LETTERS, einsum
 from allbps.ops.function import astype
@@ -98,6 +98,20 @@ def _size(shape: tuple[int, ...]) -> int:
 def vecdot(a: Any, b: Any, *, axis: int = -1) -> Node:
     """``numpy.vecdot``: products summed along one axis."""
     return sum_(lift(a) * lift(b), axis=axis, keepdims=False)
+
+
+def _column(x: Any) -> Node:
+    node = lift(x)
+    return reshape(node, shape=(*node.shape, 1))
+
+
+for _name in ("matvec", "vecmat"):  # since NumPy 2.2
+    if hasattr(np, _name):
+        numpy_function(getattr(np, _name))(
+            (lambda a, b: squeeze(matmul(a, _column(b)), -1))
+            if _name == "matvec"
+            else (lambda a, b: squeeze(matmul(swapaxes(_column(a), -1, -2), b), -2))
+        )
 
 
 @numpy_function(np.kron)

@@ -13,6 +13,7 @@ from allbps.ops.arithmetic import add, div, mul
 from allbps.ops.comparison import where as choose
 from allbps.ops.cumulate import cumprod, cumsum, prod, running
 from allbps.ops.function import abs_, astype, maximum, minimum, sqrt
+from allbps.ops.join import joined
 from allbps.ops.reduce import count, max_, mean, min_, sum_
 from allbps.ops.shape import broadcast_to
 from allbps.ops.shapes import normal_axis
@@ -63,6 +64,35 @@ def _running(op: Op) -> Callable[..., Node]:
 
 numpy_function(np.cumsum)(_running(cumsum))
 numpy_function(np.cumprod)(_running(cumprod))
+
+
+def _running_one_axis(op: Op) -> Callable[..., Node]:
+    """The newer names: with ``include_initial`` the neutral element comes first."""
+    first = 0.0 if op is cumsum else 1.0
+
+    def accumulate(
+        x: Any,
+        /,
+        *,
+        axis: Any = None,
+        dtype: Any = None,
+        out: Any = None,
+        include_initial: bool = False,
+    ) -> Node:
+        refuse(op.name, out=out)
+        node = _operand(x, dtype)
+        place = normal_axis(axis or 0, node.ndim)
+        made = op(node, axis=place)
+        if not include_initial:
+            return made
+        shape = (*node.shape[:place], 1, *node.shape[place + 1 :])
+        return joined([np.full(shape, first, node.dtype), made], place)
+
+    return accumulate
+
+
+numpy_function(np.cumulative_sum)(_running_one_axis(cumsum))
+numpy_function(np.cumulative_prod)(_running_one_axis(cumprod))
 
 
 # -- means -----------------------------------------------------------------------------------------
@@ -206,3 +236,18 @@ for _nan, _plain in (
     (np.nanmin, np.min),
 ):
     numpy_function(_nan)(_without_nan(_plain))
+
+
+def _nan_as(neutral: float, op: Op) -> Callable[..., Node]:
+    """A running sum or product over NaN as if it were not there."""
+
+    def accumulate(x: Any, axis: Any = None, dtype: Any = None, out: Any = None) -> Node:
+        refuse(op.name, out=out)
+        node = _operand(x, dtype)
+        return running(op, choose(NUMPY[np.isnan](node), neutral, node), axis)
+
+    return accumulate
+
+
+numpy_function(np.nancumsum)(_nan_as(0.0, cumsum))
+numpy_function(np.nancumprod)(_nan_as(1.0, cumprod))

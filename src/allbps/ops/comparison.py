@@ -115,7 +115,6 @@ where = Op(
         Rule(d_where_b, "∂{y}/∂{b} = 0 where {condition}, else 1"),
     ),
     notation=Notation("where({condition}, {a}, {b})"),
-    implements=(np.where,),
     expand=lambda condition, a, b: condition * a + logical_not(condition) * b,
     samples=(
         Sample((draw_mask, (2, 3), (2, 3))),
