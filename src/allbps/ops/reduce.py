@@ -20,6 +20,7 @@ REDUCED = (
     Sample(((2, 3),), {"axis": 0, "keepdims": False}),
     Sample(((2, 3, 4),), {"axis": (0, 2), "keepdims": True}),
     Sample(((2, 3, 4),), {"axis": -1, "keepdims": False}),
+    Sample(((2, 3, 4),), {"axis": 0, "keepdims": False}),  # not its own inverse as an order
     Sample(((),), {"axis": None, "keepdims": False}),
 )
 NO_SUCH_AXIS = (
@@ -156,18 +157,39 @@ mean = Op(
 # -- maximum and minimum ---------------------------------------------------------------------------
 def first_winner(x: Any, axis: Any, largest: bool) -> Any:
     """1 at the first largest (or smallest) element of each group in row-major order, else 0."""
-    axes = tuple(range(x.ndim)) if axis is None else tuple(np.atleast_1d(axis) % x.ndim)
-    rest = tuple(k for k in range(x.ndim) if k not in axes)
-    rows = np.transpose(x, rest + axes).reshape([x.shape[k] for k in rest] + [-1])
+    every = range(x.ndim)
+    chosen = every if axis is None else axis if isinstance(axis, tuple) else (axis,)
+    axes = [k % x.ndim for k in chosen]
+    rest = [k for k in every if k not in axes]
+    order = rest + axes
+    rows = np.transpose(x, order).reshape([x.shape[k] for k in rest] + [-1])
     index = np.argmax(rows, axis=-1) if largest else np.argmin(rows, axis=-1)
     mask = np.arange(rows.shape[-1]) == index[..., None]
-    mask = mask.reshape([x.shape[k] for k in rest + axes])
-    return np.transpose(mask, np.argsort(rest + axes)).astype(x.dtype)
+    mask = mask.reshape([x.shape[k] for k in order])
+    return np.transpose(mask, [order.index(k) for k in every]).astype(x.dtype)
 
 
 def winner_shape(x: Node, axis: Axis, largest: bool) -> Aval:
     normal_axes(axis, x.ndim)
     return x.shape, x.dtype
+
+
+def winner_torch(operands: Any, attrs: Any) -> str:
+    x, axis = operands["x"], attrs["axis"]
+    find = "argmax" if attrs["largest"] else "argmin"  # both give the first in a tie
+    if isinstance(axis, tuple):
+        last = tuple(range(-len(axis), 0))
+        rows = f"{x}.movedim({axis}, {last})"
+        mask = _torch_mask(f"{rows}.flatten({last[0]})", -1, find)
+        return f"{mask}.reshape({rows}.shape).movedim({last}, {axis})"
+    if axis is None:
+        return f"{_torch_mask(f'{x}.reshape(-1)', 0, find)}.reshape({x}.shape)"
+    return _torch_mask(x, axis, find)
+
+
+def _torch_mask(x: str, axis: int, find: str) -> str:
+    where = f"{x}.{find}({axis}, keepdim=True)"
+    return f"torch.zeros_like({x}).scatter({axis}, {where}, 1.0)"
 
 
 winner = Op(
@@ -176,12 +198,15 @@ winner = Op(
     operands="x",
     shape=winner_shape,
     numpy="first_winner({x}, axis={axis}, largest={largest})",
-    torch=None,
-    why_no_torch="only a backward pass uses it, and PyTorch picks winners inside amax's own",
+    torch=winner_torch,
     helpers=(first_winner,),
     rules=(Zero("a winner stays the winner under small changes"),),
     notation=Notation("[{x} wins]"),
-    samples=(Sample(((2, 3),), {"axis": 0, "largest": True}),),
+    samples=(
+        Sample(((2, 3),), {"axis": 0, "largest": True}),
+        Sample(((2, 3, 4),), {"axis": (0, 2), "largest": False}),
+        Sample(((2, 3),), {"axis": None, "largest": True}),
+    ),
 )
 
 
