@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -27,10 +28,11 @@ from allbps.tree import flatten, leaves, rebuild, tree_map
 
 from .codegen import Feed
 from .emit import Emitter
-from .executable import Executable, stage_rows
+from .executable import Executable
 from .fused import substitutes
 from .fusion import passes
 from .plan import make_plan
+from .stages import Stages, stage_rows
 from .tasks import Memory, Place, Program
 from .updates import Moving, emit_updates, rates_of, slots_used, table_of_rates
 
@@ -47,6 +49,7 @@ def compile(  # noqa: A001 - numpy, jax and torch users know the word
     *examples: Any,
     params: Params | None = None,
     optimizer: Optimizer | None = None,
+    max_norm: float | None = None,
     threads: int | None = None,
     **named_examples: Any,
 ) -> Compiled | Gradients | TrainStep:
@@ -62,6 +65,8 @@ def compile(  # noqa: A001 - numpy, jax and torch users know the word
             among them are where training starts.
         params: the arguments to differentiate, by name or position.
         optimizer: how parameters move: an optimiser of ``allbps.optim``.
+        max_norm: the longest that all gradients together may be; longer ones are shortened, as
+            ``torch.nn.utils.clip_grad_norm_`` does.
         threads: how many threads; as many as pay where it is left out. Results do not depend on
             it, to the last bit.
         named_examples: arguments by name.
@@ -74,10 +79,15 @@ def compile(  # noqa: A001 - numpy, jax and torch users know the word
     >>> import numpy as np
     >>> from allbps.optim import SGD
     >>> step = compile(lambda K, x: np.sum((K * x) ** 2), 3.0, 2.0, params="K", optimizer=SGD(0.1))
-    >>> float(step(2.0)), float(step.params["K"])
-    (36.0, 0.6000000000000001)
+    >>> float(step(2.0)), round(float(step.params["K"]), 12)
+    (36.0, 0.6)
 
     """
+    if max_norm is not None and optimizer is None:
+        raise ArgumentError(
+            "max_norm shortens gradients for an optimizer, and there is none",
+            todo="pass optimizer= as well",
+        )
     if optimizer is not None and params is None:
         raise ArgumentError(
             "an optimizer moves parameters, and none are named", todo="pass params= as well"
@@ -85,9 +95,9 @@ def compile(  # noqa: A001 - numpy, jax and torch users know the word
     traced = trace(f, *examples, **named_examples)
     signature = _signature(f, traced)
     if params is None:
-        return Compiled(_Build(signature, traced, (), None, threads))
+        return Compiled(_Build(signature, traced, (), None, None, threads))
     chosen = tuple(_parameter_names(traced, params))
-    build = _Build(signature, traced, chosen, optimizer, threads)
+    build = _Build(signature, traced, chosen, optimizer, max_norm, threads)
     return Gradients(build) if optimizer is None else TrainStep(build, optimizer)
 
 
@@ -125,9 +135,10 @@ class _Build:
         traced: Traced,
         chosen: tuple[str, ...],
         optimizer: Optimizer | None,
+        max_norm: float | None,
         threads: int | None,
     ) -> None:
-        self.signature = signature
+        self.signature, self.max_norm = signature, max_norm
         self.traced, self.chosen, self.optimizer = traced, chosen, optimizer
         self.params = [
             leaf for name in chosen for leaf in leaves(traced.parameters[name])
@@ -209,8 +220,7 @@ class _Build:
             )
             self.slots[x] = slots
             moving.append(Moving(x.name, place, delta, slots))
-        finite = f"{self.loss.name}[0] - {self.loss.name}[0] == 0.0"
-        emit_updates(self.program, self.optimizer, moving, self.loss, finite)
+        emit_updates(self.program, self.optimizer, moving, self.loss, self.max_norm)
         self.feeds = self._feeds()
 
     def _feeds(self) -> list[Feed]:
@@ -271,6 +281,17 @@ class _Callable:
         """What is done, in order, with estimated operations and numbers moved."""
         itemsize = self._build.program.real.itemsize
         return Stages(tuple(stage_rows(self._executable.regions)), itemsize)
+
+    def profile(self, repeats: int = 20) -> Stages:
+        """The stages with the time each takes, and the share of the fastest product's speed.
+
+        Args:
+            repeats: medians are over so many runs, on the arguments of the last call.
+
+        """
+        seconds = tuple(self._executable.profile(repeats))
+        peak = fastest_product(str(self._build.program.real), self.threads)
+        return replace(self.stages(), seconds=seconds, peak=peak)
 
     def _take(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
         """Copy arguments to where the step reads them."""
@@ -505,21 +526,10 @@ class TrainStep(_Callable):
         return ""
 
 
-@dataclass(frozen=True)
-class Stages:
-    """The stages of a step; printing it shows a table."""
-
-    rows: tuple[Mapping[str, Any], ...]
-    itemsize: int
-
-    def __str__(self) -> str:
-        lines = [f"{'stage':>5}  {'MFLOP':>9}  {'MB':>8}  work"]
-        for row in self.rows:
-            megabytes = row["numbers"] * self.itemsize / 1e6
-            lines.append(
-                f"{row['stage']:>5}  {row['flops'] / 1e6:>9.3f}  {megabytes:>8.3f}  {row['work']}"
-                + (f"  ({row['line']})" if row["line"] else "")
-            )
-        return "\n".join(lines)
-
-    __repr__ = __str__
+@functools.cache
+def fastest_product(dtype: str, threads: int) -> float:
+    """Operations a second of the fastest matrix product here: what a stage can be held against."""
+    n = 512
+    matrix = np.ones((n, n), dtype)
+    product = compile(lambda a, b: a @ b, matrix, matrix, threads=threads)
+    return 2.0 * n**3 / min(product._executable.profile(1)[0] for _ in range(10))
