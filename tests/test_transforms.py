@@ -215,6 +215,13 @@ def test_argnums_choose_the_arguments():
     assert bp.value_and_grad(f, (0, 1))(3.0, 4.0) == (36.0, (24.0, 9.0))
 
 
+def test_keywords_may_have_any_name():
+    def loss(a, *, f, args=1.0):
+        return a**2 * f * args
+
+    assert bp.grad(loss)(3.0, f=2.0, args=5.0) == 60.0
+
+
 def test_what_is_not_chosen_may_be_anything():
     def f(x, power, name, mask):
         return np.sum(x**power * mask) if name == "yes" else None

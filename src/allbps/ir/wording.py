@@ -43,7 +43,7 @@ def _of_constant(value: Any) -> str:
     return name_in_user_code(array) if hasattr(array, "dtype") else ""
 
 
-def call_user(f: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+def call_user(f: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
     """``f(*args, **kwargs)``, where NumPy may hide what we had to say behind an error of its own.
 
     ``A[0] = x`` asks ``x`` for a float, and replaces the refusal by "setting an array element with
