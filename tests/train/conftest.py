@@ -1,5 +1,6 @@
 """Small runs: few images, few epochs, no drawing unless a test asks for it."""
 
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -17,6 +18,19 @@ def few_digits(tmp_path_factory):
     path = tmp_path_factory.mktemp("data") / "few.npz"
     np.savez(path, images=digits.x[index, 0], labels=digits.labels[index])
     return path
+
+
+@pytest.fixture(autouse=True)
+def drawn(request, monkeypatch):
+    """Drawing takes longer than a small run: only the tests that ask for ``pictures`` wait."""
+    if "pictures" not in request.fixturenames:
+        # by way of sys.modules: the package has a function of the module's name
+        monkeypatch.setattr(sys.modules["allbps.train.run"], "_draw", lambda *parts: None)
+
+
+@pytest.fixture
+def pictures():
+    """For tests that need the pictures of a run."""
 
 
 @pytest.fixture

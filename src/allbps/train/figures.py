@@ -26,6 +26,20 @@ STYLE: dict[Any, Any] = {
 }
 
 
+PURPOSE = "drawing curves and kernels"
+
+
+def check_drawing() -> None:
+    """Find out before a long training, not after it, whether figures can be drawn.
+
+    Raises:
+        MissingExtraError: matplotlib is not installed.
+
+    """
+    with needs("matplotlib", extra="train", purpose=PURPOSE):
+        import matplotlib  # noqa: F401
+
+
 @contextmanager
 def drawing(width: float, height: float) -> Iterator[Figure]:
     """A figure of this size in inches, drawn without a display and apart from pyplot's state.
@@ -34,7 +48,7 @@ def drawing(width: float, height: float) -> Iterator[Figure]:
         MissingExtraError: matplotlib is not installed.
 
     """
-    with needs("matplotlib", extra="train", purpose="drawing curves and kernels"):
+    with needs("matplotlib", extra="train", purpose=PURPOSE):
         import matplotlib as mpl
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure

@@ -13,6 +13,8 @@ from allbps.nn import Shape
 from allbps.train.figures import drawing, write_figure
 
 SHOWN, COLUMNS = 64, 8
+GAP = 0.25
+"""Space between tiles, in tiles."""
 
 
 def as_kernels(weight: NDArray[Any], shape: Shape) -> NDArray[Any]:
@@ -43,23 +45,32 @@ def draw_kernels(path: Path, title: str, kernels: NDArray[Any]) -> tuple[Path, P
     rows = math.ceil(len(tiles) / columns)
     largest = float(np.abs(tiles).max()) or 1.0
     shown = f", {len(tiles)} of {units * channels}" if len(tiles) < units * channels else ""
-    with drawing(0.85 * columns + 1.3, 0.95 * rows + 0.6) as figure:
+    with drawing(0.85 * columns + 1.5, 0.95 * rows + 0.6) as figure:
         figure.suptitle(title + shown)
-        grid = figure.subplots(rows, columns, squeeze=False)
-        for k, axes in enumerate(grid.flat):
-            if k >= len(tiles):
-                axes.axis("off")
-                continue
+        axes = figure.add_subplot(aspect="equal")
+        for k, tile in enumerate(tiles):
+            x, y = k % columns * (1 + GAP), k // columns * (1 + GAP)
             image = axes.imshow(
-                tiles[k], cmap="RdBu_r", vmin=-largest, vmax=largest, interpolation="nearest"
+                tile,
+                extent=(x, x + 1, y + 1, y),
+                cmap="RdBu_r",
+                vmin=-largest,
+                vmax=largest,
+                interpolation="nearest",
             )
-            unit, channel = divmod(k, channels)
-            axes.set_title(
-                f"{unit + 1}{'abc'[channel] if channels <= 3 and channels > 1 else ''}",
-                fontsize=7,
-                pad=2,
-            )
-            axes.set(xticks=[], yticks=[])
-            axes.spines[:].set(visible=True, color="#999999", linewidth=0.5)
-        figure.colorbar(image, ax=grid, shrink=0.9, aspect=30)
+            axes.text(x + 0.5, y - 0.03, _name(k, channels), ha="center", va="bottom", fontsize=7)
+        axes.set_xlim(-0.05, columns * (1 + GAP) - GAP + 0.05)
+        axes.set_ylim(rows * (1 + GAP) - GAP + 0.05, -GAP)
+        axes.axis("off")
+        figure.colorbar(image, ax=axes, shrink=0.9, aspect=30)
         return write_figure(figure, path)
+
+
+def _name(tile: int, channels: int) -> str:
+    """The number of the unit, and a letter for the channel where there are several.
+
+    >>> _name(4, 1), _name(4, 3)
+    ('5', '2b')
+    """
+    unit, channel = divmod(tile, channels)
+    return str(unit + 1) + (chr(ord("a") + channel) if channels > 1 else "")

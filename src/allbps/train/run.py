@@ -17,6 +17,7 @@ from allbps.files import write_text
 from allbps.train.checkpoint import load_checkpoint, save_checkpoint
 from allbps.train.curve import draw_curve
 from allbps.train.engine import Score, State, Task, make_engine
+from allbps.train.figures import check_drawing
 from allbps.train.kernels import as_kernels, draw_kernels
 from allbps.train.loop import Course, Stop, finished, train
 from allbps.train.moment import Moment, best_epoch
@@ -56,6 +57,7 @@ def run(options: TrainOptions, *, quiet: bool = True) -> Report:
         NonFiniteError: the loss became NaN or infinite.
 
     """
+    check_drawing()
     dataset = _dataset(options)
     parts = _parts(dataset, options)
     course = _course(parts, options)
