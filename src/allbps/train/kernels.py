@@ -27,7 +27,7 @@ def as_kernels(weight: NDArray[Any], shape: Shape) -> NDArray[Any]:
 
 
 def draw_kernels(path: Path, title: str, kernels: NDArray[Any]) -> tuple[Path, Path]:
-    """Write ``path`` as PNG and SVG, every channel of every unit a tile, up to 64 tiles.
+    """Write ``path`` as PNG and SVG, every channel of every unit a tile, up to 64 tiles or a unit.
 
     Args:
         path: without ending.
@@ -40,8 +40,9 @@ def draw_kernels(path: Path, title: str, kernels: NDArray[Any]) -> tuple[Path, P
 
     """
     units, channels = kernels.shape[:2]
-    tiles = kernels.reshape(units * channels, *kernels.shape[2:])[:SHOWN]
-    columns = min(COLUMNS, len(tiles))
+    whole = max(SHOWN // channels, 1) * channels  # no unit without some of its channels
+    tiles = kernels.reshape(units * channels, *kernels.shape[2:])[:whole]
+    columns = min(max(COLUMNS // channels, 1) * channels, len(tiles))
     rows = math.ceil(len(tiles) / columns)
     largest = float(np.abs(tiles).max()) or 1.0
     shown = f", {len(tiles)} of {units * channels}" if len(tiles) < units * channels else ""
