@@ -76,6 +76,22 @@ def test_trajectories_are_those_of_numpy(name, optimiser):
     equal([step.params[k] for k in net.params], values)
 
 
+@pytest.mark.parametrize("max_norm", [0.05, 100.0])
+def test_gradients_are_clipped_by_their_common_length(max_norm):
+    net, rule = nets.dense(), optim.SGD(0.1, momentum=0.9)
+    step = compile(
+        net.loss, **net.arguments, params=net.params, optimizer=rule, max_norm=max_norm
+    )  # fmt: skip
+    values = [net.arguments[k] for k in net.params]
+    state = rule.init(values)
+    for _ in range(3):
+        _, grads = numpy_gradients(net, values)
+        clipped, _ = optim.clip_grad_norm(list(grads), max_norm)
+        values, state = rule.update(values, clipped, state)
+        step(**net.rest)
+    equal([step.params[k] for k in net.params], values)
+
+
 FAMILY = 24
 
 
@@ -208,6 +224,32 @@ def test_stages_name_what_was_fused():
     assert "flip(p_K1)" not in text  # δX is needed by nobody
 
 
+def test_a_profile_leaves_everything_as_it_was():
+    net = nets.mlp()
+    step = compile(net.loss, **net.arguments, params="p", optimizer=optim.Adam(0.1))
+    step(**net.rest)
+    before = leaves(step.params)
+    profile = step.profile(2)
+    for a, b in zip(before, leaves(step.params), strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert len(profile.seconds) == profile.rows[-1]["stage"]
+    assert sum(profile.seconds) > 0
+    assert profile.peak > 0
+    first, last = str(profile).splitlines()[:: len(profile.rows) + 1]
+    assert first.split() == ["stage", "MFLOP", "MB", "ms", "of", "peak", "work"]
+    assert last.startswith("total")
+
+
+def test_the_source_is_what_the_cache_keeps(tmp_path, monkeypatch):
+    monkeypatch.setenv("ALLBPS_CACHE_DIR", str(tmp_path))
+    f = compile(lambda x, y: np.exp(x) * y + 1.0, np.ones(40), np.ones(40))
+    assert "exp(x0_r[i])" in f.source()
+    assert f.source() in [path.read_text() for path in tmp_path.glob("*.py")]
+    files = {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
+    compile(lambda x, y: np.exp(x) * y + 1.0, np.ones(40), np.ones(40))
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()} == files
+
+
 def test_operations_without_a_kernel_are_named_once():
     def f(x):
         return np.sum(np.sin(x))
@@ -229,6 +271,13 @@ def test_an_optimizer_needs_parameters():
     assert refusal(
         ArgumentError, lambda: compile(np.sum, np.ones(2), optimizer=optim.SGD(0.1))
     ) == ("an optimizer moves parameters, and none are named\n  to do:    pass params= as well")
+
+
+def test_clipping_needs_an_optimizer():
+    assert refusal(ArgumentError, lambda: compile(np.sum, np.ones(2), max_norm=1.0)) == (
+        "max_norm shortens gradients for an optimizer, and there is none\n"
+        "  to do:    pass optimizer= as well"
+    )
 
 
 def test_another_shape_is_refused():

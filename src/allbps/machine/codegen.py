@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from .tasks import Memory, Program, Task
 
-READ = {"Real": "{}", "Int": "as_ints({})", "Byte": "as_bytes({})"}
+READ = {"Real": "{}", "Int": "as_ints({})", "Byte": "as_bytes({})",
+        "Double": "as_doubles({})"}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -60,9 +61,9 @@ def stretches(regions: Sequence[Sequence[Task]]) -> list[Stretch]:
 
 
 #: Behind the blocks in ``a``: scratch memory, rates, how many steps, whether to fetch examples
-#: (so many in a step, 0 for none), their numbers, the losses, how many steps were done; then the
-#: data sets.
-SCRATCH, RATES, COUNT, EXAMPLES, ORDER, LOSSES, DONE, DATA = range(8)
+#: (so many in a step, 0 for none), their numbers, the losses, how many steps were done, the
+#: times of a profile; then the data sets.
+SCRATCH, RATES, COUNT, EXAMPLES, ORDER, LOSSES, DONE, CLOCK, DATA = range(9)
 
 
 def write(
@@ -71,6 +72,8 @@ def write(
     table: Sequence[Memory],
     feeds: Sequence[Feed],
     loss: Memory | None,
+    *,
+    clocks: bool = False,
 ) -> Source:
     """The source of all native stretches.
 
@@ -80,6 +83,7 @@ def write(
         table: blocks in the order of their addresses in ``a``.
         feeds: arguments that an epoch in native code fetches.
         loss: the block with the loss, if steps are counted.
+        clocks: note the time after every region.
 
     """
     native = [stretch for stretch in parts if stretch.call is None]
@@ -87,9 +91,11 @@ def write(
         return Source("", ())
     names = tuple(f"part{k}" for k in range(len(native))) if len(parts) > 1 else ("step",)
     if len(parts) == 1 and loss is not None:
-        once = _part("once", native[0], program, table, ", t: Int")
+        once = _part("once", native[0], program, table, ", t: Int", clocks)
         return Source(_module(program, [once, _many(program, table, feeds, loss)]), names)
-    bodies = [_part(name, s, program, table, "") for name, s in zip(names, native, strict=True)]
+    bodies = [
+        _part(name, s, program, table, "", clocks) for name, s in zip(names, native, strict=True)
+    ]
     return Source(_module(program, bodies), names)
 
 
@@ -152,13 +158,20 @@ def _module(program: Program, bodies: Iterable[str]) -> str:
 
 
 ALWAYS = {
-    "words": ["Bytes", "Int", "Ints", "Real", "Reals", "as_bytes", "as_ints", "kernel",
-              "pointer_at"],
+    "words": ["Bytes", "Int", "Ints", "Real", "Reals", "as_bytes", "as_doubles",
+              "as_ints", "kernel", "nanoseconds", "pointer_at"],
     "kernels.team": ["barrier", "first_piece", "next_piece"],
 }  # fmt: skip
 
 
-def _part(name: str, stretch: Stretch, program: Program, table: Sequence[Memory], more: str) -> str:
+def _part(
+    name: str,
+    stretch: Stretch,
+    program: Program,
+    table: Sequence[Memory],
+    more: str,
+    clocks: bool,
+) -> str:
     used = _used(stretch, table)
     lines = [f"    {line}" for line in _declarations(used, table)]
     text = "\n".join(line for region in stretch.native for task in region for line in task.lines)
@@ -168,9 +181,14 @@ def _part(name: str, stretch: Stretch, program: Program, table: Sequence[Memory]
     if "rates" in text:
         row = " + t * 4" if more else ""
         lines.append(f"    rates = pointer_at(a, {len(table) + RATES}){row}")
-    for region in stretch.native:
+    if clocks:
+        lines.append(f"    clock = as_ints(pointer_at(a, {len(table) + CLOCK}))")
+        lines += ["    if tid == 0:", "        clock[0] = nanoseconds()"]
+    for k, region in enumerate(stretch.native, 1):
         lines.append("")
         lines += [f"    {line}" for line in _region(region)]
+        if clocks:
+            lines += ["    if tid == 0:", f"        clock[{k}] = nanoseconds()"]
     head = f"@kernel\ndef {name}(tid: Int, threads: Int, team: Ints, a: Ints{more}) -> None:"
     return "\n".join([head, *lines])
 
@@ -197,7 +215,7 @@ def _region(region: Sequence[Task]) -> Iterable[str]:
     tasks = sorted(region, key=lambda task: -task.flops)
     total = sum(task.pieces for task in tasks)
     for task in tasks:
-        yield f"# {task.label}" + (f"  ({task.site})" if task.site else "")
+        yield f"# {task.label}"  # no line numbers: an edit elsewhere must not compile anew
     if total == 1:
         yield "if tid == 0:"
         yield "    p = 0"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -24,7 +25,7 @@ from .codegen import (
 from .regions import arena, assign_regions
 from .runtime import Step, default_threads
 from .target import host
-from .tasks import Memory, Program, Task
+from .tasks import Memory, Program
 from .updates import RATES as RATE_COLUMNS
 
 SMALL_STEP = 500_000
@@ -66,12 +67,15 @@ class Executable:
         small = flops < SMALL_STEP
         self.threads = threads or (1 if small else default_threads())
         self.table = list(program.memories)
+        self.loss = loss
         self.source: Source = write(program, self.parts, self.table, feeds, loss)
         self._allocate()
         self.rates = np.zeros((1, RATE_COLUMNS), program.real)
         self.done = np.zeros(1, np.int64)
-        self._entries = self._load(paste=small)
-        self._calls = self._in_order()
+        self.small = small
+        self.clock = np.zeros(1 + max((len(p.native) for p in self.parts), default=0), np.int64)
+        self._entries = self._load(self.source)
+        self._calls = self._in_order(self._entries)
 
     @property
     def counts_steps(self) -> bool:
@@ -92,21 +96,44 @@ class Executable:
                 self.blocks[block][: block.start.size] = block.start
         self.memory = size * self.program.real.itemsize
 
-    def _load(self, *, paste: bool) -> dict[str, Step]:
-        if not self.source.parts:
+    def _load(self, source: Source) -> dict[str, Step]:
+        if not source.parts:
             return {}
         single = self.program.real == np.float32
-        loaded = cache.load_text(
-            self.source.text, self.source.parts, host(), single=single, paste=paste
-        )
+        loaded = cache.load_text(source.text, source.parts, host(), single=single, paste=self.small)
         scratch = aligned(self.threads * max(self.program.scratch, 1), self.program.real)
         losses = np.zeros(1, self.program.real)
         arguments: list[NDArray[Any] | int] = [self.blocks[block] for block in self.table]
-        arguments += [scratch, self.rates, 1, 0, 0, losses, self.done, *([0] * len(self.feeds))]
-        return {name: Step(loaded, name, arguments, self.threads) for name in self.source.parts}
+        arguments += [scratch, self.rates, 1, 0, 0, losses, self.done, self.clock]
+        arguments += [0] * len(self.feeds)
+        return {name: Step(loaded, name, arguments, self.threads) for name in source.parts}
 
-    def _in_order(self) -> list[Callable[[], None]]:
-        entries = iter(self._entries.values())
+    def profile(self, repeats: int) -> list[float]:
+        """Seconds of each region, Python calls included: medians over ``repeats`` runs.
+
+        Everything that is kept between runs is put back afterwards.
+        """
+        source = write(self.program, self.parts, self.table, self.feeds, self.loss, clocks=True)
+        calls = self._in_order(self._load(source))
+        before = {block: self.blocks[block].copy() for block in self.table if block.kept}
+        runs = [self._timed(calls) for _ in range(repeats + 1)][1:]
+        for block, numbers in before.items():
+            self.blocks[block][...] = numbers
+        return [float(x) for x in np.median(runs, axis=0)]
+
+    def _timed(self, calls: Sequence[Callable[[], None]]) -> list[float]:
+        spent = np.zeros(len(self.regions))
+        for part, call in zip(self.parts, calls, strict=True):
+            start = time.perf_counter_ns()
+            call()
+            if part.call is not None:
+                spent[part.call.region] += time.perf_counter_ns() - start
+            for k, region in enumerate(part.native):
+                spent[region[0].region] += self.clock[k + 1] - self.clock[k]
+        return list(spent * 1e-9)
+
+    def _in_order(self, loaded: Mapping[str, Step]) -> list[Callable[[], None]]:
+        entries = iter(loaded.values())
         return [next(entries) if part.call is None else part.call.call for part in self.parts]  # type: ignore[misc]
 
     def __call__(self) -> None:
@@ -144,13 +171,3 @@ class Executable:
         finally:
             step.arguments[...] = before
         return losses[: int(self.done[0])]
-
-
-def stage_rows(regions: Sequence[Sequence[Task]]) -> list[Mapping[str, Any]]:
-    """What each task does, for a table of stages."""
-    return [
-        {"stage": k + 1, "work": task.label, "pieces": task.pieces, "flops": task.flops,
-         "numbers": task.traffic, "line": task.site, "numpy": task.call is not None}
-        for k, region in enumerate(regions)
-        for task in region
-    ]  # fmt: skip

@@ -1,7 +1,7 @@
 """Batch norm and layer norm: recognised as a whole, with gain and shift, and their tasks.
 
-In the graph they are standardise, a product and a sum. The kernels do all three, and of the backward
-pass δx, δgain and δshift together.
+In the graph they are standardise, a product and a sum. The kernels do all three, and of the
+backward pass δx, δgain and δshift together.
 """
 
 from __future__ import annotations

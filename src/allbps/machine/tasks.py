@@ -31,7 +31,7 @@ class Memory:
     Attributes:
         name: a variable's name in the generated source.
         size: how many numbers.
-        kind: Real, Int or Byte.
+        kind: Real, Int, Byte or Double.
         kept: does it hold something between steps (parameters, arguments, constants, results)?
         start: numbers to fill it with once, if any.
 
@@ -135,7 +135,11 @@ class Program:
 
     def dtype(self, memory: Memory) -> np.dtype[Any]:
         """What a block is made of."""
-        other: dict[str, np.dtype[Any]] = {"Int": np.dtype(np.int64), "Byte": np.dtype(np.uint8)}
+        other: dict[str, np.dtype[Any]] = {
+            "Int": np.dtype(np.int64),
+            "Byte": np.dtype(np.uint8),
+            "Double": np.dtype(np.float64),
+        }
         return other.get(memory.kind, self.real)
 
 

@@ -89,11 +89,22 @@ def update_call(optimizer: Optimizer, moving: Moving, clip: str) -> tuple[str, s
 
 
 def emit_updates(
-    program: Program, optimizer: Optimizer, parameters: list[Moving], loss: Memory, finite: str
+    program: Program,
+    optimizer: Optimizer,
+    parameters: list[Moving],
+    loss: Memory,
+    max_norm: float | None,
 ) -> None:
-    """Tasks that move every parameter, once the loss is known to be a finite number."""
+    """Tasks that move every parameter, once the loss is known to be a finite number.
+
+    With ``max_norm`` all δ together are first shortened to that length where they are longer.
+    """
+    finite = f"{loss.name}[0] - {loss.name}[0] == 0.0"
+    clip = _clip(program, parameters, max_norm) if max_norm is not None else None
+    factor = f"{clip.name}[0]" if clip is not None else "1.0"
+    clips = (clip,) if clip is not None else ()
     for moving in parameters:
-        kernel, call = update_call(optimizer, moving, "1.0")
+        kernel, call = update_call(optimizer, moving, factor)
         program.use("kernels.optimise", kernel)
         size = moving.param.layout.size
         pieces = pieces_for(size, 10)
@@ -102,7 +113,35 @@ def emit_updates(
             Task(
                 f"{moving.name}: {type(optimizer).__name__}", pieces,
                 (*bounds(size, pieces), f"if {finite}:", f"    {call}"),
-                (*memories([moving.delta, moving.param]), *slots),
+                (*memories([moving.delta, moving.param]), *slots, *clips),
                 (moving.param.memory, *slots), flops=4 * size, traffic=3 * size, after=(loss,),
             )
         )  # fmt: skip
+
+
+def _clip(program: Program, parameters: list[Moving], max_norm: float) -> Memory:
+    """Tasks that find what to multiply every δ by, as torch.nn.utils.clip_grad_norm_ does."""
+    program.use("kernels.reduce", "sum_of_squares", "clip_factor")
+    program.use("words", "double")
+    cuts = [pieces_for(moving.delta.layout.size, 4) for moving in parameters]
+    squares = program.memory("squares", sum(cuts), "Double")
+    clip = program.memory("clip", 1)
+    first, parts = 0, []
+    for moving, pieces in zip(parameters, cuts, strict=True):
+        size, delta = moving.delta.layout.size, moving.delta.memory
+        place = f"{squares.name}[p + {first}]" if first else f"{squares.name}[p]"
+        call = f"{place} = sum_of_squares({delta.name}, lo, hi)"
+        part = Memory(squares.name, pieces, "Double")  # each δ writes places of its own
+        program.tasks.append(
+            Task(
+                f"{moving.name}: length of δ", pieces, (*bounds(size, pieces), call), (delta,),
+                (part,), flops=2 * size, traffic=size, after=(squares,),
+            )
+        )  # fmt: skip
+        first += pieces
+        parts.append(part)
+    call = f"{clip.name}[0] = clip_factor({squares.name}, {first}, double({float(max_norm)!r}))"
+    program.tasks.append(
+        Task("clip: the length of all δ", 1, (call,), (squares,), (clip,), after=tuple(parts))
+    )
+    return clip

@@ -249,6 +249,14 @@ def as_bytes(p: Reals | Ints) -> Bytes:
     return Pointer(p.array[p.offset :].view(np.uint8))
 
 
+@word(lambda e, p: e.retype(p, "Doubles"))
+def as_doubles(p: Reals | Ints | Bytes) -> Doubles:
+    """The same address, read as float64 numbers."""
+    import numpy as np
+
+    return Pointer(p.array[p.offset :].view(np.float64))
+
+
 @word(lambda e, p: e.retype(p, "Reals"))
 def as_reals(p: Ints | Bytes) -> Reals:
     """The same address, read as Reals."""
