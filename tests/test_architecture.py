@@ -24,6 +24,7 @@ FLOORS = [
     {"worked", "userfile"},
     {"nn", "data"},
     {"train", "lecture"},
+    {"bench"},
     {"cli"},
     {"demo", "__main__"},
 ]
@@ -74,7 +75,11 @@ def test_no_reading_imports_another():
             assert f"allbps.readings.{other} " not in text, f"{name} imports {other}"
 
 
-def test_only_verify_and_bridges_import_torch_and_only_the_machine_imports_numba():
+# verify asks PyTorch whether we are right, bridges translate, bench races against it
+TORCH = {"verify", "bridges", "bench"}
+
+
+def test_only_the_rooms_that_need_torch_import_it_and_only_the_machine_imports_numba():
     for file in FILES:
         room = room_of(file)
         for node in ast.walk(ast.parse(file.read_text())):
@@ -84,8 +89,22 @@ def test_only_verify_and_bridges_import_torch_and_only_the_machine_imports_numba
             elif isinstance(node, ast.Import):
                 names = [alias.name for alias in node.names]
             tops = {name.split(".")[0] for name in names}
-            assert room in ("verify", "bridges") or "torch" not in tops, file
+            assert room in TORCH or "torch" not in tops, file
             assert room == "machine" or not tops & {"numba", "llvmlite"}, file
+
+
+def test_bench_imports_a_peer_only_in_the_files_that_are_loaded_for_it():
+    for file in (ROOT / "bench").glob("*.py"):
+        tops = {
+            name.split(".")[0]
+            for node in ast.walk(ast.parse(file.read_text()))
+            for name in (
+                [node.module or ""] if isinstance(node, ast.ImportFrom)
+                else [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            )
+        }  # fmt: skip
+        if not file.name.startswith(("by_", "torch_", "jax_")):
+            assert not tops & {"torch", "jax", "sklearn", "numba"}, file
 
 
 def test_importing_allbps_loads_no_heavy_library():

@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 
 from allbps import __version__
+from allbps.bench.command import bench
 from allbps.errors import AllBPsError
 from allbps.train.command import train
 
@@ -117,6 +118,7 @@ def check(
 
 
 app.command()(train)
+app.command()(bench)
 
 
 def _worked(target: str, wrt: str) -> Any:

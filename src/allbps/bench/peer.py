@@ -1,0 +1,99 @@
+"""Who takes part: a list of peers, each loaded only when it is asked for."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any, Protocol, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from allbps.bench.work import Work
+from allbps.errors import unknown_name
+
+
+class Runner(Protocol):
+    """A net ready to be trained by one framework, its parameters inside."""
+
+    def run(self, steps: int) -> NDArray[Any]:
+        """Take so many steps on the work's batches in turn; the loss of each, (steps,)."""
+
+
+@dataclass(frozen=True)
+class Peer:
+    """One way of training.
+
+    Attributes:
+        name: what ``--peers`` calls it.
+        library: the distribution that must be installed, empty for none.
+        module: the file of this room that knows it.
+        start: the name of the function in there: (work) -> runner, or None where it cannot.
+        rows: the rows it can do; empty for all.
+
+    """
+
+    name: str
+    library: str
+    module: str
+    start: str
+    rows: tuple[str, ...] = ()
+
+    @property
+    def version(self) -> str:
+        """The library's version; empty where it is not installed."""
+        if not self.library:
+            return "here"
+        try:
+            return version(self.library)
+        except PackageNotFoundError:
+            return ""
+
+    def load(self) -> Callable[[Work], Runner]:
+        """Import the library; what starts a run."""
+        module = import_module(f"allbps.bench.{self.module}")
+        return cast(Callable[[Work], Runner], getattr(module, self.start))
+
+
+NETS = ("mlp", "lenet", "resnet20", "gpt")
+IMAGES = ("lenet", "resnet20")
+PEERS = {
+    peer.name: peer
+    for peer in (
+        Peer("machine", "numba", "by_machine", "Steps"),
+        Peer("machine.epoch", "numba", "by_machine", "Epoch", ("lecture", "mlp", "lenet", "gpt")),
+        Peer("numpy", "", "by_numpy", "Emitted"),
+        Peer("torch", "torch", "by_torch", "Eager"),
+        Peer("torch.channels_last", "torch", "by_torch", "ChannelsLast", IMAGES),
+        Peer("torch.compile", "torch", "by_torch", "Compiled", NETS),
+        Peer("jax", "jax", "by_jax", "Steps"),
+        Peer("jax.scan", "jax", "by_jax", "Scan"),
+        Peer("sklearn", "scikit-learn", "by_sklearn", "Classifier", ("mlp",)),
+    )
+}
+OURS = ("machine", "machine.epoch", "numpy")
+
+
+def peer_named(name: str) -> Peer:
+    """The peer of that name.
+
+    Raises:
+        NameUnknownError: there is none.
+
+    """
+    if name not in PEERS:
+        raise unknown_name(name, list(PEERS))
+    return PEERS[name]
+
+
+def cores() -> int:
+    """How many CPUs this process may use; everyone gets all of them."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def as_losses(losses: list[Any]) -> NDArray[Any]:
+    """Losses as one array."""
+    return np.array([float(loss) for loss in losses])
