@@ -135,6 +135,8 @@ recurrence_op = Op(
     numpy="recurrence({a}, {b}, axis={axis})",
     torch=None,
     why_no_torch="PyTorch has no such scan; the expansion and finite differences judge it",
+    jax="jax.lax.associative_scan(lambda p, q: (p[0] * q[0], q[0] * p[1] + q[1]), ({a}, {b}),"
+    " axis={axis})[1]",
     helpers=(recurrence,),
     rules=(
         Rule(d_recurrence_a, "∂{y:6}ₖ/∂{a:6}ₖ = {y:6}ₖ₋₁, and what follows {y:6}ₖ depends on it"),

@@ -128,6 +128,14 @@ def eigh_text(part: int) -> Any:
     return text
 
 
+def eigh_jax(part: int) -> Any:
+    def text(operands: Any, attrs: Any) -> str:
+        x, half = operands["x"], attrs["triangle"]
+        return f"jnp.linalg.eigh({x}, '{half}', symmetrize_input=False)[{part}]"
+
+    return text
+
+
 def eigvalsh_torch(operands: Any, attrs: Any) -> str:
     # PyTorch spreads δ over both triangles, so it is given the symmetric matrix
     x, (half, k) = operands["x"], ("tril", -1) if attrs["triangle"] == "L" else ("triu", 1)
@@ -149,6 +157,7 @@ eigh_values = Op(
     shape=values_shape,
     numpy=eigh_text(0),
     torch=eigvalsh_torch,
+    jax=eigh_jax(0),
     rules=(Rule(d_eigh_values, "∂{y:6}ₖ/∂{x} = vₖ vₖᵀ with the eigenvector vₖ"),),
     notation=Notation("eigenvalues({x})"),
     samples=EIGEN,
@@ -171,6 +180,7 @@ eigh_vectors = Op(
     numpy=eigh_text(1),
     torch=None,
     why_no_torch="the signs of eigenvectors are free, so another library may choose others",
+    jax=eigh_jax(1),
     rules=(Rule(d_eigh_vectors, "δ{x} = {y} (F ⊙ {y:5}ᵀ δ{y}) {y:5}ᵀ with Fᵢⱼ = 1 / (λⱼ − λᵢ)"),),
     notation=Notation("eigenvectors({x})"),
     samples=EIGEN,

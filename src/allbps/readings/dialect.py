@@ -21,7 +21,9 @@ class Dialect:
         text: an op's text in this dialect, or None.
         imports: name used in texts -> the line that imports it.
         array: text of a literal array, from the nested lists and the dtype name.
-        helper: what to do to the source of a NumPy helper function.
+        respell: NumPy text, of an op or a helper function, in this dialect.
+        weak: does a Python number take the dtype of the array it meets? Then numbers of the
+            usual dtypes are written as such.
 
     """
 
@@ -29,20 +31,13 @@ class Dialect:
     text: Callable[[Op], Text | None]
     imports: Mapping[str, str]
     array: str
-    helper: Callable[[str], str] = str
+    respell: Callable[[str], str] = str
+    weak: bool = True
 
 
 def _jnp(text: str) -> str:
-    text = re.sub(r"\bspecial\.", "jax.scipy.special.", text)
-    return re.sub(r"\bnp\.", "jnp.", text)
-
-
-def _jax_text(op: Op) -> Text | None:
-    given = op.jax if op.jax is not None else op.numpy
-    if callable(given):
-        write = given
-        return lambda operands, attrs: _jnp(write(operands, attrs))
-    return _jnp(given)
+    text = re.sub(r"(?<![\w.])special\.", "jax.scipy.special.", text)
+    return re.sub(r"(?<![\w.])np\.", "jnp.", text)
 
 
 NUMPY = Dialect(
@@ -56,10 +51,11 @@ TORCH = Dialect(
     lambda op: op.torch,
     {"torch": "import torch"},
     "torch.tensor({data}, dtype=torch.{dtype})",
+    weak=False,
 )
 JAX = Dialect(
     "jax",
-    _jax_text,
+    lambda op: op.numpy if op.jax is None else op.jax,
     {"jnp": "import jax.numpy as jnp", "jax": "import jax"},
     "jnp.array({data}, dtype=jnp.{dtype})",
     _jnp,
@@ -95,8 +91,9 @@ def expression(node: Node, operands: list[str], dialect: Dialect) -> str:
             where=str(node.site or ""),
         )
     if all(map(_PLAIN.fullmatch, operands)):
-        return node.op.text(template, operands, node.attrs)
-    return tidy(node.op.text(template, [f"({text})" for text in operands], node.attrs))
+        return dialect.respell(node.op.text(template, operands, node.attrs))
+    text = node.op.text(template, [f"({text})" for text in operands], node.attrs)
+    return tidy(dialect.respell(text))
 
 
 _PLAIN = re.compile(r"[A-Za-z_]\w*|\d+(\.\d+)?")  # a name or number needs no parentheses

@@ -75,7 +75,8 @@ class Program:
     def imports(self) -> tuple[str, ...]:
         """The import lines that the statements and helpers need."""
         used = "\n".join((*self.helpers, self.body))
-        needed = [line for name, line in self.dialect.imports.items() if f"{name}." in used]
+        imports = self.dialect.imports.items()
+        needed = [line for name, line in imports if re.search(rf"(?<![\w.]){name}\.", used)]
         return tuple(sorted(needed))
 
     @property
@@ -310,7 +311,7 @@ def literal(node: Node, dialect: Dialect) -> str:
     value = node.value
     if type(value) in (bool, int, float):
         return _number(value)
-    if node.shape == () and dialect is NUMPY and node.dtype in (np.float64, np.int64):
+    if node.shape == () and dialect.weak and node.dtype in (np.float64, np.int64):
         return _number(value.item())
     data = repr(np.asarray(value).tolist())
     for word in ("inf", "nan"):
@@ -325,7 +326,7 @@ def _number(value: float) -> str:
 def _helpers(nodes: Iterable[Node], body: str, dialect: Dialect) -> tuple[str, ...]:
     """Source of the NumPy functions that the statements call, and of those they call."""
     known = {helper.__name__: helper for node in nodes for helper in node.op.helpers}
-    sources = {name: dialect.helper(_plain_source(helper)) for name, helper in known.items()}
+    sources = {name: dialect.respell(_plain_source(helper)) for name, helper in known.items()}
     wanted: dict[str, None] = {}
     pending = [body]
     while pending:

@@ -1,0 +1,137 @@
+"""Source emitted for JAX and PyTorch computes what the NumPy source computes."""
+
+import zlib
+
+import numpy as np
+import pytest
+
+import allbps as bp
+import allbps.functional as F
+from allbps.backward import backward
+from allbps.errors import NoRuleError
+from allbps.ir import CONST, INPUT, OPS, Rule, Zero
+from allbps.lecture import NAMES, system
+from allbps.readings.dialect import JAX, TORCH
+from allbps.readings.source import emit
+from allbps.trace import trace
+
+TABLE = [
+    pytest.param(op, sample, id=f"{op.name}-{k}")
+    for op in OPS.values()
+    if op not in (INPUT, CONST)
+    for k, sample in enumerate(op.samples)
+]
+
+
+@pytest.fixture(scope="module")
+def jax():
+    found = pytest.importorskip("jax")
+    found.config.update("jax_enable_x64", True)
+    return found
+
+
+def passed_to(program, values):
+    """The arguments of the emitted function, in order."""
+    known = {**values, **program.constants}
+    return [known[name] for name in program.arguments]
+
+
+def function_of(program):
+    scope = {}
+    exec(program.text, scope)
+    return scope[program.function]
+
+
+def worked_sample(op, sample):
+    """The op on a sample with its backward pass, if it has one, and the arguments by name."""
+    rng = np.random.default_rng(zlib.crc32(op.name.encode()))
+    operands = [np.asarray(x)[()] for x in sample.draw(rng)]
+    floats = [k for k, x in enumerate(operands) if x.dtype.kind == "f"]
+
+    def f(*xs):
+        filled = list(operands)
+        for k, x in zip(floats, xs, strict=True):
+            filled[k] = x
+        return op(*filled, **sample.attrs)
+
+    traced = trace(f, *(operands[k] for k in floats))
+    (y,) = traced.graph.outputs
+    values = {node.name: value for node, value in traced.values.items()}
+    if not y.is_float or not all(isinstance(op.rule(k), (Rule, Zero)) for k in floats):
+        return traced, values
+    subject = backward(traced, cotangents={y.name: rng.normal(size=y.shape)})
+    return subject, {**values, **{node.name: value for node, value in subject.given.items()}}
+
+
+def results_of(program, values, convert):
+    """Everything it returns, flat: the result, then the δ in the order of the arguments."""
+    found = function_of(program)(*map(convert, passed_to(program, values)))
+    if not program.backward:
+        return [found]
+    return [found[0], *(found[1][name] for name in program.gradients)]
+
+
+def compare_with_numpy(op, sample, dialect, convert):
+    subject, values = worked_sample(op, sample)
+    theirs = results_of(emit(subject, dialect), values, convert)
+    for ours, other in zip(results_of(emit(subject), values, np.asarray), theirs, strict=True):
+        np.testing.assert_allclose(np.asarray(other), ours, rtol=1e-9, atol=1e-11)
+
+
+@pytest.mark.parametrize(("op", "sample"), TABLE)
+def test_every_op_in_jax(jax, op, sample):
+    compare_with_numpy(op, sample, JAX, np.asarray)
+
+
+@pytest.mark.parametrize(("op", "sample"), TABLE)
+def test_every_op_in_torch_unless_it_says_why_not(op, sample):
+    torch = pytest.importorskip("torch")
+    subject, _ = worked_sample(op, sample)
+    silent = [node.op for node in subject.graph.nodes if node.op.torch is None]
+    if any(node not in (INPUT, CONST) for node in silent):
+        with pytest.raises(NoRuleError, match="cannot be written in torch"):
+            emit(subject, TORCH)
+        return
+    compare_with_numpy(op, sample, TORCH, lambda x: torch.as_tensor(np.asarray(x)))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_system_of_the_lecture_compiled_by_jax(jax, name):
+    for example in system(name).examples:
+        worked = example.work(seed=2)
+        program = worked.program("jax")
+        *_, found = jax.jit(function_of(program))(*passed_to(program, worked.values))
+        for argument, delta in found.items():
+            np.testing.assert_allclose(delta, worked[argument].delta, rtol=1e-12, atol=1e-13)
+
+
+def test_images_with_stride_padding_dilation_groups_and_pooling_in_jax(jax):
+    def net(x, w):
+        y = F.conv2d(x, w, stride=2, padding=(1, 2), dilation=(2, 1), groups=2)
+        z = F.gelu(y)
+        p = F.max_pool2d(z, 2, stride=1, padding=1)
+        return F.cross_entropy(p.reshape(2, -1), np.array([1, 0]))
+
+    rng = np.random.default_rng(3)
+    worked = bp.explain(net, rng.normal(size=(2, 4, 9, 8)), rng.normal(size=(6, 2, 3, 3)))
+    program = worked.program("jax")
+    *_, found = jax.jit(function_of(program))(*passed_to(program, worked.values))
+    for argument, delta in found.items():
+        np.testing.assert_allclose(delta, worked[argument].delta, rtol=1e-11, atol=1e-13)
+
+
+def test_jax_text_asks_for_nothing_of_numpy_or_scipy():
+    worked = bp.explain(lambda x: np.sum(F.gelu(x) + np.sin(x)), np.ones(3))
+    text = worked.to_source("jax")
+    assert "jax.scipy.special.erf(" in text
+    assert "jax.scipy.jax" not in text
+    assert "import numpy" not in text
+    assert "dL = 1.0" in text
+
+
+def test_the_largest_of_several_axes_in_torch():
+    def net(x):
+        shifted = x - np.max(x, axis=(0, 2), keepdims=True)
+        return np.sum(np.exp(shifted))
+
+    assert ".movedim((0, 2), (-2, -1))" in bp.explain(net, np.ones((2, 3, 4))).to_source("torch")
