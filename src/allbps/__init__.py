@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 from allbps.transforms import grad, hessian, jacobian, jvp, stop_gradient, value_and_grad, vjp
 
 if TYPE_CHECKING:
+    from allbps.machine.compile import compile  # noqa: A004 - the word that users know
     from allbps.verify.check import check
     from allbps.worked import Worked, explain
 
@@ -12,6 +13,7 @@ __version__ = "0.1.0"
 __all__ = [
     "Worked",
     "check",
+    "compile",
     "explain",
     "grad",
     "hessian",
@@ -22,7 +24,12 @@ __all__ = [
     "vjp",
 ]
 
-_LATER = {"Worked": "worked", "check": "verify", "explain": "worked"}
+_LATER = {
+    "Worked": "worked",
+    "check": "verify",
+    "compile": "machine.compile",
+    "explain": "worked",
+}
 """Names whose rooms are only opened when asked for, so that importing allbps stays light."""
 
 
@@ -31,4 +38,9 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'allbps' has no attribute {name!r}")
     from importlib import import_module
 
+    if name == "compile":
+        from allbps.extras import needs
+
+        with needs("llvmlite", extra="machine", purpose="allbps.compile"):
+            import_module("llvmlite")
     return getattr(import_module(f"allbps.{_LATER[name]}"), name)

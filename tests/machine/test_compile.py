@@ -307,6 +307,15 @@ def test_a_class_without_a_score_is_refused():
     )
 
 
+def test_a_row_that_a_table_does_not_have_is_refused():
+    net = nets.transformer()
+    step = compile(net.loss, **net.arguments, params="p", optimizer=optim.SGD(0.1))
+    wrong = np.full((2, 6), -1)
+    assert refusal(ArgumentError, lambda: step(wrong, net.arguments["target"])) == (
+        "index holds a row that the table does not have\n  expected: 0 to 10\n  got:      -1"
+    )
+
+
 def test_gradients_need_a_loss():
     def f(x):
         y = 2.0 * x

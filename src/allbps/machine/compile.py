@@ -6,7 +6,7 @@ import functools
 import inspect
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -30,13 +30,22 @@ from .codegen import Feed
 from .emit import Emitter
 from .executable import Executable
 from .fused import substitutes
-from .fusion import passes
+from .fusion import VIEWS, passes
 from .plan import make_plan
+from .rows import is_lookup
 from .stages import Stages, stage_rows
 from .tasks import Memory, Place, Program
 from .updates import Moving, emit_updates, rates_of, slots_used, table_of_rates
 
 Params = str | int | Sequence[str | int]
+
+
+@dataclass(frozen=True)
+class Limit:
+    """Numbers of an argument must be from 0 to below ``count``; ``what`` is one that is not."""
+
+    count: int
+    what: str
 
 
 class FallbackWarning(UserWarning):
@@ -228,13 +237,24 @@ class _Build:
         rest = [x for x in self.traced.graph.inputs if x not in set(self.params)]
         return [Feed(self.inputs[x].memory, k) for k, x in enumerate(rest)]
 
-    def labels(self) -> dict[Node, int]:
-        """Arguments that number classes, and how many classes there are."""
-        found = {}
-        back = {value: x for x, value in self.value_of.items()}
+    def limits(self) -> dict[Node, Limit]:
+        """Arguments whose numbers kernels trust: classes and rows of a table."""
+        views = {w.outputs[0]: w.inputs[0] for w in self.plan.works if w.kind in VIEWS}
+        node_of = {value: x for x, value in self.value_of.items()}
+        found: dict[Node, Limit] = {}
         for work in self.plan.works:
             if work.kind == "cross_entropy_loss":
-                found[back[work.inputs[1]]] = work.inputs[0].shape[-1]
+                limit = Limit(work.inputs[0].shape[-1], "a class that there is no score for")
+            elif is_lookup(work):
+                table = work.inputs[0] if work.kind == "getitem" else work.outputs[0]
+                limit = Limit(table.shape[0], "a row that the table does not have")
+            else:
+                continue
+            value = work.inputs[1]
+            while value in views:
+                value = views[value]
+            node = node_of[value]
+            found[node] = min(limit, found.get(node, limit), key=lambda one: one.count)
         return found
 
 
@@ -260,7 +280,7 @@ class _Callable:
     def __init__(self, build: _Build, skipped: tuple[str, ...] = ()) -> None:
         self._build = build
         self._executable = build.executable
-        self._labels = build.labels()
+        self._limits = build.limits()
         self._trees = {
             name: tree for name, tree in build.traced.parameters.items() if name not in skipped
         }
@@ -342,13 +362,13 @@ class _Callable:
                 expected=str(node.dtype),
                 got=str(array.dtype),
             )
-        classes = self._labels.get(node)
-        if classes is not None and array.size:
+        limit = self._limits.get(node)
+        if limit is not None and array.size:
             low, high = int(array.min()), int(array.max())
-            if low < 0 or high >= classes:
+            if low < 0 or high >= limit.count:
                 raise ArgumentError(
-                    f"{path} holds a class that there is no score for",
-                    expected=f"0 to {classes - 1}",
+                    f"{path} holds {limit.what}",
+                    expected=f"0 to {limit.count - 1}",
                     got=str(low if low < 0 else high),
                 )
 

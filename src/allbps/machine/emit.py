@@ -156,6 +156,8 @@ KERNELS: dict[str, Callable[[Program, Places, Work], Any]] = {
     "conv2d_x": images.emit_conv_input,
     "conv2d_w": images.emit_conv_weights,
     "softmax": rows.emit_softmax,
+    "getitem": rows.emit_embedding,
+    "put_add": rows.emit_embedding_delta,
     "batch_norm": norms.emit_batch_norm,
     "layer_norm": norms.emit_layer_norm,
     "cross_entropy_loss": rows.emit_cross_entropy,

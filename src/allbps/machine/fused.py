@@ -135,7 +135,7 @@ def _total_of_rows(graph: Graph, node: Node) -> Node | None:
 
     A single example needs no adding up.
     """
-    if node.op.name != "cross_entropy" or node.inputs[1].op is not INPUT:
+    if node.op.name != "cross_entropy" or not is_argument(node.inputs[1]):
         return None  # labels that are an argument are looked at before the kernel trusts them
     uses = graph.users[node]
     if node.shape == () and not uses:
@@ -145,6 +145,13 @@ def _total_of_rows(graph: Graph, node: Node) -> Node | None:
     consumer = uses[0][0]
     whole = consumer.op.name in ("mean", "sum") and consumer.shape == ()
     return consumer if whole else None
+
+
+def is_argument(node: Node) -> bool:
+    """Is this an argument of the function, perhaps in another shape?"""
+    while node.op.name in ("reshape", "transpose", "identity"):
+        (node,) = node.inputs
+    return node.op is INPUT
 
 
 def _starts_here(total: Node, deltas: Mapping[Node, Delta]) -> bool:
