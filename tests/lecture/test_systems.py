@@ -136,10 +136,43 @@ def test_shared_weights_show_both_contributions_and_their_sum():
 
 
 def test_the_residual_connection_adds_two_contributions():
-    steps = {step.name: step.formula for step in first("residual").derivation.steps}
+    worked = first("residual")
+    steps = {step.name: step.formula for step in worked.derivation.steps}
     assert steps["dz2"] == "δz₂ = pad(δz₃) * flip(w₂)"
     assert steps["dx"] == "δx = δx₁ + δx₂"
     assert steps["dx_2"] == "δx₂ = δz"
+    assert steps["dw2"] == "δw₂ = pad(z₂) * δz₃"
+    assert worked["w2"].because == (
+        "z₃ = pad(z₂) * w₂, ∂z₃(i, j)/∂w₂(p, q) = pad(z₂)(i+p−1, j+q−1)"
+    )
+    assert worked["z2"].because == (
+        "z₃ = pad(z₂) * w₂, ∂z₃(i, j)/∂z₂(p, q) = w₂(p−i+2, q−j+2), 0 outside w₂"
+    )
+    for name in ("dx_1", "dx_2", "dw1", "dw2"):
+        assert np.count_nonzero(worked.values[name]) >= 5, "a sum with zeros shows nothing"
+
+
+def test_the_formulas_of_a_padded_convolution_hold_element_by_element():
+    worked = first("residual")
+    z2, w2, dz3 = worked["z2"].value, worked["w2"].value, worked["z3"].delta
+    padded = np.pad(z2, 1)
+    for p, q in np.ndindex(3, 3):
+        total = sum(padded[i + p, j + q] * dz3[i, j] for i, j in np.ndindex(4, 4))
+        assert worked["w2"].delta[p, q] == total
+    for p, q in np.ndindex(4, 4):
+        near = [(i, j) for i, j in np.ndindex(4, 4) if abs(p - i) < 2 and abs(q - j) < 2]
+        total = sum(w2[p - i + 1, q - j + 1] * dz3[i, j] for i, j in near)
+        assert worked["z2"].delta[p, q] == total
+
+
+def test_the_convnets_steps_are_numbered_as_on_the_slide():
+    text = documents(open_system(system("convnet")), "text")["convnet.txt"]
+    places = [
+        text.index(f"{step}")
+        for step in ("Step 1 ", "1a:", "1b:", "Step 2:", "Step 3 ", "3a:", "3b:", "3c:", "4c:")
+    ]
+    assert places == sorted(places)
+    assert "We don't need δx" in text
 
 
 def test_attention_scores_are_the_slides_sums():

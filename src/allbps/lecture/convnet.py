@@ -54,20 +54,27 @@ SYSTEM = System(
     title="Putting it all together: a convnet and its training",
     sections=(
         Prose("Initialize the parameter $K$. Iterate:"),
+        Prose("Step 1 (forward pass)."),
+        Prose("Step 1a: randomly choose a training example $x$ and its ideal output $q$."),
         Prose(
-            "Step 1 (forward pass). Step 1a: choose a training example $x$ and its ideal output "
-            "$q$ at random. Step 1b: pass $x$ through Conv to get $y$, $y$ through ReLU to get "
-            "$z$, $z$ through Max pool to get $p$. Step 2: compute the loss, the deviation of "
-            "$p$ from $q$, to see how training goes. Step 3 (backward pass). Step 3a: $δp$ from "
-            "the loss. Step 3b: $δz$ from $δp$ (max pooling). Step 3c: $δy$ from $δz$ (ReLU). "
-            "Step 3d, which the slide numbers 4c: $δK$ from $δy$ (convolution). Step 4: $K ← K − "
-            "η δK$ with the learning rate $η$."
+            "Step 1b: pass $x$ through Conv to get $y$; pass $y$ through ReLU to get $z$; pass $z$ "
+            "through Max pool to get $p$."
         ),
+        Prose("Step 2: compute the loss, the deviation of $p$ from $q$, to see how training goes."),
+        Prose("Step 3 (backward pass)."),
+        Prose("Step 3a: $δp$, the gradient of the loss with respect to $p$."),
+        Prose("Step 3b: $δz$ given $δp$ (max pooling)."),
+        Prose("Step 3c: $δy$ given $δz$ (ReLU)."),
+        Prose(
+            "Step 4c: $δK$ given $δy$ (convolution). The number is the slide's; it is the last "
+            "part of step 3."
+        ),
+        Prose("Step 4: update $K$ by gradient descent, $K ← K − η δK$ with the learning rate $η$."),
         Example(
             convnet,
             {"x": X, "K": K, "q": Q},
             wrt=("K",),
-            caption="Steps 1b to 3d on numbers",
+            caption="Steps 1b to 4c on numbers",
         ),
         Prose(
             "We don't need $δx$: no layer precedes the convolution, so nothing would use it. It is "

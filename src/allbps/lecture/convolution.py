@@ -37,7 +37,8 @@ SYSTEM = System(
             "$w ≤ W$; output $J = I * K$, an $(H−h+1) × (W−w+1)$ matrix: "
             "$J(i, j) = Σₗ₌₁ʰ Σₘ₌₁ʷ I(i+l−1, j+m−1) K(l, m)$. Nothing is flipped here: this is "
             "cross-correlation, which nets call convolution. Given $δJ$, we need $δK$ to "
-            "move the kernel, and $δI$ for the layer before."
+            "adjust the kernel by gradient descent, $K ← K − η δK$, and $δI$ to go on with the "
+            "layer that precedes this one."
         ),
         Prose(
             "Derivation of $δK$. $∂J(i, j)/∂K(p, q) = I(i+p−1, j+q−1)$, so "
@@ -52,7 +53,8 @@ SYSTEM = System(
             "and $m = q−j+1$ it reads $δI(p, q) = Σₗ Σₘ K(l, m) δJ(p−l+1, q−m+1)$ with $l$ from "
             "$max(1, p+h−H)$ to $min(p, h)$ and $m$ from $max(1, q+w−W)$ to $min(q, w)$. "
             "The index of $δJ$ now runs backwards, so the kernel must be flipped to write it "
-            "as a convolution, and zeros around $δJ$ replace the bounds: $δI = pad(δJ) * flip(K)$."
+            "as a convolution, and zeros around $δJ$ replace the bounds: $δI = pad(δJ) * flip(K)$. "
+            "The size of $pad(δJ)$ is $(H+h−1) × (W+w−1)$, so the result is $H × W$ again."
         ),
         Numbers(
             "pad adds h−1 rows of zeros above and below and w−1 columns left and right; "

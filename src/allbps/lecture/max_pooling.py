@@ -35,7 +35,8 @@ SYSTEM = System(
     sections=(
         Prose(
             "$y = maxₖ xₖ$. With $i = argmaxₖ xₖ$ the chain rule gives $δxᵢ = δy$ and 0 for all "
-            "others: only the winner moved the output."
+            "others: only the winner moved the output. Below, argmax gives the place of each "
+            "winner in $x$, counted row by row from 0."
         ),
         Example(
             pool_2x2,

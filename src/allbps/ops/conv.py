@@ -162,19 +162,21 @@ def _channels(x: Node, w: Node, groups: int) -> None:
 
 
 # -- the declaration -------------------------------------------------------------------------------
-def conv2d_notation(x: Formula, w: Formula, **attrs: Any) -> str:
-    return f"{x:4} * {w:4}"
+def conv2d_notation(x: Formula, w: Formula, padding: Pair, **attrs: Any) -> str:
+    return f"pad({x}) * {w:4}" if padding != (0, 0) else f"{x:4} * {w:4}"
 
 
-def because_x(x: Formula, w: Formula, y: Formula, **attrs: Any) -> str:
-    if attrs == attributes(batched=False):
-        return f"∂{y}(i, j)/∂{x}(p, q) = {w}(p−i+1, q−j+1), 0 outside {w}"
+def because_x(x: Formula, w: Formula, y: Formula, padding: Pair, **attrs: Any) -> str:
+    if attributes(batched=False, padding=padding) == {**attrs, "padding": padding}:
+        row, column = (1 + p for p in padding)
+        return f"∂{y}(i, j)/∂{x}(p, q) = {w}(p−i+{row}, q−j+{column}), 0 outside {w}"
     return f"∂{y}/∂{x} is the element of {w} by which one of {x} enters one of {y}, else 0"
 
 
-def because_w(x: Formula, w: Formula, y: Formula, **attrs: Any) -> str:
-    if attrs == attributes(batched=False):
-        return f"∂{y}(i, j)/∂{w}(p, q) = {x}(i+p−1, j+q−1)"
+def because_w(x: Formula, w: Formula, y: Formula, padding: Pair, **attrs: Any) -> str:
+    if attributes(batched=False, padding=padding) == {**attrs, "padding": padding}:
+        source = f"pad({x})" if padding != (0, 0) else f"{x}"
+        return f"∂{y}(i, j)/∂{w}(p, q) = {source}(i+p−1, j+q−1)"
     return f"∂{y}/∂{w} is the element of {x} that one of {w} meets for one of {y}"
 
 
