@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from . import images, norms, rows
+from . import heads, images, norms, rows, slices
 from .fused import plain_conv, plain_pool
 from .fusion import SUMS, VIEWS
 from .layout import Layout, row_major
@@ -151,13 +151,19 @@ def _run(step: Work, values: list[Any]) -> Any:
     return step.node.op.run(values, step.node.attrs)
 
 
+def _first_of(*makers: Callable[[Program, Places, Work], bool]) -> Callable[..., bool]:
+    """The first of several makers that takes the work."""
+    return lambda program, places, work: any(make(program, places, work) for make in makers)
+
+
 KERNELS: dict[str, Callable[[Program, Places, Work], Any]] = {
     "matmul": emit_matmul,
     "conv2d_x": images.emit_conv_input,
     "conv2d_w": images.emit_conv_weights,
     "softmax": rows.emit_softmax,
-    "getitem": rows.emit_embedding,
-    "put_add": rows.emit_embedding_delta,
+    "getitem": _first_of(slices.emit_slice, rows.emit_embedding),
+    "put_add": _first_of(slices.emit_slice_delta, rows.emit_embedding_delta),
+    "attention": heads.emit_attention,
     "batch_norm": norms.emit_batch_norm,
     "layer_norm": norms.emit_layer_norm,
     "cross_entropy_loss": rows.emit_cross_entropy,
@@ -167,6 +173,7 @@ KERNELS: dict[str, Callable[[Program, Places, Work], Any]] = {
 WITH_PARTNER: dict[str, Callable[[Program, Places, Work, Value], None]] = {
     "max_pool_x": images.emit_max_pool_input,
     "batch_norm_x": norms.emit_batch_norm_delta,
+    "attention_x": heads.emit_attention_delta,
     "layer_norm_x": norms.emit_layer_norm_delta,
 }
 """The same for a δ that needs what the forward work kept: winners, moments."""

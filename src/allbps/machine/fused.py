@@ -15,6 +15,7 @@ from allbps.backprop import Delta
 from allbps.ir import CONST, INPUT, Graph, Node, placed_at
 from allbps.ops.comparison import where
 
+from .heads import attentions
 from .norms import norms
 from .plan import Fused, Stand
 
@@ -40,6 +41,7 @@ def substitutes(graph: Graph, deltas: Mapping[Node, Delta]) -> dict[Node, Stand]
                 found[term.node] = stand
     found.update(_losses(graph, deltas))
     found.update(norms(graph, deltas))
+    found.update(attentions(graph, deltas))
     for node in graph.nodes:
         if node.op.name in EXPANDED and node.op.expand is not None:
             with placed_at(node.site):

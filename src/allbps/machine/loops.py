@@ -56,13 +56,27 @@ def nest_of(shape: Sequence[int], layouts: Sequence[Layout], leading: int = 0) -
         NoLoopError: the arrays are cut up in ways that do not fit.
 
     """
-    loops: list[tuple[int, tuple[int, ...]]] = []
+    axes = []
     for axis in range(len(shape)):
         runs: list[list[Run]] = []
         for layout in layouts:
             own = axis - (len(shape) - len(layout.axes))
-            runs.append([(layout.dims[d], layout.strides[d]) for d in layout.axes[own]]
-                        if own >= 0 else [])  # fmt: skip
+            dims = layout.axes[own] if own >= 0 else ()
+            runs.append([(layout.dims[d], layout.strides[d]) for d in dims])
+        axes.append(runs)
+    return nest_of_runs(axes, leading) if shape else Nest((1,), ((0,),) * len(layouts))
+
+
+def nest_of_runs(axes: Sequence[Sequence[Sequence[Run]]], leading: int = 0) -> Nest:
+    """The same from the runs of each array along each axis.
+
+    Raises:
+        NoLoopError: the arrays are cut up in ways that do not fit.
+
+    """
+    count = len(axes[0]) if axes else 2
+    loops: list[tuple[int, tuple[int, ...]]] = []
+    for runs in axes:
         cut = common_refinement(runs)
         if cut is None:
             raise NoLoopError
@@ -76,7 +90,7 @@ def nest_of(shape: Sequence[int], layouts: Sequence[Layout], leading: int = 0) -
         else:
             joined.append((length, strides))
     lengths = tuple(length for length, _ in joined) or (1,)
-    columns = tuple(strides for _, strides in joined) or ((0,) * len(layouts),)
+    columns = tuple(strides for _, strides in joined) or ((0,) * count,)
     return Nest(lengths, tuple(zip(*columns, strict=True)))
 
 
@@ -216,8 +230,19 @@ def add_loop(
     nest: Nest,
     inputs: Sequence[tuple[Value, Place]],
     outputs: Sequence[tuple[Value, Place]],
+    starts: Sequence[int] = (),
 ) -> None:
-    """Write the kernel of a loop, and a task that calls it."""
+    """Write the kernel of a loop, and a task that calls it.
+
+    Args:
+        program: where they go.
+        work: what is computed.
+        nest: the loops; the first array is the result.
+        inputs: values and where they lie.
+        outputs: the same for the results.
+        starts: for outputs, then inputs: where in its block each array begins, if not at 0.
+
+    """
     read = [
         Array(f"x{k}", scalar_kind(value), nest.strides[k + 1])
         for k, (value, _) in enumerate(inputs)
@@ -227,8 +252,9 @@ def add_loop(
     lines, known = compute(work.steps, start)
     for k, (value, _) in enumerate(outputs):
         code = known[value].code
-        lines.append(f"y{k}_r[i] = " + (f"select({code}, 1, 0)" if scalar_kind(value) == BOOL
-                                        else code))  # fmt: skip
+        code = f"select({code}, 1, 0)" if scalar_kind(value) == BOOL else code
+        step = nest.strides[0][-1]
+        lines.append(f"y{k}_r[{'i' if step in (0, 1) else f'i * {step}'}] = {code}")
     written = [Array(f"y{k}", "", nest.strides[0]) for k in range(len(outputs))]
     names, decode = indices_of(nest.lengths, "r")
     find = [line for array in (*written, *read) for line in array.at_row(names)]
@@ -253,7 +279,12 @@ def add_loop(
         name, [*arguments, ("lo", "Int"), ("hi", "Int")], doc_of(work), body, reorder=False
     )
     blocks = [p.memory for _, p in (*outputs, *inputs)]
-    call = f"{name}({', '.join(m.name for m in blocks)}, lo, hi)"
+    begins = [*starts, *([0] * (len(blocks) - len(starts)))]
+    pointers = [
+        f"{block.name} + {start}" if start else block.name
+        for block, start in zip(blocks, begins, strict=True)
+    ]
+    call = f"{name}({', '.join(pointers)}, lo, hi)"
     program.tasks.append(
         Task(
             doc_of(work), pieces, (*bounds(count, pieces), call),

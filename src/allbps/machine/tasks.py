@@ -16,8 +16,33 @@ from .plan import Value, Work
 
 RESERVED = frozenset(
     [
-        *("t", "tid", "threads", "team", "a", "i", "p", "lo", "hi", "once", "piece", "examples"),
-        *("order", "losses", "done", "step", "scratch", "rates", "real", "select", "lanes"),
+        *(
+            "t",
+            "tid",
+            "threads",
+            "team",
+            "a",
+            "i",
+            "p",
+            "lo",
+            "hi",
+            "once",
+            "piece",
+            "head",
+            "examples",
+        ),
+        *(
+            "examples",
+            "order",
+            "losses",
+            "done",
+            "step",
+            "scratch",
+            "rates",
+            "real",
+            "select",
+            "lanes",
+        ),
         *("kernel", "double"),
     ]
 )
