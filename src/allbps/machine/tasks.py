@@ -15,36 +15,8 @@ from .layout import Layout, Shape
 from .plan import Value, Work
 
 RESERVED = frozenset(
-    [
-        *(
-            "t",
-            "tid",
-            "threads",
-            "team",
-            "a",
-            "i",
-            "p",
-            "lo",
-            "hi",
-            "once",
-            "piece",
-            "head",
-            "examples",
-        ),
-        *(
-            "examples",
-            "order",
-            "losses",
-            "done",
-            "step",
-            "scratch",
-            "rates",
-            "real",
-            "select",
-            "lanes",
-        ),
-        *("kernel", "double"),
-    ]
+    """t tid threads team a i p lo hi once piece head examples order losses done step scratch rates
+    real select lanes kernel double""".split()
 )
 """Names that the generated source uses itself."""
 
