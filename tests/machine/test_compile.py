@@ -205,6 +205,14 @@ def test_the_lectures_algorithm_takes_one_example_a_step():
     np.testing.assert_allclose(step.params["K"], K, rtol=1e-12)
 
 
+def test_an_epoch_without_steps_does_nothing():
+    net = nets.lecture()
+    step = compile(net.loss, **net.arguments, params="K", optimizer=optim.SGD(0.01))
+    none = np.zeros(0, int)
+    assert step.run_epoch(np.zeros((2, 8, 8)), np.zeros((2, 3, 3)), order=none).shape == (0,)
+    np.testing.assert_array_equal(step.params["K"], net.arguments["K"])
+
+
 def test_parameters_can_be_set():
     net = nets.dense()
     step = compile(net.loss, **net.arguments, params=net.params, optimizer=optim.SGD(0.1))

@@ -479,7 +479,8 @@ class TrainStep(_Callable):
         """
         rest = [x for x in self._build.traced.graph.inputs if x not in set(self._build.params)]
         batched = np.ndim(order) == 2
-        numbers = np.ascontiguousarray(order, np.int64).reshape(len(order), -1)
+        numbers = np.ascontiguousarray(order, np.int64)
+        numbers = numbers if batched else numbers[:, None]
         for x in rest:
             if batched and x.shape[:1] != numbers.shape[1:]:
                 raise ShapeError(

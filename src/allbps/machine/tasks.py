@@ -14,10 +14,9 @@ from numpy.typing import NDArray
 from .layout import Layout, Shape
 from .plan import Value, Work
 
-RESERVED = frozenset(
-    """t tid threads team a i p lo hi once piece head examples order losses done step scratch rates
-    real select lanes kernel double""".split()
-)
+_COUNTERS = ("t", "tid", "threads", "team", "a", "i", "p", "lo", "hi", "piece", "head", "examples")
+_OTHERS = ("once", "step", "order", "losses", "done", "scratch", "rates", "clock", "kernel")
+RESERVED = frozenset((*_COUNTERS, *_OTHERS, "real", "select", "lanes", "double"))
 """Names that the generated source uses itself."""
 
 
