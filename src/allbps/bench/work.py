@@ -67,6 +67,7 @@ EDGES = np.array([[1, 2, 1], [0, 0, 0], [-1, -2, -1]], np.float32) / 4
 
 
 def lecture_row() -> Work:
+    """The slide's net on the digits, to find the kernel of their edges."""
     from allbps.data import load
 
     x = load("digits").train.x[:, 0]  # (1797, 8, 8)
@@ -78,6 +79,7 @@ def lecture_row() -> Work:
 
 # -- named nets ------------------------------------------------------------------------------------
 def image_row(title: str, name: str, shape: Shape, batch: int, lr: float) -> Work:
+    """A named net on normal numbers with random labels of ten classes."""
     rng = np.random.default_rng(SEED)
     model = nn.named(name)
     params = model.init(rng, shape, 10)
@@ -87,6 +89,7 @@ def image_row(title: str, name: str, shape: Shape, batch: int, lr: float) -> Wor
 
 
 def text_row(title: str, batch: int, length: int, vocabulary: int) -> Work:
+    """The GPT on random characters."""
     rng = np.random.default_rng(SEED)
     model = nn.named("gpt")
     params = model.init(rng, (length,), vocabulary)
@@ -98,7 +101,7 @@ ROWS: dict[str, Callable[[], Work]] = {
     "lecture": lecture_row,
     "mlp": lambda: image_row("MLP 784-512-256-10, batch 128", "mlp", (1, 28, 28), 128, 0.01),
     "lenet": lambda: image_row("LeNet 28×28, batch 64", "lenet", (1, 28, 28), 64, 0.01),
-    "resnet20": lambda: image_row("ResNet-20 32×32, batch 64", "resnet20", (3, 32, 32), 64, 0.01),
+    "resnet20": lambda: image_row("ResNet-20 32×32, batch 64", "resnet20", (3, 32, 32), 64, 0.001),
     "gpt": lambda: text_row("GPT 4×128, 128 tokens, batch 16", 16, 128, 65),
 }
 

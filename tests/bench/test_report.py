@@ -1,0 +1,165 @@
+"""What the report says follows from the rounds; who disagrees is not timed, nor raced against."""
+
+import json
+
+import numpy as np
+import pytest
+
+from allbps.bench import bench as room
+from allbps.bench.bench import BenchOptions, bench
+from allbps.bench.command import bench as command
+from allbps.bench.peer import Peer
+from allbps.bench.report import Entry, RowResult
+from allbps.bench.rounds import interleaved, steps_in_a_turn
+from allbps.errors import ArgumentError, NameUnknownError
+
+
+def row(**entries):
+    made = [Entry(name.replace("_", "."), deviation=0.0, seconds=s) for name, s in entries.items()]
+    return RowResult("mlp", "an MLP", "torch in float64", made)
+
+
+def test_the_ratio_is_the_median_of_each_rounds_own():
+    result = row(machine=[1.0, 2.0, 1.0], torch=[2.0, 8.0, 3.0], jax=[9.0, 9.0, 9.0])
+    assert result.fastest_peer.peer == "torch"
+    ratios = {e.peer: result.ratio(e) for e in result.entries}
+    assert ratios == {"machine": 3.0, "torch": 1.0, "jax": pytest.approx(3 / 9)}
+
+
+def test_we_are_not_our_own_peer():
+    assert row(machine=[1.0], numpy=[0.5]).fastest_peer is None
+
+
+def test_who_computes_something_else_is_not_raced_against():
+    result = row(machine=[1.0, 1.0], torch=[2.0, 2.0], jax=[0.1, 0.1])
+    result.entries[2].deviation = 0.5
+    assert result.fastest_peer.peer == "torch"
+
+
+def test_spread_is_half_the_distance_of_the_quartiles():
+    assert Entry("torch", seconds=[1.0, 2.0, 3.0, 4.0, 5.0]).spread == pytest.approx(1 / 3)
+    assert Entry("torch", seconds=[1.0]).spread is None
+
+
+class Fake:
+    """A runner that counts."""
+
+    def __init__(self, losses):
+        self.losses, self.taken, self.turns = losses, 0, []
+
+    def run(self, steps):
+        first, self.taken = self.taken, self.taken + steps
+        self.turns.append(steps)
+        return np.array([self.losses(k) for k in range(first, self.taken)])
+
+
+def test_everyone_has_a_turn_in_every_round(monkeypatch):
+    clock = iter(np.arange(0, 1000, 0.1))
+    monkeypatch.setattr("allbps.bench.rounds.time.perf_counter", lambda: float(next(clock)))
+    monkeypatch.setattr("allbps.bench.rounds.REST", 0)
+    runners = {"a": Fake(float), "b": Fake(float)}
+    said = []
+    seconds = interleaved(runners, 3, said.append)
+    assert said == ["round 1 of 3", "round 2 of 3", "round 3 of 3"]
+    assert {name: len(s) for name, s in seconds.items()} == {"a": 3, "b": 3}
+    # every reading of this clock is 0.1 s later: a turn of 0.3 s holds three steps
+    np.testing.assert_allclose(seconds["a"], 0.1 / 3, rtol=1e-9)
+
+
+def test_a_turn_holds_as_many_steps_as_fill_it(monkeypatch):
+    now = [0.0]
+
+    class Steady(Fake):
+        def run(self, steps):
+            now[0] += 0.01 * steps
+            return super().run(steps)
+
+    monkeypatch.setattr("allbps.bench.rounds.time.perf_counter", lambda: now[0])
+    assert steps_in_a_turn(Steady(float), turn=0.5) == 50
+
+
+@pytest.fixture
+def fakes(monkeypatch):
+    """Three peers: right, wrong, and one that is not installed."""
+
+    def start(losses):
+        return lambda work: Fake(losses)
+
+    starts = {"torch": start(lambda k: 1.0 + k), "jax": start(lambda k: 2.0 + k), "lost": None}
+    monkeypatch.setattr(Peer, "version", property(lambda p: "" if p.name == "lost" else "1.0"))
+    monkeypatch.setattr(Peer, "load", lambda p: starts[p.name])
+    peers = {name: Peer(name, name, "by_none", "None") for name in starts}
+    for module in (room, __import__("allbps.bench.peer", fromlist=["PEERS"])):
+        monkeypatch.setattr(module, "PEERS", peers)
+    expected = np.arange(1.0, 21.0)
+    monkeypatch.setattr(room, "reference_losses", lambda work, runners: ("the truth", expected))
+    monkeypatch.setattr("allbps.bench.rounds.TURN", 1e-6)
+    monkeypatch.setattr("allbps.bench.rounds.REST", 0)
+
+
+def test_a_peer_with_other_losses_is_not_timed_and_a_missing_one_is_named(fakes):
+    report = bench(BenchOptions(rows=["mlp"], rounds=2, trials=False))
+    assert report.missing == ["lost"]
+    right, wrong = report.rows[0].entries
+    assert len(right.seconds) == 2
+    assert right.deviation == 0.0
+    assert wrong.seconds == []
+    assert wrong.deviation == 1.0
+    assert wrong.note == "not timed: its losses differ by more than 0.001"
+    assert not report.agrees
+    assert "not installed: lost" in str(report)
+
+
+def test_the_command_prints_json_writes_a_plot_and_says_by_its_exit_that_someone_disagreed(
+    fakes, capsys, tmp_path
+):
+    import typer
+
+    with pytest.raises(typer.Exit) as stop:
+        command(rows="mlp", peers="torch,jax", rounds=1, trials=False, out=tmp_path, as_json=True)
+    assert stop.value.exit_code == 1
+    found = json.loads(capsys.readouterr().out)
+    assert found["agrees"] is False
+    assert found["rows"][0]["fastest_peer"] == "torch"
+    assert [e["peer"] for e in found["rows"][0]["entries"]] == ["torch", "jax"]
+    assert json.loads((tmp_path / "bench.json").read_text()) == found
+    assert (tmp_path / "bench.svg").stat().st_size > 1000
+
+
+def test_a_peer_that_fails_leaves_the_others_their_turn(fakes, monkeypatch):
+    def broken(work):
+        raise RuntimeError("no compiler\nand more")
+
+    starts = {"torch": lambda work: Fake(lambda k: 1.0 + k), "jax": broken}
+    monkeypatch.setattr(Peer, "load", lambda p: starts[p.name])
+    options = BenchOptions(rows=["mlp"], peers=["torch", "jax"], rounds=1, trials=False)
+    entries = bench(options).rows[0].entries
+    assert len(entries[0].seconds) == 1
+    assert entries[1].note == "failed: no compiler"
+
+
+def test_wrong_options_are_refused():
+    with pytest.raises(NameUnknownError):
+        BenchOptions(rows=["lenett"])
+    with pytest.raises(NameUnknownError):
+        BenchOptions(peers=["tensorflow"])
+    with pytest.raises(ArgumentError) as caught:
+        BenchOptions(rounds=0)
+    assert str(caught.value) == (
+        "--rounds is out of range\n  expected: a number from 1\n  got:      0"
+    )
+
+
+def test_a_trial_in_its_own_process_finds_time_and_memory():
+    from allbps.bench.trial import cold_and_warm
+
+    found = cold_and_warm("lecture", "numpy")
+    assert set(found) == {"cold", "warm", "memory"}
+    assert found["cold"] > 0
+    assert 0 <= found["memory"] < 1 << 30
+
+
+def test_a_trial_that_fails_says_why():
+    from allbps.bench.trial import cold_and_warm
+
+    assert cold_and_warm("lecture", "sklearn")["error"]
