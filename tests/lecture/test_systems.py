@@ -35,6 +35,7 @@ def test_every_system_can_be_written_in_every_format(name):
             assert text.strip(), file
             if form == "json":
                 assert json.loads(text)["name"] == name
+            assert "U+" not in text, "a sign that LaTeX was not told of"
             if form == "source":
                 compile(text, file, "exec")
 

@@ -125,12 +125,12 @@ def test_without_pytorch_the_others_judge_and_the_report_says_so(judged, monkeyp
     report = judged(square, X)
     assert report
     assert report.silent["torch"] == (
-        "torch is needed for the judge of that name, and is not installed"
+        "torch is needed for comparing with its autograd, and is not installed"
     )
     with pytest.raises(MissingExtraError) as caught:
         judged(square, X, judges=["torch"])
     assert str(caught.value) == (
-        "torch is needed for the judge of that name, and is not installed\n"
+        "torch is needed for comparing with its autograd, and is not installed\n"
         "  to do:    pip install 'allbps[torch]'"
     )
 

@@ -56,7 +56,7 @@ SYSTEM = System(
         Prose(
             "The scores become weights of values, $a = s v$ with $s = softmax(q kᵀ / √d)$ "
             "(Vaswani et al., arXiv:1706.03762), and the block adds what it finds to what came "
-            "in, twice: $r = x + a Wo$ and $out = r + GELU(m W₁) W₂$, with layer norm before "
+            "in, twice: $r = x + a Wo$ and then $r + GELU(m W₁) W₂$, with layer norm before "
             "each half. All its rules have been seen: products, softmax, residual sums. New are "
             "layer norm, whose mean and variance depend on the input and so must be "
             "differentiated too, and the fork at $n$, which three products share: $δn = δn₁ + "

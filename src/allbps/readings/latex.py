@@ -31,7 +31,7 @@ SPECIAL = {
     "%": r"\%", "_": r"\_", "^": r"\textasciicircum{}", "~": r"\textasciitilde{}",
     '"': r"\char34{}", "'": r"\textquotesingle{}", "`": r"\textasciigrave{}",
     "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}",
-    "ß": r"\ss{}", "æ": r"\ae{}", "ø": r"\o{}", "ł": r"\l{}",
+    "°": r"$^{\circ}$", "ß": r"\ss{}", "æ": r"\ae{}", "ø": r"\o{}", "ł": r"\l{}",
     "‘": "`", "’": "'", "“": "``", "”": "''", "–": "--", "—": "---",
 }  # fmt: skip
 
@@ -73,8 +73,8 @@ def body(derivation: Derivation) -> str:
 def escape(text: str) -> str:
     r"""Plain text for LaTeX; words with signs that are neither ASCII nor letters are mathematics.
 
-    >>> escape("50 % of ‖δx‖, größer")
-    '50 \\% of $\\lVert \\delta x\\rVert ,$ gr\\"{o}\\ss{}er'
+    >>> escape("50 % of ‖δx‖, größer, 180°")
+    '50 \\% of $\\lVert \\delta x\\rVert ,$ gr\\"{o}\\ss{}er, 180$^{\\circ}$'
     """
     return "".join(map(_word, re.split(r"(\s+)", text)))
 

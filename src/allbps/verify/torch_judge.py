@@ -26,7 +26,7 @@ def torch_module() -> Any:
         MissingExtraError: it is not installed.
 
     """
-    with needs("torch", extra="torch", purpose="the judge of that name"):
+    with needs("torch", extra="torch", purpose="comparing with its autograd"):
         return import_module("torch")
 
 
