@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from allbps.bench.peer import as_losses
@@ -29,7 +28,8 @@ class Emitted:
 
     def _values(self) -> dict[str, Any]:
         x, y = self.work.batch(self.taken)
-        return {**self.params, "x": x, "labels": y, "dloss": np.float32(1)}
+        one = next(iter(self.params.values())).dtype.type(1)  # in the parameters' precision
+        return {**self.params, "x": x, "labels": y, "dloss": one}
 
     def run(self, steps: int) -> NDArray[Any]:
         """Forward and backward by the text, then the update."""
