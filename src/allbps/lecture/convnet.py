@@ -1,6 +1,6 @@
 """Conv → ReLU → max pool → loss: one training iteration step by step, then the loop."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,7 +9,8 @@ import allbps.functional as F
 from allbps.lecture.system import Example, Numbers, Prose, System, Table
 from allbps.transforms import value_and_grad
 
-LEARNING_RATE = 0.02
+LEARNING_RATE = 0.05
+SHOWN = (1, 2, 4, 8, 16, 32, 64)
 
 
 def convnet(x: Any, K: Any, q: Any) -> Any:
@@ -33,20 +34,43 @@ K = np.array([[1.0, -1.0], [-0.5, 0.5]])
 Q = np.array([[1.0, 0.0], [0.0, 1.0]])
 
 
+# four training examples: the image in its four orientations, with what this kernel makes of them
+WANTED = np.array([[1.0, 0.0], [-1.0, 1.0]])
+EXAMPLES = tuple(np.rot90(X, k).copy() for k in range(4))
+
+
+def ideal(x: Any) -> Any:
+    return F.max_pool2d(F.relu(F.conv2d(x, WANTED)), 2)
+
+
 def updated() -> Mapping[str, Any]:
     _, delta = value_and_grad(convnet, argnums=1)(X, K, Q)
-    return {"K": K, "δK": delta, "K − 0.02 δK": K - LEARNING_RATE * delta}
+    return {"K": K, "δK": delta, "K − 0.05 δK": K - LEARNING_RATE * delta}
+
+
+def iterations() -> Iterator[tuple[list[float], Any]]:
+    """The four steps again and again: what there is to see in each, and the kernel after it."""
+    rng = np.random.default_rng(2)
+    kernel = K
+    for iteration in range(1, SHOWN[-1] + 1):
+        chosen = int(rng.integers(len(EXAMPLES)))
+        x = EXAMPLES[chosen]
+        mean = np.mean([convnet(one, kernel, ideal(one)) for one in EXAMPLES])
+        loss, delta = value_and_grad(convnet, argnums=1)(x, kernel, ideal(x))
+        kernel = kernel - LEARNING_RATE * delta
+        yield (
+            [iteration, chosen + 1, float(loss), float(mean), float(np.linalg.norm(delta))],
+            kernel,
+        )
 
 
 def training_loop() -> Sequence[Sequence[float]]:
-    """Loss and ‖δK‖ while the four steps are repeated on one example."""
-    kernel = K
-    rows = []
-    for iteration in range(1, 7):
-        loss, delta = value_and_grad(convnet, argnums=1)(X, kernel, Q)
-        rows.append([iteration, float(loss), float(np.linalg.norm(delta))])
-        kernel = kernel - LEARNING_RATE * delta
-    return rows
+    return [row for row, _ in iterations() if row[0] in SHOWN]
+
+
+def learned() -> Mapping[str, Any]:
+    *_, (_, kernel) = iterations()
+    return {"K": kernel, "the kernel that made the ideal outputs": WANTED}
 
 
 SYSTEM = System(
@@ -80,14 +104,18 @@ SYSTEM = System(
             "We don't need $δx$: no layer precedes the convolution, so nothing would use it. It is "
             "not computed here either, since only $δK$ was asked for."
         ),
-        Numbers("Step 4 with learning rate 0.02", updated),
+        Numbers("Step 4 with learning rate 0.05", updated),
+        Prose(
+            "Now the loop. There are four examples, the image $x$ in its four orientations; their "
+            "ideal outputs were made with another kernel, which training has to find. One example "
+            "is chosen at random each time, so its own loss jumps, while the mean over all four "
+            "falls in the long run: stochastic gradient descent."
+        ),
         Table(
-            "The loop: the same example again and again",
-            ("iteration", "loss", "‖δK‖"),
+            "The loop, at some of its iterations",
+            ("iteration", "example", "its loss", "mean loss", "‖δK‖"),
             training_loop,
         ),
-        Prose(
-            "With many examples, chosen at random each time, this is stochastic gradient descent."
-        ),
+        Numbers("What was learnt", learned),
     ),
 )
