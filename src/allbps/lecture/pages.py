@@ -201,7 +201,8 @@ def _table_latex(headings: Sequence[str], rows: Sequence[Sequence[float]]) -> st
     lines = [" & ".join(f"${latex(number(x))}$" for x in one) + r" \\" for one in rows]
     heads = " & ".join(tex.escape(head) for head in headings) + r" \\ \hline"
     columns = "r" * len(headings)
-    return "\n".join([rf"\begin{{tabular}}{{{columns}}}", heads, *lines, r"\end{tabular}"])
+    table = [rf"\begin{{tabular}}{{{columns}}}", heads, *lines, r"\end{tabular}"]
+    return "\n".join([r"\begin{center}", *table, r"\end{center}"])
 
 
 # -- HTML ------------------------------------------------------------------------------------------
