@@ -52,7 +52,7 @@ class Loaded:
         initialise_llvm()
         _provide_system_calls()
         machine = llvm.Target.from_default_triple().create_target_machine(
-            codemodel="small", reloc="pic", jit=True
+            codemodel="large", reloc="static", jit=True
         )
         self._engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine)
         for code in objects:

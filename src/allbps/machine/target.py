@@ -54,8 +54,9 @@ class Target:
     def machine(self) -> llvm.TargetMachine:
         """LLVM's own description of this CPU, for its passes and its code generator."""
         initialise_llvm()
+        # sections may be placed more than 2 GB apart in a crowded process: 32-bit offsets overflow
         return llvm.Target.from_default_triple().create_target_machine(
-            cpu=self.cpu, features=self.features, opt=3, reloc="pic", codemodel="small", jit=True
+            cpu=self.cpu, features=self.features, opt=3, reloc="static", codemodel="large", jit=True
         )
 
 
