@@ -28,7 +28,7 @@ EOF
 "$python" -m venv "$work/venv"
 bin=$work/venv/bin
 "$bin/python" $pip install "$wheel[dev]"
-cp -R "$root/tests" "$root/examples" "$root/docs" "$root/README.md" "$root/pyproject.toml" "$work"
+(cd "$root" && cp -R tests examples docs README.md CHANGELOG.md pyproject.toml "$work")
 cd "$work"
 "$bin/allbps" lecture --check
 "$bin/python" -c "import allbps; assert allbps.__file__.startswith('$work/venv/'), allbps.__file__"
