@@ -1,0 +1,1 @@
+"""How the picture is drawn: what stands on the cards, where they stand, and the SVG of it all."""
