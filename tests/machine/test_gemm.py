@@ -7,10 +7,13 @@ import pytest
 
 from allbps.machine.kernels.gemm import (
     DEPTH,
+    Cut,
     batched_gemm,
     cut_product,
     finish_product,
     gemm,
+    packed_product_piece,
+    packed_scratch,
     product_piece,
     transpose,
 )
@@ -122,3 +125,18 @@ def test_a_product_is_cut_along_k_only_where_rows_and_columns_are_few():
     assert cut_product(64, 128, 9216).depth > 1
     assert cut_product(128, 512, 784).depth == 1
     assert cut_product(3, 3, 3).pieces == 1
+
+
+@pytest.mark.parametrize("flags", [0, 7])
+@pytest.mark.parametrize(("M", "N", "K"), [(101, 70, 5), (160, 128, 2 * DEPTH + 1), (3, 2, 9)])
+def test_pieces_of_a_transposed_product_are_packed(M, N, K, flags, native, near, draw, dtype):
+    A, B, bias, C = draw(K, M), draw(K, N), draw(N), draw(M, N)
+    want = A.T @ B + (C + bias if flags else 0)
+    cut = cut_product(M, N, K)
+    cut = cut if cut.depth == 1 else Cut(cut.rows, cut.columns, 1)
+    scratch = np.full(packed_scratch(M, K, cut), np.nan, dtype)
+    for piece in range(cut.pieces):
+        native(packed_product_piece)(
+            C, N, A, M, B, N, M, N, K, flags, bias, cut.rows, cut.columns, scratch, piece
+        )
+    near(C, np.maximum(want, 0) if flags else want, factor=8)

@@ -27,6 +27,7 @@ def passes(plan: Plan) -> Plan:
         clip_in_product,
         make_loops,
         sum_once,
+        sum_in_product,
         sum_while_computing,
         join_loops,
     ):
@@ -290,6 +291,53 @@ def summed_axes(work: Work) -> tuple[int, ...]:
     if axis is None:
         return tuple(range(ndim))
     return tuple(k % ndim for k in (axis if isinstance(axis, tuple) else (axis,)))
+
+
+def sum_in_product(plan: Plan) -> Plan:
+    """Σ over leading axes of products is one product that sums over more: δW of a batch of rows.
+
+    Σₙ Aₙ Bₙ, (n, M, K) · (n, K, N), is (M, n·K) · (n·K, N): no (n, M, N) in between.
+    """
+    use = users(plan)
+    maker = {value: work for work in plan.works for value in work.outputs}
+    works: dict[Work, list[Work]] = {}
+    removed = set()
+    for total in plan.works:
+        product = maker.get(total.inputs[0]) if total.kind == "sum" else None
+        if product is None or product.kind != "matmul" or product.steps or total.steps:
+            continue
+        if use[total.inputs[0]] != [total] or _is_wanted(plan, total.inputs[0]):
+            continue
+        if _sums_all_leading(total, product):
+            removed.add(product)
+            works[total] = _longer_product(product, total)
+    kept = [w for work in plan.works if work not in removed for w in works.get(work, [work])]
+    return replace(plan, works=tuple(kept))
+
+
+def _sums_all_leading(total: Work, product: Work) -> bool:
+    a, b = product.inputs
+    leading = len(total.inputs[0].shape) - 2
+    same = leading > 0 and a.shape[:-2] == b.shape[:-2] and len(a.shape) == len(b.shape)
+    whole = summed_axes(total) == tuple(range(leading)) and len(total.outputs[0].shape) == 2
+    return same and whole and min(a.size, b.size) > 0
+
+
+def _longer_product(product: Work, total: Work) -> list[Work]:
+    """Views of both operands as matrices, and their product."""
+    a, b = product.inputs
+    (M, K), N, leading = a.shape[-2:], b.shape[-1], a.shape[:-2]
+    count = len(leading)
+    rows_first = Value((M, *leading, K), a.dtype, a.name)
+    left = Value((M, a.size // M), a.dtype, a.name)
+    right = Value((b.size // N, N), b.dtype, b.name)
+    order = (count, *range(count), count + 1)
+    return [
+        Work("transpose", (a,), (rows_first,), {"axes": order}),
+        Work("reshape", (rows_first,), (left,)),
+        Work("reshape", (b,), (right,)),
+        Work("matmul", (left, right), total.outputs, product.attrs, product.node),
+    ]
 
 
 def sum_while_computing(plan: Plan) -> Plan:

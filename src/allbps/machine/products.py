@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .kernels.gemm import cut_product
+from .kernels.gemm import Cut, cut_product, packed_scratch
 from .layout import Layout, Run, Shape, common_refinement, merged, row_major
 from .places import Places, memories
 from .plan import Value, Work
@@ -18,6 +18,8 @@ from .tasks import Place, Program, Task, bounds, line_of, moved, pieces_for
 SMALL_PRODUCT = 4096
 """Up to this many multiplications plain loops beat the microkernel's overhead."""
 BIAS, RELU = 2, 4
+HALF_PAGE = 2048
+"""Bytes: rows a multiple of it apart compete for a few sets of the first cache."""
 
 
 class NoProductError(Exception):
@@ -179,27 +181,44 @@ class _Product:
         if self.M * self.N * self.K <= SMALL_PRODUCT and self.bias is None:
             self._small()
             return
-        self.program.use("kernels.gemm", "product_piece")
         cut = cut_product(self.M, self.N, self.K)
-        out, bias = self.out.memory.name, (self.bias or self.out).memory.name
         flags = BIAS * (self.bias is not None) + RELU * bool(self.work.attrs.get("relu"))
-        target = out
-        if cut.depth > 1:
-            parts = self.program.memory(f"{out}_parts", cut.depth * self.M * self.N)
-            target = parts.name
-        operands = (
-            f"{self.left.memory.name}, {self.sar}, {self.sak}, {self.right.memory.name}, {self.ldb}"
-        )
-        call = (
-            f"product_piece({target}, {self.N}, {operands}, {self.M}, {self.N}, {self.K}, "
-            f"{0 if cut.depth > 1 else flags}, {bias}, {cut.rows}, {cut.columns}, {cut.depth}, p)"
-        )
         if cut.depth == 1:
+            piece = self._packed_piece if self._collides else self._piece
+            call = piece(self.out.memory.name, cut, flags)
             self._task(cut.pieces, (call,), self.out, with_bias=True)
             return
+        parts = self.program.memory(f"{self.out.memory.name}_parts", cut.depth * self.M * self.N)
         whole = Place(parts, row_major((parts.size,)))
-        self._task(cut.pieces, (call,), whole, with_bias=False)
-        self._finish(whole, cut.depth, flags, bias)
+        self._task(cut.pieces, (self._piece(parts.name, cut, 0),), whole, with_bias=False)
+        self._finish(whole, cut.depth, flags, self._bias)
+
+    @property
+    def _bias(self) -> str:
+        return (self.bias or self.out).memory.name
+
+    @property
+    def _collides(self) -> bool:
+        """Do the rows of an A that is read down its columns push each other out of the cache?"""
+        apart = self.sak * self.program.real.itemsize
+        return self.sar == 1 and self.M > 1 and self.K > 64 and apart % HALF_PAGE == 0
+
+    def _piece(self, target: str, cut: Cut, flags: int) -> str:
+        self.program.use("kernels.gemm", "product_piece")
+        return (
+            f"product_piece({target}, {self.N}, {self.left.memory.name}, {self.sar}, {self.sak}, "
+            f"{self.right.memory.name}, {self.ldb}, {self.M}, {self.N}, {self.K}, {flags}, "
+            f"{self._bias}, {cut.rows}, {cut.columns}, {cut.depth}, p)"
+        )
+
+    def _packed_piece(self, target: str, cut: Cut, flags: int) -> str:
+        self.program.use("kernels.gemm", "packed_product_piece")
+        self.program.scratch = max(self.program.scratch, packed_scratch(self.M, self.K, cut))
+        return (
+            f"packed_product_piece({target}, {self.N}, {self.left.memory.name}, {self.sak}, "
+            f"{self.right.memory.name}, {self.ldb}, {self.M}, {self.N}, {self.K}, {flags}, "
+            f"{self._bias}, {cut.rows}, {cut.columns}, scratch, p)"
+        )
 
     def _finish(self, parts: Place, count: int, flags: int, bias: str) -> None:
         self.program.use("kernels.gemm", "finish_product")

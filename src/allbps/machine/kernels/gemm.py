@@ -109,6 +109,40 @@ def product_piece(
 
 
 @kernel
+def packed_product_piece(
+    C: Reals, ldc: Int, A: Reals, sak: Int, B: Reals, ldb: Int, M: Int, N: Int, K: Int,
+    flags: Int, bias: Reals, rows: Int, columns: Int, scratch: Reals, piece: Int,
+) -> None:  # fmt: skip
+    """One piece of Aᵀ@B, cut into rows × columns, where the rows that hold A collide in the cache.
+
+    Rows a multiple of half a page apart share a few sets of the first cache. So the piece's part
+    of A is copied to ``scratch`` (see packed_scratch), DEPTH rows at a time.
+    """
+    r, c = piece // columns, piece % columns
+    panels = (N + 63) // 64
+    left, right = c * panels // columns * 64, min(N, (c + 1) * panels // columns * 64)
+    lo, hi = r * M // rows, (r + 1) * M // rows
+    width = hi - lo
+    for k0 in range(0, max(K, 1), DEPTH):
+        depth = min(DEPTH, K - k0)
+        for k in range(depth):
+            a = A + ((k0 + k) * sak + lo)
+            for i in lanes(width):
+                scratch[k * width + i] = a[i]
+        first = flags & 1 if k0 == 0 else 1
+        last = flags & 6 if k0 + depth >= K else 0
+        brgemm(
+            C + (lo * ldc + left), ldc, scratch, 1, width, 0, B + (k0 * ldb + left), ldb, 0,
+            width, right - left, depth, 1, first | last, bias + left,
+        )  # fmt: skip
+
+
+def packed_scratch(M: int, K: int, cut: Cut) -> int:
+    """Numbers of scratch memory that packed_product_piece needs."""
+    return min(K, DEPTH) * -(-M // cut.rows)
+
+
+@kernel
 def finish_product(
     C: Reals, ldc: Int, partials: Reals, count: Int, M: Int, N: Int, flags: Int, bias: Reals,
     lo: Int, hi: Int,
