@@ -30,6 +30,6 @@ def test_attention_of_heads_side_by_side(T, E, block, causal, native, near, draw
         y_h, g_h = Y.reshape(-1)[h * E :], G.reshape(-1)[h * E :]
         tail = (scratch, T, E, scale, causal, block)
         native(attention)(y_h, ldy, L[h], Q, K, V, ld, *tail)
-        native(attention_delta)(DQ, DK, DV, g_h, y_h, ldy, L[h], Q, K, V, ld, *tail)
+        native(attention_delta)(DQ, DK, DV, ld, g_h, y_h, ldy, L[h], Q, K, V, ld, *tail)
     near(Y, y.detach().numpy())
     near(D, x.grad.numpy(), factor=2)

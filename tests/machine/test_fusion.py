@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import allbps as bp
+import allbps.functional as F
 
 
 def compiled(f, *arguments, params):
@@ -34,3 +35,58 @@ def test_rows_half_a_page_apart_are_packed(rng):
     x, W = rng.standard_normal((70, 512)), rng.standard_normal((512, 9))
     step = compiled(lambda x, W: np.mean((x @ W) ** 2), x, W, params="W")
     assert "packed_product_piece(" in step.source()
+
+
+def works(step):
+    """What a step does, in words."""
+    return [row["work"] for row in step.stages().rows]
+
+
+def test_slices_are_read_where_they_lie_and_their_deltas_written_side_by_side(rng):
+    x, W = rng.standard_normal((4, 6)), rng.standard_normal((6, 9))
+
+    def gates(x, W):
+        z = x @ W
+        a, b, c = z[:, :3], z[:, 3:6], z[:, 6:]
+        return np.sum(np.tanh(a) * b + c**2)
+
+    step = compiled(gates, x, W, params=["x", "W"])
+    assert not any(word in work for work in works(step) for word in ("= 0", "accumulate"))
+
+
+def test_slices_that_overlap_are_added(rng):
+    x = rng.standard_normal((7, 5))
+    compiled(lambda x: np.sum(x[:4] ** 2 * x[3:]) + np.sum(x[2:5] ** 3), x, params="x")
+
+
+def test_slices_that_leave_gaps_have_zeros_between(rng):
+    x = rng.standard_normal((9, 4))
+    step = compiled(lambda x: np.sum(x[1] * x[7] + x[::-4, 1:2] @ np.ones((1, 4))), x, params="x")
+    compiled(lambda x: np.sum((2.0 * x)[1] ** 2 * (2.0 * x)[6]), x, params="x")
+    assert works(step)
+
+
+@pytest.mark.parametrize("order", ["packed", "split", "apart"])
+@pytest.mark.parametrize("causal", [False, True])
+def test_heads_are_read_and_written_where_they_lie(order, causal, rng):
+    N, T, H, E = 2, 9, 3, 4
+    x, W = rng.standard_normal((N, T, H * E)), rng.standard_normal((H * E, 3 * H * E))
+
+    def attend(x, W):
+        z = x @ W
+        if order == "packed":
+            z = z.reshape(N, T, 3, H, E).transpose(2, 0, 3, 1, 4)
+            q, k, v = z[0], z[1], z[2]
+        elif order == "split":
+            q, k, v = (
+                z[:, :, i * H * E : (i + 1) * H * E].reshape(N, T, H, E).transpose(0, 2, 1, 3)
+                for i in range(3)
+            )
+        else:
+            q, k, v = (np.tanh(i + z[:, :, i::3].reshape(N, H, T, E)) for i in range(3))
+        y = F.scaled_dot_product_attention(q, k, v, is_causal=causal)
+        return np.sum(y.transpose(0, 2, 1, 3).reshape(N, T, H * E) ** 2 * x)
+
+    step = compiled(attend, x, W, params=["x", "W"])
+    if order != "apart":
+        assert not any("identity" in work for work in works(step))

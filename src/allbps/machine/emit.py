@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from . import heads, images, norms, rows, slices
+from .assembly import landings
 from .fused import plain_conv, plain_pool
 from .fusion import SUMS, VIEWS
 from .layout import Layout, row_major
@@ -16,6 +17,7 @@ from .places import Places, memories
 from .plan import Plan, Value, Work
 from .products import NoProductError, emit_matmul
 from .tasks import Memory, Place, Program, Task, line_of
+from .windows import is_window
 
 Blocks = dict[Memory, Any]
 """The arrays behind blocks of memory, once they exist."""
@@ -38,6 +40,7 @@ class Emitter:
         self.program, self.plan, self.blocks = program, plan, blocks
         self.places = Places(program, params)
         self.places.copy = self._copy
+        self.places.landings = landings(plan)
         self.by_numpy: list[Work] = []
         self._maker = {value: work for work in plan.works for value in work.outputs}
         for value in plan.inputs:
@@ -53,7 +56,7 @@ class Emitter:
         return add_copy(self.program, self.places, value, here, layout)
 
     def _one(self, work: Work) -> None:
-        if work.kind in VIEWS and work.kind != "identity":
+        if self._is_view(work):
             self.places.view(work)
             return
         emit = self._kernel(work) if self._has_right_numbers(work) else None
@@ -65,6 +68,13 @@ class Emitter:
             except (NoLoopError, NoProductError):
                 del self.program.tasks[before:]
         self._through_numpy(work)
+
+    def _is_view(self, work: Work) -> bool:
+        """Does it only say where numbers are found?"""
+        if work.kind == "getitem":
+            found = is_window(work) and work.outputs[0].size > 0
+            return found and self._has_right_numbers(work)
+        return work.kind in VIEWS and work.kind != "identity"
 
     def _has_right_numbers(self, work: Work) -> bool:
         """Kernels take the program's reals, truth values as bytes, and int64."""
@@ -161,8 +171,9 @@ KERNELS: dict[str, Callable[[Program, Places, Work], Any]] = {
     "conv2d_x": images.emit_conv_input,
     "conv2d_w": images.emit_conv_weights,
     "softmax": rows.emit_softmax,
-    "getitem": _first_of(slices.emit_slice, rows.emit_embedding),
+    "getitem": rows.emit_embedding,
     "put_add": _first_of(slices.emit_slice_delta, rows.emit_embedding_delta),
+    "assemble": slices.emit_assembly,
     "attention": heads.emit_attention,
     "batch_norm": norms.emit_batch_norm,
     "layer_norm": norms.emit_layer_norm,

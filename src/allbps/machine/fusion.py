@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
+from .assembly import join_slices
 from .norms import clip_in_norm
 from .plan import Plan, Value, Work, users
 from .scalar import BOOL, INT, REAL, NotScalarTextError, Scalar, scalar_of
@@ -21,6 +22,7 @@ SUMS = ("sum", "mean")
 def passes(plan: Plan) -> Plan:
     """All of them, in order."""
     for step in (
+        join_slices,
         clip_in_pooling,
         clip_in_norm,
         add_bias,

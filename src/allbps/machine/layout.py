@@ -1,8 +1,9 @@
 """Where the numbers of an array lie: the machine moves axes about without moving numbers.
 
-An array's memory is a dense row-major block of *dims*. A logical axis is made of some of them,
-major first. So transposing is renaming, merging two axes is writing one list behind the other,
-and an image kept as (N, H, W, C) is still (N, C, H, W) to the net, also after it was flattened.
+An array's memory is a row-major block of *dims*, dense unless the array was cut out of a larger
+one. A logical axis is made of some of them, major first. So transposing is renaming, merging two
+axes is writing one list behind the other, and an image kept as (N, H, W, C) is still (N, C, H, W)
+to the net, also after it was flattened.
 """
 
 from __future__ import annotations
@@ -25,13 +26,15 @@ class Layout:
     """How logical axes lie in memory.
 
     Attributes:
-        dims: lengths of the dense block, outermost first; no dim has length 1.
+        dims: lengths of the block, outermost first; no dim has length 1.
         axes: for each logical axis the dims it is made of, major first.
+        steps: for each dim of a part of a larger block, how far apart its neighbours are.
 
     """
 
     dims: Shape
     axes: tuple[Shape, ...]
+    steps: Shape | None = None
 
     @property
     def shape(self) -> Shape:
@@ -46,6 +49,8 @@ class Layout:
     @cached_property
     def strides(self) -> Shape:
         """For each dim, how far apart its neighbours are."""
+        if self.steps is not None:
+            return self.steps
         return tuple(prod(self.dims[d + 1 :]) for d in range(len(self.dims)))
 
     def runs(self, axis: int) -> list[Run]:
@@ -60,11 +65,11 @@ class Layout:
 
     def transposed(self, order: Sequence[int]) -> Layout:
         """The layout of the transposed array, in the same memory."""
-        return Layout(self.dims, tuple(self.axes[k] for k in order))
+        return Layout(self.dims, tuple(self.axes[k] for k in order), self.steps)
 
     def reshaped(self, shape: Shape) -> Layout | None:
         """The layout of the reshaped array in the same memory, or None where it needs a copy."""
-        dims = list(self.dims)
+        dims, steps = list(self.dims), list(self.strides)
         queue = [d for axis in self.axes for d in axis]
         axes: list[list[int]] = []
         for length in shape:
@@ -78,6 +83,7 @@ class Layout:
                     if dims[d] % n:
                         return None
                     dims[d : d + 1] = [n, dims[d] // n]
+                    steps[d : d + 1] = [steps[d] * dims[d + 1], steps[d]]
                     axes = [[e + (e > d) for e in a] for a in axes]
                     axis = [e + (e > d) for e in axis]
                     queue = [d + 1, *(e + (e > d) for e in queue)]
@@ -86,7 +92,8 @@ class Layout:
                 n //= dims[d]
                 axis.append(d)
             axes.append(axis)
-        return Layout(tuple(dims), tuple(tuple(axis) for axis in axes))
+        kept = None if self.steps is None else tuple(steps)
+        return Layout(tuple(dims), tuple(tuple(axis) for axis in axes), kept)
 
     def view(self, block: NDArray[np.generic]) -> NDArray[np.generic]:
         """A flat block of memory as the logical array; a copy only where an axis is scattered."""

@@ -214,10 +214,9 @@ def emit_loop(program: Program, places: Places, work: Work) -> None:
     """A loop as a task."""
     shape = work.outputs[0].shape
     inputs = arrays_read(work)
-    here = [places.of(value) for value in inputs]
-    layout = next(
-        (p.layout for v, p in zip(inputs, here, strict=True) if v.shape == shape), row_major(shape)
-    )
+    here = [places.strided(value) for value in inputs]
+    dense = (p.layout for v, p in zip(inputs, here, strict=True) if v.shape == shape and p.whole)
+    layout = next(dense, row_major(shape))
     nest = nest_of(shape, [layout, *(p.layout for p in here)])
     outs = [places.put(value, layout) for value in work.outputs]
     add_loop(program, work, nest, list(zip(inputs, here, strict=True)),
@@ -230,7 +229,6 @@ def add_loop(
     nest: Nest,
     inputs: Sequence[tuple[Value, Place]],
     outputs: Sequence[tuple[Value, Place]],
-    starts: Sequence[int] = (),
 ) -> None:
     """Write the kernel of a loop, and a task that calls it.
 
@@ -240,7 +238,6 @@ def add_loop(
         nest: the loops; the first array is the result.
         inputs: values and where they lie.
         outputs: the same for the results.
-        starts: for outputs, then inputs: where in its block each array begins, if not at 0.
 
     """
     read = [
@@ -278,13 +275,7 @@ def add_loop(
     program.functions[name] = function_text(
         name, [*arguments, ("lo", "Int"), ("hi", "Int")], doc_of(work), body, reorder=False
     )
-    blocks = [p.memory for _, p in (*outputs, *inputs)]
-    begins = [*starts, *([0] * (len(blocks) - len(starts)))]
-    pointers = [
-        f"{block.name} + {start}" if start else block.name
-        for block, start in zip(blocks, begins, strict=True)
-    ]
-    call = f"{name}({', '.join(pointers)}, lo, hi)"
+    call = f"{name}({', '.join(p.pointer for _, p in (*outputs, *inputs))}, lo, hi)"
     program.tasks.append(
         Task(
             doc_of(work), pieces, (*bounds(count, pieces), call),
@@ -324,7 +315,7 @@ def add_transposition(program: Program, nest: Nest, here: Place, there: Place) -
     rows, columns = nest.lengths
     pieces = pieces_for(rows, columns * 4)
     call = (
-        f"transpose({there.memory.name}, {columns}, {here.memory.name}, {nest.strides[1][1]}, "
+        f"transpose({there.memory.name}, {columns}, {here.pointer}, {nest.strides[1][1]}, "
         f"{columns}, lo, hi)"
     )
     program.tasks.append(

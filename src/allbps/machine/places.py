@@ -1,18 +1,22 @@
 """Where every value of a plan lies, decided while its works are turned into tasks.
 
-Views share memory with what they view. The layout of a parameter is left open until the first
-work that cares asks for one: the weights of a product then lie the way the product reads them.
+Views share memory with what they view, slices too: a slice is copied out only for those who need
+it dense, and a δ that belongs into a slice may be written there at once. The layout of a parameter
+is left open until the first work that cares asks for one: the weights of a product then lie the
+way the product reads them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
 
-from .layout import Layout, Shape, row_major
+from .assembly import Landing
+from .layout import Layout, row_major
 from .plan import Value, Work
 from .tasks import Memory, Place, Program, kind_of
+from .windows import window
 
 
 class Places:
@@ -29,8 +33,10 @@ class Places:
         self._open = dict.fromkeys(open_values)
         self._known: dict[Value, Place] = {}
         self._views: dict[Value, Work] = {}
+        self._parts: dict[Value, Place] = {}
         self._copies: dict[tuple[Value, Layout], Place] = {}
         self.copy: Callable[[Value, Place, Layout], Place] | None = None
+        self.landings: Mapping[Value, Landing] = {}
 
     def put(self, value: Value, layout: Layout, *, kept: bool = False) -> Place:
         """Memory for a value."""
@@ -39,21 +45,43 @@ class Places:
         self._known[value] = Place(memory, layout)
         return self._known[value]
 
-    def share(self, value: Value, place: Place) -> None:
-        """Let a value lie where another one does."""
-        self._known[value] = place
+    def put_into(self, value: Value, place: Place) -> None:
+        """Let a value lie in a part of a larger block."""
+        self._parts[value] = place
+
+    def landed(self, value: Value) -> bool:
+        """Does a value lie in a part of a larger block?"""
+        return value in self._parts
+
+    def is_put(self, value: Value) -> bool:
+        """Has a value got its memory?"""
+        return value in self._known
 
     def view(self, work: Work) -> None:
-        """Note a reshape or transpose: it is looked into when somebody reads it."""
+        """Note a reshape, transpose or slice: it is looked into when somebody reads it."""
         self._views[work.outputs[0]] = work
 
+    def strided(self, value: Value) -> Place:
+        """Where a value lies, maybe a part of a larger block: nothing is copied if possible."""
+        chain = []
+        while value not in self._known and value not in self._parts and value in self._views:
+            chain.append(self._views[value])
+            value = chain[-1].inputs[0]
+        place = self._parts.get(value) or self.of(value)
+        for work in chain[::-1]:
+            seen = viewed(work, place)
+            place = seen if seen is not None else self.of(work.outputs[0])
+        return place
+
     def of(self, value: Value) -> Place:
-        """Where a value lies."""
+        """Where a value lies, dense; a slice is copied out first."""
         if value in self._open:
             self.decide(value, row_major(value.shape))
         if value not in self._known:
             if value in self._views:
                 self._known[value] = self._viewed(self._views[value])
+            elif value in self._parts:
+                self._known[value] = self.as_layout(value, row_major(value.shape))
             elif value.constant is not None:
                 self._known[value] = self._constant(value)
         return self._known[value]
@@ -61,6 +89,8 @@ class Places:
     def is_open(self, value: Value) -> bool:
         """May the layout still be chosen?"""
         while value in self._views and value not in self._known:
+            if self._views[value].kind == "getitem":
+                return False
             value = self._views[value].inputs[0]
         return value in self._open
 
@@ -73,7 +103,7 @@ class Places:
         back: Layout | None = layout
         for work in chain:
             if back is not None:
-                back = _undone(work, back)
+                back = unviewed(work, back)
         del self._open[value]
         self.put(value, back if back is not None else row_major(value.shape), kept=True)
 
@@ -81,22 +111,25 @@ class Places:
         """The value in a given layout: where it lies, or a copy."""
         if self.is_open(value):
             self.decide(value, layout)
-        here = self.of(value)
-        if here.layout.same_places(layout):
+        here = self.strided(value)
+        if here.start == 0 and here.layout.same_places(layout):
             return Place(here.memory, layout)
+        return self._copied(value, here, layout)
+
+    def _viewed(self, work: Work) -> Place:
+        """A view without gaps: of what lies there, or of a copy."""
+        value, source = work.outputs[0], work.inputs[0]
+        seen = viewed(work, self.strided(source))
+        if seen is None:
+            seen = viewed(work, self.as_layout(source, row_major(source.shape)))
+            assert seen is not None
+        return seen if seen.whole else self._copied(value, seen, row_major(value.shape))
+
+    def _copied(self, value: Value, here: Place, layout: Layout) -> Place:
         if (value, layout) not in self._copies:
             assert self.copy is not None
             self._copies[value, layout] = self.copy(value, here, layout)
         return self._copies[value, layout]
-
-    def _viewed(self, work: Work) -> Place:
-        source, shape = work.inputs[0], work.outputs[0].shape
-        here = self.of(source)
-        layout = _done(work, here.layout)
-        if layout is None:
-            here = self.as_layout(source, row_major(source.shape))
-            layout = row_major(shape)
-        return Place(here.memory, layout)
 
     def _constant(self, value: Value) -> Place:
         numbers = np.asarray(value.constant)
@@ -106,17 +139,21 @@ class Places:
         return Place(memory, row_major(value.shape))
 
 
-def _done(work: Work, layout: Layout) -> Layout | None:
-    """The layout of a view from that of what it views; None where a copy is needed."""
-    shape: Shape = work.outputs[0].shape
+def viewed(work: Work, place: Place) -> Place | None:
+    """Where a view lies if what it views lies at ``place``; None where it needs a copy."""
+    shape, layout = work.outputs[0].shape, place.layout
+    if work.kind == "getitem":
+        return window(place, work.attrs["parts"])
     if work.kind == "transpose":
-        return layout.transposed(work.attrs["axes"])
-    if layout.same_places(row_major(layout.shape)):
-        return row_major(shape)
-    return layout.reshaped(shape)
+        seen: Layout | None = layout.transposed(work.attrs["axes"])
+    elif layout.same_places(row_major(layout.shape)):
+        seen = row_major(shape)
+    else:
+        seen = layout.reshaped(shape)
+    return None if seen is None else Place(place.memory, seen, place.start)
 
 
-def _undone(work: Work, layout: Layout) -> Layout | None:
+def unviewed(work: Work, layout: Layout) -> Layout | None:
     """The layout of what is viewed from that of the view."""
     if work.kind == "transpose":
         return layout.transposed([int(k) for k in np.argsort(work.attrs["axes"])])

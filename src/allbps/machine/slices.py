@@ -1,118 +1,76 @@
-"""Slices as tasks: x[1:, :, 2] copied out, and its adjoint, copied into zeros."""
+"""Slices' δ as tasks: one copied into zeros, or many side by side, written in place if possible."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
-
-from .layout import Layout, Run, row_major
-from .loops import Nest, add_loop, nest_of_runs
-from .places import Places
+from .layout import Layout, row_major
+from .loops import add_loop, nest_of
+from .places import Places, unviewed
 from .plan import Value, Work
 from .tasks import Place, Program, Task, bounds, pieces_for
-
-
-class Window:
-    """The part of an array that a basic index picks.
-
-    Attributes:
-        start: place of its first element.
-        axes: the runs of each axis of the result, major first; none for a new axis.
-
-    """
-
-    def __init__(self, layout: Layout, parts: Sequence[Any]) -> None:
-        self.start = 0
-        self.axes: list[list[Run]] = []
-        shape = layout.shape
-        named = sum(part is not None and part is not Ellipsis for part in parts)
-        rest = [(None, None, None)] * (len(shape) - named)
-        whole = list(parts) if any(p is Ellipsis for p in parts) else [*parts, Ellipsis]
-        at = next(k for k, part in enumerate(whole) if part is Ellipsis)
-        axis = 0
-        for part in (*whole[:at], *rest, *whole[at + 1 :]):
-            if part is None:
-                self.axes.append([])
-                continue
-            self._pick(layout, axis, part, shape[axis])
-            axis += 1
-
-    def _pick(self, layout: Layout, axis: int, part: Any, length: int) -> None:
-        dims = [(layout.dims[d], layout.strides[d]) for d in layout.axes[axis]]
-        stride = layout.runs(axis)[0][1] if dims else 0
-        if not isinstance(part, tuple):
-            self.start += range(length)[part] * stride
-            return
-        picked = range(length)[slice(*part)]
-        if picked == range(length):
-            self.axes.append(dims)
-            return
-        self.start += (picked.start if len(picked) else 0) * stride
-        self.axes.append([(len(picked), picked.step * stride)] if len(picked) != 1 else [])
-
-
-def is_basic(work: Work) -> bool:
-    """An index of numbers and slices alone."""
-    return "array" not in work.attrs["parts"] and len(work.inputs) == 1
-
-
-def _simple(layout: Layout, parts: Sequence[Any]) -> bool:
-    """Is every axis one run, so that any slice of it is one too?"""
-    return all(len(layout.runs(k)) <= 1 for k in range(len(layout.axes)))
-
-
-def emit_slice(program: Program, places: Places, work: Work) -> bool:
-    """A slice, copied out; False where the index holds arrays."""
-    (x, out) = work.inputs[0], work.outputs[0]
-    if not is_basic(work) or out.size == 0:
-        return False
-    here = places.of(x)
-    if not _simple(here.layout, work.attrs["parts"]):
-        here = places.as_layout(x, row_major(x.shape))
-    there = places.put(out, row_major(out.shape))
-    window = Window(here.layout, work.attrs["parts"])
-    nest = nest_of_runs(_with_runs(there.layout, window))
-    _copy(program, work, nest, (x, here, window.start), (out, there, 0))
-    return True
+from .windows import is_window, window
 
 
 def emit_slice_delta(program: Program, places: Places, work: Work) -> bool:
     """Zeros with an array copied into a slice; False where the index holds arrays."""
     (x, out) = work.inputs[0], work.outputs[0]
-    if not is_basic(work) or x.size == 0 or x.dtype.kind != "f":
+    if not is_window(work) or x.size == 0 or x.dtype.kind != "f":
         return False
-    here = places.as_layout(x, row_major(x.shape))
     there = places.put(out, row_major(out.shape))
-    _zero(program, there)
-    window = Window(there.layout, work.attrs["parts"])
-    nest = nest_of_runs(_with_runs(here.layout, window))
-    turned = Nest(nest.lengths, nest.strides[::-1])
-    _copy(program, work, turned, (x, here, 0), (out, there, window.start))
+    zero(program, there)
+    part = window(there, work.attrs["parts"])
+    assert part is not None
+    copy_into(program, places, work, x, part)
     return True
 
 
-def _with_runs(layout: Layout, window: Window) -> list[list[list[Run]]]:
-    """For each axis the runs of a dense array and of a window of the same shape."""
-    return [
-        [[(layout.dims[d], layout.strides[d]) for d in axis], list(runs)]
-        for axis, runs in zip(layout.axes, window.axes, strict=True)
-    ]
+def emit_assembly(program: Program, places: Places, work: Work) -> None:
+    """Each part where it belongs; what was written there at once needs nothing."""
+    there = _assembled(program, places, work)
+    roots = {(owner, k): value for value, (owner, k, _) in places.landings.items()}
+    for k, (x, parts) in enumerate(zip(work.inputs, work.attrs["parts"], strict=True)):
+        root = roots.get((work, k))
+        if root is None or not places.landed(root):
+            part = window(there, parts)
+            assert part is not None
+            copy_into(program, places, work, x, part)
 
 
-def _copy(
-    program: Program,
-    work: Work,
-    nest: Nest,
-    source: tuple[Value, Place, int],
-    target: tuple[Value, Place, int],
-) -> None:
-    (x, here, start), (out, there, first) = source, target
-    step = Work("identity", (x,), (out,), node=work.node)
-    copy = Work("loop", (x,), (out,), node=work.node, steps=(step,))
-    add_loop(program, copy, nest, [(x, here)], [(out, there)], starts=(first, start))
+def landing(program: Program, places: Places, value: Value) -> Place | None:
+    """The part of an assembly that a value will be, before its numbers are there."""
+    if value not in places.landings:
+        return None
+    work, k, chain = places.landings[value]
+    part = window(_assembled(program, places, work), work.attrs["parts"][k])
+    assert part is not None
+    layout: Layout | None = part.layout
+    for view in chain:
+        layout = None if layout is None else unviewed(view, layout)
+    return None if layout is None else Place(part.memory, layout, part.start)
 
 
-def _zero(program: Program, there: Place) -> None:
+def _assembled(program: Program, places: Places, work: Work) -> Place:
+    """Memory for what an assembly makes, as the array lies whose δ it is."""
+    out, like = work.outputs[0], work.attrs["like"]
+    if not places.is_put(out):
+        own = None if like is None else places.strided(like)
+        simple = own is not None and own.whole and window(own, ()) is not None
+        there = places.put(out, own.layout if own is not None and simple else row_major(out.shape))
+        if not work.attrs["covers"]:
+            zero(program, there)
+    return places.of(out)
+
+
+def copy_into(program: Program, places: Places, work: Work, x: Value, part: Place) -> None:
+    """A task that copies a value into a part of a block."""
+    here = places.strided(x)
+    nest = nest_of(x.shape, [part.layout, here.layout])
+    step = Work("identity", (x,), (x,), node=work.node)
+    copy = Work("loop", (x,), (x,), node=work.node, steps=(step,))
+    add_loop(program, copy, nest, [(x, here)], [(x, part)])
+
+
+def zero(program: Program, there: Place) -> None:
+    """A task that fills a block with zeros."""
     program.use("kernels.fill", "fill")
     size = there.layout.size
     pieces = pieces_for(size, 1)

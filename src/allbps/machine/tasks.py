@@ -42,10 +42,21 @@ class Memory:
 
 @dataclass(frozen=True)
 class Place:
-    """Where a value lies: a block of memory, and how its axes lie in it."""
+    """Where a value lies: a block of memory, how its axes lie in it, and where it begins."""
 
     memory: Memory
     layout: Layout
+    start: int = 0
+
+    @property
+    def pointer(self) -> str:
+        """Its first element in source."""
+        return f"{self.memory.name} + {self.start}" if self.start else self.memory.name
+
+    @property
+    def whole(self) -> bool:
+        """Is it all of its block, and not a part cut out of it?"""
+        return self.start == 0 and self.layout.steps is None
 
 
 @dataclass(eq=False)

@@ -9,8 +9,8 @@ forward keeps one number a row, L = ln Σ e^S; the δ recompute P = e^(S - L) (D
 
     δV = Pᵀ δY,   δP = δY Vᵀ,   δS = P ⊙ (δP - Σ δY ⊙ Y)·scale,   δQ = δS K,   δK = δSᵀ Q.
 
-Q, K, V, their δ, Y and δY have rows of E numbers (one head's width), ``ld`` or ``ldy`` apart, so
-that heads can live side by side in one array. A piece is one (sequence, head) pair.
+Q, K, V have rows of E numbers (one head's width) ``ld`` apart, their δ ``ldd``, Y and δY ``ldy``,
+so that heads can live side by side in one array. A piece is one (sequence, head) pair.
 """
 
 from __future__ import annotations
@@ -68,19 +68,19 @@ def _softmax_row(s: Reals, keys: Int, scale: Real) -> Real:
 
 @kernel
 def attention_delta(
-    DQ: Reals, DK: Reals, DV: Reals, G: Reals, Y: Reals, ldy: Int, L: Reals,
+    DQ: Reals, DK: Reals, DV: Reals, ldd: Int, G: Reals, Y: Reals, ldy: Int, L: Reals,
     Q: Reals, K: Reals, V: Reals, ld: Int, scratch: Reals,
     T: Int, E: Int, scale: Real, causal: bool, block: Int,
 ) -> None:  # fmt: skip
-    """One head: δQ, δK, δV (T, E), rows ld apart, from G = δY and what the forward made."""
+    """One head: δQ, δK, δV (T, E), rows ldd apart, from G = δY and what the forward made."""
     KT, VT = scratch, scratch + E * T
     S, D = scratch + 2 * E * T, scratch + 2 * E * T + block * T
     transpose(KT, T, K, ld, T, 0, E)
     transpose(VT, T, V, ld, T, 0, E)
     for j in range(T):
         for e in lanes(E):
-            DK[j * ld + e] = 0.0
-            DV[j * ld + e] = 0.0
+            DK[j * ldd + e] = 0.0
+            DV[j * ldd + e] = 0.0
     for r0 in range(0, T, block):
         rows = min(block, T - r0)
         keys = r0 + rows if causal else T
@@ -91,9 +91,9 @@ def attention_delta(
             _hide(S + r * T, r0 + r + 1 if causal else T, keys)
             along = dot(g + r * ldy, Y + (r0 + r) * ldy, E)
             _delta_row(S + r * T, D + r * T, L[r0 + r], along, scale, keys)
-        brgemm(DV, ld, S, 1, T, 0, g, ldy, 0, keys, E, rows, 1, 1, DV)
-        brgemm(DK, ld, D, 1, T, 0, q, ld, 0, keys, E, rows, 1, 1, DK)
-        brgemm(DQ + r0 * ld, ld, D, T, 1, 0, K, ld, 0, rows, E, keys, 1, 0, DQ)
+        brgemm(DV, ldd, S, 1, T, 0, g, ldy, 0, keys, E, rows, 1, 1, DV)
+        brgemm(DK, ldd, D, 1, T, 0, q, ld, 0, keys, E, rows, 1, 1, DK)
+        brgemm(DQ + r0 * ldd, ldd, D, T, 1, 0, K, ld, 0, rows, E, keys, 1, 0, DQ)
 
 
 @kernel
