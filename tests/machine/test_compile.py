@@ -374,3 +374,33 @@ def test_an_epoch_of_unknown_examples_is_refused():
     assert refusal(ArgumentError, lambda: step.run_epoch(data, goal, order=[[0, 5]])) == (
         "order names an example that there is not\n  expected: 0 to 4\n  got:      0 to 5"
     )
+
+
+def test_large_arguments_are_read_where_they_are_and_never_written(rng):
+    x, other = rng.standard_normal((80, 70)), rng.standard_normal((3, 80, 70))
+    W = rng.standard_normal((70, 2))
+    step, want = (
+        bp.compile(lambda W, x: np.mean((x @ W) ** 2), W, x, params="W", optimizer=optim.SGD(0.1))
+        for _ in range(2)
+    )
+    x.flags.writeable = False
+    for data in (x, x[::-1], np.asfortranarray(x), x.astype(np.float32).astype(float), other[1]):
+        before = data.copy()
+        assert step(data) == want(before)
+        np.testing.assert_array_equal(data, before)
+    kept = x.copy()
+    step(kept)
+    step.run_epoch(other, order=np.array([2, 0]))
+    step.profile(1)
+    np.testing.assert_array_equal(kept, x)
+
+
+def test_a_parameter_that_is_also_a_result_is_the_one_before_the_update(rng):
+    W, x = rng.standard_normal((2, 3)), rng.standard_normal(3)
+
+    def loss(W, x):
+        return np.sum((W @ x) ** 2), W, W.T, W.reshape(6), W[:1], W[0]
+
+    step = bp.compile(loss, W, x, params="W", optimizer=optim.SGD(0.1))
+    for got, want in zip(step(x), loss(W, x), strict=True):
+        np.testing.assert_allclose(got, want, rtol=1e-14)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import functools
 import inspect
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -26,6 +26,7 @@ from allbps.optim import Optimizer
 from allbps.trace import Traced, trace
 from allbps.tree import flatten, leaves, rebuild, tree_map
 
+from .arguments import Limit, Slot
 from .codegen import Feed
 from .emit import Emitter
 from .executable import Executable
@@ -38,14 +39,7 @@ from .tasks import Memory, Place, Program
 from .updates import Moving, emit_updates, rates_of, slots_used, table_of_rates
 
 Params = str | int | Sequence[str | int]
-
-
-@dataclass(frozen=True)
-class Limit:
-    """Numbers of an argument must be from 0 to below ``count``; ``what`` is one that is not."""
-
-    count: int
-    what: str
+POSITIONAL = {inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD}
 
 
 class FallbackWarning(UserWarning):
@@ -202,7 +196,8 @@ class _Build:
     def _finish(self, emitter: Emitter) -> None:
         """Results stay until they are read; then the optimiser's tasks."""
         count = len(self.traced.graph.outputs)
-        self.results = [_kept(self.places.of(value)) for value in self.plan.outputs[:count]]
+        own = {self.value_of[x] for x in self.params if self.optimizer is not None}
+        self.results = [_kept(self.places.apart(v, own)) for v in self.plan.outputs[:count]]
         self.inputs = {x: self.places.of(v) for x, v in self.value_of.items()}
         self.feeds: list[Feed] = []
         self.loss: Memory | None = None
@@ -280,12 +275,20 @@ class _Callable:
     def __init__(self, build: _Build, skipped: tuple[str, ...] = ()) -> None:
         self._build = build
         self._executable = build.executable
-        self._limits = build.limits()
+        limits = build.limits()
+        self._slots = {
+            x: Slot(x, place, limits.get(x), self._executable)
+            for x, place in build.inputs.items()
+        }  # fmt: skip
         self._trees = {
             name: tree for name, tree in build.traced.parameters.items() if name not in skipped
         }
         self.signature = build.signature.replace(
             parameters=[p for n, p in build.signature.parameters.items() if n in self._trees]
+        )
+        kinds = {p.kind for p in self.signature.parameters.values()}
+        self._all_positional = kinds <= POSITIONAL and len(self.signature.parameters) == len(
+            self._trees
         )
 
     @property
@@ -315,6 +318,18 @@ class _Callable:
 
     def _take(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
         """Copy arguments to where the step reads them."""
+        for (name, tree), given in zip(
+            self._trees.items(), self._in_order(args, kwargs), strict=True
+        ):
+            if isinstance(tree, Node):
+                self._slots[tree].put(name, given)
+            else:
+                self._take_container(name, tree, given)
+
+    def _in_order(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Iterable[Any]:
+        """One for each parameter of the function, in its order."""
+        if not kwargs and len(args) == len(self._trees) and self._all_positional:
+            return args
         try:
             bound = self.signature.bind(*args, **kwargs).arguments
         except TypeError as error:
@@ -323,54 +338,24 @@ class _Callable:
                 expected=f"{self._build.traced.function}{self.signature}",
                 got=str(error),
             ) from None
-        for name, tree in self._trees.items():
-            given = list(flatten(bound[name], name))
-            wanted = leaves(tree)
-            if len(given) != len(wanted):
-                raise ArgumentError(
-                    f"{name} is not arranged as it was when the function was compiled",
-                    expected=f"{len(wanted)} arrays",
-                    got=f"{len(given)}",
-                )
-            for (path, leaf), node in zip(given, wanted, strict=True):
-                self._put(path, leaf, node)
+        return [bound[name] for name in self._trees]
 
-    def _put(self, path: str, leaf: Any, node: Any) -> None:
-        if not isinstance(node, Node):
-            if leaf != node:
+    def _take_container(self, name: str, tree: Any, value: Any) -> None:
+        given, wanted = list(flatten(value, name)), leaves(tree)
+        if len(given) != len(wanted):
+            raise ArgumentError(
+                f"{name} is not arranged as it was when the function was compiled",
+                expected=f"{len(wanted)} arrays",
+                got=f"{len(given)}",
+            )
+        for (path, leaf), node in zip(given, wanted, strict=True):
+            if isinstance(node, Node):
+                self._slots[node].put(path, leaf)
+            elif leaf != node:
                 raise ArgumentError(
                     f"{path} is fixed in the compiled function",
                     expected=repr(node), got=repr(leaf), todo="compile again for another value",
                 )  # fmt: skip
-            return
-        array = np.asarray(leaf)
-        if array.shape != node.shape:
-            raise ShapeError(
-                f"{path} has another shape than the step was compiled for",
-                expected=str(node.shape),
-                got=str(array.shape),
-                todo="compile again for this shape; the code is cached, so that is done once",
-            )
-        self._check_kind(path, array, node)
-        place = self._build.inputs[node]
-        place.layout.fill(self._build.blocks[place.memory], array)
-
-    def _check_kind(self, path: str, array: NDArray[Any], node: Node) -> None:
-        if array.dtype.kind not in "biuf" or (array.dtype.kind == "f" and not node.is_float):
-            raise DtypeError(
-                f"{path} holds another kind of number than the step was compiled for",
-                expected=str(node.dtype),
-                got=str(array.dtype),
-            )
-        limit = self._limits.get(node)
-        if limit is not None and array.size:
-            low, high = int(array.min()), int(array.max())
-            if low < 0 or high >= limit.count:
-                raise ArgumentError(
-                    f"{path} holds {limit.what}",
-                    expected=f"0 to {limit.count - 1}",
-                    got=str(low if low < 0 else high),
-                )
 
     def _results(self) -> Any:
         arrays = [self._read(place) for place in self._build.results]
@@ -458,9 +443,7 @@ class TrainStep(_Callable):
         for name in self._build.chosen:
             if name not in new:
                 raise unknown_name(name, list(new))
-            given = list(flatten(new[name], name))
-            for (path, leaf), node in zip(given, leaves(trees[name]), strict=True):
-                self._put(path, leaf, node)
+            self._take_container(name, trees[name], new[name])
 
     def run_epoch(self, *data: Any, order: Any) -> NDArray[Any]:
         """Take a step for each row of ``order``, in native code where every operation has a kernel.
@@ -518,7 +501,7 @@ class TrainStep(_Callable):
                 expected=f"(examples{''.join(f', {n}' for n in one)})",
                 got=str(array.shape),
             )
-        self._check_kind(x.name, array, x)
+        self._slots[x].check(x.name, array)
         dtype = self._build.program.dtype(self._build.inputs[x].memory)
         return np.ascontiguousarray(array, dtype)
 

@@ -40,6 +40,11 @@ def aligned(size: int, dtype: np.dtype[Any]) -> NDArray[Any]:
     return raw[shift : shift + size * dtype.itemsize].view(dtype)
 
 
+def _like(numbers: NDArray[Any], own: NDArray[Any]) -> bool:
+    """Could native code read the one as it reads the other?"""
+    return numbers.dtype == own.dtype and numbers.flags.c_contiguous and numbers.flags.aligned
+
+
 class Executable:
     """A program ready to run.
 
@@ -67,6 +72,7 @@ class Executable:
         small = flops < SMALL_STEP
         self.threads = threads or (1 if small else default_threads())
         self.table = list(program.memories)
+        self._index = {block: k for k, block in enumerate(self.table)}
         self.loss = loss
         self.source: Source = write(program, self.parts, self.table, feeds, loss)
         self._allocate()
@@ -76,6 +82,8 @@ class Executable:
         self.clock = np.zeros(1 + max((len(p.native) for p in self.parts), default=0), np.int64)
         self._entries = self._load(self.source)
         self._calls = self._in_order(self._entries)
+        self._own = dict(self.blocks)
+        self._written = {block for task in program.tasks for block in task.writes}
 
     @property
     def counts_steps(self) -> bool:
@@ -108,6 +116,22 @@ class Executable:
         arguments += [0] * len(self.feeds)
         return {name: Step(loaded, name, arguments, self.threads) for name in source.parts}
 
+    def bind(self, block: Memory, numbers: NDArray[Any] | None) -> bool:
+        """Let the next runs read a block from a dense array of the caller's, or again from its own.
+
+        False if the step writes the block, or the array is not what it is made of.
+        """
+        own = self._own[block]
+        if numbers is None:
+            numbers = own
+        elif block in self._written or not _like(numbers, own):
+            return False
+        if self.blocks[block] is not numbers:
+            self.blocks[block] = numbers.reshape(-1)
+            for entry in self._entries.values():
+                entry.replace(self._index[block], self.blocks[block])
+        return True
+
     def profile(self, repeats: int) -> list[float]:
         """Seconds of each region, Python calls included: medians over ``repeats`` runs.
 
@@ -118,7 +142,8 @@ class Executable:
         before = {block: self.blocks[block].copy() for block in self.table if block.kept}
         runs = [self._timed(calls) for _ in range(repeats + 1)][1:]
         for block, numbers in before.items():
-            self.blocks[block][...] = numbers
+            if block in self._written:
+                self.blocks[block][...] = numbers
         return [float(x) for x in np.median(runs, axis=0)]
 
     def _timed(self, calls: Sequence[Callable[[], None]]) -> list[float]:
@@ -156,6 +181,8 @@ class Executable:
 
         """
         (step,) = self._entries.values()
+        for feed in self.feeds:
+            self.bind(feed.block, None)
         losses = np.zeros(len(order), self.program.real)
         first = len(self.table)
         before = step.arguments.copy()

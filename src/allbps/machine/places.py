@@ -8,7 +8,7 @@ way the product reads them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 
 import numpy as np
 
@@ -115,6 +115,15 @@ class Places:
         if here.start == 0 and here.layout.same_places(layout):
             return Place(here.memory, layout)
         return self._copied(value, here, layout)
+
+    def apart(self, value: Value, changing: Container[Value]) -> Place:
+        """Where a value lies; a copy if it is a view of one that is about to change."""
+        source = value
+        while source in self._views:
+            source = self._views[source].inputs[0]
+        if source not in changing:
+            return self.of(value)
+        return self._copied(value, self.strided(value), row_major(value.shape))
 
     def _viewed(self, work: Work) -> Place:
         """A view without gaps: of what lies there, or of a copy."""

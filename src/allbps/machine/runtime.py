@@ -133,12 +133,17 @@ class Step:
         arguments: Sequence[np.ndarray[Any, Any] | int],
         threads: int,
     ) -> None:
-        self._keep = loaded, [a for a in arguments if isinstance(a, np.ndarray)]
+        self._keep = loaded, list(arguments)
         self._code = loaded.address(name)
         self.arguments = np.array(
             [a.ctypes.data if isinstance(a, np.ndarray) else a for a in arguments], np.int64
         )
         self.threads = threads
+
+    def replace(self, index: int, array: np.ndarray[Any, Any]) -> None:
+        """Another array as an argument; the step keeps it."""
+        self._keep[1][index] = array
+        self.arguments[index] = array.ctypes.data
 
     def __call__(self) -> None:
         pool().run(self._code, self.arguments.ctypes.data, self.threads)
