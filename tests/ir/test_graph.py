@@ -6,7 +6,19 @@ import numpy as np
 import pytest
 
 from allbps.errors import InPlaceError
-from allbps.ir import Graph, Node, ancestors, constant, new_input
+from allbps.ir import (
+    OPS,
+    Graph,
+    Node,
+    Notation,
+    Op,
+    Zero,
+    ancestors,
+    constant,
+    new_input,
+    values_on_demand,
+    within,
+)
 from allbps.ops.arithmetic import add
 
 
@@ -82,3 +94,30 @@ def test_arithmetic_of_python_numbers_stays_a_python_number():
     y = add(constant(2), constant(0.5))
     assert type(y.value) is float
     assert add(constant(np.float32(1.0)), y).dtype == np.float32
+
+
+def test_values_on_demand_are_worked_out_once_and_only_if_read():
+    runs = []
+
+    def counted(x):
+        runs.append(1)
+        return np.sin(x)
+
+    op = Op(
+        name="counted", doc="", operands="x", shape=lambda x: (x.shape, x.dtype),
+        numpy="counted({x})", torch=None, why_no_torch="a test", rules=(Zero("a test"),),
+        notation=Notation("c({x})"), helpers=(counted,),
+    )  # fmt: skip
+    try:
+        with within() as bit, values_on_demand():
+            x = new_input(np.array([1.0, 2.0]), bit, "x")
+            y = x
+            for _ in range(3000):  # deeper than Python's stack
+                y = y * 1.0
+            z = op(y) + 1.0
+            assert (runs, z.shape, z.has_value) == ([], (2,), True)
+            if z[0] > 0:
+                np.testing.assert_array_equal(z.value, np.sin([1.0, 2.0]) + 1.0)
+        assert (runs, y.value[1]) == ([1], 2.0)
+    finally:
+        del OPS["counted"]

@@ -23,6 +23,7 @@ from allbps.ir.op import (
     new_input,
     numpy_function,
     promote,
+    values_on_demand,
     within,
 )
 from allbps.ir.site import Site, placed_at, user_site
@@ -59,5 +60,6 @@ __all__ = [
     "placed_at",
     "promote",
     "user_site",
+    "values_on_demand",
     "within",
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import count
+from operator import attrgetter
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 NO_ATTRS: Mapping[str, Any] = MappingProxyType({})
 _births = count()  # only the order matters: a node is younger than its inputs
+ON_DEMAND = object()
+"""The value of a node whose number is worked out when somebody asks for it."""
 
 
 class Node(ArrayLike):
@@ -31,7 +34,7 @@ class Node(ArrayLike):
         attrs: its constant arguments, such as an axis.
         shape: lengths of the axes.
         dtype: NumPy dtype.
-        value: the array, or None in an abstract graph.
+        value: the array, or None in an abstract graph; maybe worked out when it is first read.
         name: the user's variable; empty while tracing.
         site: the user's line.
         traces: bit k is set where the node depends on an input of the trace at depth k.
@@ -40,6 +43,7 @@ class Node(ArrayLike):
     """
 
     __slots__ = (
+        "_value",
         "attrs",
         "born",
         "dtype",
@@ -49,7 +53,6 @@ class Node(ArrayLike):
         "shape",
         "site",
         "traces",
-        "value",
     )
 
     op: Op
@@ -57,6 +60,7 @@ class Node(ArrayLike):
     attrs: Mapping[str, Any]
     born: int
     site: Site | None
+    _value: Any
 
     def __init__(
         self,
@@ -77,11 +81,35 @@ class Node(ArrayLike):
         put(self, "attrs", attrs)
         put(self, "shape", shape)
         put(self, "dtype", dtype)
-        put(self, "value", value)
+        put(self, "_value", value)
         put(self, "name", name)
         put(self, "site", site)
         put(self, "traces", traces)
         put(self, "born", next(_births))
+
+    @property
+    def has_value(self) -> bool:
+        """Is there a value, be it one that is worked out when it is read?"""
+        return self._value is not None
+
+    @property
+    def value(self) -> Any:
+        """The array, or None in an abstract graph."""
+        if self._value is ON_DEMAND:
+            self._work_out()
+        return self._value
+
+    def _work_out(self) -> None:
+        """Values of this node and of everything it needs, oldest first: no recursion."""
+        missing = {self}
+        stack = [self]
+        while stack:
+            waiting = [x for x in stack.pop().inputs if x._value is ON_DEMAND and x not in missing]
+            missing.update(waiting)
+            stack += waiting
+        for node in sorted(missing, key=attrgetter("born")):
+            number = node.op.run([x._value for x in node.inputs], node.attrs)
+            object.__setattr__(node, "_value", number)
 
     def __repr__(self) -> str:
         label = f"{self.name}: " if self.name else ""

@@ -16,7 +16,7 @@ import numpy as np
 
 from allbps.errors import AllBPsError, DtypeError
 from allbps.ir.arraylike import NUMPY, OPERATORS
-from allbps.ir.node import NO_ATTRS, Node
+from allbps.ir.node import NO_ATTRS, ON_DEMAND, Node
 from allbps.ir.notation import Notation
 from allbps.ir.site import user_site
 from allbps.ir.wording import in_user_terms
@@ -306,6 +306,22 @@ def within() -> Iterator[int]:
         _depth.reset(token)
 
 
+_on_demand: ContextVar[bool] = ContextVar("allbps_on_demand", default=False)
+
+
+@contextmanager
+def values_on_demand() -> Iterator[None]:
+    """What is traced here gets its numbers when somebody asks for them, and else never.
+
+    For those who want the graph alone; an ``if`` on a traced value still sees its number.
+    """
+    token = _on_demand.set(True)
+    try:
+        yield
+    finally:
+        _on_demand.reset(token)
+
+
 PYTHON_DTYPES = {bool: np.dtype(bool), int: np.dtype(np.int64), float: np.dtype(np.float64)}
 """What a Python number is where no array says otherwise."""
 
@@ -398,10 +414,11 @@ def apply(op: Op, inputs: tuple[Node, ...], attrs: Mapping[str, Any] = NO_ATTRS)
     traces = 0
     for node in inputs:
         traces |= node.traces
-        if node.value is None:
+        if not node.has_value:
             break
     else:
-        value = op.run([node.value for node in inputs], attrs)
+        late = traces and _on_demand.get()
+        value = ON_DEMAND if late else op.run([node.value for node in inputs], attrs)
     if not traces and value is not None and all(map(_is_weak, inputs)):
         return constant(value)  # arithmetic of Python numbers stays a Python number
     return Node(op, inputs, shape, dtype, attrs=attrs, value=value, site=user_site(), traces=traces)

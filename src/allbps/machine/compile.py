@@ -21,7 +21,7 @@ from allbps.errors import (
     ShapeError,
     unknown_name,
 )
-from allbps.ir import Node, constant
+from allbps.ir import Node, constant, values_on_demand
 from allbps.optim import Optimizer
 from allbps.trace import Traced, trace
 from allbps.tree import flatten, leaves, rebuild, tree_map
@@ -95,7 +95,8 @@ def compile(  # noqa: A001 - numpy, jax and torch users know the word
         raise ArgumentError(
             "an optimizer moves parameters, and none are named", todo="pass params= as well"
         )
-    traced = trace(f, *examples, **named_examples)
+    with values_on_demand():
+        traced = trace(f, *examples, **named_examples)
     signature = _signature(f, traced)
     if params is None:
         return Compiled(_Build(signature, traced, (), None, None, threads))
