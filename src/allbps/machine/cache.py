@@ -59,7 +59,7 @@ def key(source: str, target: Target, *, single: bool) -> str:
         fingerprint(),
         llvmlite.__version__,
         platform.python_version(),
-        platform.platform(),
+        f"{platform.system()} {platform.machine()}",
     ]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
