@@ -1,0 +1,7 @@
+"""What the compiler says where a kernel is wrong."""
+
+from __future__ import annotations
+
+
+class KernelError(Exception):
+    """A kernel says something that is not in the language of kernels."""
