@@ -90,3 +90,22 @@ def test_heads_are_read_and_written_where_they_lie(order, causal, rng):
     step = compiled(attend, x, W, params=["x", "W"])
     if order != "apart":
         assert not any("identity" in work for work in works(step))
+
+
+def test_statistics_of_a_batch_norm_are_not_worked_out_twice(rng):
+    x, gain, shift = rng.standard_normal((4, 3, 5, 6)) + 3.0, rng.random(3), rng.random(3)
+
+    def normalised(x, gain, shift):
+        y = F.batch_norm(x, weight=gain, bias=shift, training=True)
+        mean, var = np.mean(x, axis=(0, 2, 3)), np.var(x, axis=(0, 2, 3), ddof=1)
+        return np.sum(y**3), mean, var
+
+    step = bp.compile(normalised, x, gain, shift, params=["x", "gain", "shift"])
+    (loss, mean, var), grads = step(x, gain, shift)
+    want = bp.grad(lambda *args: normalised(*args)[0], argnums=(0, 1, 2))(x, gain, shift)
+    np.testing.assert_allclose(loss, float(normalised(x, gain, shift)[0]), rtol=1e-10)
+    np.testing.assert_allclose(mean, x.mean((0, 2, 3)), rtol=1e-12)
+    np.testing.assert_allclose(var, x.var((0, 2, 3), ddof=1), rtol=1e-12)
+    for name, delta in zip(["x", "gain", "shift"], want, strict=True):
+        np.testing.assert_allclose(grads[name], delta, rtol=1e-8, atol=1e-11)
+    assert not any("mean" in work or "sub, power" in work for work in works(step))

@@ -32,9 +32,7 @@ def test_batch_norm_in_training(shape, mean, relu, native, near, draw, dtype):
     R, C = shape
     X, G, gain, shift = draw(R, C) + dtype(mean), draw(R, C), draw(C), draw(C)
     x, g, b = (double(a).requires_grad_() for a in (X, gain, shift))
-    running = np.stack([np.full(C, 0.5), np.full(C, 2.0)]).astype(dtype)
-    rm, rv = double(running[0]), double(running[1])
-    y = torch.nn.functional.batch_norm(x, rm, rv, g, b, training=True, momentum=0.1, eps=EPS)
+    y = torch.nn.functional.batch_norm(x, None, None, g, b, training=True, eps=EPS)
     y = torch.relu(y) if relu else y
     y.backward(double(G))
 
@@ -43,12 +41,14 @@ def test_batch_norm_in_training(shape, mean, relu, native, near, draw, dtype):
     cuts = [(p * R // pieces, (p + 1) * R // pieces) for p in range(pieces)]
     for p, (lo, hi) in enumerate(cuts):
         native(batch_moments)(P[p], X, C, lo, hi)
-    native(batch_statistics)(S, running, P, pieces, R, C, EPS, 0.1)
+    squares = np.full(C, np.nan, dtype)
+    native(batch_statistics)(S, squares, P, pieces, R, C, EPS)
     flags = 4 if relu else 0
     for lo, hi in cuts:
         native(batch_norm)(Y, X, S, gain, shift, X, flags, C, lo, hi)
     factor = 1 + mean  # the digits that subtracting the mean costs
-    near(running, np.stack([rm, rv]))
+    near(S[0], double(X).mean(0).numpy(), factor)
+    near(squares, double(X).var(0, correction=0).numpy() * R, factor)
     near(Y, y.detach().numpy(), factor)
 
     sums, D = np.empty((2, C), dtype), np.full_like(X, np.nan)

@@ -16,7 +16,7 @@ from allbps.ops.shapes import normal_axes
 from .images import image_layout
 from .layout import Layout, row_major
 from .places import Places, memories
-from .plan import Fused, Plan, Value, Work, users
+from .plan import Fused, Made, Plan, Value, Work, users
 from .tasks import Place, Program, Task, bounds, line_of, moved, pieces_for
 
 RELU, ADD = 4, 8
@@ -34,7 +34,7 @@ def norms(graph: Graph, deltas: Mapping[Node, Delta]) -> dict[Node, Fused]:
             continue
         gain, shift = _other(scaled, node), _other(end, scaled)
         if _fits(kind, node, gain) and _fits(kind, node, shift) and (end in deltas or not deltas):
-            found.update(_stands(kind, node, scaled, end, gain, shift, deltas))
+            found.update(_stands(graph, kind, node, scaled, end, gain, shift, deltas))
     return found
 
 
@@ -68,14 +68,21 @@ def _fits(kind: str, node: Node, vector: Node) -> bool:
 
 
 def _stands(
-    kind: str, node: Node, scaled: Node, end: Node, gain: Node, shift: Node,
+    graph: Graph, kind: str, node: Node, scaled: Node, end: Node, gain: Node, shift: Node,
     deltas: Mapping[Node, Delta],
 ) -> Iterator[tuple[Node, Fused]]:  # fmt: skip
     x = node.inputs[0]
     attrs = {"eps": node.attrs["eps"]}
     channels = x.shape[-1] if kind == "layer_norm" else x.shape[1]
     rows = x.size // channels if kind == "layer_norm" else channels
-    outputs = ((x.shape, x.dtype, end.name), ((rows, 2), x.dtype, f"{end.name}_moments"))
+    outputs: tuple[Made, ...] = (
+        (x.shape, x.dtype, end.name),
+        ((rows, 2), x.dtype, f"{end.name}_moments"),
+    )
+    if kind == "batch_norm":
+        outputs += (((channels,), x.dtype, "mean"), ((channels,), x.dtype, "squares"))
+        for node_too, index in _statistics(graph, x):
+            yield node_too, Fused(kind, (x, gain, shift), attrs, outputs, index, end)
     yield end, Fused(kind, (x, gain, shift), attrs, outputs, 0, end)
     if end not in deltas:
         return
@@ -87,6 +94,32 @@ def _stands(
             which = uses.get((term.consumer, term.index))
             if which is not None:
                 yield term.node, Fused(f"{kind}_x", inputs, attrs, made, which, end)
+
+
+def _statistics(graph: Graph, x: Node) -> Iterator[tuple[Node, int]]:
+    """Nodes that are the mean of each channel, or its squared deviations summed: index 2 and 3."""
+    for mean, _ in graph.users[x]:
+        if mean.op.name != "mean" or not _over_images(mean):
+            continue
+        if not mean.attrs["keepdims"]:
+            yield mean, 2
+            continue
+        for deviation, index in graph.users[mean]:
+            if deviation.op.name == "sub" and index == 1 and deviation.inputs[0] is x:
+                yield from ((total, 3) for total in _sums_of_squares(graph, deviation))
+
+
+def _sums_of_squares(graph: Graph, x: Node) -> Iterator[Node]:
+    for square, _ in graph.users[x]:
+        if square.op.name == "power" and square.attrs["exponent"] == 2:
+            for total, _ in graph.users[square]:
+                if total.op.name == "sum" and _over_images(total) and not total.attrs["keepdims"]:
+                    yield total
+
+
+def _over_images(node: Node) -> bool:
+    axis, ndim = node.attrs["axis"], node.inputs[0].ndim
+    return isinstance(axis, tuple) and normal_axes(axis, ndim) == (0, 2, 3)
 
 
 def _index(node: Node, operand: Node) -> int:
@@ -127,7 +160,7 @@ def _clipped(
 ) -> Plan:
     attrs = {**norm.attrs, "relu": True, "skip": bool(skip)}
     joined = replace(
-        norm, inputs=(*norm.inputs, *skip), outputs=(*relu.outputs, norm.outputs[1]), attrs=attrs
+        norm, inputs=(*norm.inputs, *skip), outputs=(*relu.outputs, *norm.outputs[1:]), attrs=attrs
     )
     placed = {relu: joined}
     removed = {norm, *([add] if add is not None else [])}
@@ -181,16 +214,17 @@ def emit_batch_norm(program: Program, places: Places, work: Work) -> None:
     stats = places.put(work.outputs[1], row_major(work.outputs[1].shape))
     pieces = pieces_for(rows, C * 8)
     parts = _block(program, f"{out.memory.name}_parts", pieces * 2 * C)
-    running = _block(program, f"{out.memory.name}_running", 2 * C)
+    places.put_into(work.outputs[2], Place(stats.memory, row_major((C,))))
+    squares = places.put(work.outputs[3], row_major((C,)))
     name, size = f"{out.memory.name} = norm({here.memory.name})", x.size
     call = f"batch_moments({parts.memory.name} + p * {2 * C}, {here.memory.name}, {C}, lo, hi)"
     _add(program, work, f"{name}: moments", pieces, (*bounds(rows, pieces), call), [here],
          [parts], 5 * size)  # fmt: skip
     call = (
-        f"batch_statistics({stats.memory.name}, {running.memory.name}, {parts.memory.name}, "
-        f"{pieces}, {rows}, {C}, {work.attrs['eps']!r}, 0.0)"
+        f"batch_statistics({stats.memory.name}, {squares.memory.name}, {parts.memory.name}, "
+        f"{pieces}, {rows}, {C}, {work.attrs['eps']!r})"
     )
-    _add(program, work, f"{name}: statistics", 1, (call,), [parts], [stats, running], pieces * C)
+    _add(program, work, f"{name}: statistics", 1, (call,), [parts], [stats, squares], pieces * C)
     flags = RELU * bool(work.attrs.get("relu")) + ADD * bool(work.attrs.get("skip"))
     call = (
         f"batch_norm({out.memory.name}, {here.memory.name}, {stats.memory.name}, "

@@ -40,12 +40,12 @@ def batch_moments(P: Reals, X: Reals, C: Int, lo: Int, hi: Int) -> None:
 
 @kernel
 def batch_statistics(
-    S: Reals, running: Reals, P: Reals, pieces: Int, R: Int, C: Int, eps: Real, momentum: Real
+    S: Reals, squares: Reals, P: Reals, pieces: Int, R: Int, C: Int, eps: Real
 ) -> None:
     """S (2, C): mean and 1/√(variance + eps) of all R rows, from the moments P (pieces, 2, C).
 
-    Piece p holds rows p·R//pieces up to (p+1)·R//pieces. The variance is the biased one;
-    running (2, C), mean and unbiased variance, moves towards the batch's by ``momentum``.
+    Piece p holds rows p·R//pieces up to (p+1)·R//pieces. The variance is the biased one; squares
+    (C) are the squared deviations summed, which running statistics are made of.
     """
     rows = real(R)
     for c in lanes(2 * C):
@@ -59,10 +59,8 @@ def batch_statistics(
         for c in lanes(C):
             d = P[p * 2 * C + c] - S[c]
             S[C + c] += P[(p * 2 + 1) * C + c] + n * d * d
-    unbiased = 1.0 / real(max(R - 1, 1))
     for c in lanes(C):
-        running[c] += momentum * (S[c] - running[c])
-        running[C + c] += momentum * (S[C + c] * unbiased - running[C + c])
+        squares[c] = S[C + c]
         S[C + c] = 1.0 / sqrt(S[C + c] / rows + eps)
 
 
