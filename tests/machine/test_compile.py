@@ -404,3 +404,24 @@ def test_a_parameter_that_is_also_a_result_is_the_one_before_the_update(rng):
     step = bp.compile(loss, W, x, params="W", optimizer=optim.SGD(0.1))
     for got, want in zip(step(x), loss(W, x), strict=True):
         np.testing.assert_allclose(got, want, rtol=1e-14)
+
+
+def test_a_loss_of_another_dtype_names_the_operand_that_made_it_so():
+    W, x = np.ones((3, 2), np.float32), np.ones((4, 3), np.float32)
+
+    def loss(W, x):
+        z = x @ W
+        s = z / np.sqrt(3)
+        return np.mean(s**2)
+
+    with pytest.raises(DtypeError) as caught:
+        bp.compile(loss, W, x, params="W", optimizer=optim.SGD(0.1))
+    line = inspect.getsourcelines(loss)[1] + 2
+    assert str(caught.value) == (
+        "W and the loss must be of one dtype to be trained\n"
+        "  at:       s: an operand, a NumPy number of float64, sets the dtype "
+        f"(test_compile.py:{line} in loss: s = z / np.sqrt(3))\n"
+        "  expected: float64\n"
+        "  got:      float32\n"
+        "  to do:    make that operand float32 (a Python float would be), or give W as float64"
+    )

@@ -213,11 +213,7 @@ class _Build:
         for x, value in zip(self.params, grads, strict=True):
             place = self.inputs[x]
             if x.dtype != self.program.real:
-                raise DtypeError(
-                    f"{x.name} and the loss must be of one dtype to be trained",
-                    expected=str(self.program.real),
-                    got=str(x.dtype),
-                )
+                raise self._of_two_dtypes(x)
             delta = self.places.as_layout(value, place.layout)
             slots = tuple(
                 self.program.memory(f"{x.name}_{slot}", place.layout.size, kept=True)
@@ -227,6 +223,31 @@ class _Build:
             moving.append(Moving(x.name, place, delta, slots))
         emit_updates(self.program, self.optimizer, moving, self.loss, self.max_norm)
         self.feeds = self._feeds()
+
+    def _of_two_dtypes(self, x: Node) -> DtypeError:
+        """Names the first operation that mixes a parameter's dtype with the loss's."""
+        nodes = self.traced.graph.nodes
+        real = self.program.real
+        mixed = [
+            (node, other)
+            for node in nodes
+            for other in node.inputs
+            if node.dtype == other.dtype == real and x.dtype in {y.dtype for y in node.inputs}
+        ]
+        where, todo = "", f"give {x.name} as {real}"
+        if mixed:
+            node, other = mixed[0]
+            operand = f"{other.name}, an array" if other.name else "a NumPy number"
+            where = f"{node.name or node.op.name}: an operand, {operand} of {real}, sets the dtype"
+            where += f" ({node.site})" if node.site else ""
+            todo = f"make that operand {x.dtype} (a Python float would be), or {todo}"
+        return DtypeError(
+            f"{x.name} and the loss must be of one dtype to be trained",
+            where=where,
+            expected=str(real),
+            got=str(x.dtype),
+            todo=todo,
+        )
 
     def _feeds(self) -> list[Feed]:
         """Arguments that an epoch fetches: all but the parameters."""
