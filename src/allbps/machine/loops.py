@@ -15,7 +15,7 @@ from .fusion import operand, scalar_kind, summed_axes
 from .layout import Layout, Run, common_refinement, row_major
 from .places import Places, memories
 from .plan import Value, Work
-from .scalar import BOOL, INT, Scalar, as_real, number, scalar_of
+from .scalar import BOOL, INT, WORDS, Scalar, as_real, number, scalar_of
 from .tasks import Place, Program, Task, bounds, line_of, moved, pieces_for
 
 TYPES = {"Real": "Reals", "Int": "Ints", "Byte": "Bytes"}
@@ -187,13 +187,6 @@ def use_words(program: Program, lines: Sequence[str]) -> None:
         for name in names:
             if f"{name}(" in text or (name.isupper() and name in text):
                 program.use(module, name)
-
-
-WORDS = {
-    "words": ("lanes", "select", "real", "absolute", "sqrt", "nearest", "maximum", "copysign",
-              "is_nan"),
-    "kernels.functions": ("exp", "log", "tanh", "erf", "sigmoid", "INFINITY", "NAN"),
-}  # fmt: skip
 
 
 # -- loops -----------------------------------------------------------------------------------------

@@ -16,16 +16,42 @@ from allbps.ir import Node
 
 REAL, BOOL, INT = "Real", "Bool", "Int"
 
-#: NumPy's name of a function -> the word or formula of kernels, for Reals.
+#: Module -> the words and formulas of Reals that NumPy has a function for, by their names there.
 FORMULAS = {
-    "np.exp": "exp", "np.log": "log", "np.tanh": "tanh", "special.erf": "erf",
-    "sigmoid": "sigmoid", "np.sqrt": "sqrt", "np.abs": "absolute", "np.rint": "nearest",
-    "np.maximum": "maximum",
+    "words": {
+        "np.sqrt": "sqrt", "np.abs": "absolute", "np.rint": "nearest", "np.maximum": "maximum",
+        "np.floor": "floor", "np.ceil": "ceil", "np.trunc": "trunc",
+    },
+    "kernels.functions": {
+        "np.exp": "exp", "np.log": "log", "np.tanh": "tanh", "special.erf": "erf",
+        "sigmoid": "sigmoid",
+    },
+    "kernels.trigonometry": {
+        f"np.{name}": name
+        for name in ("sin", "cos", "tan", "arcsin", "arccos", "arctan", "arctan2", "hypot")
+    },
+    "kernels.logarithmic": {
+        **{
+            f"np.{name}": name
+            for name in ("expm1", "log1p", "log2", "log10", "logaddexp", "sinh", "cosh",
+                         "arcsinh", "arccosh", "arctanh")
+        },
+        "binary_cross_entropy": "binary_cross_entropy",
+    },
 }  # fmt: skip
+#: NumPy's name of a function -> the word or formula.
+FUNCTIONS = {numpy: name for table in FORMULAS.values() for numpy, name in table.items()}
+#: Module -> everything that a loop's text may use.
+WORDS = {module: tuple(table.values()) for module, table in FORMULAS.items()}
+WORDS["words"] += ("lanes", "select", "real", "copysign", "is_nan")
+WORDS["kernels.functions"] += ("INFINITY", "NAN")
+WORDS["kernels.logarithmic"] += ("power", "modulo", "floor_quotient")
 COMPARISONS = {
     ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=", ast.Eq: "==", ast.NotEq: "!=",
 }  # fmt: skip
 ARITHMETIC = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/"}
+QUOTIENTS = {ast.Mod: "modulo", ast.FloorDiv: "floor_quotient"}
+LOGICAL = {"np.logical_and": "&", "np.logical_or": "|", "np.logical_xor": "!="}
 
 
 class NotScalarTextError(Exception):
@@ -113,6 +139,9 @@ class _Reader:
         if isinstance(node.op, ast.Pow):
             return self._power(node)
         left, right = self.read(node.left), self.read(node.right)
+        if type(node.op) in QUOTIENTS:
+            word = QUOTIENTS[type(node.op)]
+            return Scalar(f"{word}({as_real(left)}, {as_real(right)})", REAL)
         symbol = ARITHMETIC.get(type(node.op))
         if symbol is None:
             raise NotScalarTextError(ast.unparse(node))
@@ -125,9 +154,11 @@ class _Reader:
     def _power(self, node: ast.BinOp) -> Scalar:
         exponent = _constant(node.right)
         x = self.real(node.left)
-        if exponent not in POWERS:
-            raise NotScalarTextError(ast.unparse(node))
-        return Scalar(POWERS[exponent].format(x=x), REAL)
+        if exponent is None:
+            return Scalar(f"power({x}, {self.real(node.right)})", REAL)
+        if exponent in POWERS:
+            return Scalar(POWERS[exponent].format(x=x), REAL)
+        return Scalar(f"power({x}, {number(exponent).code})", REAL)
 
     def _Compare(self, node: ast.Compare) -> Scalar:
         if len(node.ops) != 1 or type(node.ops[0]) not in COMPARISONS:
@@ -149,20 +180,22 @@ class _Reader:
             return Scalar(self.real(node.args[0]), REAL)
         if node.keywords:
             raise NotScalarTextError(name)
-        if name in ("np.where", "np.logical_and", "np.logical_or"):
-            return self._choice(name, [self.read(x) for x in node.args])
-        return _function(name, [self.real(x) for x in node.args])
-
-    def _choice(self, name: str, parts: list[Scalar]) -> Scalar:
-        if parts[0].kind != BOOL:
-            raise NotScalarTextError(name)
+        parts = [self.read(x) for x in node.args]
         if name == "np.where":
-            code = f"select({parts[0].code}, {as_real(parts[1])}, {as_real(parts[2])})"
+            code = f"select({_truth(parts[0])}, {as_real(parts[1])}, {as_real(parts[2])})"
             return Scalar(code, REAL)
-        if parts[1].kind != BOOL:
-            raise NotScalarTextError(name)
-        symbol = "&" if name == "np.logical_and" else "|"
-        return Scalar(f"{parts[0].closed} {symbol} {parts[1].closed}", BOOL)
+        if name in LOGICAL:
+            return Scalar(f"({_truth(parts[0])}) {LOGICAL[name]} ({_truth(parts[1])})", BOOL)
+        if name == "np.logical_not":
+            return Scalar(f"({_truth(parts[0])}) == False", BOOL)
+        return _function(name, [as_real(x) for x in parts])
+
+
+def _truth(x: Scalar) -> str:
+    """A scalar where a truth value is needed."""
+    if x.kind == BOOL:
+        return x.code
+    return f"{x.closed} != {'0' if x.kind == INT else '0.0'}"
 
 
 def _function(name: str, x: list[str]) -> Scalar:
@@ -172,9 +205,9 @@ def _function(name: str, x: list[str]) -> Scalar:
     if name in PHRASES:
         code, kind = PHRASES[name]
         return Scalar(code.format(*x), kind)
-    if name not in FORMULAS:
+    if name not in FUNCTIONS:
         raise NotScalarTextError(name)
-    return Scalar(f"{FORMULAS[name]}({', '.join(x)})", REAL)
+    return Scalar(f"{FUNCTIONS[name]}({', '.join(x)})", REAL)
 
 
 PHRASES = {
@@ -204,8 +237,9 @@ def _constant(node: ast.expr) -> float | None:
 
 #: Exponents that a few products, a quotient or a root make; x is written where it stands.
 POWERS = {
-    0: "({x} * 0.0 + 1.0)", 1: "{x}", 2: "{x} * {x}", 3: "{x} * {x} * {x}",
-    4: "({x} * {x}) * ({x} * {x})", -1: "1.0 / {x}", -2: "1.0 / ({x} * {x})",
+    0: "1.0", 1: "{x}", 2: "{x} * {x}", 3: "{x} * {x} * {x}",
+    4: "({x} * {x}) * ({x} * {x})", 5: "({x} * {x}) * ({x} * {x}) * {x}",
+    6: "({x} * {x} * {x}) * ({x} * {x} * {x})", -1: "1.0 / {x}", -2: "1.0 / ({x} * {x})",
     -3: "1.0 / ({x} * {x} * {x})", 0.5: "sqrt({x})", -0.5: "1.0 / sqrt({x})",
     1.5: "{x} * sqrt({x})", -1.5: "1.0 / ({x} * sqrt({x}))",
 }  # fmt: skip

@@ -14,6 +14,7 @@ import ast
 import math
 import time
 from collections.abc import Callable, Iterator
+from fractions import Fraction
 from typing import Any, Generic, ParamSpec, TypeAlias, TypeVar, overload
 
 P = ParamSpec("P")
@@ -173,6 +174,15 @@ def fma(x: Real, y: Real, z: Real) -> Real:
     return x * y + z
 
 
+@word(lambda e, x, y, z: e.intrinsic("fma", x, y, z))
+def exact_fma(x: T, y: T, z: T) -> T:
+    """x*y + z, rounded once on every CPU, for sums whose rounding errors are worked with."""
+    if not all(map(math.isfinite, (x, y, z))):
+        return x * y + z
+    total = Fraction(x) * Fraction(y) + Fraction(z)
+    return float(total)  # type: ignore[return-value]
+
+
 @word(lambda e, x: e.intrinsic("sqrt", x))
 def sqrt(x: float) -> float:
     """The square root."""
@@ -207,6 +217,30 @@ def maximum(x: Real, y: Real) -> Real:
 def nearest(x: Real) -> Real:
     """The integer nearest to x, ties to even, as a Real."""
     return float(round(x)) if math.isfinite(x) else x
+
+
+@word(lambda e, x: e.intrinsic("floor", x))
+def floor(x: T) -> T:
+    """The largest whole number that is not larger, in the type of x."""
+    return type(x)(math.floor(x)) if math.isfinite(x) else x
+
+
+@word(lambda e, x: e.intrinsic("ceil", x))
+def ceil(x: Real) -> Real:
+    """The smallest whole number that is not smaller, as a Real."""
+    return float(math.ceil(x)) if math.isfinite(x) else x
+
+
+@word(lambda e, x: e.intrinsic("trunc", x))
+def trunc(x: Real) -> Real:
+    """The whole part, as a Real."""
+    return float(math.trunc(x)) if math.isfinite(x) else x
+
+
+@word(lambda e, x, y: e.remainder(x, y))
+def remainder(x: Real, y: Real) -> Real:
+    """What is left of x after whole y, exactly, with the sign of x: C's fmod."""
+    return math.fmod(x, y) if math.isfinite(x) and y != 0 else math.nan
 
 
 @word(lambda e, n: e.power_of_two(n))

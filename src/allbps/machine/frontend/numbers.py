@@ -18,12 +18,16 @@ class Numbers(Memory):
 
     def intrinsic(self, name: str, *arguments: Expr) -> Value:
         """A function of Reals, or of Doubles, that LLVM has a name for."""
-        kind = next(a.kind for a in arguments if isinstance(a, Value))
+        kind = next((a.kind for a in arguments if isinstance(a, Value)), "Real")
         values = [self.as_kind(a, kind) for a in arguments]
         width = "f32" if kind == "Real" and self.program.single else "f64"
         signature = ir.FunctionType(values[0].type, [v.type for v in values])
         fn = self.declare(f"llvm.{name}.{width}", signature)
         return Value(self.b.call(fn, values, fastmath=self.flags), kind)
+
+    def remainder(self, x: Expr, y: Expr) -> Value:
+        """Emit ``remainder(x, y)``."""
+        return Value(self.b.frem(self.as_kind(x, "Real"), self.as_kind(y, "Real")), "Real")
 
     def _bits(self) -> tuple[ir.IntType, int, int]:
         """The integer as wide as a Real, the bits of its fraction, the bias of its exponent."""

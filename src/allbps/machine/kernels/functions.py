@@ -100,20 +100,29 @@ def polynomial(x: Real, coefficients: tuple[float, ...]) -> Real:
 
 
 @inline
-def exp(x: Real) -> Real:
-    """eˣ = 2ⁿ·eʳ with n the integer nearest to x/ln 2, |r| <= ln 2 / 2.
-
-    Below e⁻⁸⁷ (float64: e⁻⁷⁰⁸), about the smallest normal number, it is 0.
-    """
+def reduced(x: Real) -> tuple[float, float, Real, Real]:
+    """The range in which eˣ is normal, and x = n·ln 2 + r with n the integer nearest to x/ln 2."""
     low, high = (-87.0, 88.72) if SINGLE else (-708.0, 709.78)
     n = nearest(min(high, max(low, x)) * LOG2_E)  # in this order of arguments NaN becomes low
     if SINGLE:
         r = fma(n, -0.693359375, x)
         r = fma(n, 2.12194440e-4, r)
-        y = fma(polynomial(r, EXP_SINGLE) * r, r, r + 1.0)
     else:
         r = fma(n, -6.93145751953125e-1, x)
         r = fma(n, -1.42860682030941723212e-6, r)
+    return low, high, n, r
+
+
+@inline
+def exp(x: Real) -> Real:
+    """eˣ = 2ⁿ·eʳ, |r| <= ln 2 / 2.
+
+    Below e⁻⁸⁷ (float64: e⁻⁷⁰⁸), about the smallest normal number, it is 0.
+    """
+    low, high, n, r = reduced(x)
+    if SINGLE:
+        y = fma(polynomial(r, EXP_SINGLE) * r, r, r + 1.0)
+    else:
         p = r * polynomial(r * r, EXP_P)
         y = 1.0 + 2.0 * (p / (polynomial(r * r, EXP_Q) - p))
     y = (y + y) * power_of_two(n - 1.0)  # 2ⁿ itself may overflow where eˣ does not
