@@ -16,7 +16,8 @@ import allbps.tree
 from allbps import optim
 from allbps.errors import ArgumentError, DtypeError, NonFiniteError, NotScalarError, ShapeError
 from allbps.ir import OPS
-from allbps.machine.compile import FallbackWarning, compile  # noqa: A004
+from allbps.machine.building import FallbackWarning
+from allbps.machine.compile import compile  # noqa: A004
 from allbps.tree import leaves
 
 SPEC = importlib.util.spec_from_file_location("nets", Path(__file__).with_name("_nets.py"))
@@ -424,4 +425,124 @@ def test_a_loss_of_another_dtype_names_the_operand_that_made_it_so():
         "  expected: float64\n"
         "  got:      float32\n"
         "  to do:    make that operand float32 (a Python float would be), or give W as float64"
+    )
+
+
+def averaged(w, x, seen):
+    """A loss, and what it leaves for the next step."""
+    y = x @ w
+    mean = 0.9 * seen["mean"] + 0.1 * np.mean(y, axis=0)
+    return np.mean((y - seen["mean"]) ** 2), {"mean": mean, "steps": seen["steps"] + 1.0}
+
+
+@pytest.fixture
+def carrying(rng):
+    """A step that carries, its data, and where it starts."""
+    w, data = rng.standard_normal((4, 3)), rng.standard_normal((6, 5, 4))
+    seen = {"mean": np.zeros(3), "steps": np.zeros(())}
+
+    def make():
+        return bp.compile(
+            averaged, w, data[0], seen, params="w", optimizer=optim.SGD(0.1, momentum=0.9),
+            carry="seen",
+        )  # fmt: skip
+
+    return make, data, (w, seen)
+
+
+def test_what_a_step_carries_over_is_the_next_ones_argument(carrying):
+    make, data, (w, seen) = carrying
+    step, rule = make(), optim.SGD(0.1, momentum=0.9)
+    state = rule.init(w)
+    for x in data:
+        (loss, new), g = bp.value_and_grad(averaged, has_aux=True)(w, x, seen)
+        w, state = rule.update(w, g, state)
+        np.testing.assert_allclose(step(x), loss, rtol=1e-12)
+        seen = new
+        np.testing.assert_allclose(step.carried["mean"], seen["mean"], rtol=1e-12)
+    assert step.carried["steps"] == len(data)
+    np.testing.assert_allclose(step.params["w"], w, rtol=1e-12)
+    remembered = step.optimizer_state
+    np.testing.assert_allclose(
+        remembered["momentum_buffer"]["w"], state["momentum_buffer"], rtol=1e-12
+    )
+    assert remembered["step"] == len(data)
+
+
+def test_an_epoch_carries_over_too(carrying):
+    make, data, _ = carrying
+    one, whole = make(), make()
+    losses = [one(x) for x in data]
+    order = np.arange(len(data) * 5).reshape(len(data), 5)
+    np.testing.assert_array_equal(whole.run_epoch(data.reshape(-1, 4), order=order), losses)
+    for key, value in one.carried.items():
+        np.testing.assert_array_equal(whole.carried[key], value)
+
+
+def test_a_step_taken_up_elsewhere_goes_on_with_the_same_bits(carrying):
+    make, data, _ = carrying
+    first, second = make(), make()
+    for x in data[:3]:
+        first(x)
+    second.params, second.carried = first.params, first.carried
+    second.optimizer_state = first.optimizer_state
+    for x in data[3:]:
+        assert first(x) == second(x)
+    np.testing.assert_array_equal(first.params["w"], second.params["w"])
+
+
+def test_nothing_is_carried_over_from_a_step_that_failed(carrying):
+    make, data, _ = carrying
+    step = make()
+    step(data[0])
+    before = step.carried["mean"]
+    with pytest.raises(NonFiniteError):
+        step(np.full_like(data[0], np.inf))
+    np.testing.assert_array_equal(step.carried["mean"], before)
+    order = np.arange(10).reshape(2, 5)
+    losses = step.run_epoch(np.full((10, 4), np.nan), order=order, allow_nonfinite=True)
+    assert np.isnan(losses).tolist() == [True]
+
+
+def forgets(w, x, seen):
+    return np.mean(x @ w + seen)
+
+
+def shrinks(w, x, seen):
+    return np.mean(x @ w + seen), np.zeros(2) * seen[0]
+
+
+@pytest.mark.parametrize(
+    ("f", "message"),
+    [
+        (
+            forgets,
+            "forgets does not return seen anew\n"
+            "  expected: a pair: the result, and the new seen\n"
+            "  got:      Node",
+        ),
+        (
+            shrinks,
+            "shrinks returns another seen than it takes\n"
+            "  expected: 1 arrays: float64 (3,)\n"
+            "  got:      1 arrays: float64 (2,)",
+        ),
+    ],
+    ids=["not returned", "of another shape"],
+)
+def test_what_is_carried_must_come_back(f, message):
+    with pytest.raises(ArgumentError) as caught:
+        compile(
+            f, np.ones((4, 3)), np.ones((2, 4)), np.ones(3), params="w", optimizer=optim.SGD(0.1),
+            carry="seen",
+        )  # fmt: skip
+    assert str(caught.value) == message
+
+
+def test_carrying_needs_an_optimizer():
+    with pytest.raises(ArgumentError) as caught:
+        compile(lambda w: (np.sum(w), w), np.ones(3), carry="w")
+    assert str(caught.value) == (
+        "carry is kept from step to step, and without an optimizer there are no steps\n"
+        "  to do:    pass params= and optimizer= as well"
     )

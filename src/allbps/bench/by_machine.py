@@ -10,22 +10,23 @@ from numpy.typing import NDArray
 
 from allbps.bench.peer import as_losses
 from allbps.bench.work import Work
-from allbps.machine.compile import TrainStep
 from allbps.machine.compile import compile as compile_function
+from allbps.machine.training import TrainStep
 from allbps.optim import SGD
 
 
 def compiled_step(work: Work) -> TrainStep:
     """The seam to the machine: forward, backward and update as one call.
 
-    A net with running statistics takes them as an argument and returns the new ones.
+    Running statistics are carried from step to step.
     """
     optimizer = SGD(work.lr, momentum=work.momentum)
     x, y = work.batch(0)
-    arguments: dict[str, Any] = {"p": work.learnt, "x": x, "y": y}
-    if work.running:
-        arguments = {**arguments, "running": work.running}
-    step = compile_function(_objective(work), **arguments, params="p", optimizer=optimizer)
+    examples = (work.learnt, x, y, *([work.running] if work.running else []))
+    carry = "running" if work.running else None
+    step = compile_function(
+        _objective(work), *examples, params="p", optimizer=optimizer, carry=carry
+    )
     assert isinstance(step, TrainStep)
     return step
 
@@ -46,19 +47,15 @@ class Steps:
     """One call from Python for each step."""
 
     def __init__(self, work: Work) -> None:
-        self.work, self.step, self.running, self.taken = work, compiled_step(work), work.running, 0
+        self.work, self.step, self.taken = work, compiled_step(work), 0
 
     def run(self, steps: int) -> NDArray[Any]:
         """Step by step."""
         losses = []
         for _ in range(steps):
             x, y = self.work.batch(self.taken)
-            if self.running:
-                loss, self.running = self.step(x, y, self.running)
-            else:
-                loss = self.step(x, y)
+            losses.append(self.step(x, y))
             self.taken += 1
-            losses.append(loss)
         return as_losses(losses)
 
 

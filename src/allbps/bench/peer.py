@@ -64,9 +64,7 @@ PEERS = {
     peer.name: peer
     for peer in (
         Peer("machine", "llvmlite", "by_machine", "Steps"),
-        Peer(
-            "machine.epoch", "llvmlite", "by_machine", "Epoch", ("lecture", "mlp", "lenet", "gpt")
-        ),
+        Peer("machine.epoch", "llvmlite", "by_machine", "Epoch"),
         Peer("numpy", "", "by_numpy", "Emitted"),
         Peer("torch", "torch", "by_torch", "Eager"),
         Peer("torch.channels_last", "torch", "by_torch", "ChannelsLast", IMAGES),

@@ -118,12 +118,20 @@ class Places:
 
     def apart(self, value: Value, changing: Container[Value]) -> Place:
         """Where a value lies; a copy if it is a view of one that is about to change."""
-        source = value
-        while source in self._views:
-            source = self._views[source].inputs[0]
-        if source not in changing:
+        if not self._views_one_of(value, changing):
             return self.of(value)
         return self._copied(value, self.strided(value), row_major(value.shape))
+
+    def apart_as(self, value: Value, layout: Layout, changing: Container[Value]) -> Place:
+        """The same in a given layout."""
+        if not self._views_one_of(value, changing):
+            return self.as_layout(value, layout)
+        return self._copied(value, self.strided(value), layout)
+
+    def _views_one_of(self, value: Value, changing: Container[Value]) -> bool:
+        while value in self._views:
+            value = self._views[value].inputs[0]
+        return value in changing
 
     def _viewed(self, work: Work) -> Place:
         """A view without gaps: of what lies there, or of a copy."""

@@ -99,7 +99,7 @@ def emit_updates(
 
     With ``max_norm`` all δ together are first shortened to that length where they are longer.
     """
-    finite = f"{loss.name}[0] - {loss.name}[0] == 0.0"
+    finite = _finite(loss)
     clip = _clip(program, parameters, max_norm) if max_norm is not None else None
     factor = f"{clip.name}[0]" if clip is not None else "1.0"
     clips = (clip,) if clip is not None else ()
@@ -117,6 +117,25 @@ def emit_updates(
                 (moving.param.memory, *slots), flops=4 * size, traffic=3 * size, after=(loss,),
             )
         )  # fmt: skip
+
+
+def emit_carry(program: Program, name: str, here: Place, there: Place, loss: Memory) -> None:
+    """A task that makes a new value the argument of the next step, unless the loss is no number."""
+    program.use("kernels.fill", "move")
+    size = there.layout.size
+    pieces = pieces_for(size, 2)
+    call = f"move({there.memory.name}, {here.memory.name}, lo, hi)"
+    program.tasks.append(
+        Task(
+            f"{name}: carried over", pieces,
+            (*bounds(size, pieces), f"if {_finite(loss)}:", f"    {call}"),
+            (here.memory,), (there.memory,), traffic=2 * size, after=(loss,),
+        )
+    )  # fmt: skip
+
+
+def _finite(loss: Memory) -> str:
+    return f"{loss.name}[0] - {loss.name}[0] == 0.0"
 
 
 def _clip(program: Program, parameters: list[Moving], max_norm: float) -> Memory:

@@ -1,4 +1,4 @@
-"""One number everywhere."""
+"""One number everywhere, or the numbers of another array."""
 
 from __future__ import annotations
 
@@ -10,3 +10,10 @@ def fill(X: Reals, value: Real, lo: Int, hi: Int) -> None:
     """X[lo:hi] = value."""
     for i in lanes(lo, hi):
         X[i] = value
+
+
+@kernel
+def move(Y: Reals, X: Reals, lo: Int, hi: Int) -> None:
+    """Y[lo:hi] = X[lo:hi]."""
+    for i in lanes(lo, hi):
+        Y[i] = X[i]

@@ -1,0 +1,164 @@
+"""What ``compile`` returns for functions and gradients: call it, or look inside."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from allbps.errors import ArgumentError
+from allbps.ir import Node
+from allbps.trace import trace
+from allbps.tree import flatten, leaves, rebuild, tree_map
+
+from .arguments import Slot
+from .building import Build
+from .stages import Stages, stage_rows
+from .tasks import Place
+
+POSITIONAL = {inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD}
+
+
+class Called:
+    """What the compiled forms share: arguments in, results out, and looking inside."""
+
+    def __init__(self, build: Build, skipped: tuple[str, ...] = ()) -> None:
+        self._build = build
+        self._executable = build.executable
+        limits = build.limits()
+        self._slots = {
+            x: Slot(x, place, limits.get(x), self._executable)
+            for x, place in build.inputs.items()
+        }  # fmt: skip
+        self._trees = {
+            name: tree for name, tree in build.traced.parameters.items() if name not in skipped
+        }
+        self.signature = build.signature.replace(
+            parameters=[p for n, p in build.signature.parameters.items() if n in self._trees]
+        )
+        kinds = {p.kind for p in self.signature.parameters.values()}
+        self._all_positional = kinds <= POSITIONAL and len(self.signature.parameters) == len(
+            self._trees
+        )
+
+    @property
+    def threads(self) -> int:
+        """How many threads run a step."""
+        return self._executable.threads
+
+    def source(self) -> str:
+        """The generated source: what is compiled, in the language of the machine's kernels."""
+        return self._executable.source.text
+
+    def stages(self) -> Stages:
+        """What is done, in order, with estimated operations and numbers moved."""
+        itemsize = self._build.program.real.itemsize
+        return Stages(tuple(stage_rows(self._executable.regions)), itemsize)
+
+    def profile(self, repeats: int = 20) -> Stages:
+        """The stages with the time each takes, and the share of the fastest product's speed.
+
+        Args:
+            repeats: medians are over so many runs, on the arguments of the last call.
+
+        """
+        seconds = tuple(self._executable.profile(repeats))
+        peak = fastest_product(str(self._build.program.real), self.threads)
+        return replace(self.stages(), seconds=seconds, peak=peak)
+
+    def _take(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
+        self._put(self._in_order(args, kwargs))
+
+    def _put(self, given: Iterable[Any]) -> None:
+        """Let the step read these arguments."""
+        for (name, tree), value in zip(self._trees.items(), given, strict=True):
+            if isinstance(tree, Node):
+                self._slots[tree].put(name, value)
+            else:
+                self._put_container(name, tree, value)
+
+    def _in_order(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Iterable[Any]:
+        """One for each parameter of the function, in its order."""
+        if not kwargs and len(args) == len(self._trees) and self._all_positional:
+            return args
+        try:
+            bound = self.signature.bind(*args, **kwargs).arguments
+        except TypeError as error:
+            raise ArgumentError(
+                "the arguments do not match the compiled function",
+                expected=f"{self._build.traced.function}{self.signature}",
+                got=str(error),
+            ) from None
+        return [bound[name] for name in self._trees]
+
+    def _put_container(self, name: str, tree: Any, value: Any) -> None:
+        given, wanted = list(flatten(value, name)), leaves(tree)
+        if len(given) != len(wanted):
+            raise ArgumentError(
+                f"{name} is not arranged as it was when the function was compiled",
+                expected=f"{len(wanted)} arrays",
+                got=f"{len(given)}",
+            )
+        for (path, leaf), node in zip(given, wanted, strict=True):
+            if isinstance(node, Node):
+                self._slots[node].put(path, leaf)
+            elif leaf != node:
+                raise ArgumentError(
+                    f"{path} is fixed in the compiled function",
+                    expected=repr(node), got=repr(leaf), todo="compile again for another value",
+                )  # fmt: skip
+
+    def _results(self) -> Any:
+        arrays = [self._read(place) for place in self._build.results]
+        return rebuild(self._build.result, iter(arrays))
+
+    def _read(self, place: Place) -> Any:
+        return place.layout.view(self._build.blocks[place.memory]).copy()[()]
+
+
+class Compiled(Called):
+    """A compiled function: call it as the function."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """What the function returns."""
+        self._take(args, kwargs)
+        self._executable()
+        return self._results()
+
+
+class Gradients(Called):
+    """A compiled loss with its gradients: ``(result, gradients)`` of a call."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> tuple[Any, Any]:
+        """What the function returns, and the gradients of its (first) result.
+
+        One parameter gives its container of gradients, several a dict by name.
+        """
+        self._take(args, kwargs)
+        self._executable()
+        grads = iter([self._read(place) for place in self._build.deltas])
+        trees = {
+            name: like_nodes(self._build.traced.parameters[name], grads)
+            for name in self._build.chosen
+        }
+        chosen = self._build.chosen
+        return self._results(), trees[chosen[0]] if len(chosen) == 1 else trees
+
+
+def like_nodes(tree: Any, arrays: Iterator[Any]) -> Any:
+    return tree_map(lambda leaf: next(arrays) if isinstance(leaf, Node) else leaf, tree)
+
+
+@functools.cache
+def fastest_product(dtype: str, threads: int) -> float:
+    """Operations a second of the fastest matrix product here: what a stage can be held against."""
+    n = 512
+    matrix = np.ones((n, n), dtype)
+    traced = trace(lambda a, b: a @ b, matrix, matrix)
+    signature = inspect.signature(lambda a, b: None)
+    product = Build(signature, traced, threads=threads).executable
+    return 2.0 * n**3 / min(product.profile(1)[0] for _ in range(10))

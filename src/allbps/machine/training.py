@@ -1,0 +1,230 @@
+"""A compiled training step: it keeps the parameters and moves them, by the step or the epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from allbps.errors import ArgumentError, NonFiniteError, ShapeError, unknown_name
+from allbps.ir import Node
+from allbps.optim import Optimizer
+from allbps.tree import flatten
+
+from .building import Build
+from .called import Called, like_nodes
+from .updates import rates_of, slots_used, table_of_rates
+
+
+class TrainStep(Called):
+    """A compiled training step: forward, backward and update in one call.
+
+    Attributes:
+        optimizer: how parameters move.
+        taken: how many steps have been taken.
+
+    """
+
+    def __init__(self, build: Build, optimizer: Optimizer) -> None:
+        kept = () if build.carry is None else (build.carry,)
+        super().__init__(build, skipped=(*build.chosen, *kept))
+        self.optimizer, self.taken = optimizer, 0
+        for x in (*build.params, *build.carried):
+            place = build.inputs[x]
+            place.layout.fill(build.blocks[place.memory], np.asarray(build.traced.values[x]))
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Take a step on the arguments other than the parameters; what the function returned.
+
+        Raises:
+            NonFiniteError: the loss is NaN or infinite; the parameters are as before.
+
+        """
+        loss = self._advance(self._in_order(args, kwargs))
+        if not np.isfinite(loss):
+            self._refuse(float(loss))
+        return self._results()
+
+    def _advance(self, given: Iterable[Any]) -> Any:
+        """Take a step on these arguments; its loss, which counts if it is a finite number."""
+        self._put(given)
+        self._executable.rates[0] = rates_of(self.optimizer, self.taken + 1)
+        self._executable()
+        loss = self._read(self._build.results[0])
+        self.taken += bool(np.isfinite(loss))
+        return loss
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """Copies of the parameters, by argument name."""
+        return self._by_name([self._read(self._build.inputs[x]) for x in self._build.params])
+
+    @params.setter
+    def params(self, new: Mapping[str, Any]) -> None:
+        trees = self._build.traced.parameters
+        for name in self._build.chosen:
+            if name not in new:
+                raise unknown_name(name, list(new))
+            self._put_container(name, trees[name], new[name])
+
+    @property
+    def carried(self) -> Any:
+        """A copy of the argument that every step replaces; None without one."""
+        build = self._build
+        if build.carry is None:
+            return None
+        found = iter([self._read(build.inputs[x]) for x in build.carried])
+        return like_nodes(build.traced.parameters[build.carry], found)
+
+    @carried.setter
+    def carried(self, new: Any) -> None:
+        carry = self._build.carry
+        if carry is None:
+            raise ArgumentError(
+                "this step carries no argument over", todo="name one when compiling: carry="
+            )
+        self._put_container(carry, self._build.traced.parameters[carry], new)
+
+    @property
+    def optimizer_state(self) -> dict[str, Any]:
+        """What the optimiser remembers, a container as ``optimizer.init(step.params)`` makes it."""
+        state = self.optimizer.init(self.params)
+        for k, slot in enumerate(slots_used(self.optimizer)):
+            state[slot] = self._by_name([self._slot(x, k) for x in self._build.params])
+        return {**state, "step": np.array(self.taken)}
+
+    @optimizer_state.setter
+    def optimizer_state(self, new: Mapping[str, Any]) -> None:
+        for k, slot in enumerate(slots_used(self.optimizer)):
+            if slot not in new:
+                raise unknown_name(slot, list(new))
+            given = [pair for name in self._build.chosen for pair in flatten(new[slot][name], slot)]
+            for (path, array), x in zip(given, self._build.params, strict=True):
+                if np.shape(array) != x.shape:
+                    raise ShapeError(
+                        f"{path} has another shape than its parameter",
+                        expected=str(x.shape),
+                        got=str(np.shape(array)),
+                    )
+                layout = self._build.inputs[x].layout
+                layout.fill(self._build.blocks[self._build.slots[x][k]], np.asarray(array))
+        self.taken = int(new["step"])
+
+    def _by_name(self, arrays: Iterable[NDArray[Any]]) -> dict[str, Any]:
+        """Arrays, one for each parameter, arranged as the arguments they belong to."""
+        found, trees = iter(arrays), self._build.traced.parameters
+        return {name: like_nodes(trees[name], found) for name in self._build.chosen}
+
+    def _slot(self, x: Node, k: int) -> NDArray[Any]:
+        layout = self._build.inputs[x].layout
+        return layout.view(self._build.blocks[self._build.slots[x][k]]).copy()
+
+    def run_epoch(self, *data: Any, order: Any, allow_nonfinite: bool = False) -> NDArray[Any]:
+        """Take a step for each row of ``order``, in native code where every operation has a kernel.
+
+        Args:
+            data: for each argument that is not kept by the step, all its examples.
+            order: numbers of examples, (steps, batch); (steps,) for one example a step.
+            allow_nonfinite: stop at a loss that is NaN or infinite, and return it as the last one.
+
+        Returns:
+            the losses, (steps,).
+
+        Raises:
+            NonFiniteError: a loss is NaN or infinite; the parameters are as before that step.
+            ShapeError: the data are no examples of what was compiled.
+
+        """
+        batched = np.ndim(order) == 2
+        numbers = np.ascontiguousarray(order, np.int64)
+        numbers = numbers if batched else numbers[:, None]
+        sets = self._data(data, numbers, batched)
+        if self._executable.counts_steps:
+            real = self._build.program.real
+            rates = table_of_rates(self.optimizer, self.taken, len(numbers), real)
+            losses = self._executable.run_many(numbers, sets, rates)
+            wrong = len(losses) > 0 and not np.isfinite(losses[-1])
+            self.taken += len(losses) - wrong
+        else:
+            losses = self._one_by_one(sets, numbers)
+            wrong = len(losses) > 0 and not np.isfinite(losses[-1])
+        if wrong and not allow_nonfinite:
+            self._refuse(float(losses[-1]))
+        return losses
+
+    def _one_by_one(self, sets: Sequence[NDArray[Any]], numbers: NDArray[np.int64]) -> NDArray[Any]:
+        """The losses of steps that come back to Python; the last one may be no finite number."""
+        losses = []
+        for row in numbers:
+            given = zip(sets, self._build.fetched, strict=True)
+            loss = self._advance([values[row].reshape(x.shape) for values, x in given])
+            losses.append(loss)
+            if not np.isfinite(loss):
+                break
+        return np.array(losses, self._build.program.real)
+
+    def _data(
+        self, data: Sequence[Any], numbers: NDArray[np.int64], batched: bool
+    ) -> list[NDArray[Any]]:
+        """The examples of each argument, checked."""
+        rest = self._build.fetched
+        for x in rest:
+            if batched and x.shape[:1] != numbers.shape[1:]:
+                raise ShapeError(
+                    "order has another number of examples in a step than was compiled",
+                    expected=f"(steps, {x.shape[0] if x.shape else 1})",
+                    got=str(numbers.shape),
+                )
+        if len(data) != len(rest):
+            raise ArgumentError(
+                "the data sets do not match the arguments of a step",
+                expected=", ".join(x.name for x in rest),
+                got=f"{len(data)} data sets",
+            )
+        sets = [self._examples(x, values, batched) for x, values in zip(rest, data, strict=True)]
+        count = min((len(values) for values in sets), default=0)
+        if numbers.size and (numbers.min() < 0 or numbers.max() >= count):
+            raise ArgumentError(
+                "order names an example that there is not", expected=f"0 to {count - 1}",
+                got=f"{numbers.min()} to {numbers.max()}",
+            )  # fmt: skip
+        return sets
+
+    def _examples(self, x: Node, values: Any, batched: bool) -> NDArray[Any]:
+        array = np.asarray(values)
+        one = x.shape[1:] if batched else x.shape
+        if array.shape[1:] != one:
+            raise ShapeError(
+                f"{x.name}: these are no examples of what was compiled",
+                expected=f"(examples{''.join(f', {n}' for n in one)})",
+                got=str(array.shape),
+            )
+        self._slots[x].check(x.name, array)
+        dtype = self._build.program.dtype(self._build.inputs[x].memory)
+        return np.ascontiguousarray(array, dtype)
+
+    def _refuse(self, loss: float) -> None:
+        raise NonFiniteError(
+            f"the loss is {loss}",
+            where=self._origin(),
+            todo="a smaller learning rate, or clipped gradients; the parameters are as before",
+        )
+
+    def _origin(self) -> str:
+        """The first node of this step that is not finite, and its line."""
+        build = self._build
+        known: dict[Node, Any] = {x: self._read(place) for x, place in build.inputs.items()}
+        with np.errstate(all="ignore"):
+            for node in build.traced.graph.nodes:
+                if node not in known:
+                    known[node] = (
+                        node.value if not node.inputs
+                        else node.op.run([known[x] for x in node.inputs], node.attrs)
+                    )  # fmt: skip
+                if node.is_float and not np.isfinite(known[node]).all():
+                    return f"{node.name or node.op.name} is the first that is not finite" + (
+                        f" ({node.site})" if node.site else ""
+                    )
+        return ""
