@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from . import heads, images, norms, rows, slices
+from . import axes, heads, images, moves, norms, rows, slices
 from .assembly import landings
 from .fused import plain_conv, plain_pool
 from .fusion import SUMS, VIEWS
@@ -170,7 +170,6 @@ KERNELS: dict[str, Callable[[Program, Places, Work], Any]] = {
     "matmul": emit_matmul,
     "conv2d_x": images.emit_conv_input,
     "conv2d_w": images.emit_conv_weights,
-    "softmax": rows.emit_softmax,
     "getitem": rows.emit_embedding,
     "put_add": _first_of(slices.emit_slice_delta, rows.emit_embedding_delta),
     "assemble": slices.emit_assembly,
@@ -178,6 +177,8 @@ KERNELS: dict[str, Callable[[Program, Places, Work], Any]] = {
     "batch_norm": norms.emit_batch_norm,
     "layer_norm": norms.emit_layer_norm,
     "cross_entropy_loss": rows.emit_cross_entropy,
+    **axes.KERNELS,
+    **moves.KERNELS,
 }
 """Kind of work -> what makes tasks of it. Loops, sums and pooling need a closer look first."""
 

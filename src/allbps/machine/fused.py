@@ -23,7 +23,7 @@ Maker = Callable[[Node, Node], "Stand | None"]
 """(upstream δ, consumer) -> what stands for the contribution."""
 
 
-EXPANDED = ("euclidean_loss", "standardise")
+EXPANDED = ("euclidean_loss", "standardise", "attention_weights")
 """Operations whose expansion is as exact as their own text: it runs, and is joined with others."""
 
 

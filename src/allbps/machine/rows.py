@@ -1,4 +1,4 @@
-"""What works row by row along the last axis: softmax, cross-entropy."""
+"""Cross-entropy as a loss with its δ, and rows of a table by number."""
 
 from __future__ import annotations
 
@@ -9,26 +9,6 @@ from .layout import row_major
 from .places import Places, memories
 from .plan import Work
 from .tasks import Place, Program, Task, bounds, line_of, moved, pieces_for
-
-
-def emit_softmax(program: Program, places: Places, work: Work) -> bool:
-    """Softmax along the last axis; False for another axis."""
-    (x,) = work.inputs
-    if not x.shape or work.attrs["axis"] % len(x.shape) != len(x.shape) - 1:
-        return False
-    program.use("kernels.loss", "softmax")
-    here = places.as_layout(x, row_major(x.shape))
-    out = places.put(work.outputs[0], row_major(x.shape))
-    n = x.shape[-1]
-    rows = x.size // n
-    pieces = pieces_for(rows, n * 20)
-    call = f"softmax({out.memory.name}, {here.memory.name}, {n}, lo, hi)"
-    program.tasks.append(
-        Task(f"{out.memory.name} = softmax({x.name or '…'})", pieces, (*bounds(rows, pieces), call),
-             (here.memory,), (out.memory,), flops=20 * x.size, traffic=2 * x.size,
-             site=line_of(work))
-    )  # fmt: skip
-    return True
 
 
 def emit_cross_entropy(program: Program, places: Places, work: Work) -> None:

@@ -1,0 +1,209 @@
+"""One number from each row, or one row from each row: extremes, products, log-sums, running sums.
+
+Rows are N numbers one behind the other. Running sums go along the middle axis of (outer, N, inner)
+arrays, in the order in which NumPy adds.
+"""
+
+from __future__ import annotations
+
+from ..words import Int, Ints, Real, Reals, is_nan, kernel, lanes, maximum, select
+from .functions import NAN, exp, log
+from .loss import dot, exponentials, largest
+
+# ---- one number from each row
+
+
+@kernel(reorder=True)
+def smallest(x: Reals, n: Int) -> Real:
+    """The smallest x[i]; NaN if some x[i] is."""
+    best = -x[0]
+    for i in lanes(n):
+        best = maximum(best, -x[i])
+    return -best
+
+
+@kernel
+def row_max(Y: Reals, X: Reals, N: Int, lo: Int, hi: Int) -> None:
+    """The largest of each row."""
+    for r in range(lo, hi):
+        Y[r] = largest(X + r * N, N)
+
+
+@kernel
+def row_min(Y: Reals, X: Reals, N: Int, lo: Int, hi: Int) -> None:
+    """The smallest of each row."""
+    for r in range(lo, hi):
+        Y[r] = smallest(X + r * N, N)
+
+
+@kernel(reorder=True)
+def row_prod(Y: Reals, X: Reals, N: Int, lo: Int, hi: Int) -> None:
+    """The product of each row."""
+    for r in range(lo, hi):
+        x = X + r * N
+        total = 1.0
+        for n in lanes(N):
+            total *= x[n]
+        Y[r] = total
+
+
+@kernel(reorder=True)
+def _log_sum(x: Reals, n: Int) -> Real:
+    """The logarithm of Σ e^x, the largest taken out; infinite where the largest is."""
+    top = largest(x, n)
+    total = 0.0
+    for i in lanes(n):
+        total += exp(x[i] - top)
+    return select(top - top == 0.0, top + log(total), top)
+
+
+@kernel
+def row_logsumexp(Y: Reals, X: Reals, N: Int, lo: Int, hi: Int) -> None:
+    """The logarithm of Σ e^x of each row."""
+    for r in range(lo, hi):
+        Y[r] = _log_sum(X + r * N, N)
+
+
+# ---- where the extreme of a row is
+
+
+@kernel
+def _place(x: Reals, best: Real, n: Int) -> Int:
+    """The first i with x[i] = best, or with x[i] NaN where best is."""
+    for i in range(n):
+        if x[i] == best or is_nan(x[i]):
+            return i
+    return 0
+
+
+@kernel
+def row_argmax(Y: Ints, X: Reals, N: Int, lo: Int, hi: Int) -> None:
+    """The place of the first largest of each row."""
+    for r in range(lo, hi):
+        Y[r] = _place(X + r * N, largest(X + r * N, N), N)
+
+
+@kernel
+def row_argmin(Y: Ints, X: Reals, N: Int, lo: Int, hi: Int) -> None:
+    """The place of the first smallest of each row."""
+    for r in range(lo, hi):
+        Y[r] = _place(X + r * N, smallest(X + r * N, N), N)
+
+
+@kernel
+def first_largest(Y: Reals, X: Reals, N: Int, lo: Int, hi: Int) -> None:
+    """1 at the first largest of each row, else 0."""
+    for r in range(lo, hi):
+        x, y = X + r * N, Y + r * N
+        for n in lanes(N):
+            y[n] = 0.0
+        y[_place(x, largest(x, N), N)] = 1.0
+
+
+@kernel
+def first_smallest(Y: Reals, X: Reals, N: Int, lo: Int, hi: Int) -> None:
+    """1 at the first smallest of each row, else 0."""
+    for r in range(lo, hi):
+        x, y = X + r * N, Y + r * N
+        for n in lanes(N):
+            y[n] = 0.0
+        y[_place(x, smallest(x, N), N)] = 1.0
+
+
+# ---- one row from each row
+
+
+@kernel
+def log_softmax(Y: Reals, X: Reals, N: Int, lo: Int, hi: Int) -> None:
+    """Rows lo..hi of Y (M, N) = X - ln Σ e^X."""
+    for r in range(lo, hi):
+        x, y = X + r * N, Y + r * N
+        total = _log_sum(x, N)
+        for n in lanes(N):
+            y[n] = x[n] - total
+
+
+@kernel
+def one_hot(Y: Reals, labels: Ints, N: Int, lo: Int, hi: Int) -> None:
+    """Rows lo..hi of Y (M, N): 1 at the label, else 0."""
+    for r in range(lo, hi):
+        y, label = Y + r * N, labels[r]
+        for n in lanes(N):
+            y[n] = select(label == n, 1.0, 0.0)
+
+
+# ---- losses
+
+
+@kernel
+def row_cross_entropy(Y: Reals, X: Reals, labels: Ints, N: Int, lo: Int, hi: Int) -> None:
+    """Y (M) = ln Σ e^x - x[label] of each row; NaN where the label is no class."""
+    for r in range(lo, hi):
+        x, label = X + r * N, labels[r]
+        if 0 <= label < N:
+            Y[r] = _log_sum(x, N) - x[label]
+        else:
+            Y[r] = NAN
+
+
+@kernel(reorder=True)
+def _mass(t: Reals, n: Int) -> Real:
+    """Σ t[i]."""
+    total = 0.0
+    for i in lanes(n):
+        total += t[i]
+    return total
+
+
+@kernel
+def row_soft_cross_entropy(
+    Y: Reals, X: Reals, T: Reals, scratch: Reals, N: Int, lo: Int, hi: Int
+) -> None:
+    """Y (M) = -Σ t·(x - ln Σ e^x) of each row; scratch: N numbers."""
+    for r in range(lo, hi):
+        x, t = X + r * N, T + r * N
+        top = largest(x, N)
+        total = log(exponentials(scratch, x, top, 1.0, N))
+        for n in lanes(N):
+            scratch[n] = x[n] - top
+        Y[r] = _mass(t, N) * total - dot(t, scratch, N)
+
+
+# ---- running sums
+
+
+@kernel
+def cumsum(Y: Reals, X: Reals, N: Int, inner: Int, lo: Int, hi: Int) -> None:
+    """y[k] = x[0] + … + x[k] along the middle axis, for outer lo..hi."""
+    for r in range(lo, hi):
+        x, y = X + r * N * inner, Y + r * N * inner
+        for i in lanes(inner):
+            y[i] = x[i]
+        for k in range(1, N):
+            for i in lanes(inner):
+                y[k * inner + i] = y[(k - 1) * inner + i] + x[k * inner + i]
+
+
+@kernel
+def cumprod(Y: Reals, X: Reals, N: Int, inner: Int, lo: Int, hi: Int) -> None:
+    """y[k] = x[0] · … · x[k] along the middle axis, for outer lo..hi."""
+    for r in range(lo, hi):
+        x, y = X + r * N * inner, Y + r * N * inner
+        for i in lanes(inner):
+            y[i] = x[i]
+        for k in range(1, N):
+            for i in lanes(inner):
+                y[k * inner + i] = y[(k - 1) * inner + i] * x[k * inner + i]
+
+
+@kernel
+def recurrence(Y: Reals, A: Reals, B: Reals, N: Int, inner: Int, lo: Int, hi: Int) -> None:
+    """y[k] = a[k]·y[k-1] + b[k] along the middle axis, from y[0] = b[0], for outer lo..hi."""
+    for r in range(lo, hi):
+        at = r * N * inner
+        a, b, y = A + at, B + at, Y + at
+        for i in lanes(inner):
+            y[i] = b[i]
+        for k in range(1, N):
+            for i in lanes(inner):
+                y[k * inner + i] = a[k * inner + i] * y[(k - 1) * inner + i] + b[k * inner + i]
