@@ -79,7 +79,7 @@ def step(tid: Int, threads: Int, team: Ints, a: Ints) -> None:
     p = first_piece(tid)
     while p < 32:
         winograd_forward(J2, A1, U2, b2, 2, scratch, 26, 26, 32, 64, 0, p * 72, p * 72 + 72)
-        max_pool(P2, winner, J2, True, 24, 24, 64, 2, 2, 2, 0, p * 2, p * 2 + 2)
+        max_pool(P2, winner, J2, True, 24, 24, 64, 2, 2, 2, 2, 0, 0, 1, 1, p * 2, p * 2 + 2)
         p = next_piece(team, p, threads)
     barrier(team, threads)
 
@@ -128,7 +128,7 @@ def step(tid: Int, threads: Int, team: Ints, a: Ints) -> None:
     while p < 16:
         lo, hi = p * 4, p * 4 + 4
         points = scratch + 500000
-        max_pool_delta(dJ2, dP2, P2, winner, True, 24, 24, 64, 2, 2, 2, 0, lo, hi)
+        max_pool_delta(dJ2, dP2, P2, winner, True, 24, 24, 64, 2, 2, 2, 2, 0, 0, 1, 1, lo, hi)
         winograd_delta(points, dJ2, A1, 0, scratch, 26, 26, 32, 64, 0, lo * 36, hi * 36)
         winograd_weights_delta(parts + p * 18496, points, 32, 64, 0, 32)
         sum_rows(parts + p * 18496 + 18432, dJ2, 64, 64, lo * 576, hi * 576)

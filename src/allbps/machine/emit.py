@@ -170,6 +170,8 @@ KERNELS: dict[str, Callable[[Program, Places, Work], Any]] = {
     "matmul": emit_matmul,
     "conv2d_x": images.emit_conv_input,
     "conv2d_w": images.emit_conv_weights,
+    "avg_pool2d": images.emit_average_pool,
+    "avg_pool_x": images.emit_average_pool_input,
     "getitem": rows.emit_embedding,
     "put_add": _first_of(slices.emit_slice_delta, rows.emit_embedding_delta),
     "assemble": slices.emit_assembly,

@@ -81,11 +81,9 @@ def conv_weights(g: Node, y: Node) -> Stand | None:
 
 
 def plain_pool(node: Node) -> bool:
-    """Does the kernel take it: one stride, one padding, no dilation, a window of at most 255?"""
-    a = node.attrs
-    same: bool = a["stride"][0] == a["stride"][1] and a["padding"][0] == a["padding"][1]
-    fits: bool = same and a["dilation"] == (1, 1) and a["kernel"][0] * a["kernel"][1] <= 255
-    return fits
+    """Does the kernel take it: a window of at most 255 cells, whose numbers fill a byte?"""
+    rows, columns = node.attrs["kernel"]
+    return bool(rows * columns <= 255)
 
 
 def max_pool_input(g: Node, y: Node) -> Stand | None:
@@ -96,11 +94,18 @@ def max_pool_input(g: Node, y: Node) -> Stand | None:
     return Fused("max_pool_x", (g, y), attrs, ((x.shape, x.dtype, f"d{x.name}"),), 0, y)
 
 
+def average_pool_input(g: Node, y: Node) -> Stand:
+    (x,) = y.inputs
+    attrs = {**y.attrs, "shape": x.shape}
+    return Fused("avg_pool_x", (g,), attrs, ((x.shape, x.dtype, f"d{x.name}"),), 0, y)
+
+
 RULES: dict[tuple[str, int], Maker] = {
     ("relu", 0): relu_delta,
     ("conv2d", 0): conv_input,
     ("conv2d", 1): conv_weights,
     ("max_pool2d", 0): max_pool_input,
+    ("avg_pool2d", 0): average_pool_input,
 }
 """(operation, operand) -> what its BP rule becomes."""
 

@@ -261,14 +261,15 @@ def emit_conv_weights(program: Program, places: Places, work: Work) -> None:
 
 
 # -- pooling ---------------------------------------------------------------------------------------
-def _pool_sizes(shape: Shape, work: Work) -> tuple[int, str]:
+def _pool_sizes(shape: Shape, work: Work, *, dilated: bool = True) -> tuple[int, str]:
     """How many images, and what the kernels want to know of them; planes are images."""
     if len(shape) == 4:
         n, c, height, width = shape
     else:
         n, c, height, width = (1, 1, *shape) if len(shape) == 2 else (shape[0], 1, *shape[1:])
-    (h, w), s, p = work.attrs["kernel"], work.attrs["stride"][0], work.attrs["padding"][0]
-    return n, f"{height}, {width}, {c}, {h}, {w}, {s}, {p}"
+    pairs = [work.attrs[name] for name in ("kernel", "stride", "padding")]
+    pairs += [work.attrs["dilation"]] if dilated else []
+    return n, ", ".join(str(k) for k in (height, width, c, *(k for pair in pairs for k in pair)))
 
 
 def emit_max_pool(program: Program, places: Places, work: Work) -> None:
@@ -310,4 +311,36 @@ def emit_max_pool_input(program: Program, places: Places, work: Work, winner: Va
         Task(f"{out.memory.name}: δ of the winners", pieces, (*bounds(n, pieces), call),
              memories([delta, pooled, places_won]), (out.memory,), flops=work.outputs[0].size,
              traffic=moved((*work.inputs, *work.outputs)), site=line_of(work))
+    )  # fmt: skip
+
+
+def emit_average_pool(program: Program, places: Places, work: Work) -> None:
+    """The mean of each window."""
+    program.use("kernels.pool", "average_pool")
+    x = work.inputs[0]
+    image = places.as_layout(x, image_layout(x.shape))
+    out = places.put(work.outputs[0], image_layout(work.outputs[0].shape))
+    n, sizes = _pool_sizes(x.shape, work, dilated=False)
+    pieces = pieces_for(n, x.size // n * 4)
+    call = f"average_pool({out.memory.name}, {image.memory.name}, {sizes}, lo, hi)"
+    program.tasks.append(
+        Task(f"{out.memory.name} = avgpool({x.name or '…'})", pieces, (*bounds(n, pieces), call),
+             (image.memory,), (out.memory,), flops=x.size, traffic=moved((x, *work.outputs)),
+             site=line_of(work))
+    )  # fmt: skip
+
+
+def emit_average_pool_input(program: Program, places: Places, work: Work) -> None:
+    """δ of the cells of each window."""
+    program.use("kernels.pool", "average_pool_delta")
+    (g,), shape = work.inputs, win_shape(work)
+    delta = places.as_layout(g, image_layout(g.shape))
+    out = places.put(work.outputs[0], image_layout(shape))
+    n, sizes = _pool_sizes(shape, work, dilated=False)
+    pieces = pieces_for(n, work.outputs[0].size // n * 4)
+    call = f"average_pool_delta({out.memory.name}, {delta.memory.name}, {sizes}, lo, hi)"
+    program.tasks.append(
+        Task(f"{out.memory.name}: shares of δ", pieces, (*bounds(n, pieces), call),
+             (delta.memory,), (out.memory,), flops=work.outputs[0].size,
+             traffic=moved((g, *work.outputs)), site=line_of(work))
     )  # fmt: skip

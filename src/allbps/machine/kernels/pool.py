@@ -13,25 +13,47 @@ from ..words import Bytes, Int, Reals, inline, is_nan, kernel, lanes, real, sele
 from .activation import passed
 
 
+@inline
+def _windows(n: int, k: int, s: int, p: int, d: int) -> int:
+    """How many windows there are along an axis of n."""
+    return (n + 2 * p - (k - 1) * d - 1) // s + 1
+
+
+@inline
+def _first(start: int, d: int) -> int:
+    """The first cell of a window from ``start`` on that is not before the image."""
+    return max(0, (d - 1 - start) // d)
+
+
+@inline
+def _end(start: int, n: int, k: int, d: int) -> int:
+    """The first cell of a window that is behind the image, at most k."""
+    return min(k, (n - start + d - 1) // d)
+
+
 @kernel
 def max_pool(
     J: Reals, winner: Bytes, I: Reals, relu: bool,
-    H: Int, W: Int, C: Int, h: Int, w: Int, s: Int, p: Int, lo: Int, hi: Int,
+    H: Int, W: Int, C: Int, h: Int, w: Int, sh: Int, sw: Int, ph: Int, pw: Int, dh: Int, dw: Int,
+    lo: Int, hi: Int,
 ) -> None:  # fmt: skip
-    """Images lo..hi of (N, H, W, C) -> (N, oh, ow, C); window h × w <= 255, stride s, padding p."""
-    oh, ow = (H + 2 * p - h) // s + 1, (W + 2 * p - w) // s + 1
-    quad = h == 2 and w == 2 and p == 0
+    """Images lo..hi of (N, H, W, C) -> (N, oh, ow, C); a window holds h·w <= 255 cells.
+
+    Strides sh and sw, padding ph and pw, cells of a window dh and dw apart.
+    """
+    oh, ow = _windows(H, h, sh, ph, dh), _windows(W, w, sw, pw, dw)
+    quad = h == 2 and w == 2 and ph + pw == 0 and dh * dw == 1
     for n in range(lo, hi):
         image = I + n * H * W * C
         for i in range(oh):
             for j in range(ow):
                 at = ((n * oh + i) * ow + j) * C
                 if quad:
-                    corner = image + (i * W + j) * s * C
+                    corner = image + (i * sh * W + j * sw) * C
                     _max_of_quad(J + at, winner + at, corner, W * C, C, relu)
                 else:
-                    i0, j0 = i * s - p, j * s - p
-                    _max_of_window(J + at, winner + at, image, relu, H, W, C, h, w, i0, j0)
+                    i0, j0 = i * sh - ph, j * sw - pw
+                    _max_of_window(J + at, winner + at, image, relu, H, W, C, h, w, dh, dw, i0, j0)
 
 
 @kernel
@@ -51,13 +73,13 @@ def _max_of_quad(J: Reals, winner: Bytes, I: Reals, row: Int, C: Int, relu: bool
 @kernel
 def _max_of_window(
     J: Reals, winner: Bytes, I: Reals, relu: bool,
-    H: Int, W: Int, C: Int, h: Int, w: Int, i0: Int, j0: Int,
+    H: Int, W: Int, C: Int, h: Int, w: Int, dh: Int, dw: Int, i0: Int, j0: Int,
 ) -> None:  # fmt: skip
     """One window of any size, cell by cell; cells outside the image do not take part."""
     first = True
-    for l in range(max(0, -i0), min(h, H - i0)):
-        for m in range(max(0, -j0), min(w, W - j0)):
-            cell = I + ((i0 + l) * W + j0 + m) * C
+    for l in range(_first(i0, dh), _end(i0, H, h, dh)):
+        for m in range(_first(j0, dw), _end(j0, W, w, dw)):
+            cell = I + ((i0 + l * dh) * W + j0 + m * dw) * C
             if first:
                 for c in lanes(C):
                     J[c] = cell[c]
@@ -83,11 +105,13 @@ def _won(g: float, j: float, winner: int, place: int, relu: bool) -> float:
 @kernel
 def max_pool_delta(
     D: Reals, G: Reals, J: Reals, winner: Bytes, relu: bool,
-    H: Int, W: Int, C: Int, h: Int, w: Int, s: Int, p: Int, lo: Int, hi: Int,
+    H: Int, W: Int, C: Int, h: Int, w: Int, sh: Int, sw: Int, ph: Int, pw: Int, dh: Int, dw: Int,
+    lo: Int, hi: Int,
 ) -> None:  # fmt: skip
     """δI of images lo..hi: every window's δ goes to its winner; J is read only with relu."""
-    oh, ow = (H + 2 * p - h) // s + 1, (W + 2 * p - w) // s + 1
-    apart = h == 2 and w == 2 and s == 2 and p == 0 and H % 2 == 0 and W % 2 == 0
+    oh, ow = _windows(H, h, sh, ph, dh), _windows(W, w, sw, pw, dw)
+    quad = h == 2 and w == 2 and sh == 2 and sw == 2 and ph + pw == 0 and dh * dw == 1
+    apart = quad and H % 2 == 0 and W % 2 == 0
     for n in range(lo, hi):
         image = D + n * H * W * C
         if not apart:
@@ -100,9 +124,9 @@ def max_pool_delta(
                     corner = image + (i * W + j) * 2 * C
                     _delta_of_quad(corner, G + at, J + at, winner + at, W * C, C, relu)
                 else:
-                    i0, j0 = i * s - p, j * s - p
+                    i0, j0 = i * sh - ph, j * sw - pw
                     _delta_of_window(
-                        image, G + at, J + at, winner + at, relu, H, W, C, h, w, i0, j0
+                        image, G + at, J + at, winner + at, relu, H, W, C, h, w, dh, dw, i0, j0
                     )
 
 
@@ -119,35 +143,37 @@ def _delta_of_quad(
 @kernel
 def _delta_of_window(
     D: Reals, G: Reals, J: Reals, winner: Bytes, relu: bool,
-    H: Int, W: Int, C: Int, h: Int, w: Int, i0: Int, j0: Int,
+    H: Int, W: Int, C: Int, h: Int, w: Int, dh: Int, dw: Int, i0: Int, j0: Int,
 ) -> None:  # fmt: skip
     """One window; windows that overlap add up."""
-    for l in range(max(0, -i0), min(h, H - i0)):
-        for m in range(max(0, -j0), min(w, W - j0)):
-            cell = D + ((i0 + l) * W + j0 + m) * C
+    for l in range(_first(i0, dh), _end(i0, H, h, dh)):
+        for m in range(_first(j0, dw), _end(j0, W, w, dw)):
+            cell = D + ((i0 + l * dh) * W + j0 + m * dw) * C
             for c in lanes(C):
                 cell[c] += _won(G[c], J[c], winner[c], l * w + m, relu)
 
 
 @kernel
 def average_pool(
-    J: Reals, I: Reals, H: Int, W: Int, C: Int, h: Int, w: Int, s: Int, lo: Int, hi: Int
-) -> None:
-    """Images lo..hi of (N, H, W, C) -> (N, oh, ow, C), the mean of each h × w window, stride s.
+    J: Reals, I: Reals, H: Int, W: Int, C: Int, h: Int, w: Int, sh: Int, sw: Int, ph: Int, pw: Int,
+    lo: Int, hi: Int,
+) -> None:  # fmt: skip
+    """Images lo..hi of (N, H, W, C) -> (N, oh, ow, C), the mean of each window; padding is 0.
 
     A global average is a window of H × W.
     """
-    oh, ow = (H - h) // s + 1, (W - w) // s + 1
+    oh, ow = _windows(H, h, sh, ph, 1), _windows(W, w, sw, pw, 1)
     share = 1.0 / real(h * w)
     for n in range(lo, hi):
         for i in range(oh):
             for j in range(ow):
                 to = J + ((n * oh + i) * ow + j) * C
+                i0, j0 = i * sh - ph, j * sw - pw
                 for c in lanes(C):
                     to[c] = 0.0
-                for l in range(h):
-                    for m in range(w):
-                        cell = I + ((n * H + i * s + l) * W + j * s + m) * C
+                for l in range(_first(i0, 1), _end(i0, H, h, 1)):
+                    for m in range(_first(j0, 1), _end(j0, W, w, 1)):
+                        cell = I + ((n * H + i0 + l) * W + j0 + m) * C
                         for c in lanes(C):
                             to[c] += cell[c]
                 for c in lanes(C):
@@ -156,10 +182,11 @@ def average_pool(
 
 @kernel
 def average_pool_delta(
-    D: Reals, G: Reals, H: Int, W: Int, C: Int, h: Int, w: Int, s: Int, lo: Int, hi: Int
-) -> None:
+    D: Reals, G: Reals, H: Int, W: Int, C: Int, h: Int, w: Int, sh: Int, sw: Int, ph: Int, pw: Int,
+    lo: Int, hi: Int,
+) -> None:  # fmt: skip
     """δI of images lo..hi: each cell of a window gets an equal share of its δ."""
-    oh, ow = (H - h) // s + 1, (W - w) // s + 1
+    oh, ow = _windows(H, h, sh, ph, 1), _windows(W, w, sw, pw, 1)
     share = 1.0 / real(h * w)
     for n in range(lo, hi):
         image = D + n * H * W * C
@@ -168,8 +195,9 @@ def average_pool_delta(
         for i in range(oh):
             for j in range(ow):
                 g = G + ((n * oh + i) * ow + j) * C
-                for l in range(h):
-                    for m in range(w):
-                        cell = image + ((i * s + l) * W + j * s + m) * C
+                i0, j0 = i * sh - ph, j * sw - pw
+                for l in range(_first(i0, 1), _end(i0, H, h, 1)):
+                    for m in range(_first(j0, 1), _end(j0, W, w, 1)):
+                        cell = image + ((i0 + l) * W + j0 + m) * C
                         for c in lanes(C):
                             cell[c] += g[c] * share
