@@ -39,8 +39,9 @@ def stop_after(monkeypatch, looks):
     [
         {"momentum": 0.9, "warmup": 0.5},
         {"optimizer": "adamw", "patience": 5, "clip": 0.5},
+        {"optimizer": "rmsprop", "engine": "numpy"},
     ],
-    ids=["momentum", "adamw"],
+    ids=["momentum", "adamw", "rmsprop, numpy"],
 )
 def test_a_resumed_run_ends_with_the_same_bits(options, tmp_path, monkeypatch, looks, chosen):
     whole = options(out=str(tmp_path / "whole"), **chosen)
@@ -76,12 +77,13 @@ def test_a_finished_run_goes_on_to_more_epochs(options, tmp_path):
     assert bits(short.out) == bits(long.out)
 
 
-COMMAND = [sys.executable, "-m", "allbps", "train", "--epochs", "20", "--json"]
+COMMAND = [sys.executable, "-m", "allbps", "train", "--json", "--batch-size", "2"]
 
 
 def start_and_hit(options, number, epochs):
     """Start the command, send a signal once some epochs are in the log."""
-    command = [*COMMAND, "--data", options.data, "--batch-size", "2", "--out", options.out]
+    command = [*COMMAND, "--data", options.data, "--out", options.out]
+    command += ["--epochs", str(options.epochs), "--engine", options.engine]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     log = options.folder / "log.jsonl"
     deadline = time.monotonic() + 60
@@ -94,10 +96,21 @@ def start_and_hit(options, number, epochs):
     return process.returncode, stdout, stderr
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGKILL, -9)])
-def test_a_run_survives_being_interrupted_and_killed(options, tmp_path, number, code):
-    chosen = options(epochs=20, batch_size=2)
-    returned, stdout, stderr = start_and_hit(chosen, number, epochs=2)
+@pytest.mark.parametrize(
+    ("number", "code", "engine", "epochs"),
+    [
+        (signal.SIGINT, 130, "numpy", 2),
+        (signal.SIGINT, 130, "machine", 3),
+        (signal.SIGKILL, -9, "numpy", 2),
+        (signal.SIGKILL, -9, "machine", 1),
+        (signal.SIGKILL, -9, "machine", 9),
+    ],
+)
+def test_a_run_survives_being_interrupted_and_killed(
+    options, tmp_path, number, code, engine, epochs
+):
+    chosen = options(epochs={"numpy": 20, "machine": 200}[engine], batch_size=2, engine=engine)
+    returned, stdout, stderr = start_and_hit(chosen, number, epochs)
     assert returned == code
     assert stderr == ""
     if number == signal.SIGINT:

@@ -27,12 +27,12 @@ def double(model):
     return {name: p.astype(np.float64) for name, p in params.items()}, images
 
 
-def our_run(model, optimiser, clip):
+def our_run(name, model, optimiser, clip):
     params, images = double(model)
-    engine = make_engine("numpy", Task(model, images, optimiser, clip))
+    engine = make_engine(name, Task(model, images, optimiser, clip))
     batches = batch_order(200, 7, seed=1, epoch=0)[:STEPS]
-    state, results = engine.run(State(params, optimiser.init(params)), batches)
-    return state.params, results
+    state, taken = engine.run(State(params, optimiser.init(params)), batches)
+    return state.params, taken
 
 
 def their_run(model, make_optimiser, clip):
@@ -54,6 +54,10 @@ def their_run(model, make_optimiser, clip):
     return {name: t.detach().numpy() for name, t in tensors.items()}, losses, right
 
 
+engines = pytest.mark.parametrize("name", ["machine", "numpy"])
+
+
+@engines
 @pytest.mark.parametrize(
     ("ours", "theirs", "clip"),
     [
@@ -66,39 +70,81 @@ def their_run(model, make_optimiser, clip):
     ],
     ids=["momentum", "adamw-clipped"],
 )
-def test_twenty_steps_on_digits_follow_torch(ours, theirs, clip):
+def test_twenty_steps_on_digits_follow_torch(name, ours, theirs, clip):
     model = nn.named("lecture")
-    params, results = our_run(model, ours, clip)
+    params, taken = our_run(name, model, ours, clip)
     expected, losses, right = their_run(model, theirs, clip)
-    np.testing.assert_allclose([r.loss for r in results], losses, rtol=1e-9)
-    assert [r.correct for r in results] == right
+    np.testing.assert_allclose(taken.losses, losses, rtol=1e-9)
+    assert (taken.sizes, taken.right, taken.labels) == ((7,) * STEPS, sum(right), 7 * STEPS)
     for key, p in params.items():
         np.testing.assert_allclose(p, expected[key], rtol=1e-9, atol=1e-13)
 
 
-def test_evaluating_in_pieces_is_evaluating_at_once():
+@engines
+def test_evaluating_in_pieces_is_evaluating_at_once(name):
     model = nn.named("mlp")
     params, images = double(model)
-    engine = make_engine("numpy", Task(model, images, SGD(lr=0.1), None))
+    engine = make_engine(name, Task(model, images, SGD(lr=0.1), None))
     many = images.take(np.arange(600) % 200)
     score, same = engine.evaluate(params, many), engine.evaluate(params, images)
     np.testing.assert_allclose(score.loss, same.loss, rtol=1e-12)
     assert score.accuracy == same.accuracy
 
 
-def test_steps_taken_together_and_one_by_one_give_the_same_bits():
+@engines
+def test_steps_taken_together_and_one_by_one_give_the_same_bits(name):
     model = nn.named("lecture")
     params, images = double(model)
     optimiser = SGD(lr=0.1, momentum=0.9)
-    engine = make_engine("numpy", Task(model, images, optimiser, None))
+    engine = make_engine(name, Task(model, images, optimiser, None))
     batches = batch_order(200, 16, seed=0, epoch=0)
     start = State(params, optimiser.init(params))
-    together, _ = engine.run(start, batches)
-    state = start
+    together, taken = engine.run(start, batches)
+    state, losses = start, []
     for batch in batches:
-        state, _ = engine.run(state, [batch])
-    for name, p in together.params.items():
-        np.testing.assert_array_equal(p, state.params[name])
+        state, found = engine.run(state, [batch])
+        losses += found.losses
+    assert tuple(losses) == taken.losses
+    for key, p in together.params.items():
+        np.testing.assert_array_equal(p, state.params[key])
+
+
+@engines
+def test_steps_end_at_the_first_loss_that_is_no_number(name):
+    model = nn.named("lecture")
+    params, images = double(model)
+    images.x[40] = np.nan
+    engine = make_engine(name, Task(model, images, SGD(lr=0.1), None))
+    batches = np.arange(64).reshape(8, 8)
+    start = State(params, SGD(lr=0.1).init(params))
+    _, taken = engine.run(start, list(batches))
+    assert len(taken.losses) == 6
+    assert np.isnan(taken.losses[-1])
+    fine, before = engine.run(start, list(batches[:5]))
+    assert taken.losses[:5] == before.losses
+    assert engine.origin(fine, batches[5]).startswith("x")
+
+
+def test_engines_agree_on_running_statistics():
+    model = nn.named("resnet20")
+    rng = np.random.default_rng(0)
+    images = Images(rng.random((24, 3, 8, 8)), rng.integers(0, 4, 24), tuple("abcd"))
+    params = {k: p.astype(float) for k, p in model.init(rng, (3, 8, 8), 4).items()}
+    optimiser = SGD(lr=0.05, momentum=0.9)
+    batches = batch_order(24, 10, seed=0, epoch=0)
+    ends = []
+    for name in ("machine", "numpy"):
+        engine = make_engine(name, Task(model, images, optimiser, 1.0))
+        start = State(params, optimiser.init(model.learnt(params)))
+        state, taken = engine.run(start, batches)
+        ends.append((state, taken, engine.evaluate(state.params, images)))
+    (state, taken, score), (other, same, expected) = ends
+    np.testing.assert_allclose(taken.losses, same.losses, rtol=1e-9)
+    np.testing.assert_allclose(score.loss, expected.loss, rtol=1e-8)
+    assert (taken.right, score.accuracy) == (same.right, expected.accuracy)
+    assert list(state.params) == list(other.params)
+    for key, p in state.params.items():
+        np.testing.assert_allclose(p, other.params[key], rtol=1e-7, atol=1e-10, err_msg=key)
 
 
 def test_the_step_can_be_read_in_the_names_of_the_slide():
@@ -115,16 +161,17 @@ def test_the_step_can_be_read_in_the_names_of_the_slide():
     assert not any(line.startswith("dx ") for line in lines), "we don't need δx"
 
 
-def test_the_first_value_that_is_not_finite_is_named():
+@engines
+def test_the_first_value_that_is_not_finite_is_named(name):
     model = nn.named("lecture")
     params, images = double(model)
     optimiser = SGD(lr=0.1)
-    engine = make_engine("numpy", Task(model, images, optimiser, None))
+    engine = make_engine(name, Task(model, images, optimiser, None))
     params["K"] = params["K"] * 1e200
     params["W"] = params["W"] * 1e200
     found = engine.origin(State(params, optimiser.init(params)), np.arange(16))
     code, _, place = found.partition("  (")
-    assert code.endswith("t3 @ t4")
+    assert code.endswith("t3 @ t4" if name == "numpy" else "t5")
     assert place.startswith("lecture.py:")
     assert place.endswith('logits = F.linear(p.reshape(len(p), -1), params["W"], params["c"]))')
     params["K"] = params["K"] * np.inf

@@ -7,7 +7,7 @@ import pytest
 
 from allbps.errors import NonFiniteError
 from allbps.train import run
-from allbps.train.engine import Score, State, StepResult
+from allbps.train.engine import Score, State, Taken
 from allbps.train.loop import finished
 from allbps.train.moment import EpochRow, Moment, best_epoch
 from allbps.train.options import TrainOptions
@@ -18,14 +18,14 @@ def row(epoch, held_loss):
 
 
 def test_sums_do_not_depend_on_how_many_steps_were_taken_at_once():
-    results = [StepResult(0.1 * k, k % 3, 3) for k in range(7)]
+    losses = tuple(0.1 * k for k in range(7))
     state = State({}, {"step": 7})
-    together = Moment(state).after(state, results)
+    together = Moment(state).after(state, Taken(losses, (3,) * 7, right=6, labels=21))
     one_by_one = Moment(state)
-    for result in results:
-        one_by_one = one_by_one.after(state, [result])
+    for k, loss in enumerate(losses):
+        one_by_one = one_by_one.after(state, Taken((loss,), (3,), right=k % 3, labels=3))
     assert together == one_by_one
-    assert together.running == Score(one_by_one.loss_sum / 21, one_by_one.correct / 21)
+    assert together.running == Score(one_by_one.loss_sum / 21, one_by_one.right / 21)
 
 
 def test_a_run_ends_after_its_epochs_or_when_patience_does():

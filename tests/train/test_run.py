@@ -64,8 +64,16 @@ def test_saved_weights_can_be_used(options, few_digits):
     assert report.parameters == sum(p.size for p in params.values())
 
 
-def test_the_saved_step_runs_on_its_own(options):
+def test_the_saved_step_is_what_was_compiled(options):
     chosen = options()
+    run(chosen)
+    text = (chosen.folder / "step.py").read_text()
+    assert text.startswith("from allbps.machine")
+    assert "@kernel\ndef step(" in text
+
+
+def test_the_saved_step_of_the_numpy_engine_runs_on_its_own(options):
+    chosen = options(engine="numpy")
     run(chosen)
     scope = {}
     exec((chosen.folder / "step.py").read_text(), scope)
@@ -207,13 +215,14 @@ def test_a_file_where_the_folder_should_be(options, tmp_path):
         ("matplotlib", "matplotlib", "drawing curves and kernels"),
         ("safetensors.numpy", "safetensors", "saving and loading weights"),
         ("threadpoolctl", "threadpoolctl", "the numpy engine"),
+        ("allbps.machine.compile", "llvmlite", "the machine engine"),
     ],
 )
 def test_a_missing_library_is_named_before_the_training(
     options, monkeypatch, module, library, purpose
 ):
     monkeypatch.setitem(sys.modules, module, None)
-    chosen = options()
+    chosen = options(engine="numpy" if "numpy engine" in purpose else "machine")
     with pytest.raises(MissingExtraError) as caught:
         run(chosen)
     assert str(caught.value) == (

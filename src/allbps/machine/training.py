@@ -205,14 +205,25 @@ class TrainStep(Called):
         dtype = self._build.program.dtype(self._build.inputs[x].memory)
         return np.ascontiguousarray(array, dtype)
 
+    def first_nonfinite(self, *args: Any, **kwargs: Any) -> str:
+        """Which value of a step on these arguments is not finite, the first one; takes no step.
+
+        Its name and line; an empty text where all are finite.
+        """
+        self._take(args, kwargs)
+        name, line = self._origin()
+        return f"{name}  ({line})" if line else name
+
     def _refuse(self, loss: float) -> None:
+        name, line = self._origin()
+        where = f"{name} is the first that is not finite" if name else ""
         raise NonFiniteError(
             f"the loss is {loss}",
-            where=self._origin(),
+            where=where + (f" ({line})" if line else ""),
             todo="a smaller learning rate, or clipped gradients; the parameters are as before",
         )
 
-    def _origin(self) -> str:
+    def _origin(self) -> tuple[str, str]:
         """The first node of this step that is not finite, and its line."""
         build = self._build
         known: dict[Node, Any] = {x: self._read(place) for x, place in build.inputs.items()}
@@ -224,7 +235,5 @@ class TrainStep(Called):
                         else node.op.run([known[x] for x in node.inputs], node.attrs)
                     )  # fmt: skip
                 if node.is_float and not np.isfinite(known[node]).all():
-                    return f"{node.name or node.op.name} is the first that is not finite" + (
-                        f" ({node.site})" if node.site else ""
-                    )
-        return ""
+                    return node.name or node.op.name, str(node.site or "")
+        return "", ""

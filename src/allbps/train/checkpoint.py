@@ -37,8 +37,9 @@ def save_checkpoint(
         "epoch": moment.epoch,
         "step": moment.step,
         "loss_sum": moment.loss_sum,
-        "correct": moment.correct,
         "examples": moment.examples,
+        "right": moment.right,
+        "labels": moment.labels,
     }
     metadata = {
         "format": FORMAT,

@@ -79,7 +79,9 @@ def train(
     context: Annotated[
         int, typer.Option(help="Characters that a net for text reads at once.")
     ] = TrainOptions.context,
-    engine: Annotated[str, typer.Option(help="What computes: numpy.")] = TrainOptions.engine,
+    engine: Annotated[
+        str, typer.Option(help="What computes: machine or numpy.")
+    ] = TrainOptions.engine,
     out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path(TrainOptions.out),
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on from the checkpoint in --out.")

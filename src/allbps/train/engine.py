@@ -29,20 +29,21 @@ class State:
 
 
 @dataclass(frozen=True)
-class StepResult:
-    """What is known of one step beside the new state.
+class Taken:
+    """What is known of some steps beside the new state.
 
     Attributes:
-        loss: mean over the mini-batch, before the update.
-        correct: how many examples were classified rightly, before the update; one with several
-            labels counts by the share of them that is right.
-        examples: size of the mini-batch.
+        losses: mean over each mini-batch, before its update; the last one may be no finite number.
+        sizes: examples in each mini-batch.
+        right: labels that were predicted rightly in all of them, before the updates.
+        labels: how many labels there were.
 
     """
 
-    loss: float
-    correct: float
-    examples: int
+    losses: tuple[float, ...]
+    sizes: tuple[int, ...]
+    right: int
+    labels: int
 
 
 @dataclass(frozen=True)
@@ -66,8 +67,8 @@ class Engine(Protocol):
     the state it is given stays valid, so that a run can be stopped between two calls.
     """
 
-    def run(self, state: State, batches: Sequence[NDArray[Any]]) -> tuple[State, list[StepResult]]:
-        """Take one step for each mini-batch, given as indices of training images."""
+    def run(self, state: State, batches: Sequence[NDArray[Any]]) -> tuple[State, Taken]:
+        """Take a step for each mini-batch, given as indices of examples, to the first bad loss."""
 
     def evaluate(self, params: Params, images: Examples) -> Score:
         """Loss and accuracy on ``images``."""
@@ -104,9 +105,10 @@ def make_engine(name: str, task: Task) -> Engine:
         NameUnknownError: there is none.
 
     """
+    from allbps.train.machine_engine import MachineEngine
     from allbps.train.numpy_engine import NumpyEngine
 
-    engines: dict[str, Callable[[Task], Engine]] = {"numpy": NumpyEngine}
+    engines: dict[str, Callable[[Task], Engine]] = {"machine": MachineEngine, "numpy": NumpyEngine}
     if name not in engines:
         raise unknown_name(name, list(engines))
     return engines[name](task)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
@@ -14,7 +14,7 @@ from typing import Any
 from allbps.data import Examples, batch_order
 from allbps.errors import NonFiniteError
 from allbps.optim import rate
-from allbps.train.engine import Engine, StepResult, Task
+from allbps.train.engine import Engine, Task
 from allbps.train.moment import Moment, best_epoch
 from allbps.train.options import TrainOptions
 
@@ -113,12 +113,11 @@ def _rest_of_epoch(
     while moment.step < len(batches) and not stop.asked:
         part = batches[moment.step : moment.step + at_once]
         started = time.perf_counter()
-        state, results = course.engine.run(moment.state, part)
+        state, taken = course.engine.run(moment.state, part)
         seconds = time.perf_counter() - started
-        bad = next((k for k, r in enumerate(results) if not math.isfinite(r.loss)), None)
-        if bad is not None:
-            raise _diverged(course, moment, part, bad, results[bad])
-        moment = moment.after(state, results)
+        if not math.isfinite(taken.losses[-1]):
+            raise _diverged(course, moment, part, taken.losses)
+        moment = moment.after(state, taken)
         watch(moment)
         at_once = max(1, min(2 * at_once, int(at_once * PAUSE / max(seconds, 1e-6))))
     return moment
@@ -132,14 +131,16 @@ def _close(course: Course, moment: Moment) -> Moment:
 
 
 def _diverged(
-    course: Course, moment: Moment, part: list[Any], bad: int, result: StepResult
+    course: Course, moment: Moment, part: Sequence[Any], losses: Sequence[float]
 ) -> NonFiniteError:
-    state, _ = course.engine.run(moment.state, part[:bad])
+    """The error for steps the last of which had a loss that is no finite number."""
+    good = len(losses) - 1
+    state = course.engine.run(moment.state, part[:good])[0] if good else moment.state
     options = course.options
     return NonFiniteError(
-        f"the loss became {result.loss} in epoch {moment.epoch + 1}, step {moment.step + bad + 1}",
+        f"the loss became {losses[-1]} in epoch {moment.epoch + 1}, step {moment.step + good + 1}",
         expected="finite numbers",
-        got=f"the first that is not: {course.engine.origin(state, part[bad])}",
+        got=f"the first that is not: {course.engine.origin(state, part[good])}",
         todo=f"a smaller --lr than {options.highest_rate:g}, or --clip 1; what was reached after"
         f" epoch {moment.epoch} is in {options.folder / 'checkpoint.safetensors'}",
     )

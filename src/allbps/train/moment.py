@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from allbps.nn import Params
-from allbps.train.engine import Score, State, StepResult
+from allbps.train.engine import Score, State, Taken
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Moment:
         state: parameters and what the optimiser remembers.
         epoch: finished epochs.
         step: finished steps of the epoch in progress.
-        loss_sum, correct, examples: sums over those steps.
+        loss_sum, examples, right, labels: sums over those steps.
         history: one row for each finished epoch.
         best: the parameters with the lowest held-out loss, where early stopping wants them.
 
@@ -49,28 +49,29 @@ class Moment:
     epoch: int = 0
     step: int = 0
     loss_sum: float = 0.0
-    correct: float = 0
     examples: int = 0
+    right: int = 0
+    labels: int = 0
     history: tuple[EpochRow, ...] = ()
     best: Params | None = None
 
-    def after(self, state: State, results: Sequence[StepResult]) -> Moment:
+    def after(self, state: State, taken: Taken) -> Moment:
         """The moment after these steps.
 
-        Sums run step by step, so that they never depend on how many steps were taken at once.
+        Losses are added one by one, so that their sum does not depend on how many steps were taken
+        at once.
         """
-        loss_sum, correct, examples = self.loss_sum, self.correct, self.examples
-        for result in results:
-            loss_sum += result.loss * result.examples
-            correct += result.correct
-            examples += result.examples
+        loss_sum = self.loss_sum
+        for loss, size in zip(taken.losses, taken.sizes, strict=True):
+            loss_sum += loss * size
         return replace(
             self,
             state=state,
-            step=self.step + len(results),
+            step=self.step + len(taken.losses),
             loss_sum=loss_sum,
-            correct=correct,
-            examples=examples,
+            examples=self.examples + sum(taken.sizes),
+            right=self.right + taken.right,
+            labels=self.labels + taken.labels,
         )
 
     def end_of_epoch(self, lr: float, held: Score, keep_best: bool) -> Moment:
@@ -80,7 +81,7 @@ class Moment:
             steps=int(self.state.optimiser["step"]),
             lr=lr,
             loss=self.loss_sum / self.examples,
-            accuracy=self.correct / self.examples,
+            accuracy=self.right / self.labels,
             held_loss=held.loss,
             held_accuracy=held.accuracy,
         )
@@ -95,7 +96,7 @@ class Moment:
         """Loss and accuracy of the epoch in progress."""
         if not self.examples:
             return None
-        return Score(self.loss_sum / self.examples, self.correct / self.examples)
+        return Score(self.loss_sum / self.examples, self.right / self.labels)
 
 
 def best_epoch(history: Sequence[EpochRow]) -> int:

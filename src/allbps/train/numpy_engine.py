@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,7 +21,7 @@ from allbps.nn import Model, Params
 from allbps.optim import clip_grad_norm
 from allbps.readings.source import Program, emit
 from allbps.trace import trace
-from allbps.train.engine import Score, State, StepResult, Task
+from allbps.train.engine import Score, State, Taken, Task
 
 EVALUATED_AT_ONCE = 256
 
@@ -36,16 +37,22 @@ class NumpyEngine:
         self._blas = ThreadpoolController()
         self._programs: dict[int, tuple[Program, Callable[..., Any]]] = {}
 
-    def run(self, state: State, batches: Sequence[NDArray[Any]]) -> tuple[State, list[StepResult]]:
+    def run(self, state: State, batches: Sequence[NDArray[Any]]) -> tuple[State, Taken]:
         """Step by step: forward, loss, backward, update."""
-        results = []
+        losses: list[float] = []
+        right, labels = 0, 0
         with self._alone():
             for batch in batches:
-                state, result = self._step(state, batch)
-                results.append(result)
-        return state, results
+                state, loss, logits = self._step(state, batch)
+                losses.append(loss)
+                if not math.isfinite(loss):
+                    break
+                expected = self.task.images.labels[batch]
+                right, labels = right + hits(logits, expected), labels + expected.size
+        sizes = tuple(len(batch) for batch in batches[: len(losses)])
+        return state, Taken(tuple(losses), sizes, right, labels)
 
-    def _step(self, state: State, batch: NDArray[Any]) -> tuple[State, StepResult]:
+    def _step(self, state: State, batch: NDArray[Any]) -> tuple[State, float, NDArray[Any]]:
         values = self._values(state, batch)
         program, function = self._program(values)
         loss, logits, *running, grads = function(**values, **program.constants)
@@ -57,21 +64,19 @@ class NumpyEngine:
         )
         followed = zip(filter(model.is_running, state.params), running, strict=True)
         params = {**state.params, **moved, **dict(followed)}  # in the order they were in
-        return State(params, memory), StepResult(
-            float(loss), correct(logits, values["labels"]), len(batch)
-        )
+        return State(params, memory), float(loss), logits
 
     def evaluate(self, params: Params, images: Examples) -> Score:
         """Forward only, in pieces that fit the memory."""
-        loss, right = 0.0, 0.0
+        loss, right = 0.0, 0
         with self._alone():
             for start in range(0, len(images), EVALUATED_AT_ONCE):
                 part = slice(start, start + EVALUATED_AT_ONCE)
                 labels = images.labels[part]
                 mean, logits = self.task.model.objective(params, images.x[part], labels)
                 loss += float(mean) * len(labels)
-                right += correct(logits, labels)
-        return Score(loss / len(images), right / len(images))
+                right += hits(logits, labels)
+        return Score(loss / len(images), right / images.labels.size)
 
     def origin(self, state: State, batch: NDArray[Any]) -> str:
         """Go through the program line by line."""
@@ -127,18 +132,15 @@ class NumpyEngine:
         return self._programs[size]
 
 
-def correct(logits: NDArray[Any], labels: NDArray[Any]) -> float:
-    """How many examples are classified rightly: (N, …, classes), (N, …).
+def hits(logits: NDArray[Any], labels: NDArray[Any]) -> int:
+    """How many labels are predicted rightly: (N, …, classes), (N, …).
 
-    An example with several labels counts by the share of them that is right.
-
-    >>> correct(np.eye(3), np.array([0, 1, 1]))
-    2.0
-    >>> correct(np.eye(4)[None], np.array([[0, 1, 1, 1]]))
-    0.5
+    >>> hits(np.eye(3), np.array([0, 1, 1]))
+    2
+    >>> hits(np.eye(4)[None], np.array([[0, 1, 1, 1]]))
+    2
     """
-    right = np.argmax(logits, axis=-1) == labels
-    return float(np.sum(right)) / max(1, labels[:1].size)
+    return int(np.sum(np.argmax(logits, axis=-1) == labels))
 
 
 def step_program(model: Model, values: dict[str, Any]) -> Program:

@@ -60,7 +60,7 @@ class TrainOptions:
         resize: ``HEIGHTxWIDTH`` for folders of images of different sizes.
         grayscale: read folders of images with one channel.
         context: characters that a net for text reads at once.
-        engine: what computes: ``numpy``.
+        engine: what computes: ``machine``, compiled code, or ``numpy``.
         out: folder for the results.
         resume: go on from the checkpoint in ``out``.
 
@@ -86,7 +86,7 @@ class TrainOptions:
     resize: str | None = None
     grayscale: bool = False
     context: int = 128
-    engine: str = "numpy"
+    engine: str = "machine"
     out: str = "train-output"
     resume: bool = False
 

@@ -1,0 +1,178 @@
+"""Steps in native code: the net is compiled once for each size of a mini-batch.
+
+Many steps run without coming back to Python. What only a report needs, the number of labels that
+were predicted rightly, is counted in native code too, next to the running statistics.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from allbps.data import Examples
+from allbps.extras import needs
+from allbps.train.engine import Score, State, Taken, Task
+from allbps.train.numpy_engine import hits
+
+if TYPE_CHECKING:
+    from allbps.machine.called import Compiled
+    from allbps.machine.training import TrainStep
+
+EVALUATED_AT_ONCE = 256
+COUNTED = 1 << 23
+"""Labels up to which the count, a float32, is exact."""
+
+
+class MachineEngine:
+    """Runs compiled steps."""
+
+    def __init__(self, task: Task) -> None:
+        with needs("llvmlite", extra="train", purpose="the machine engine"):
+            from allbps.machine.compile import compile as compile_function
+
+        self.task, self._compile = task, compile_function
+        self._steps: dict[int, TrainStep] = {}
+        self._forward: dict[int, Compiled] = {}
+        self._inside: tuple[TrainStep, State] | None = None
+
+    def run(self, state: State, batches: Sequence[NDArray[Any]]) -> tuple[State, Taken]:
+        """Mini-batches of one size at a time."""
+        losses: list[float] = []
+        right, labels = 0, 0
+        each = self.task.images.labels[:1].size
+        for size, group in groupby(batches, len):
+            order = np.stack(list(group))
+            at_once = max(1, COUNTED // max(1, size * each))
+            for start in range(0, len(order), at_once):
+                part = order[start : start + at_once]
+                state, found, more = self._run(state, part)
+                losses += found
+                if not np.isfinite(found[-1]):
+                    break
+                right, labels = right + more, labels + part.size * each
+            if losses and not np.isfinite(losses[-1]):
+                break
+        sizes = tuple(len(batch) for batch in batches[: len(losses)])
+        return state, Taken(tuple(losses), sizes, right, labels)
+
+    def _run(self, state: State, order: NDArray[Any]) -> tuple[State, list[float], int]:
+        images = self.task.images
+        step = self._step(order.shape[1], state)
+        self._put(step, state)
+        losses = step.run_epoch(images.x, images.labels, order=order, allow_nonfinite=True)
+        carried = step.carried
+        after = self._taken_out(step, state, carried)
+        return after, [float(loss) for loss in losses], round(float(carried["right"]))
+
+    def evaluate(self, params: Mapping[str, Any], images: Examples) -> Score:
+        """Forward only, in pieces of one size; the last one is filled up with its last example."""
+        size = min(EVALUATED_AT_ONCE, len(images))
+        forward = self._forward_of(size, params, images)
+        loss, right = 0.0, 0
+        for start in range(0, len(images), size):
+            rows = np.minimum(np.arange(start, start + size), len(images) - 1)
+            count = min(size, len(images) - start)
+            logits, labels = forward(params, images.x[rows])[:count], images.labels[rows[:count]]
+            loss += _cross_entropy(logits, labels) * count
+            right += hits(logits, labels)
+        return Score(loss / len(images), right / images.labels.size)
+
+    def origin(self, state: State, batch: NDArray[Any]) -> str:
+        """Go through the graph node by node."""
+        for name, value in state.params.items():
+            if not np.isfinite(value).all():
+                return f"{name} itself, after the step before"
+        images = self.task.images
+        step = self._step(len(batch), state)
+        self._put(step, state)
+        return step.first_nonfinite(images.x[batch], images.labels[batch])
+
+    def source(self, batch_size: int) -> str:
+        """The text that was compiled for this batch size."""
+        images = self.task.images
+        size = min(batch_size, len(images))
+        params = self.task.model.init(np.random.default_rng(0), images.shape, len(images.classes))
+        state = State(params, self.task.optimiser.init(self.task.model.learnt(params)))
+        return self._step(size, state).source()
+
+    # ---- compiling
+
+    def _step(self, size: int, state: State) -> TrainStep:
+        """The step for mini-batches of this size."""
+        if size not in self._steps:
+            self._steps[size] = self._compiled(size, state.params)
+        return self._steps[size]
+
+    def _compiled(self, size: int, params: Mapping[str, Any]) -> TrainStep:
+        from allbps.machine.training import TrainStep
+
+        model, images = self.task.model, self.task.images
+
+        def objective(params: Any, x: Any, labels: Any, carried: Any) -> Any:
+            loss, logits, running = model.training_objective({**params, **carried}, x, labels)
+            right = carried["right"] + _hits(logits, labels)
+            return loss, {"right": right, **running}
+
+        rows = np.arange(size) % len(images)
+        step = self._compile(
+            objective, model.learnt(params), images.x[rows], images.labels[rows],
+            self._carried(params), params="params", carry="carried",
+            optimizer=self.task.optimiser, max_norm=self.task.clip,
+        )  # fmt: skip
+        assert isinstance(step, TrainStep)
+        return step
+
+    def _forward_of(self, size: int, params: Mapping[str, Any], images: Examples) -> Compiled:
+        from allbps.machine.called import Compiled
+
+        if size not in self._forward:
+            forward = self._compile(self.task.model.forward, dict(params), images.x[:size])
+            assert isinstance(forward, Compiled)
+            self._forward[size] = forward
+        return self._forward[size]
+
+    # ---- the state, in and out
+
+    def _carried(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        """The running statistics, and a count that begins at 0."""
+        running = {name: p for name, p in params.items() if self.task.model.is_running(name)}
+        return {"right": np.zeros((), np.result_type(*params.values())), **running}
+
+    def _put(self, step: TrainStep, state: State) -> None:
+        """Let the step go on from a state; what it has itself just left is there already."""
+        here = self._inside is not None and self._inside[0] is step and self._inside[1] is state
+        if not here:
+            step.params = {"params": self.task.model.learnt(state.params)}
+            slots = {k: {"params": v} for k, v in state.optimiser.items() if k != "step"}
+            step.optimizer_state = {"step": state.optimiser["step"], **slots}
+        step.carried = self._carried(state.params)
+
+    def _taken_out(self, step: TrainStep, before: State, carried: Mapping[str, Any]) -> State:
+        running = {name: array for name, array in carried.items() if name != "right"}
+        params = {**before.params, **step.params["params"], **running}  # in the order they were in
+        remembered = step.optimizer_state
+        slots = {k: v["params"] for k, v in remembered.items() if k != "step"}
+        after = State(params, {"step": remembered["step"], **slots})
+        self._inside = step, after
+        return after
+
+
+def _hits(logits: Any, labels: Any) -> Any:
+    """How many labels have the highest score, the first of equals, as a sum of ones."""
+    one = logits.dtype.type(1)
+    classes, labels = np.arange(logits.shape[-1]), labels[..., None]
+    own = np.sum(np.where(classes == labels, logits, 0 * one), axis=-1, keepdims=True)
+    before = (logits > own) | ((logits == own) & (classes < labels))
+    better = np.sum(np.where(before, one, 0 * one), axis=-1)
+    return np.sum(np.where(better == 0, one, 0 * one))
+
+
+def _cross_entropy(logits: NDArray[Any], labels: NDArray[Any]) -> float:
+    """The mean of ln Σ eᶻ - z of the label's own score."""
+    shifted = logits - np.max(logits, axis=-1, keepdims=True)
+    own = np.take_along_axis(shifted, labels[..., None], axis=-1)[..., 0]
+    return float(np.mean(np.log(np.sum(np.exp(shifted), axis=-1)) - own))
