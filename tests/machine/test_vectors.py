@@ -39,3 +39,19 @@ def test_a_loop_that_cannot_become_vectors_is_noticed(target, capfd):
     program.export(running_sum)
     native.optimise(program.text(), target)
     assert "not vectorized" in capfd.readouterr().err
+
+
+def test_a_loop_shorter_than_a_vector_is_not_asked_to_become_one(target, capfd):
+    from allbps.machine.words import Reals, kernel, lanes
+
+    @kernel
+    def pair(x: Reals) -> None:
+        total = 0.0
+        for i in lanes(2):
+            total += x[i]
+            x[i] = total
+
+    program = Program(target, single=True)
+    program.export(pair)
+    native.optimise(program.text(), target)
+    assert capfd.readouterr().err == ""

@@ -135,13 +135,15 @@ class Statements(Expressions):
             return
         start, stop = (0, arguments[0]) if len(arguments) == 1 else arguments[:2]
         step = arguments[2] if len(arguments) == 3 else 1
-        if word is words.lanes:
+        ends = (start, stop)
+        few = all(isinstance(x, int) for x in ends) and stop - start < self.program.lanes
+        if word is words.lanes and not few:
             options = {k.arg: self.expr(k.value) for k in node.iter.keywords}
             group, loop = self.program.loop_metadata(options.get("interleave", 1))
             outer, self.group = self.group, group
             self._counted(node, start, stop, step, loop)
             self.group = outer
-        elif word is builtins.range:
+        elif word is builtins.range or word is words.lanes:
             self._counted(node, start, stop, step, None)
         else:
             raise self.refuse(node, "loops over neither range, lanes nor unroll")
