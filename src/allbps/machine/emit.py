@@ -7,15 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from . import axes, heads, images, moves, norms, rows, slices
+from . import axes, contractions, grouped, heads, images, moves, norms, rows, slices
 from .assembly import landings
-from .fused import plain_conv, plain_pool
+from .fused import plain_pool
 from .fusion import SUMS, VIEWS
 from .layout import Layout, row_major
 from .loops import NoLoopError, add_copy, emit_loop, emit_sum, uses_integers
 from .places import Places, memories
 from .plan import Plan, Value, Work
-from .products import NoProductError, emit_matmul
+from .products import NoProductError
 from .tasks import Memory, Place, Program, Task, line_of
 from .windows import is_window
 
@@ -90,17 +90,13 @@ class Emitter:
             return None if uses_integers(work) else emit_loop
         if kind in SUMS:
             return emit_sum if work.outputs[0].dtype == self.program.real else None
-        if kind == "conv2d":
-            return images.emit_conv if self._conv_fits(work) else None
+        if kind in CONVOLUTIONS:
+            return CONVOLUTIONS[kind][images.is_plain(work)]
         if kind == "max_pool2d":
             return images.emit_max_pool if self._pool_fits(work) else None
         if kind in WITH_PARTNER:
             return self._with_partner
         return KERNELS.get(kind)
-
-    def _conv_fits(self, work: Work) -> bool:
-        node = (work.steps or (work,))[0].node
-        return node is not None and plain_conv(node)
 
     def _pool_fits(self, work: Work) -> bool:
         return work.node is not None and plain_pool(work.node)
@@ -167,9 +163,6 @@ def _first_of(*makers: Callable[[Program, Places, Work], bool]) -> Callable[...,
 
 
 KERNELS: dict[str, Callable[[Program, Places, Work], Any]] = {
-    "matmul": emit_matmul,
-    "conv2d_x": images.emit_conv_input,
-    "conv2d_w": images.emit_conv_weights,
     "avg_pool2d": images.emit_average_pool,
     "avg_pool_x": images.emit_average_pool_input,
     "getitem": rows.emit_embedding,
@@ -180,9 +173,17 @@ KERNELS: dict[str, Callable[[Program, Places, Work], Any]] = {
     "layer_norm": norms.emit_layer_norm,
     "cross_entropy_loss": rows.emit_cross_entropy,
     **axes.KERNELS,
+    **contractions.KERNELS,
     **moves.KERNELS,
 }
 """Kind of work -> what makes tasks of it. Loops, sums and pooling need a closer look first."""
+
+CONVOLUTIONS = {
+    "conv2d": (grouped.emit_grouped, images.emit_conv),
+    "conv2d_x": (grouped.emit_grouped_input, images.emit_conv_input),
+    "conv2d_w": (grouped.emit_grouped_weights, images.emit_conv_weights),
+}
+"""The same for convolutions: of any form, and of the plain one."""
 
 WITH_PARTNER: dict[str, Callable[[Program, Places, Work, Value], None]] = {
     "max_pool_x": images.emit_max_pool_input,

@@ -55,27 +55,14 @@ def relu_delta(g: Node, y: Node) -> Stand:
 
 
 # -- convolution and pooling -----------------------------------------------------------------------
-def plain_conv(node: Node) -> bool:
-    """Does the direct kernel take it: one group, no dilation, one stride and one padding?"""
-    a = node.attrs
-    same: bool = a["stride"][0] == a["stride"][1] and a["padding"][0] == a["padding"][1]
-    inside = a["padding"][0] < min(node.inputs[1].shape[-2:])
-    fits: bool = same and inside and a["groups"] == 1 and a["dilation"] == (1, 1)
-    return fits
-
-
-def conv_input(g: Node, y: Node) -> Stand | None:
+def conv_input(g: Node, y: Node) -> Stand:
     x, w = y.inputs
-    if not plain_conv(y):
-        return None
     attrs = {**y.attrs, "shape": x.shape}
     return Fused("conv2d_x", (g, w), attrs, ((x.shape, x.dtype, f"d{x.name}"),), 0, y)
 
 
-def conv_weights(g: Node, y: Node) -> Stand | None:
+def conv_weights(g: Node, y: Node) -> Stand:
     x, w = y.inputs
-    if not plain_conv(y):
-        return None
     attrs = {**y.attrs, "shape": w.shape}
     return Fused("conv2d_w", (g, x), attrs, ((w.shape, w.dtype, f"d{w.name}"),), 0, y)
 

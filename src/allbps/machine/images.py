@@ -58,6 +58,16 @@ class Window:
         return (self.H + 2 * self.p) * (self.W + 2 * self.p) * self.C
 
 
+def is_plain(work: Work) -> bool:
+    """Do the direct kernels take it: no groups, no gaps, one stride, a padding below the window?"""
+    a = work.attrs
+    if a["groups"] != 1 or a["dilation"] != (1, 1):
+        return False
+    weight = work.inputs[1].shape if work.kind != "conv2d_w" else a["shape"]
+    alike = a["stride"][0] == a["stride"][1] and a["padding"][0] == a["padding"][1]
+    return bool(alike and a["padding"][0] < min(weight[-2:]))
+
+
 def by_winograd(program: Program, win: Window) -> bool:
     """Does Winograd's algorithm pay? 3×3 windows of stride 1, channels that fill vectors."""
     square = win.h == win.w == 3 and win.s == 1 and win.p in (0, 1)

@@ -25,7 +25,7 @@ class Kinds(State):
         """The kind of two operands; a constant takes the kind of the other."""
         for a, other in ((x, y), (y, x)):
             if not isinstance(a, Value):
-                return str(other.kind)
+                return self.kind(other)
         if x.kind != y.kind:
             raise self.refuse(node, f"mixes {x.kind} and {y.kind}: convert one of them")
         return str(x.kind)

@@ -89,9 +89,6 @@ class Operators(Memory):
         """Emit ``select(c, x, y)``."""
         if not isinstance(condition, Value):
             return x if condition else y
-        if isinstance(x, Value) or isinstance(y, Value):
-            kind = self.common(None, x, y)
-        else:
-            kind = self.kind(x)
+        kind = self.common(None, x, y)
         chosen = self.b.select(condition.ir, self.as_kind(x, kind), self.as_kind(y, kind))
         return Value(chosen, kind)

@@ -14,19 +14,19 @@ from .activation import passed
 
 
 @inline
-def _windows(n: int, k: int, s: int, p: int, d: int) -> int:
+def windows(n: int, k: int, s: int, p: int, d: int) -> int:
     """How many windows there are along an axis of n."""
     return (n + 2 * p - (k - 1) * d - 1) // s + 1
 
 
 @inline
-def _first(start: int, d: int) -> int:
+def start_of_window(start: int, d: int) -> int:
     """The first cell of a window from ``start`` on that is not before the image."""
     return max(0, (d - 1 - start) // d)
 
 
 @inline
-def _end(start: int, n: int, k: int, d: int) -> int:
+def end_of_window(start: int, n: int, k: int, d: int) -> int:
     """The first cell of a window that is behind the image, at most k."""
     return min(k, (n - start + d - 1) // d)
 
@@ -41,7 +41,7 @@ def max_pool(
 
     Strides sh and sw, padding ph and pw, cells of a window dh and dw apart.
     """
-    oh, ow = _windows(H, h, sh, ph, dh), _windows(W, w, sw, pw, dw)
+    oh, ow = windows(H, h, sh, ph, dh), windows(W, w, sw, pw, dw)
     quad = h == 2 and w == 2 and ph + pw == 0 and dh * dw == 1
     for n in range(lo, hi):
         image = I + n * H * W * C
@@ -77,8 +77,8 @@ def _max_of_window(
 ) -> None:  # fmt: skip
     """One window of any size, cell by cell; cells outside the image do not take part."""
     first = True
-    for l in range(_first(i0, dh), _end(i0, H, h, dh)):
-        for m in range(_first(j0, dw), _end(j0, W, w, dw)):
+    for l in range(start_of_window(i0, dh), end_of_window(i0, H, h, dh)):
+        for m in range(start_of_window(j0, dw), end_of_window(j0, W, w, dw)):
             cell = I + ((i0 + l * dh) * W + j0 + m * dw) * C
             if first:
                 for c in lanes(C):
@@ -109,7 +109,7 @@ def max_pool_delta(
     lo: Int, hi: Int,
 ) -> None:  # fmt: skip
     """δI of images lo..hi: every window's δ goes to its winner; J is read only with relu."""
-    oh, ow = _windows(H, h, sh, ph, dh), _windows(W, w, sw, pw, dw)
+    oh, ow = windows(H, h, sh, ph, dh), windows(W, w, sw, pw, dw)
     quad = h == 2 and w == 2 and sh == 2 and sw == 2 and ph + pw == 0 and dh * dw == 1
     apart = quad and H % 2 == 0 and W % 2 == 0
     for n in range(lo, hi):
@@ -146,8 +146,8 @@ def _delta_of_window(
     H: Int, W: Int, C: Int, h: Int, w: Int, dh: Int, dw: Int, i0: Int, j0: Int,
 ) -> None:  # fmt: skip
     """One window; windows that overlap add up."""
-    for l in range(_first(i0, dh), _end(i0, H, h, dh)):
-        for m in range(_first(j0, dw), _end(j0, W, w, dw)):
+    for l in range(start_of_window(i0, dh), end_of_window(i0, H, h, dh)):
+        for m in range(start_of_window(j0, dw), end_of_window(j0, W, w, dw)):
             cell = D + ((i0 + l * dh) * W + j0 + m * dw) * C
             for c in lanes(C):
                 cell[c] += _won(G[c], J[c], winner[c], l * w + m, relu)
@@ -162,7 +162,7 @@ def average_pool(
 
     A global average is a window of H × W.
     """
-    oh, ow = _windows(H, h, sh, ph, 1), _windows(W, w, sw, pw, 1)
+    oh, ow = windows(H, h, sh, ph, 1), windows(W, w, sw, pw, 1)
     share = 1.0 / real(h * w)
     for n in range(lo, hi):
         for i in range(oh):
@@ -171,8 +171,8 @@ def average_pool(
                 i0, j0 = i * sh - ph, j * sw - pw
                 for c in lanes(C):
                     to[c] = 0.0
-                for l in range(_first(i0, 1), _end(i0, H, h, 1)):
-                    for m in range(_first(j0, 1), _end(j0, W, w, 1)):
+                for l in range(start_of_window(i0, 1), end_of_window(i0, H, h, 1)):
+                    for m in range(start_of_window(j0, 1), end_of_window(j0, W, w, 1)):
                         cell = I + ((n * H + i0 + l) * W + j0 + m) * C
                         for c in lanes(C):
                             to[c] += cell[c]
@@ -186,7 +186,7 @@ def average_pool_delta(
     lo: Int, hi: Int,
 ) -> None:  # fmt: skip
     """δI of images lo..hi: each cell of a window gets an equal share of its δ."""
-    oh, ow = _windows(H, h, sh, ph, 1), _windows(W, w, sw, pw, 1)
+    oh, ow = windows(H, h, sh, ph, 1), windows(W, w, sw, pw, 1)
     share = 1.0 / real(h * w)
     for n in range(lo, hi):
         image = D + n * H * W * C
@@ -196,8 +196,8 @@ def average_pool_delta(
             for j in range(ow):
                 g = G + ((n * oh + i) * ow + j) * C
                 i0, j0 = i * sh - ph, j * sw - pw
-                for l in range(_first(i0, 1), _end(i0, H, h, 1)):
-                    for m in range(_first(j0, 1), _end(j0, W, w, 1)):
+                for l in range(start_of_window(i0, 1), end_of_window(i0, H, h, 1)):
+                    for m in range(start_of_window(j0, 1), end_of_window(j0, W, w, 1)):
                         cell = image + ((i0 + l) * W + j0 + m) * C
                         for c in lanes(C):
                             cell[c] += g[c] * share
