@@ -5,6 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+import allbps.functional as F
+from allbps.errors import ArgumentError
+from allbps.machine.compile import compile  # noqa: A004
 from allbps.machine.kernels.conv import conv_forward, conv_input, conv_weights, flip_weights
 from allbps.machine.kernels.winograd import (
     POINTS,
@@ -79,11 +82,11 @@ def test_delta_of_the_input_is_a_forward_of_the_flipped_weights(case, native):
     I, K, G, shape, p, _, scratch = case
     C, O = K.shape[2:]
     H, W = G.shape[1:3]
-    F, U = np.empty(K.size, I.dtype), np.empty((POINTS, O, C), I.dtype)
+    turned, U = np.empty(K.size, I.dtype), np.empty((POINTS, O, C), I.dtype)
     D, want = np.full_like(I, np.nan), np.empty_like(I)
-    native(flip_weights)(F, K, C, O, 3, 3, 1)
-    native(conv_input)(want, G, F, scratch, *shape, 3, 3, 1, p, 0, len(I))
-    native(winograd_weights)(U, F, O, C, 0, O)
+    native(flip_weights)(turned, K, C, O, 3, 3, 1)
+    native(conv_input)(want, G, turned, scratch, *shape, 3, 3, 1, p, 0, len(I))
+    native(winograd_weights)(U, turned, O, C, 0, O)
     tiles = len(I) * -(-I.shape[1] // 4) * -(-I.shape[2] // 4)
     native(winograd_forward)(D, G, U, U, 0, scratch, H, W, O, C, 2 - p, 0, tiles)
     compare(D, want)
@@ -96,3 +99,53 @@ def test_tiles_are_cut_by_shape_into_groups_at_most():
         forward, delta = cut_tiles(tiles, C, O)
         assert -(-tiles // forward) <= group_size(C, O)
         assert tiles // delta >= 32
+
+
+# -- the choice ------------------------------------------------------------------------------------
+def convolutions(step):
+    """The rows of a step's convolutions."""
+    return [row["work"] for row in step.stages().rows if " * " in row["work"]]
+
+
+def gradients(dtype, channels=16, **how):
+    rng = np.random.default_rng(3)
+    x, w = rng.standard_normal((2, channels, 8, 8)), rng.standard_normal((20, channels, 3, 3))
+    x, w, g = x.astype(dtype), w.astype(dtype), rng.standard_normal((2, 20, 8, 8)).astype(dtype)
+    f = lambda x, w: np.sum(F.conv2d(x, w, padding=1) * g)  # noqa: E731
+    step = compile(f, x, w, params=("x", "w"), **how)
+    return step, step(x, w)[1]
+
+
+def test_stages_name_the_algorithm_and_it_can_be_chosen():
+    pays, few = gradients(np.float32)[0], gradients(np.float32, channels=3)[0]
+    assert all(work.endswith(", by Winograd") for work in convolutions(pays))
+    assert not any("Winograd" in work for work in convolutions(few))
+    direct = gradients(np.float32, convolution="direct")[0]
+    assert not any("Winograd" in work for work in convolutions(direct))
+    asked = gradients(np.float32, channels=3, convolution="winograd")[0]
+    assert all(work.endswith(", by Winograd") for work in convolutions(asked))
+    assert len(convolutions(direct)) == len(convolutions(asked)) == 3
+
+
+def test_either_algorithm_is_within_its_bound():
+    for how in ("direct", "winograd"):
+        for channels in (3, 16):
+            _, found = gradients(np.float32, channels, convolution=how)
+            exact = gradients(np.float64, channels)[1]
+            for name, got in found.items():
+                compare(got, exact[name].astype(np.float32))
+
+
+def test_float64_is_always_direct():
+    step = gradients(np.float64, convolution="winograd")[0]
+    assert not any("Winograd" in work for work in convolutions(step))
+
+
+def test_other_words_are_refused():
+    with pytest.raises(ArgumentError) as caught:
+        gradients(np.float32, convolution="fft")
+    assert str(caught.value) == (
+        "there is no such way to convolve\n"
+        "  expected: convolution='auto' or 'direct' or 'winograd'\n"
+        "  got:      'fft'"
+    )

@@ -44,6 +44,7 @@ class Build:
         max_norm: float | None = None,
         carry: str | None = None,
         threads: int | None = None,
+        convolution: str = "auto",
     ) -> None:
         self.signature, self.max_norm, self.carry = signature, max_norm, carry
         self.traced, self.chosen, self.optimizer = traced, chosen, optimizer
@@ -59,7 +60,7 @@ class Build:
         wanted = [*traced.graph.outputs, *self.grads]
         plan = make_plan(traced.graph.inputs, wanted, substitutes(traced.graph, deltas), names)
         self.plan = passes(plan)
-        self.program = Program(self._real())
+        self.program = Program(self._real(), convolution=convolution)
         self.blocks: dict[Memory, NDArray[Any]] = {}
         self.value_of = dict(zip(traced.graph.inputs, self.plan.inputs, strict=True))
         open_values = [self.value_of[x] for x in self.params if optimizer is not None]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, Literal, get_args
 
 from allbps.errors import ArgumentError, unknown_name
 from allbps.ir import values_on_demand
@@ -16,6 +16,8 @@ from .called import Compiled, Gradients
 from .training import TrainStep
 
 Params = str | int | Sequence[str | int]
+Convolution = Literal["auto", "direct", "winograd"]
+CONVOLUTIONS = get_args(Convolution)
 
 
 def compile(  # noqa: A001 - numpy, jax and torch users know the word
@@ -27,6 +29,7 @@ def compile(  # noqa: A001 - numpy, jax and torch users know the word
     max_norm: float | None = None,
     carry: str | int | None = None,
     threads: int | None = None,
+    convolution: Convolution = "auto",
     **named_examples: Any,
 ) -> Compiled | Gradients | TrainStep:
     """Compile ``f`` for arguments like ``examples``.
@@ -47,13 +50,16 @@ def compile(  # noqa: A001 - numpy, jax and torch users know the word
             state. ``f`` then returns a pair, the result and the new value of that argument.
         threads: how many threads; as many as pay where it is left out. Results do not depend on
             it, to the last bit.
+        convolution: how 3×3 convolutions of stride 1 are done in float32: "winograd" needs a
+            quarter of the products and rounds more, "direct" does not; "auto" takes the faster.
+            ``stages()`` names it. In float64 all are direct.
         named_examples: arguments by name.
 
     Raises:
         NotScalarError: there are ``params``, and ``f`` returns no loss.
         NameUnknownError: ``params`` names no argument.
         ArgumentError: an optimiser without ``params``; a ``carry`` without an optimiser, or one
-            that ``f`` does not return anew.
+            that ``f`` does not return anew; a ``convolution`` that there is not.
 
     >>> import numpy as np
     >>> from allbps.optim import SGD
@@ -76,14 +82,20 @@ def compile(  # noqa: A001 - numpy, jax and torch users know the word
             "carry is kept from step to step, and without an optimizer there are no steps",
             todo="pass params= and optimizer= as well",
         )
+    if convolution not in CONVOLUTIONS:
+        raise ArgumentError(
+            "there is no such way to convolve",
+            expected="convolution=" + " or ".join(map(repr, CONVOLUTIONS)),
+            got=repr(convolution),
+        )
     with values_on_demand():
         traced = trace(f, *examples, **named_examples)
     signature = _signature(f, traced)
     if params is None:
-        return Compiled(Build(signature, traced, threads=threads))
+        return Compiled(Build(signature, traced, threads=threads, convolution=convolution))
     chosen = tuple(_parameter_names(traced, params))
     carried = None if carry is None else next(_parameter_names(traced, carry))
-    build = Build(signature, traced, chosen, optimizer, max_norm, carried, threads)
+    build = Build(signature, traced, chosen, optimizer, max_norm, carried, threads, convolution)
     return Gradients(build) if optimizer is None else TrainStep(build, optimizer)
 
 

@@ -69,10 +69,16 @@ def is_plain(work: Work) -> bool:
 
 
 def by_winograd(program: Program, win: Window) -> bool:
-    """Does Winograd's algorithm pay? 3×3 windows of stride 1, channels that fill vectors."""
+    """Is it done by Winograd's algorithm? 3×3 windows of stride 1 in float32 can be.
+
+    Left to itself the machine does so where it pays: where channels fill vectors and an image has
+    at least one whole tile.
+    """
     square = win.h == win.w == 3 and win.s == 1 and win.p in (0, 1)
+    if not square or program.real != np.float32 or program.convolution == "direct":
+        return False
     wide = win.C >= 16 and win.O >= 16 and win.oh >= 4 and win.ow >= 4
-    return square and wide and program.real == np.float32
+    return wide or program.convolution == "winograd"
 
 
 def emit_conv(program: Program, places: Places, work: Work) -> None:
@@ -139,8 +145,9 @@ def _add(
     program: Program, work: Work, win: Window, pieces: int, lines: tuple[str, ...],
     reads: list[Place], out: Memory,
 ) -> None:  # fmt: skip
+    way = ", by Winograd" if "winograd" in lines[-1] else ""
     program.tasks.append(
-        Task(conv_label(work), pieces, lines, memories(reads), (out,), flops=2 * win.products,
+        Task(conv_label(work) + way, pieces, lines, memories(reads), (out,), flops=2 * win.products,
              traffic=moved((*work.inputs, *work.outputs)), site=line_of(work))
     )  # fmt: skip
 

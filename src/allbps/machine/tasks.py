@@ -117,6 +117,7 @@ class Program:
         functions: generated kernels, text by name.
         imports: kernels and words that the source uses: name -> module.
         scratch: Reals of scratch memory for each thread.
+        convolution: how 3×3 convolutions are done: "direct", "winograd", or "auto".
 
     """
 
@@ -126,6 +127,7 @@ class Program:
     functions: dict[str, str] = field(default_factory=dict)
     imports: dict[str, str] = field(default_factory=dict)
     scratch: int = 0
+    convolution: str = "auto"
     names: Names = field(default_factory=Names)
 
     def memory(self, name: str, size: int, kind: str = "Real", **more: Any) -> Memory:
