@@ -32,7 +32,7 @@ QUARTER = 1.5707963267948966
 QUARTER_LOW = 6.123233995736766e-17
 QUARTER_LOWEST = -1.4973849048591833e-33
 TWO_OVER_PI = 0.6366197723675814
-#: From here on a float64 cannot tell one quarter turn from the next: NaN.
+#: From here on neighbouring float64 numbers are a quarter apart and more: NaN.
 FARTHEST = 2.0**50
 
 #: (-1)ᵏ/(2k+1)! and (-1)ᵏ/(2k)!, highest power first; up to 1 the rest is below half a unit.
