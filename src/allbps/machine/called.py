@@ -117,7 +117,7 @@ class Called:
         return rebuild(self._build.result, iter(arrays))
 
     def _read(self, place: Place) -> Any:
-        return place.layout.view(self._build.blocks[place.memory]).copy()[()]
+        return place.layout.copied(self._build.blocks[place.memory])[()]
 
 
 class Compiled(Called):

@@ -100,6 +100,11 @@ class Layout:
         order = [d for axis in self.axes for d in axis]
         return block[: self.size].reshape(self.dims).transpose(order).reshape(self.shape)
 
+    def copied(self, block: NDArray[np.generic]) -> NDArray[np.generic]:
+        """The logical array in memory of its own."""
+        view = self.view(block)
+        return view.copy() if np.may_share_memory(view, block) else view
+
     def fill(self, block: NDArray[np.generic], array: NDArray[np.generic]) -> None:
         """Write a logical array into its flat block of memory."""
         order = [d for axis in self.axes for d in axis]

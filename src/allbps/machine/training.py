@@ -90,10 +90,15 @@ class TrainStep(Called):
     @property
     def optimizer_state(self) -> dict[str, Any]:
         """What the optimiser remembers, a container as ``optimizer.init(step.params)`` makes it."""
-        state = self.optimizer.init(self.params)
-        for k, slot in enumerate(slots_used(self.optimizer)):
-            state[slot] = self._by_name([self._slot(x, k) for x in self._build.params])
-        return {**state, "step": np.array(self.taken)}
+        used = slots_used(self.optimizer)
+        state: dict[str, Any] = {"step": np.array(self.taken)}
+        for slot in self.optimizer.slots:
+            arrays = [
+                self._slot(x, used.index(slot)) if slot in used else np.zeros(x.shape, x.dtype)
+                for x in self._build.params
+            ]
+            state[slot] = self._by_name(arrays)
+        return state
 
     @optimizer_state.setter
     def optimizer_state(self, new: Mapping[str, Any]) -> None:
@@ -119,7 +124,7 @@ class TrainStep(Called):
 
     def _slot(self, x: Node, k: int) -> NDArray[Any]:
         layout = self._build.inputs[x].layout
-        return layout.view(self._build.blocks[self._build.slots[x][k]]).copy()
+        return layout.copied(self._build.blocks[self._build.slots[x][k]])
 
     def run_epoch(self, *data: Any, order: Any, allow_nonfinite: bool = False) -> NDArray[Any]:
         """Take a step for each row of ``order``, in native code where every operation has a kernel.

@@ -18,7 +18,7 @@ from allbps.train.engine import Engine, Task
 from allbps.train.moment import Moment, best_epoch
 from allbps.train.options import TrainOptions
 
-PAUSE = 0.1
+PAUSE = 0.25
 """About how many seconds of steps are taken before the loop looks up."""
 
 
