@@ -16,7 +16,17 @@ import numpy as np
 import allbps.numpy_api  # noqa: F401  (fills the table that NumPy calls are looked up in)
 from allbps.backprop import backprop, fit
 from allbps.errors import ArgumentError, DtypeError, NotScalarError, ShapeError
-from allbps.ir import Node, array_of, call_user, constant, lift, new_input, user_site, within
+from allbps.ir import (
+    Node,
+    array_of,
+    call_user,
+    constant,
+    is_array_of_nodes,
+    lift,
+    new_input,
+    user_site,
+    within,
+)
 from allbps.ops.shape import identity
 from allbps.tree import flatten, leaves, rebuild, same_structure, tree_map
 
@@ -30,7 +40,17 @@ def stop_gradient(x: Any) -> Any:
     >>> float(bp.grad(lambda x: x * bp.stop_gradient(x))(3.0))
     3.0
     """
-    return tree_map(lambda leaf: constant(leaf.value) if isinstance(leaf, Node) else leaf, x)
+
+    def cut(leaf: Any) -> Any:
+        leaf = _whole(leaf)
+        return constant(leaf.value) if isinstance(leaf, Node) else leaf
+
+    return tree_map(cut, x)
+
+
+def _whole(leaf: Any) -> Any:
+    """What ``np.array([a, b])`` made of traced numbers as one node; anything else as it is."""
+    return lift(leaf) if is_array_of_nodes(leaf) else leaf
 
 
 # -- opening and closing a trace -------------------------------------------------------------------
@@ -52,6 +72,7 @@ def _open(tree: Any, bit: int, f: Callable[..., Any], k: int) -> Any:
 
 def _fresh(leaf: Any, bit: int) -> Node | None:
     """A new input for a leaf; None where it is not made of real numbers."""
+    leaf = _whole(leaf)
     if isinstance(leaf, Node):
         alias = identity(leaf)
         return Node(
@@ -91,6 +112,7 @@ def _close(tree: Any, bit: int) -> Any:
     """Results as plain numbers, except what an outer trace still follows."""
 
     def one(leaf: Any) -> Any:
+        leaf = _whole(leaf)
         if isinstance(leaf, Node) and not leaf.traces & (bit - 1):
             return leaf.value
         return leaf
@@ -99,6 +121,7 @@ def _close(tree: Any, bit: int) -> Any:
 
 
 def _float_output(y: Any, name: str) -> Node:
+    y = _whole(y)
     node = y if isinstance(y, Node) else lift(array_of(y, f"what {name} returns"))
     if not node.is_float:
         raise DtypeError(

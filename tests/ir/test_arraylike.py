@@ -81,12 +81,11 @@ REFUSED = {
     "total += x": (add_into_plain, InPlaceError, INTO_TOTAL.format("total", "add")),
     "total[0] = x[0]": (
         write_into_plain, TraceError,
-        "float() of the result of getitem would cut its gradient\n"
-        + CUT.format("the result of getitem"),
+        "float() of x[0] would cut its gradient\n" + CUT.format("x[0]"),
     ),
     "total[:] = x": (
         write_slice_into_plain, TraceError,
-        "numpy.asarray() of x would cut its gradient\n" + CUT.format("x"),
+        "float() of x[0] would cut its gradient\n" + CUT.format("x[0]"),
     ),
     "np.put": (
         lambda x: np.put(x, [0], 1.0), InPlaceError,
@@ -94,19 +93,13 @@ REFUSED = {
         "  expected: a function that returns a new array\n"
         "  to do:    np.where(mask, a, b), np.concatenate or np.stack build changed arrays",
     ),
-    "np.array([x[0], x[1]])": (
-        lambda x: np.sum(np.array([x[0], x[1]])), TraceError,
-        "numpy.asarray() of the result of getitem would cut its gradient\n"
-        + CUT.format("the result of getitem"),
-    ),
-    "np.asarray(x)": (
-        lambda x: np.sum(np.asarray(x)), TraceError,
-        "numpy.asarray() of x would cut its gradient\n" + CUT.format("x"),
+    "np.asarray(x, float)": (
+        lambda x: np.sum(np.asarray(x, float)), TraceError,
+        "float() of x[0] would cut its gradient\n" + CUT.format("x[0]"),
     ),
     "float(x)": (
         lambda x: float(x[0]), TraceError,
-        "float() of the result of getitem would cut its gradient\n"
-        + CUT.format("the result of getitem"),
+        "float() of x[0] would cut its gradient\n" + CUT.format("x[0]"),
     ),
     "math.exp(y)": (
         lambda x: math.exp(y) if (y := np.sum(x)) else y, TraceError,

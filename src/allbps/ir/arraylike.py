@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -41,6 +41,8 @@ class ArrayLike:
         name: str
         traces: int
         op: Op
+        inputs: tuple[Node, ...]
+        attrs: Mapping[str, Any]
 
     def __setattr__(self, key: str, value: object) -> None:
         raise _in_place(self, f"set the attribute .{key}")
@@ -119,11 +121,15 @@ class ArrayLike:
         return iter(self.flatten())
 
     def __getattr__(self, name: str) -> Any:
-        """Any other array method is the NumPy function of its name, if allbps knows that."""
+        """Any other array method is the NumPy function of its name, if allbps knows that.
+
+        So is a ufunc: ``np.sin`` of an array of objects calls ``.sin()`` of each of them.
+        """
         if name in IN_PLACE_METHODS:
             raise _in_place(self, f".{name}()")
-        function = getattr(np, name, None) if hasattr(np.ndarray, name) else None
-        if name.startswith("_") or function not in NUMPY:
+        function = getattr(np, name, None)
+        method = hasattr(np.ndarray, name) or isinstance(function, np.ufunc)
+        if name.startswith("_") or not method or function not in NUMPY:
             raise AttributeError(f"a traced array has no attribute {name!r}")
         known = NUMPY[function]
         return lambda *args, **kwargs: _call(known, f"x.{name}", (self, *args), kwargs)
@@ -179,7 +185,20 @@ class ArrayLike:
         return np.asarray(self._plain("tolist")).tolist()
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
-        return np.asarray(self._plain("numpy.asarray"), dtype=dtype)
+        """What ``np.array([a, b])`` makes of its parts, which NumPy asks for one by one.
+
+        It offers no other hook there. So that nothing is forgotten the answer is an array of
+        objects, the elements, each a traced number; where it meets a traced array again, or is
+        returned, ``lift`` puts it together as one. Large arrays are refused: every element would
+        become a node.
+        """
+        apart = self.traces and self.is_float and self.size <= MOST_ELEMENTS
+        if not apart or dtype not in (None, object):
+            return np.asarray(self._plain("numpy.asarray"), dtype=dtype)
+        elements = np.empty(self.shape, object)
+        for place in np.ndindex(self.shape):
+            elements[place] = self[place] if place else self
+        return elements
 
     def _plain(self, purpose: str) -> Any:
         if self.traces and self.is_float:
@@ -294,6 +313,15 @@ class ArrayLike:
     def __rdivmod__(self, other: Any) -> tuple[Node, Node]:
         return other // self, other % self
 
+    def __floor__(self) -> Node:
+        return cast("Node", NUMPY[np.floor](self))
+
+    def __ceil__(self) -> Node:
+        return cast("Node", NUMPY[np.ceil](self))
+
+    def __trunc__(self) -> Node:
+        return cast("Node", NUMPY[np.trunc](self))
+
     def __round__(self, digits: int = 0) -> Node:
         return cast("Node", NUMPY[np.round](self, digits))
 
@@ -320,6 +348,9 @@ class ArrayLike:
 
     __hash__ = object.__hash__
 
+
+MOST_ELEMENTS = 1000
+"""The largest traced array that ``np.array`` takes apart."""
 
 IN_PLACE_METHODS = frozenset(
     ("byteswap", "fill", "itemset", "partition", "put", "resize", "setfield", "setflags", "sort")
@@ -384,7 +415,15 @@ def _call(known: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) 
 
 def _label(node: ArrayLike) -> str:
     """What to call a node in a message: the user's variable if there is one."""
-    return node.name or name_in_user_code(node) or f"the result of {node.op.name}"
+    return node.name or name_in_user_code(node) or _element(node) or f"the result of {node.op.name}"
+
+
+def _element(node: ArrayLike) -> str:
+    """``x[0]`` for a part of the user's variable ``x``, or an empty string."""
+    if node.op.name != "getitem" or len(node.inputs) > 1:
+        return ""
+    name = node.inputs[0].name or name_in_user_code(node.inputs[0])
+    return node.op.text(node.op.numpy, [name], node.attrs) if name else ""
 
 
 def label(value: object) -> str:

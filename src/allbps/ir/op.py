@@ -369,13 +369,26 @@ def _aval(value: Any) -> Aval:
 
 
 def lift(value: Any) -> Node:
-    """A node as it is, nested lists of nodes as one; anything else becomes a constant."""
+    """A node as it is, nested lists and arrays of nodes as one; anything else is a constant."""
     if isinstance(value, Node):
         return value
-    if isinstance(value, (list, tuple)) and any(isinstance(x, Node) for x in leaves(value)):
+    if _in_a_list(value) or is_array_of_nodes(value):
         assembled: Node = NUMPY[np.array](value)
         return assembled
     return constant(value)
+
+
+def _in_a_list(value: Any) -> bool:
+    return isinstance(value, (list, tuple)) and any(
+        isinstance(x, Node) or is_array_of_nodes(x) for x in leaves(value)
+    )
+
+
+def is_array_of_nodes(value: Any) -> bool:
+    """Is this what ``np.array([a, 1.0])`` makes of traced numbers: an array of objects?"""
+    if not isinstance(value, np.ndarray) or value.dtype.kind != "O":
+        return False
+    return all(isinstance(x, (Node, int, float, np.number)) for x in value.flat)
 
 
 def new_input(value: Any, trace: int, name: str = "") -> Node:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import string
+import traceback
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from allbps.errors import AllBPsError
-from allbps.ir.site import name_in_user_code, user_site
+from allbps.errors import AllBPsError, TraceError
+from allbps.ir.site import Site, is_user_file, name_in_user_code, user_site
 
 
 def in_user_terms(
@@ -47,7 +48,7 @@ def call_user(f: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
     """``f(*args, **kwargs)``, where NumPy may hide what we had to say behind an error of its own.
 
     ``A[0] = x`` asks ``x`` for a float, and replaces the refusal by "setting an array element with
-    a sequence".
+    a sequence". And some functions do not take the objects that ``np.array([a, b])`` made.
     """
     try:
         return f(*args, **kwargs)
@@ -55,6 +56,26 @@ def call_user(f: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
         if isinstance(error.__cause__, AllBPsError):
             raise error.__cause__ from None
         raise
+    except TypeError as error:
+        if any(sign in str(error) for sign in _OF_OBJECTS):
+            raise _no_objects(error) from error
+        raise
+
+
+_OF_OBJECTS = ("dtype('O')", "not supported for the input types", "has no callable")
+"""How NumPy says that it cannot compute with an array of objects."""
+
+
+def _no_objects(error: TypeError) -> TraceError:
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if is_user_file(f.filename)]
+    last = frames[-1] if frames else None
+    return TraceError(
+        "NumPy cannot compute with an array of traced numbers that np.array made",
+        where=str(Site(last.filename, last.lineno or 0, last.name)) if last else "",
+        expected="an array made by np.stack, which knows traced numbers",
+        got=str(error),
+        todo="np.stack([a, b]) instead of np.array([a, b]), no np.asarray of a traced array",
+    )
 
 
 class _Names(dict[str, str]):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -13,7 +13,9 @@ from allbps.numpy_api.joining import stack
 from allbps.numpy_api.shapes import moveaxis
 from allbps.ops.arithmetic import raise_to
 from allbps.ops.function import astype, exp, log
-from allbps.ops.shape import broadcast_to, reshape
+from allbps.ops.index import getitem, getitem_by
+from allbps.ops.join import joined
+from allbps.ops.shape import broadcast_to, reshape, reshape_to
 
 
 # -- of the same shape -----------------------------------------------------------------------------
@@ -129,12 +131,14 @@ def meshgrid(
 
 @numpy_function(np.array, np.asarray, np.asanyarray)
 def assembled(values: Any, dtype: Any = None, **options: Any) -> Node:
-    """``numpy.array(…, like=x)``: nested lists of traced numbers or arrays as one array."""
+    """``numpy.array``: nested lists of traced numbers or arrays as one array."""
     node = _assemble(values)
     return node if dtype is None else astype(node, dtype=np.dtype(dtype))
 
 
 def _assemble(values: Any) -> Node:
+    if isinstance(values, np.ndarray) and values.dtype.kind == "O":
+        return _of_objects(values)
     if not isinstance(values, (list, tuple)):
         return lift(values)
     parts = [_assemble(part) for part in values]
@@ -148,3 +152,45 @@ def _assemble(values: Any) -> Node:
             got=", ".join(str(part.shape) for part in parts),
         )
     return stack(parts)
+
+
+def _of_objects(elements: Any) -> Node:
+    """An array of traced numbers; those that are neighbours in an array stay together."""
+    parts = [_together(run) for run in _runs(elements)]
+    row = parts[0] if len(parts) == 1 else joined(parts, 0)
+    return row if row.shape == elements.shape else reshape(row, shape=elements.shape)
+
+
+class _Run(NamedTuple):
+    """Elements ``start`` to ``stop`` of ``source`` in row-major order, or one number."""
+
+    source: Node
+    start: int
+    stop: int
+
+
+def _runs(elements: Any) -> list[_Run]:
+    found: list[_Run] = []
+    for element in elements.flat:
+        source, place = _origin(lift(element))
+        if found and found[-1].source is source and found[-1].stop == place > 0:
+            found[-1] = found[-1]._replace(stop=place + 1)
+        else:
+            found.append(_Run(source, place, place + 1))
+    return found
+
+
+def _origin(element: Node) -> tuple[Node, int]:
+    """The array that a number was taken out of, and its place there."""
+    places = element.attrs.get("parts", ())
+    if element.op is not getitem or not all(type(k) is int for k in places):
+        return element, 0
+    source = element.inputs[0]
+    if len(places) != source.ndim or min(places) < 0:
+        return element, 0
+    return source, int(np.ravel_multi_index(places, source.shape))
+
+
+def _together(run: _Run) -> Node:
+    row = reshape_to(run.source, -1)
+    return row if run.stop - run.start == row.size else getitem_by(row, slice(run.start, run.stop))
