@@ -33,7 +33,7 @@ def a_winograd_convolution(run, draw, dtype):
 
 def a_pool(run, draw, dtype):
     I, J, winner = draw(2, 6, 6, 21), draw(2, 3, 3, 21), np.zeros((2, 3, 3, 21), np.uint8)
-    run(max_pool)(J, winner, I, True, 6, 6, 21, 2, 2, 2, 0, 0, 2)
+    run(max_pool)(J, winner, I, True, 6, 6, 21, 2, 2, 2, 2, 0, 0, 1, 1, 0, 2)
     return J, winner
 
 

@@ -165,8 +165,8 @@ def our_trajectory(case, kind, arguments, steps):
     examples = holder(case.x, case.labels, tuple("abcdefg"))
     engine = make_engine("numpy", Task(case.model, examples, optimiser, None))
     state = State(case.params, optimiser.init(case.model.learnt(case.params)))
-    state, results = engine.run(state, [np.arange(len(case.x))] * steps)
-    return [result.loss for result in results], state.params
+    state, taken = engine.run(state, [np.arange(len(case.x))] * steps)
+    return taken.losses, state.params
 
 
 def torch_trajectory(case, kind, arguments, steps):
