@@ -48,9 +48,7 @@ def test_each_reason_gives_the_forward_formula_then_the_local_derivative(matrix)
 
 
 def test_a_bias_that_is_added_to_every_row_says_so(matrix):
-    assert matrix["db1"].because == (
-        "Z₂ = Z₁ + b₁, ∂Z₂/∂b₁ = 1, b₁ is repeated along the axes of the sum"
-    )
+    assert matrix["db1"].because == ("Z₂ = Z₁ + b₁, ∂Z₂/∂b₁ = [1, …, 1], b₁ stands in each row")
 
 
 def test_every_delta_says_what_it_stands_for(matrix):

@@ -15,6 +15,7 @@ from allbps.readings.signs import latex, phrases, symbol_latex
         ("Σₖ (x):,ₖ", r"\sum_{k} (x)_{:,k}"),
         ("Σₗ₌₁ʰ K(l, m)", r"\sum_{l=1}^{h} K(l, m)"),
         ("Σₖ≠ᵢ yₖ", r"\sum_{k\ne i} y_{k}"),
+        ("Σ[i = max(1, p−h+1) … n] aᵢ", r"\sum_{i = \max(1, p-h+1)}^{n} a_{i}"),
         ("σ′(Z₂)", r"\sigma '(Z_{2})"),
         ("2 exp(−x²) / √π", r"2 \exp(-x^{2}) / \sqrt{\pi }"),
         ("1 / √(1 − x²)", r"1 / \sqrt{1 - x^{2}}"),

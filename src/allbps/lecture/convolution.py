@@ -48,12 +48,13 @@ SYSTEM = System(
         Prose(
             "Derivation of $δI$. $∂J(i, j)/∂I(p, q) = K(p−i+1, q−j+1)$ if $0 ≤ p−i ≤ h−1$ and "
             "$0 ≤ q−j ≤ w−1$, else 0. Hence "
-            "$δI(p, q) = Σᵢ Σⱼ K(p−i+1, q−j+1) δJ(i, j)$ with $i$ from $max(1, p−h+1)$ to "
-            "$min(p, H−h+1)$ and $j$ from $max(1, q−w+1)$ to $min(q, W−w+1)$. With $l = p−i+1$ "
-            "and $m = q−j+1$ it reads $δI(p, q) = Σₗ Σₘ K(l, m) δJ(p−l+1, q−m+1)$ with $l$ from "
-            "$max(1, p+h−H)$ to $min(p, h)$ and $m$ from $max(1, q+w−W)$ to $min(q, w)$. "
-            "The index of $δJ$ now runs backwards, so the kernel must be flipped to write it "
-            "as a convolution, and zeros around $δJ$ replace the bounds: $δI = pad(δJ) * flip(K)$. "
+            "$δI(p, q) = Σ[i = max(1, p−h+1) … min(p, H−h+1)] Σ[j = max(1, q−w+1) … min(q, W−w+1)] "
+            "K(p−i+1, q−j+1) δJ(i, j)$. With "
+            "$l = p−i+1$ and $m = q−j+1$ it reads "
+            "$δI(p, q) = Σ[l = max(1, p+h−H) … min(p, h)] Σ[m = max(1, q+w−W) … min(q, w)] "
+            "K(l, m) δJ(p−l+1, q−m+1)$. The index of $δJ$ now runs backwards, so the kernel must "
+            "be flipped to write it as a convolution, and zeros around $δJ$ replace the bounds: "
+            "$δI = pad(δJ) * flip(K)$. "
             "The size of $pad(δJ)$ is $(H+h−1) × (W+w−1)$, so the result is $H × W$ again."
         ),
         Numbers(

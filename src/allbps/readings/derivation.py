@@ -264,11 +264,19 @@ class _Author:
             right = pen.formula(term.consumer)
             return Written(f"{y.text} = {right.text}", right.arrays)
 
-        reasons: tuple[Say, ...] = (forward, lambda pen: pen.local_derivative(term))
-        x = term.consumer.inputs[term.index]
-        if term.node.op is sum_ and x.shape != term.consumer.shape:
-            reasons += (lambda pen: pen.phrase("{x} is repeated along the axes of the sum", x=x),)
-        return reasons
+        x, y = term.consumer.inputs[term.index], term.consumer
+        if term.node.op is not sum_ or x.shape == y.shape:
+            return forward, lambda pen: pen.local_derivative(term)
+        rows = (x.ndim, y.ndim) == (1, 2)
+
+        def local(pen: Writer) -> Written:
+            said = pen.local_derivative(term)
+            if not rows or not said.text.endswith(" = 1"):
+                return said
+            return pen.phrase("∂{y}/∂{x} = [1, …, 1]", y=y, x=x)
+
+        again = "stands in each row" if rows else "is repeated along the axes of the sum"
+        return forward, local, lambda pen: pen.phrase(f"{{x}} {again}", x=x)
 
     def _uses(self, delta: Delta) -> Say:
         consumers = dict.fromkeys(term.consumer for term in delta.terms)

@@ -235,6 +235,8 @@ class _Reader:
         self.place += 1
         if sign == "√":
             return rf"\sqrt{{{self.radicand()}}}"
+        if sign in ("Σ", "∏") and self.peek()[1] == "[" and self.place in self.closing:
+            return _sign(sign) + self.bounds()
         if here in self.closing:
             inner = self.until(self.closing[here])
             self.place += 1
@@ -245,6 +247,18 @@ class _Reader:
             self.place += 1
             return rf"\{ACCENTS[self.peek(-1)[1]]}{{{_sign(sign).strip()}}}"
         return _sign(sign) if kind in ("sign", "low", "high") else sign
+
+    def bounds(self) -> str:
+        """``[i = a … b]`` below and above the sign before it."""
+        end = self.closing[self.place]
+        inside = range(self.place + 1, end)
+        dots = next((k for k in inside if self.lexemes[k][1] == "…"), end)
+        self.place += 1
+        low = self.until(dots).strip()
+        self.place = min(dots + 1, end)
+        high = self.until(end).strip()
+        self.place = end + 1
+        return with_scripts("", low, high)
 
     def radicand(self) -> str:
         if self.place in self.closing:
