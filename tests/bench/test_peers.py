@@ -1,5 +1,7 @@
 """Peers that are installed train as PyTorch does in double precision."""
 
+import os
+import shutil
 import warnings
 from dataclasses import replace
 
@@ -21,7 +23,7 @@ SMALL = {
 }
 # Compilers take seconds to minutes for the larger nets; allbps bench asks them to agree before it
 # times them, so here they show only that they are driven rightly.
-COMPILERS = {"machine", "machine.epoch", "jax", "jax.scan"}
+COMPILERS = {"machine", "machine.epoch", "jax", "jax.scan", "tinygrad"}
 QUICK = {"lecture", "mlp"}
 # Single precision. Of a ResNet's many ReLUs some have an input so near 0 that rounding decides on
 # which side it falls, and its whole δ with it; in double precision all agree, see below.
@@ -55,6 +57,8 @@ def test_twenty_losses_agree_with_pytorch_in_double_precision(row, name, expecte
     peer = PEERS[name]
     if not peer.version:
         pytest.skip(f"{peer.library} is not installed")
+    if name == "tinygrad" and not shutil.which(os.environ.get("CC", "clang")):
+        pytest.skip("tinygrad compiles with clang, which is not on the PATH")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the libraries' own, and what falls back
         runner = peer.load()(SMALL[row]())

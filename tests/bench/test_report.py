@@ -9,8 +9,8 @@ from allbps.bench import bench as room
 from allbps.bench.bench import BenchOptions, bench
 from allbps.bench.command import bench as command
 from allbps.bench.peer import Peer
-from allbps.bench.report import Entry, RowResult
-from allbps.bench.rounds import interleaved, steps_in_a_turn
+from allbps.bench.report import BenchReport, Entry, RowResult
+from allbps.bench.rounds import interleaved, pace
 from allbps.errors import ArgumentError, NameUnknownError
 
 
@@ -53,29 +53,55 @@ class Fake:
         return np.array([self.losses(k) for k in range(first, self.taken)])
 
 
-def test_everyone_has_a_turn_in_every_round(monkeypatch):
-    clock = iter(np.arange(0, 1000, 0.1))
-    monkeypatch.setattr("allbps.bench.rounds.time.perf_counter", lambda: float(next(clock)))
+class Steady(Fake):
+    """Takes so many seconds a step, and some more for the first run of a length."""
+
+    def __init__(self, clock, seconds, first=0.0):
+        super().__init__(float)
+        self.clock, self.seconds, self.first = clock, seconds, first
+
+    def run(self, steps):
+        self.clock[0] += self.seconds * steps + self.first * (steps not in self.turns)
+        return super().run(steps)
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr("allbps.bench.rounds.time.perf_counter", lambda: now[0])
     monkeypatch.setattr("allbps.bench.rounds.REST", 0)
-    runners = {"a": Fake(float), "b": Fake(float)}
+    return now
+
+
+def test_everyone_has_a_turn_in_every_round(clock):
+    runners = {"a": Steady(clock, 0.01), "b": Steady(clock, 0.02)}
     said = []
     seconds = interleaved(runners, 3, said.append)
     assert said == ["round 1 of 3", "round 2 of 3", "round 3 of 3"]
-    assert {name: len(s) for name, s in seconds.items()} == {"a": 3, "b": 3}
-    # every reading of this clock is 0.1 s later: a turn of 0.3 s holds three steps
-    np.testing.assert_allclose(seconds["a"], 0.1 / 3, rtol=1e-9)
+    assert seconds == {"a": pytest.approx([0.01] * 3), "b": pytest.approx([0.02] * 3)}
+    assert runners["a"].turns.count(30) == 4, "a turn of 0.3 s holds 30 steps; one to warm up"
 
 
-def test_a_turn_holds_as_many_steps_as_fill_it(monkeypatch):
-    now = [0.0]
+def test_who_is_far_slower_than_a_turn_and_the_fastest_has_few_rounds_of_a_step(clock):
+    runners = {"fast": Steady(clock, 0.01), "slow": Steady(clock, 2.0)}
+    seconds = interleaved(runners, 5, lambda text: None)
+    assert {name: len(s) for name, s in seconds.items()} == {"fast": 5, "slow": 2}
+    assert runners["slow"].turns == [1, 1, 1, 1], "two to find out, two that are timed"
 
-    class Steady(Fake):
-        def run(self, steps):
-            now[0] += 0.01 * steps
-            return super().run(steps)
 
-    monkeypatch.setattr("allbps.bench.rounds.time.perf_counter", lambda: now[0])
-    assert steps_in_a_turn(Steady(float), turn=0.5) == 50
+def test_slow_steps_have_all_rounds_where_the_fastest_are_slow_too(clock):
+    runners = {"fast": Steady(clock, 0.5), "slow": Steady(clock, 2.0)}
+    seconds = interleaved(runners, 5, lambda text: None)
+    assert {name: len(s) for name, s in seconds.items()} == {"fast": 5, "slow": 5}
+
+
+def test_the_pace_leaves_out_what_is_compiled_for_a_length_of_run(clock):
+    assert pace(Steady(clock, 0.001, first=3.0)) == pytest.approx(0.001)
+
+
+def test_the_ratio_of_a_slow_peer_is_that_of_its_own_rounds():
+    result = row(machine=[1.0, 1.0, 1.0], torch=[2.0, 4.0, 9.0], jax=[20.0, 40.0])
+    assert result.ratio(result.entries[2]) == pytest.approx(0.1)
 
 
 @pytest.fixture
@@ -124,6 +150,7 @@ def test_the_command_prints_json_writes_a_plot_and_says_by_its_exit_that_someone
     assert [e["peer"] for e in found["rows"][0]["entries"]] == ["torch", "jax"]
     assert json.loads((tmp_path / "bench.json").read_text()) == found
     assert (tmp_path / "bench.svg").stat().st_size > 1000
+    assert "| torch |" in (tmp_path / "bench.md").read_text()
 
 
 def test_a_peer_that_fails_leaves_the_others_their_turn(fakes, monkeypatch):
@@ -136,6 +163,19 @@ def test_a_peer_that_fails_leaves_the_others_their_turn(fakes, monkeypatch):
     entries = bench(options).rows[0].entries
     assert len(entries[0].seconds) == 1
     assert entries[1].note == "failed: no compiler"
+
+
+def test_markdown_shows_what_the_text_shows():
+    result = row(machine=[0.001, 0.001], jax=[0.1, 0.1])
+    result.entries[0].cold, result.entries[1].note = 1.5, "2 rounds only"
+    assert BenchReport({"cpu": "a CPU"}, {"jax": "1.0"}, ["torch"], [result]).to_markdown() == (
+        "a CPU\n\njax 1.0\n\nnot installed: torch\n\n### an MLP\n\n"
+        "| peer | ms/step | spread | ×fastest | deviation | cold | warm | peak |\n"
+        "|---|--:|--:|--:|--:|--:|--:|--:|\n"
+        "| machine | 1 | ±0% | 100.00× | 0e+00 | 1.50 s |  |  |\n"
+        "| jax | 100 | ±0% | 1.00× | 0e+00 |  |  |  |\n\n"
+        "- jax: 2 rounds only\n"
+    )
 
 
 def test_wrong_options_are_refused():
@@ -153,7 +193,7 @@ def test_wrong_options_are_refused():
 def test_a_trial_in_its_own_process_finds_time_and_memory():
     from allbps.bench.trial import cold_and_warm
 
-    found = cold_and_warm("lecture", "numpy")
+    found = cold_and_warm("lecture", "numpy", 5)
     assert set(found) == {"cold", "warm", "memory"}
     assert found["cold"] > 0
     assert 0 <= found["memory"] < 1 << 30
@@ -162,4 +202,4 @@ def test_a_trial_in_its_own_process_finds_time_and_memory():
 def test_a_trial_that_fails_says_why():
     from allbps.bench.trial import cold_and_warm
 
-    assert cold_and_warm("lecture", "sklearn")["error"]
+    assert cold_and_warm("lecture", "sklearn", 5)["error"]

@@ -13,8 +13,8 @@ from typing import Any
 from allbps.bench.agree import BOUND, STEPS, deviation, reference_losses
 from allbps.bench.peer import PEERS, Peer, Runner, cores, peer_named
 from allbps.bench.report import BenchReport, Entry, RowResult
-from allbps.bench.rounds import interleaved
-from allbps.bench.trial import cold_and_warm
+from allbps.bench.rounds import SLOW, interleaved
+from allbps.bench.trial import cold_and_warm, steps_for
 from allbps.bench.work import ROWS, Work, work_for
 from allbps.errors import unknown_name
 from allbps.optim import require
@@ -87,11 +87,12 @@ def _row(
         say(f"{peer.name} gets ready")
         if runner := _start(peer, work, entries[peer.name]):
             runners[peer.name] = runner
-    say("do they agree?")
-    reference = _compare(work, runners, entries)
+    reference = _compare(work, runners, entries, say)
     timed = {name: runner for name, runner in runners.items() if entries[name].agrees}
     for name, seconds in interleaved(timed, options.rounds, say).items():
         entries[name].seconds = seconds
+        if len(seconds) < options.rounds:
+            entries[name].add(f"{len(seconds)} rounds only: over {SLOW} times the fastest's time")
     for peer in peers if options.trials else []:
         say(f"{peer.name} in a process of its own, twice")
         _try(row, entries[peer.name])
@@ -106,14 +107,19 @@ def _start(peer: Peer, work: Work, entry: Entry) -> Runner | None:
             runner = peer.load()(work)
         except Exception as error:
             # one peer that fails must not take the measurements of the others with it
-            entry.note = f"failed: {_first_line(error)}"
+            entry.add(f"failed: {_first_line(error)}")
             return None
     ours = [str(w.message) for w in caught if w.category.__name__ == "FallbackWarning"]
-    entry.note = "; ".join(ours)
+    entry.add(*ours)
     return runner
 
 
-def _compare(work: Work, runners: dict[str, Runner], entries: dict[str, Entry]) -> str:
+def _compare(
+    work: Work,
+    runners: dict[str, Runner],
+    entries: dict[str, Entry],
+    told: Callable[[str], None],
+) -> str:
     """Fill in the deviations; who was the reference."""
     if not runners:
         return ""
@@ -122,24 +128,25 @@ def _compare(work: Work, runners: dict[str, Runner], entries: dict[str, Entry]) 
         if name == reference:
             entries[name].deviation = 0.0
             continue
+        told(f"does {name} agree?")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             try:
                 entries[name].deviation = deviation(runner.run(STEPS), expected)
             except Exception as error:
-                entries[name].note = f"failed: {_first_line(error)}"
+                entries[name].add(f"failed: {_first_line(error)}")
                 continue
         if not entries[name].agrees:
-            entries[name].note = f"not timed: its losses differ by more than {BOUND:g}"
+            entries[name].add(f"not timed: its losses differ by more than {BOUND:g}")
     return reference
 
 
 def _try(row: str, entry: Entry) -> None:
-    if not entry.seconds:
+    if entry.median is None:
         return
-    found = cold_and_warm(row, entry.peer)
+    found = cold_and_warm(row, entry.peer, steps_for(entry.median))
     if "error" in found:
-        entry.note = "; ".join(filter(None, (entry.note, found["error"])))
+        entry.add(found["error"])
         return
     entry.cold, entry.warm, entry.memory = found["cold"], found["warm"], found["memory"]
 

@@ -1,4 +1,4 @@
-"""PyTorch: eager in both memory formats, and compiled."""
+"""PyTorch, eager, in both memory formats."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
+import torch._dynamo  # the first torch.optim imports it: part of PyTorch, not of the training
 from numpy.typing import NDArray
 
 from allbps.bench.peer import as_losses, cores
@@ -25,11 +26,11 @@ class Eager:
         torch.set_num_threads(cores())
 
         def own(array: NDArray[Any]) -> torch.Tensor:
-            tensor = torch.tensor(array)
+            tensor = torch.from_numpy(array)
             tensor = tensor.to(dtype) if tensor.is_floating_point() else tensor
             return tensor.contiguous(memory_format=memory_format) if tensor.ndim == 4 else tensor
 
-        self.params = {name: own(p) for name, p in work.params.items()}
+        self.params = {name: own(p.copy()) for name, p in work.params.items()}
         learnt = [self.params[name].requires_grad_() for name in work.learnt]
         self.optimiser = torch.optim.SGD(learnt, lr=work.lr, momentum=work.momentum)
         self.batches = [(own(x), own(y)) for x, y in zip(work.x, work.y, strict=True)]
@@ -60,11 +61,3 @@ class ChannelsLast(Eager):
 
     def __init__(self, work: Work) -> None:
         super().__init__(work, memory_format=torch.channels_last)
-
-
-class Compiled(Eager):
-    """The loss and its backward pass through ``torch.compile``."""
-
-    def __init__(self, work: Work) -> None:
-        super().__init__(work)
-        self.loss = torch.compile(self.loss)

@@ -11,19 +11,18 @@ import typer
 
 from allbps.bench.bench import BenchOptions
 from allbps.bench.bench import bench as measure
+from allbps.bench.peer import PEERS
+from allbps.bench.work import ROWS
 
 DISAGREED = 1
 
 
 def bench(
-    rows: Annotated[
-        str, typer.Option(help="Rows: lecture, mlp, lenet, resnet20, gpt; all if left out.")
-    ] = "",
+    rows: Annotated[str, typer.Option(help=f"Rows: {', '.join(ROWS)}; all if left out.")] = "",
     peers: Annotated[
         str,
         typer.Option(
-            help="Peers: machine, machine.epoch, numpy, torch, torch.channels_last, torch.compile, "
-            "jax, jax.scan, sklearn; all that are installed, but numpy, if left out."
+            help=f"Peers: {', '.join(PEERS)}; all that are installed, but numpy, if left out."
         ),
     ] = "",
     rounds: Annotated[int, typer.Option(help="How often everyone has a turn.")] = (
@@ -32,7 +31,7 @@ def bench(
     trials: Annotated[
         bool, typer.Option(help="Measure compile time and memory too, in new processes.")
     ] = BenchOptions.trials,
-    out: Annotated[Path | None, typer.Option(help="Folder for bench.json and a plot.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for bench.json, .md and a plot.")] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the report for a program to read.")
     ] = False,
@@ -47,6 +46,7 @@ def bench(
         from allbps.files import write_text
 
         write_text(out / "bench.json", text + "\n")
+        write_text(out / "bench.md", report.to_markdown())
         if any(row.fastest_peer for row in report.rows):
             draw_report(out / "bench", report)
     if not report.agrees:

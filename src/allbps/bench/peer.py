@@ -31,7 +31,7 @@ class Peer:
         name: what ``--peers`` calls it.
         library: the distribution that must be installed, empty for none.
         module: the file of this room that knows it.
-        start: the name of the function in there: (work) -> runner, or None where it cannot.
+        start: the name of the function or class in there: (work) -> runner.
         rows: the rows it can do; empty for all.
 
     """
@@ -58,6 +58,7 @@ class Peer:
         return cast(Callable[[Work], Runner], getattr(module, self.start))
 
 
+SMALL = ("lecture", "mlp", "lenet")
 NETS = ("mlp", "lenet", "resnet20", "gpt")
 IMAGES = ("lenet", "resnet20")
 PEERS = {
@@ -68,9 +69,13 @@ PEERS = {
         Peer("numpy", "", "by_numpy", "Emitted"),
         Peer("torch", "torch", "by_torch", "Eager"),
         Peer("torch.channels_last", "torch", "by_torch", "ChannelsLast", IMAGES),
-        Peer("torch.compile", "torch", "by_torch", "Compiled", NETS),
+        Peer("torch.compile", "torch", "by_torch_compile", "Compiled", NETS),
         Peer("jax", "jax", "by_jax", "Steps"),
         Peer("jax.scan", "jax", "by_jax", "Scan"),
+        Peer("autograd", "autograd", "by_autograd", "Steps", SMALL),
+        Peer("mygrad", "mygrad", "by_mygrad", "Steps", SMALL),
+        Peer("tinygrad", "tinygrad", "by_tinygrad", "Steps", SMALL),
+        Peer("micrograd", "micrograd", "by_micrograd", "Steps", ("lecture",)),
         Peer("sklearn", "scikit-learn", "by_sklearn", "Classifier", ("mlp",)),
     )
 }

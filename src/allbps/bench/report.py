@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -31,6 +32,10 @@ class Entry:
     warm: float | None = None
     memory: float | None = None
     note: str = ""
+
+    def add(self, *notes: str) -> None:
+        """Say more."""
+        self.note = "; ".join(filter(None, (self.note, *notes)))
 
     @property
     def agrees(self) -> bool:
@@ -76,12 +81,15 @@ class RowResult:
         return min(timed, key=lambda e: e.median or 0.0, default=None)
 
     def ratio(self, entry: Entry) -> float | None:
-        """How many times as fast as the fastest peer: the median of the rounds' own ratios."""
+        """How many times as fast as the fastest peer: the median of the rounds' own ratios.
+
+        Of a slow peer, only the rounds that it took part in.
+        """
         best = self.fastest_peer
         if best is None or not entry.seconds:
             return None
         return statistics.median(
-            theirs / ours for theirs, ours in zip(best.seconds, entry.seconds, strict=True)
+            theirs / ours for theirs, ours in zip(best.seconds, entry.seconds, strict=False)
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -93,30 +101,47 @@ class RowResult:
             "entries": [{**e.to_json(), "ratio": self.ratio(e)} for e in self.entries],
         }  # fmt: skip
 
+    def cells(self, e: Entry) -> list[str]:
+        """What a table shows of an entry, under HEADS."""
+        return [
+            e.peer,
+            _shown(e.median, lambda v: f"{1e3 * v:.4g}"),
+            _shown(e.spread, lambda v: f"±{v:.0%}"),
+            _shown(self.ratio(e), lambda v: f"{v:.2f}×" if v >= 0.1 else f"{v:.1g}×"),
+            _shown(e.deviation, lambda v: f"{v:.0e}"),
+            _shown(e.cold, lambda v: f"{v:.2f} s"),
+            _shown(e.warm, lambda v: f"{v:.2f} s"),
+            _shown(e.memory, lambda v: f"{v / 2**20:.0f} MB"),
+        ]
+
     def __str__(self) -> str:
-        head = (
-            f"  {'peer':<20} {'ms/step':>10} {'spread':>7} {'×fastest':>9} {'deviation':>10}"
-            f" {'cold':>8} {'warm':>8} {'peak':>8}"
-        )
-        lines = [f"{self.row}: {self.title}", head]
-        lines += [self._line(entry) for entry in self.entries]
+        lines = [f"{self.row}: {self.title}", _line(HEADS)]
+        lines += [_line(self.cells(e)) + (f"  {e.note}" if e.note else "") for e in self.entries]
         return "\n".join(lines)
 
-    def _line(self, e: Entry) -> str:
-        cells = (
-            _shown(e.median, lambda v: f"{1e3 * v:.4g}", 10),
-            _shown(e.spread, lambda v: f"±{v:.0%}", 7),
-            _shown(self.ratio(e), lambda v: f"{v:.2f}×", 9),
-            _shown(e.deviation, lambda v: f"{v:.0e}", 10),
-            _shown(e.cold, lambda v: f"{v:.2f} s", 8),
-            _shown(e.warm, lambda v: f"{v:.2f} s", 8),
-            _shown(e.memory, lambda v: f"{v / 2**20:.0f} MB", 8),
-        )
-        return f"  {e.peer:<20} " + " ".join(cells) + (f"  {e.note}" if e.note else "")
+    def to_markdown(self) -> str:
+        """A heading, a table, and the notes below it."""
+        rows = [_markdown(HEADS), "|---|" + "--:|" * (len(HEADS) - 1)]
+        rows += [_markdown(self.cells(e)) for e in self.entries]
+        notes = [f"- {e.peer}: {e.note}" for e in self.entries if e.note]
+        return "\n\n".join(filter(None, (f"### {self.title}", "\n".join(rows), "\n".join(notes))))
 
 
-def _shown(value: float | None, text: Any, width: int) -> str:
-    return ("" if value is None else text(value)).rjust(width)
+HEADS = ["peer", "ms/step", "spread", "×fastest", "deviation", "cold", "warm", "peak"]
+WIDTHS = [20, 10, 7, 9, 10, 8, 8, 8]
+
+
+def _line(cells: list[str]) -> str:
+    first, *others = zip(cells, WIDTHS, strict=True)
+    return f"  {first[0]:<{first[1]}} " + " ".join(f"{text:>{width}}" for text, width in others)
+
+
+def _markdown(cells: list[str]) -> str:
+    return "| " + " | ".join(cells) + " |"
+
+
+def _shown(value: float | None, text: Callable[[float], str]) -> str:
+    return "" if value is None else text(value)
 
 
 @dataclass
@@ -141,8 +166,13 @@ class BenchReport:
         }  # fmt: skip
 
     def __str__(self) -> str:
+        return "\n".join(self._head()) + "\n\n" + "\n\n".join(str(row) for row in self.rows)
+
+    def to_markdown(self) -> str:
+        """Tables, to be read in a browser or put into a page as they are."""
+        return "\n\n".join([*self._head(), *(row.to_markdown() for row in self.rows)]) + "\n"
+
+    def _head(self) -> list[str]:
         where = ", ".join(f"{v}" for v in self.machine.values() if v)
         lines = [where, ", ".join(f"{k} {v}" for k, v in self.versions.items())]
-        if self.missing:
-            lines.append(f"not installed: {', '.join(self.missing)}")
-        return "\n".join(lines) + "\n\n" + "\n\n".join(str(row) for row in self.rows)
+        return lines + ([f"not installed: {', '.join(self.missing)}"] if self.missing else [])

@@ -1,6 +1,6 @@
 """One peer on one row in a process of its own: time until the first step, and peak memory.
 
-    python -m allbps.bench.trial ROW PEER
+    python -m allbps.bench.trial ROW PEER STEPS
 
 prints one line of JSON. Memory counts from where the framework is imported and the data are made.
 """
@@ -21,12 +21,20 @@ from typing import Any
 from allbps.bench.peer import peer_named
 from allbps.bench.work import work_for
 
-STEPS = 5
 LIMIT = 900
 """Seconds after which a trial is given up."""
 
 
-def trial(row: str, peer: str) -> dict[str, float]:
+def steps_for(seconds: float) -> int:
+    """How many steps a trial takes: enough for compilers that trace twice, few where one is slow.
+
+    >>> steps_for(0.01), steps_for(3.0)
+    (5, 2)
+    """
+    return 5 if seconds < 1 else 2
+
+
+def trial(row: str, peer: str, steps: int) -> dict[str, float]:
     """What a fresh process needs: seconds to prepare, and bytes at most."""
     work = work_for(row)
     start = peer_named(peer).load()
@@ -34,15 +42,15 @@ def trial(row: str, peer: str) -> dict[str, float]:
     _forget_peak()
     began = time.perf_counter()
     runner = start(work)
-    runner.run(STEPS)
+    runner.run(steps)
     first = time.perf_counter() - began
     began = time.perf_counter()
-    runner.run(STEPS)
+    runner.run(steps)
     steady = time.perf_counter() - began
     return {"prepare": max(0.0, first - steady), "memory": _peak() - before}
 
 
-def cold_and_warm(row: str, peer: str) -> dict[str, Any]:
+def cold_and_warm(row: str, peer: str, steps: int) -> dict[str, Any]:
     """A trial with empty caches of compiled code, and one with what the first has left.
 
     Returns:
@@ -50,7 +58,7 @@ def cold_and_warm(row: str, peer: str) -> dict[str, Any]:
 
     """
     with tempfile.TemporaryDirectory(prefix="allbps-bench-") as folder:
-        found = [_in_a_process(row, peer, folder) for _ in range(2)]
+        found = [_in_a_process(row, peer, steps, folder) for _ in range(2)]
     for one in found:
         if "error" in one:
             return one
@@ -58,16 +66,17 @@ def cold_and_warm(row: str, peer: str) -> dict[str, Any]:
     return {"cold": cold["prepare"], "warm": warm["prepare"], "memory": warm["memory"]}
 
 
-def _in_a_process(row: str, peer: str, caches: str) -> dict[str, Any]:
+def _in_a_process(row: str, peer: str, steps: int, caches: str) -> dict[str, Any]:
     environment = {
         **os.environ,
         "ALLBPS_CACHE_DIR": f"{caches}/allbps",
         "TORCHINDUCTOR_CACHE_DIR": f"{caches}/torch",
+        "CACHEDB": f"{caches}/tinygrad.db",
         "JAX_COMPILATION_CACHE_DIR": f"{caches}/jax",
         "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
         "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
     }
-    command = [sys.executable, "-m", "allbps.bench.trial", row, peer]
+    command = [sys.executable, "-m", "allbps.bench.trial", row, peer, str(steps)]
     try:
         done = subprocess.run(
             command, capture_output=True, text=True, env=environment, timeout=LIMIT, check=False
@@ -114,4 +123,4 @@ def _highest() -> int:
 if __name__ == "__main__":
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        print(json.dumps(trial(sys.argv[1], sys.argv[2])))
+        print(json.dumps(trial(sys.argv[1], sys.argv[2], int(sys.argv[3]))))
