@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from . import axes, contractions, grouped, heads, images, moves, norms, rows, slices
+from . import axes, contractions, grouped, heads, images, moves, norms, rows, slices, taps
 from .assembly import landings
 from .fused import plain_pool
 from .fusion import SUMS, VIEWS
@@ -179,7 +179,7 @@ KERNELS: dict[str, Callable[[Program, Places, Work], Any]] = {
 """Kind of work -> what makes tasks of it. Loops, sums and pooling need a closer look first."""
 
 CONVOLUTIONS = {
-    "conv2d": (grouped.emit_grouped, images.emit_conv),
+    "conv2d": (grouped.emit_grouped, taps.emit_convolution),
     "conv2d_x": (grouped.emit_grouped_input, images.emit_conv_input),
     "conv2d_w": (grouped.emit_grouped_weights, images.emit_conv_weights),
 }

@@ -97,7 +97,7 @@ def emit_conv(program: Program, places: Places, work: Work) -> None:
         program.use("kernels.small", "small_conv_forward")
         sizes = f"{win.H}, {win.W}, {win.C}, {win.O}, {win.h}, {win.w}"
         call = f"small_conv_forward({names}, {weight.memory.name}, {sizes})"
-        _add(program, work, win, 1, (call,), reads, out.memory)
+        add_conv(program, work, win, 1, (call,), reads, out.memory)
     elif by_winograd(program, win):
         points = _transformed(program, weight.memory, win.C, win.O)
         _winograd_forward(program, work, win, out, image, points, shift, flags, reads)
@@ -109,7 +109,7 @@ def emit_conv(program: Program, places: Places, work: Work) -> None:
             f"conv_forward({names}, {weight.memory.name}, {shift}, {flags}, scratch, "
             f"{win.sizes}, lo, hi)"
         )
-        _add(program, work, win, pieces, (*bounds(win.N, pieces), call), reads, out.memory)
+        add_conv(program, work, win, pieces, (*bounds(win.N, pieces), call), reads, out.memory)
 
 
 def _transformed(program: Program, weight: Memory, C: int, O: int) -> Memory:  # noqa: E741
@@ -137,14 +137,15 @@ def _winograd_forward(
         f"winograd_forward({out.memory.name}, {image.memory.name}, {points.name}, {bias}, {flags}, "
         f"scratch, {win.H}, {win.W}, {win.C}, {win.O}, {win.p}, lo * {tiles}, hi * {tiles})"
     )
-    _add(program, work, win, pieces, (*bounds(win.N, pieces), call),
+    add_conv(program, work, win, pieces, (*bounds(win.N, pieces), call),
          [*reads, Place(points, row_major((points.size,)))], out.memory)  # fmt: skip
 
 
-def _add(
+def add_conv(
     program: Program, work: Work, win: Window, pieces: int, lines: tuple[str, ...],
     reads: list[Place], out: Memory,
 ) -> None:  # fmt: skip
+    """A task that does a convolution in one of its three directions."""
     way = ", by Winograd" if "winograd" in lines[-1] else ""
     program.tasks.append(
         Task(conv_label(work) + way, pieces, lines, memories(reads), (out,), flops=2 * win.products,
@@ -180,7 +181,7 @@ def emit_conv_input(program: Program, places: Places, work: Work) -> None:
             f"small_conv_input({out.memory.name}, {delta.memory.name}, {weight.memory.name}, "
             f"{sizes})"
         )
-        _add(program, work, win, 1, (call,), [delta, weight], out.memory)
+        add_conv(program, work, win, 1, (call,), [delta, weight], out.memory)
         return
     flipped = _flipped(program, weight.memory, win)
     if by_winograd(program, win) and win.p in (0, 1):
@@ -198,7 +199,7 @@ def emit_conv_input(program: Program, places: Places, work: Work) -> None:
         f"{win.sizes}, lo, hi)"
     )
     whole = Place(flipped, row_major((flipped.size,)))
-    _add(program, work, win, pieces, (*bounds(win.N, pieces), call), [delta, whole], out.memory)
+    add_conv(program, work, win, pieces, (*bounds(win.N, pieces), call), [delta, whole], out.memory)
 
 
 def win_shape(work: Work) -> Shape:
@@ -243,7 +244,7 @@ def emit_conv_weights(program: Program, places: Places, work: Work) -> None:
             f"small_conv_weights({out.memory.name}, {delta.memory.name}, {image.memory.name}, "
             f"{sizes})"
         )
-        _add(program, work, win, 1, (call,), [delta, image], out.memory)
+        add_conv(program, work, win, 1, (call,), [delta, image], out.memory)
         return
     size = out.layout.size
     pieces = max(1, min(PARTS, win.N))
@@ -267,7 +268,7 @@ def emit_conv_weights(program: Program, places: Places, work: Work) -> None:
             f"conv_weights({target}, {delta.memory.name}, {image.memory.name}, scratch, 0, "
             f"{win.sizes}, lo, hi)",
         )
-    _add(program, work, win, pieces, (*bounds(win.N, pieces), *lines), [delta, image], parts)
+    add_conv(program, work, win, pieces, (*bounds(win.N, pieces), *lines), [delta, image], parts)
     program.use("kernels.reduce", "combine")
     cut = pieces_for(size, pieces)
     call = f"combine({out.memory.name}, {parts.name}, {size}, {pieces}, lo, hi)"

@@ -20,17 +20,17 @@ def pad_image(
 ) -> None:
     """P (PH, PW, C) = I (H, W, C) at row ``top``, column ``left``, zeros around it."""
     for i in range(PH):
-        inside = i >= top and i < top + H
         row = P + i * PW * C
-        before = left * C if inside else PW * C
-        for c in lanes(before):
-            row[c] = 0.0
-        if inside:
-            image = I + (i - top) * W * C
-            run = row + left * C
+        if top <= i < top + H:
+            image, run = I + (i - top) * W * C, row + left * C
+            for c in lanes(left * C):
+                row[c] = 0.0
             for c in lanes(W * C):
                 run[c] = image[c]
             for c in lanes((left + W) * C, PW * C):
+                row[c] = 0.0
+        else:
+            for c in lanes(PW * C):
                 row[c] = 0.0
 
 
