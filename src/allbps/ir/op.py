@@ -125,8 +125,9 @@ class Op:
         numpy: its NumPy text; what runs, and what the source reading prints.
         rules: one per operand (a variadic operation has one for all, called with ``index=``).
         notation: its mathematics.
-        torch: its PyTorch text, also the reference it is tested against; None needs
-            ``why_no_torch``.
+        torch: its PyTorch text, also the reference it is tested against.
+        why_no_torch: why PyTorch cannot be the reference, because there is no text, or because its
+            result may rightly be another.
         jax: its JAX text where that is not the NumPy text with ``jnp`` for ``np``.
         helpers: NumPy functions that the text calls, emitted with it.
         implements: NumPy functions that mean this operation on traced arrays.

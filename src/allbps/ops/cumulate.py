@@ -133,8 +133,9 @@ recurrence_op = Op(
     operands="a b",
     shape=recurrence_shape,
     numpy="recurrence({a}, {b}, axis={axis})",
-    torch=None,
-    why_no_torch="PyTorch has no such scan; the expansion and finite differences judge it",
+    torch="torch.stack([y for _, y in itertools.accumulate("
+    "zip({a}.unbind({axis}), {b}.unbind({axis})), lambda p, q: (q[0], q[0] * p[1] + q[1]))],"
+    " dim={axis})",
     jax="jax.lax.associative_scan(lambda p, q: (p[0] * q[0], q[0] * p[1] + q[1]), ({a}, {b}),"
     " axis={axis})[1]",
     helpers=(recurrence,),

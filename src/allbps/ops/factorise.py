@@ -136,10 +136,13 @@ def eigh_jax(part: int) -> Any:
     return text
 
 
-def eigvalsh_torch(operands: Any, attrs: Any) -> str:
-    # PyTorch spreads δ over both triangles, so it is given the symmetric matrix
-    x, (half, k) = operands["x"], ("tril", -1) if attrs["triangle"] == "L" else ("triu", 1)
-    return f"torch.linalg.eigvalsh(torch.{half}({x}) + torch.{half}({x}, {k}).mT)"
+def eigh_torch(call: str) -> Any:
+    def text(operands: Any, attrs: Any) -> str:
+        # PyTorch spreads δ over both triangles, so it is given the symmetric matrix
+        x, (half, k) = operands["x"], ("tril", -1) if attrs["triangle"] == "L" else ("triu", 1)
+        return call.format(f"torch.{half}({x}) + torch.{half}({x}, {k}).mT")
+
+    return text
 
 
 EIGEN = (
@@ -156,7 +159,7 @@ eigh_values = Op(
     operands="x",
     shape=values_shape,
     numpy=eigh_text(0),
-    torch=eigvalsh_torch,
+    torch=eigh_torch("torch.linalg.eigvalsh({})"),
     jax=eigh_jax(0),
     rules=(Rule(d_eigh_values, "∂{y:6}ₖ/∂{x} = vₖ vₖᵀ with the eigenvector vₖ"),),
     notation=Notation("eigenvalues({x})"),
@@ -178,7 +181,7 @@ eigh_vectors = Op(
     operands="x",
     shape=vectors_shape,
     numpy=eigh_text(1),
-    torch=None,
+    torch=eigh_torch("torch.linalg.eigh({})[1]"),
     why_no_torch="the signs of eigenvectors are free, so another library may choose others",
     jax=eigh_jax(1),
     rules=(Rule(d_eigh_vectors, "δ{x} = {y} (F ⊙ {y:5}ᵀ δ{y}) {y:5}ᵀ with Fᵢⱼ = 1 / (λⱼ − λᵢ)"),),
@@ -275,7 +278,7 @@ svd_u = Op(
     operands="x",
     shape=svd_u_shape,
     numpy="np.linalg.svd({x}, full_matrices=False)[0]",
-    torch=None,
+    torch="torch.linalg.svd({x}, full_matrices=False)[0]",
     why_no_torch=FREE_SIGNS,
     rules=(
         Rule(
@@ -305,7 +308,7 @@ svd_vt = Op(
     operands="x",
     shape=svd_vt_shape,
     numpy="np.linalg.svd({x}, full_matrices=False)[2]",
-    torch=None,
+    torch="torch.linalg.svd({x}, full_matrices=False)[2]",
     why_no_torch=FREE_SIGNS,
     rules=(
         Rule(d_svd_vt, "δ{x} = U S (F ⊙ (Vᵀ δV − δVᵀ V)) Vᵀ + U S⁻¹ δVᵀ (1 − V Vᵀ), V = {y:5}ᵀ"),

@@ -49,7 +49,7 @@ NUMPY = Dialect(
 TORCH = Dialect(
     "torch",
     lambda op: op.torch,
-    {"torch": "import torch"},
+    {"itertools": "import itertools", "torch": "import torch"},
     "torch.tensor({data}, dtype=torch.{dtype})",
     weak=False,
 )

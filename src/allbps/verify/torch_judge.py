@@ -51,6 +51,9 @@ def autograd(case: Case) -> dict[Node, Any]:
     """
     torch = torch_module()
     traced = in_double(case.backward.traced)
+    for node in traced.graph.nodes:
+        if node.op.why_no_torch:
+            raise Silence(f"{node.op.name} cannot be compared: {node.op.why_no_torch}")
     try:
         program = emit(traced, TORCH)
     except NoRuleError as error:
