@@ -199,7 +199,7 @@ class Build:
         node_of = {value: x for x, value in self.value_of.items()}
         found: dict[Node, Limit] = {}
         for work in self.plan.works:
-            if work.kind == "cross_entropy_loss":
+            if work.kind in ("cross_entropy_loss", "cross_entropy"):
                 limit = Limit(work.inputs[0].shape[-1], "a class that there is no score for")
             elif is_lookup(work):
                 table = work.inputs[0] if work.kind == "getitem" else work.outputs[0]
@@ -209,8 +209,9 @@ class Build:
             value = work.inputs[1]
             while value in views:
                 value = views[value]
-            node = node_of[value]
-            found[node] = min(limit, found.get(node, limit), key=lambda one: one.count)
+            node = node_of.get(value)
+            if node is not None:  # labels that are worked out are looked at by their kernel
+                found[node] = min(limit, found.get(node, limit), key=lambda one: one.count)
         return found
 
 

@@ -1,0 +1,72 @@
+"""Flips, padding, picking and joining in every combination of layouts; their δ."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pytest
+
+import allbps as bp
+import allbps.functional as F
+from allbps.machine.compile import compile  # noqa: A004
+from allbps.ops.shape import dilate_op, flip, pad, subsample
+
+
+@pytest.fixture
+def draw():
+    rng = np.random.default_rng(7)
+    return lambda *shape: rng.standard_normal(shape)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_falls_back():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        yield
+
+
+def moved(y):
+    """Everything that moves the numbers of a (2, 3, 6, 5) image."""
+    return [
+        flip(y, axis=(1, 3)),
+        np.flip(y),
+        subsample(y, steps=(1, 2, 3, 2)),
+        dilate_op(y, steps=(1, 1, 2, 3)),
+        pad(y, width=((0, 0), (1, 0), (2, 3), (0, 1))),
+        pad(y, width=((0, -1), (-1, 2), (-2, -1), (1, -2))),
+        np.concatenate([y, 2.0 * y, y[:, :1]], axis=1),
+        np.concatenate([y[:1], y], axis=0),
+        np.stack([y, -y], axis=2),
+        np.roll(y, 2, axis=3),
+    ]
+
+
+def test_moves_of_an_image_that_lies_channels_last(draw):
+    x, w = draw(2, 2, 7, 6), draw(3, 2, 2, 2)
+    shapes = [np.shape(z) for z in moved(np.zeros((2, 3, 6, 5)))]
+    weights = [draw(*shape) for shape in shapes]
+
+    def f(x, w):
+        parts = moved(np.tanh(F.conv2d(x, w)))
+        return sum(np.sum(z * g) for z, g in zip(parts, weights, strict=True)), parts
+
+    (loss, parts), grads = compile(f, x, w, params=("x", "w"))(x, w)
+    want_loss, want = f(x, w)
+    np.testing.assert_allclose(loss, want_loss, rtol=1e-12)
+    for got, exact in zip(parts, want, strict=True):
+        np.testing.assert_allclose(got, exact, rtol=1e-13, atol=1e-14)
+    for got, exact in zip(
+        grads.values(), bp.grad(lambda x, w: f(x, w)[0], argnums=(0, 1))(x, w), strict=True
+    ):
+        np.testing.assert_allclose(got, exact, rtol=1e-12, atol=1e-13)
+
+
+def test_one_axis_and_single_numbers(draw):
+    x = draw(7)
+
+    def f(x):
+        return [np.flip(x), np.pad(x, 2), x[::3], np.concatenate([x, x[:1]]), np.cumsum(x[::-1])]
+
+    for got, want in zip(compile(f, x)(x), f(x), strict=True):
+        np.testing.assert_allclose(got, want, rtol=1e-14)
