@@ -10,8 +10,9 @@ From the bottom up:
 - :mod:`.runtime`: steps run by a team of threads;
 - :mod:`.plan`, :mod:`.fused` and :mod:`.fusion`: which works a function and its δ need, joined;
 - :mod:`.layout` and :mod:`.places`: where every array lies;
-- :mod:`.loops`, :mod:`.products`, :mod:`.images`, :mod:`.norms`, :mod:`.rows`, :mod:`.updates` and
-  :mod:`.emit`: each work as tasks that call kernels;
+- :mod:`.loops`, :mod:`.products`, :mod:`.contractions`, :mod:`.axes`, :mod:`.moves`,
+  :mod:`.images`, :mod:`.taps`, :mod:`.grouped`, :mod:`.norms`, :mod:`.heads`, :mod:`.rows`,
+  :mod:`.slices`, :mod:`.updates` and :mod:`.emit`: each work as tasks that call kernels;
 - :mod:`.regions`, :mod:`.codegen` and :mod:`.executable`: tasks in order, as source, in memory;
 - :mod:`.compile` and :mod:`.stages`: what users call and print.
 """

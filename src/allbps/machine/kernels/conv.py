@@ -98,7 +98,7 @@ def flip_weights(F: Reals, K: Reals, C: Int, O: Int, h: Int, w: Int, s: Int) -> 
                 for u in range(columns):
                     l, m = a + s * (rows - 1 - t), b + s * (columns - 1 - u)
                     for o in range(O):
-                        for c in lanes(C):
+                        for c in range(C):
                             F[at + o * C + c] = K[((l * w + m) * C + c) * O + o]
                     at += O * C
 
