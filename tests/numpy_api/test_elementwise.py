@@ -200,6 +200,28 @@ def test_interpolation(agrees):
     agrees(lambda x: np.interp(x, [0.0, 1.0], [1.0, 2.0], left=0.0, right=7.0), [-1.0, 0.5, 2.0])
 
 
+def test_interpolation_of_a_period(agrees):
+    places, heights = [3.5, 1.0, 2.25], [1.0, 5.0, 2.0]
+    agrees(lambda x: np.interp(x, places, heights, period=3.0), [-1.3, 0.2, 2.7, 8.1])
+    agrees(lambda xp, fp: np.interp([0.2, 2.7], xp, fp, period=3.0), places, heights)
+
+
+def test_unwrapping(agrees):
+    x = np.array([[0.5, 2.0, -2.5, 3.0], [1.0, 9.0, -7.0, 0.25]])
+    agrees(np.unwrap, x)
+    agrees(lambda x: np.unwrap(x, axis=0, period=5.0), x)
+    agrees(lambda x: np.unwrap(x, discont=6.0), x)
+
+
+def test_powers_of_two(agrees):
+    agrees(lambda x: np.ldexp(x, np.array([1, -2, 3])), [0.5, -1.25, 3.0])
+    agrees(lambda x: np.frexp(x)[0], [0.6, -1.3, 3.1])
+
+
+def test_log2_of_a_sum_keeps_the_larger_precision(agrees):
+    agrees(lambda x: np.logaddexp2(x, np.float32(2)), [0.5, -1.25, 3.0])
+
+
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.longdouble])
 def test_the_gradient_has_the_dtype_of_its_argument(dtype):
     x = np.ones((2, 2), dtype)

@@ -177,3 +177,86 @@ def test_covariances(agrees, draw):
     agrees(lambda x: np.cov(x, rowvar=False, bias=True), draw((4, 2)))
     agrees(lambda x, y: np.cov(x, y, ddof=0), draw((4,), 1), draw((4,), 2))
     agrees(np.corrcoef, draw((3, 4)))
+
+
+METHODS = (
+    "inverted_cdf", "averaged_inverted_cdf", "closest_observation", "interpolated_inverted_cdf",
+    "hazen", "weibull", "linear", "median_unbiased", "normal_unbiased", "lower", "higher",
+    "midpoint", "nearest",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_of_quantiles(method, agrees, draw):
+    for q in (0.37, [0.0, 0.5, 1.0]):
+        agrees(lambda x, q=q: np.quantile(x, q, axis=0, method=method), draw((5, 2)))
+        agrees(lambda x, q=q: np.nanquantile(x, q, axis=1, method=method), draw((2, 4)))
+
+
+def test_a_quantile_has_a_slope_along_its_place(agrees, draw):
+    agrees(lambda x, q: np.quantile(x, q, axis=0), draw((5, 2)), 0.37)
+    agrees(lambda x, q: np.percentile(x, q), draw((5,)), [12.0, 55.0])
+
+
+@pytest.mark.parametrize("axis", [None, 0, -1, (0, 1)])
+def test_quantiles_without_nan(axis, agrees, draw):
+    def some(x):
+        return np.where(np.array([[True, True, False, True], [False, True, True, True]]), x, np.nan)
+
+    x = draw((2, 4))
+    agrees(lambda x: np.nanquantile(some(x), [0.2, 0.7], axis=axis, keepdims=True), x)
+    agrees(lambda x: np.nanpercentile(some(x), 30, axis=axis), x)
+    agrees(lambda x: np.nanmedian(some(x), axis=axis), x)
+    agrees(lambda x: np.nanmedian(some(x), axis=axis, keepdims=True), x)
+
+
+def test_nan_functions_take_a_mask_too(agrees, draw):
+    mask = np.array([[True, False, True], [True, True, False]])
+    for function in (np.nansum, np.nanprod, np.nanmean, np.nanvar, np.nanstd):
+        agrees(lambda x, f=function: f(np.where(x > 0, x, np.nan), where=mask), draw((2, 3)) + 2)
+
+
+def test_weighted_covariances(agrees, draw):
+    often, weights = np.array([1, 2, 1, 3]), np.array([0.5, 1.0, 2.0, 0.25])
+    agrees(lambda x: np.cov(x, fweights=often), draw((2, 4)))
+    agrees(lambda x: np.cov(x, aweights=weights, ddof=0), draw((2, 4)))
+    agrees(lambda x, w: np.cov(x, fweights=often, aweights=w), draw((2, 4)), weights)
+
+
+def test_an_average_may_tell_its_weight(agrees, draw):
+    agrees(lambda x: np.average(x, axis=0, returned=True), draw((2, 3)))
+    agrees(
+        lambda x, w: np.average(x, axis=1, weights=w, returned=True), draw((2, 3)),
+        [1.0, 2.0, 0.5],
+    )  # fmt: skip
+
+
+def test_binned_weights_keep_their_gradients(agrees, draw):
+    bins = np.array([0, 2, 2, 5])
+    agrees(lambda w: np.bincount(bins, weights=w, minlength=8), draw((4,)))
+    counts = []
+    bp.grad(lambda x: np.sum(x) if counts.append(np.bincount(bins)) is None else x)(np.ones(4))
+    np.testing.assert_array_equal(counts[0], np.bincount(bins))
+
+
+def test_a_histogram_does_not_forget_traced_weights():
+    with pytest.raises(ArgumentError, match=r"np.histogram of a traced array does not take weig"):
+        bp.vjp(lambda w: np.histogram(np.arange(3.0), weights=w)[0], np.ones(3))
+
+
+def test_unique_numbers_are_copies(agrees):
+    x = np.array([[3.0, 1.0], [3.0, 2.0]])
+    value, pullback = bp.vjp(np.unique, x)
+    np.testing.assert_array_equal(value, [1.0, 2.0, 3.0])
+    np.testing.assert_array_equal(pullback(np.array([1.0, 2.0, 3.0]))[0], [[3.0, 1.0], [0.0, 2.0]])
+    agrees(lambda x: np.unique(x, axis=0), np.array([[3.0, 1.0], [2.0, 2.5]]))
+    index, counts = [], []
+
+    def f(x):
+        chosen, where, many = np.unique(x, return_index=True, return_counts=True)
+        index.append(where.tolist())
+        counts.append(many.tolist())
+        return np.sum(chosen)
+
+    bp.grad(f)(x)
+    assert (index, counts) == ([[1, 3, 0]], [[1, 1, 2]])

@@ -77,6 +77,18 @@ MOVES = {
     "ediff1d": (lambda x: np.ediff1d(x, to_begin=1.0, to_end=[2.0, 3.0]), (2, 3)),
     "gradient": (np.gradient, (4,)),
     "gradient of an image": (np.gradient, (3, 4)),
+    "gradient between uneven places": (lambda x: np.gradient(x, [0.0, 1.0, 3.0, 3.5]), (4,)),
+    "gradient with parabolas at the ends": (lambda x: np.gradient(x, edge_order=2), (4,)),
+    "gradient with all of it": (
+        lambda x: np.gradient(x, [0.0, 1.0, 3.0, 3.5], 0.5, edge_order=2),
+        (4, 3),
+    ),
+    "reshape by columns": (lambda x: np.reshape(x, (4, -1), order="F"), (2, 3, 4)),
+    "reshape method by columns": (lambda x: x.reshape(4, 6, order="F"), (2, 3, 4)),
+    "ravel by columns": (lambda x: x.ravel(order="F") + x.flatten("F"), (2, 3)),
+    "compress method": (lambda x: x.compress([True, False, True], axis=1), (2, 3)),
+    "nothing chosen": (lambda x: x[[]], (2, 3)),
+    "tril, triu of a vector": (lambda x: np.tril(x) - np.triu(x, 1), (3,)),
     "gradient with a step": (lambda x: np.gradient(x, 0.5, axis=-1), (3, 4)),
     "trapezoid": (lambda x: np.trapezoid(x, dx=0.5), (2, 4)),
     "trapezoid between points": (lambda x: np.trapezoid(x, [0.0, 1, 3, 4]), (2, 4)),
@@ -122,6 +134,14 @@ JOINS = {
     "geomspace": (lambda x, y: np.geomspace(x**2, y**2 + 1, 4), (), ()),
     "full_like": (lambda x, y: x * np.full_like(x, y), (2, 3), ()),
     "insert": (lambda x, y: np.insert(x, 1, y), (4,), ()),
+    "insert before several": (lambda x, y: np.insert(x, [3, 0, 3], y), (4,), (3,)),
+    "insert a number before several": (lambda x, y: np.insert(x, [1, 2], y), (4,), ()),
+    "insert rows": (lambda x, y: np.insert(x, [0, 2], y, axis=0), (2, 3), (2, 1)),
+    "insert before a slice": (lambda x, y: np.insert(x, slice(0, 4, 2), y), (4,), (2,)),
+    "insert before a mask": (
+        lambda x, y: np.insert(x, np.array([True, False, True]), y), (3,), (2,)
+    ),
+    "insert many before one in a list": (lambda x, y: np.insert(x, [1], y, axis=1), (2, 3), (2, 2)),
     "insert a row": (lambda x, y: np.insert(x, 1, y, axis=0), (2, 3), (3,)),
     "insert a column": (lambda x, y: np.insert(x, -1, y, axis=1), (2, 3), (2,)),
     "a list of traced numbers": (lambda x, y: np.append([x, y, 1.0], y), (), ()),
@@ -278,9 +298,10 @@ MESSAGES = {
         "an index must be made of integers or truth values\n  got:      dtype float64",
     ),
     "an unknown padding": (
-        lambda x: np.pad(x, 1, mode="mean"),
-        "np.pad of a traced array does not know mode='mean'\n"
-        "  expected: 'constant', 'edge', 'reflect', 'symmetric' or 'wrap'",
+        lambda x: np.pad(x, 1, mode="wrapped"),
+        "np.pad of a traced array does not know mode='wrapped'\n"
+        "  expected: one of constant, empty, edge, reflect, symmetric, wrap, linear_ramp, mean,"
+        " maximum, minimum, median",
     ),
 }
 

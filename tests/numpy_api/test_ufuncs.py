@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import allbps as bp
-from allbps.errors import InPlaceError, NoRuleError
+from allbps.errors import ArgumentError, InPlaceError, ShapeError
 
 
 @pytest.mark.parametrize("ufunc", [np.add, np.multiply, np.maximum, np.minimum, np.logaddexp])
@@ -33,15 +33,62 @@ def test_reduce_of_masks_is_plain():
     ).tolist() == [0, 1]
 
 
-def test_a_method_without_a_meaning_says_so():
-    with pytest.raises(NoRuleError) as caught:
-        bp.grad(lambda x: np.sum(np.subtract.reduce(x)))(np.ones(3))
+@pytest.mark.parametrize(
+    "ufunc", [np.subtract, np.divide, np.hypot, np.fmax, np.logaddexp2, np.copysign]
+)
+def test_any_other_ufunc_reduces_element_by_element(ufunc, agrees, draw):
+    agrees(ufunc.reduce, draw((3, 2)))
+    agrees(lambda x: ufunc.reduce(x, axis=0, keepdims=True), draw((2, 3)))
+    agrees(ufunc.reduce, draw((3,)))
+    agrees(ufunc.accumulate, draw((3, 2)))
+
+
+@pytest.mark.parametrize("ufunc", [np.maximum, np.minimum, np.logaddexp])
+def test_running_extremes(ufunc, agrees, draw):
+    agrees(ufunc.accumulate, draw((4, 2)))
+    agrees(lambda x: ufunc.accumulate(x, axis=-1), draw((2, 4)))
+
+
+@pytest.mark.parametrize("ufunc", [np.add, np.multiply, np.maximum, np.logaddexp])
+def test_reduceat_reduces_each_stretch(ufunc, agrees, draw):
+    agrees(lambda x: ufunc.reduceat(x, [0, 2, 1, 3]), draw((5,)))
+    agrees(lambda x: ufunc.reduceat(x, [1, 3], axis=1), draw((2, 4)))
+
+
+ONE_AXIS = (
+    "np.{0} of a traced array works along one axis, which must not be empty\n"
+    "  got:      axis={1} of an array of shape {2}"
+)
+NO_MEANING = {
+    "two axes": (
+        lambda x: np.subtract.reduce(x, axis=None),
+        ONE_AXIS.format("subtract.reduce", None, (2, 3)),
+    ),
+    "nothing to reduce": (
+        lambda x: np.hypot.reduce(x[:0]), ONE_AXIS.format("hypot.reduce", 0, (0, 3)),
+    ),
+    "a mask": (
+        lambda x: np.divide.reduce(x, where=x > 0),
+        "np.divide.reduce of a traced array does not take where=\n"
+        "  got:      where=Node(greater, shape=(2, 3), bool)\n"
+        "  to do:    leave where out",
+    ),
+    "an argument that is not there": (
+        lambda x: x.cumsum(along=1),
+        "x.cumsum of a traced array cannot take these arguments:"
+        " got an unexpected keyword argument 'along'",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NO_MEANING)
+def test_a_method_without_a_meaning_says_so(name):
+    function, message = NO_MEANING[name]
+    with pytest.raises((ShapeError, ArgumentError)) as caught:
+        bp.vjp(function, np.ones((2, 3)))
+    assert "test_ufuncs.py" in caught.value.where
     caught.value.where = ""
-    assert str(caught.value) == (
-        "allbps has no rule for np.subtract.reduce\n"
-        "  to do:    write it with functions that have one, or declare an op"
-        " (docs/adding-an-op.md)"
-    )
+    assert str(caught.value) == message
 
 
 def test_at_is_a_write():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
@@ -59,6 +61,16 @@ class ArrayLike:
         return int(np.prod(self.shape, dtype=np.int64))
 
     @property
+    def itemsize(self) -> int:
+        """Bytes of one element."""
+        return self.dtype.itemsize
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all elements."""
+        return self.size * self.itemsize
+
+    @property
     def T(self) -> Node:
         """All axes reversed."""
         return self.transpose()
@@ -87,19 +99,24 @@ class ArrayLike:
     def __setitem__(self, index: object, value: object) -> None:
         raise _in_place(self, "write into a part")
 
-    def reshape(self, *shape: Any) -> Node:
+    def reshape(self, *shape: Any, order: str = "C") -> Node:
         """As ``numpy.ndarray.reshape``: one tuple or separate lengths."""
         lengths = shape[0] if len(shape) == 1 else shape
-        return cast("Node", _call(NUMPY[np.reshape], "x.reshape", (self, lengths), {}))
+        return cast("Node", _call(NUMPY[np.reshape], "x.reshape", (self, lengths, order), {}))
 
     def transpose(self, *axes: Any) -> Node:
         """As ``numpy.ndarray.transpose``: one tuple, separate axes, or none to reverse them."""
         order = axes[0] if len(axes) == 1 else axes or None
         return cast("Node", _call(NUMPY[np.transpose], "x.transpose", (self, order), {}))
 
-    def flatten(self) -> Node:
-        """One axis, in row-major order."""
-        return self.reshape(-1)
+    def flatten(self, order: str = "C") -> Node:
+        """One axis, in row-major order or, with ``"F"``, in column-major order."""
+        return self.reshape(-1, order=order)
+
+    def compress(self, condition: Any, axis: int | None = None) -> Node:
+        """As ``numpy.ndarray.compress``."""
+        arguments = (condition, self, axis)
+        return cast("Node", _call(NUMPY[np.compress], "x.compress", arguments, {}))
 
     def dot(self, other: Any) -> Node:
         """As ``numpy.dot``."""
@@ -360,9 +377,19 @@ IN_PLACE_METHODS = frozenset(
 
 def numpy_name(function: Any) -> str:
     """What a user writes for a NumPy function: ``np.sum``, ``np.linalg.inv``."""
+    if _of_scipy(function):
+        return _of_scipy(function)
     module = getattr(function, "__module__", None) or "numpy"
     name = getattr(function, "__name__", str(function))
     return f"{module.replace('numpy', 'np', 1)}.{name}"
+
+
+def _of_scipy(function: Any) -> str:
+    """``scipy.special.erf`` for a ufunc of SciPy's, or an empty string."""
+    name = getattr(function, "__name__", "")
+    special = sys.modules.get("scipy.special")  # whoever calls it has imported it
+    known = special is not None and getattr(special, name, None) is function
+    return f"scipy.special.{name}" if known else ""
 
 
 def _plain_call(
@@ -391,7 +418,7 @@ def _plain_call(
 
 
 def _dispatch(key: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    known = NUMPY.get(key)
+    known = NUMPY.get(key) or NUMPY.get(_of_scipy(key))
     if known is None:
         raise NoRuleError(
             f"allbps has no rule for {name}",
@@ -408,9 +435,14 @@ def _call(known: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) 
         raise in_user_terms(error, args) from None
     except TypeError as error:
         raise ArgumentError(
-            f"{name} of a traced array cannot take these arguments: {error}",
+            f"{name} of a traced array cannot take these arguments: {_complaint(error)}",
             where=str(user_site() or ""),
         ) from error
+
+
+def _complaint(error: TypeError) -> str:
+    """What Python says about the arguments of a function of ours, without that function's name."""
+    return re.sub(r"^[\w.<>]+\(\) ", "", str(error))
 
 
 def _label(node: ArrayLike) -> str:

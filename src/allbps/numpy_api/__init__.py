@@ -6,33 +6,39 @@ arguments read first (``axis=None``, ``keepdims``).
 """
 
 from allbps.numpy_api import (
+    applying,
     choosing,
     differences,
     elementwise,
     joining,
     linalg,
     making,
+    padding,
     plain,
     polynomials,
     products,
     reductions,
     shapes,
+    special,
     statistics,
     ufuncs,
 )
 
 __all__ = [
+    "applying",
     "choosing",
     "differences",
     "elementwise",
     "joining",
     "linalg",
     "making",
+    "padding",
     "plain",
     "polynomials",
     "products",
     "reductions",
     "shapes",
+    "special",
     "statistics",
     "ufuncs",
 ]

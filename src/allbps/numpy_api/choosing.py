@@ -11,7 +11,7 @@ from allbps.errors import ArgumentError, ShapeError
 from allbps.ir import Node, lift, numpy_function, user_site
 from allbps.numpy_api.arguments import plain_axis, refuse
 from allbps.numpy_api.shapes import at, moveaxis
-from allbps.ops.comparison import logical_not, where
+from allbps.ops.comparison import where
 from allbps.ops.index import getitem_by, put_add_op
 from allbps.ops.reduce import mean
 from allbps.ops.shape import broadcast_to, reshape, reshape_to
@@ -177,6 +177,25 @@ def argpartition(
     return np.argpartition(lift(a).known("np.argpartition"), kth, axis=axis)
 
 
+@numpy_function(np.unique)
+def unique(
+    ar: Any,
+    return_index: bool = False,
+    return_inverse: bool = False,
+    return_counts: bool = False,
+    axis: Any = None,
+    **options: Any,
+) -> Any:
+    """``numpy.unique``: the first of each group of equal numbers, in rising order."""
+    node = lift(ar)
+    values = node.known("np.unique")
+    options |= {"return_inverse": return_inverse, "return_counts": return_counts, "axis": axis}
+    _, index, *others = np.unique(values, return_index=True, **options)
+    chosen = take(node, index, axis)
+    found = (chosen, *([index] if return_index else []), *others)
+    return found if len(found) > 1 else chosen
+
+
 @numpy_function(np.median)
 def median(
     a: Any, axis: Any = None, out: Any = None, overwrite_input: bool = False, keepdims: bool = False
@@ -252,11 +271,17 @@ def diagflat(v: Any, k: int = 0) -> Node:
 def tril(m: Any, k: int = 0) -> Node:
     """``numpy.tril``: zeros above diagonal k."""
     node = lift(m)
-    return where(np.tri(node.shape[-2], node.shape[-1], k, dtype=bool), node, 0)
+    return where(_on_or_below(node, k), node, 0)
 
 
 @numpy_function(np.triu)
 def triu(m: Any, k: int = 0) -> Node:
     """``numpy.triu``: zeros below diagonal k."""
     node = lift(m)
-    return where(logical_not(np.tri(node.shape[-2], node.shape[-1], k - 1, dtype=bool)), node, 0)
+    return where(~_on_or_below(node, k - 1), node, 0)
+
+
+def _on_or_below(m: Node, k: int) -> Any:
+    """Where a matrix stands on or below diagonal k; a vector counts as each of its rows."""
+    rows, columns = m.shape[-2:] if m.ndim > 1 else m.shape * 2
+    return np.tri(rows, columns, k, dtype=bool)

@@ -11,7 +11,10 @@ from allbps.ir import Node, lift, numpy_function, user_site
 from allbps.numpy_api.arguments import given
 from allbps.numpy_api.joining import concatenate_by
 from allbps.numpy_api.shapes import at
-from allbps.ops.comparison import where
+from allbps.ops.arithmetic import div, mod
+from allbps.ops.comparison import logical_and, where
+from allbps.ops.cumulate import cumsum
+from allbps.ops.function import abs_
 from allbps.ops.index import getitem_by
 from allbps.ops.join import joined
 from allbps.ops.reduce import sum_
@@ -54,18 +57,19 @@ def ediff1d(ary: Any, to_end: Any = None, to_begin: Any = None) -> Node:
 
 @numpy_function(np.gradient)
 def gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: int = 1) -> Any:
-    """``numpy.gradient`` for evenly spaced points: central inside, one-sided at the ends."""
+    """``numpy.gradient``: second order inside, of ``edge_order`` at the ends."""
     node = lift(f)
     axes = normal_axes(axis, node.ndim) if axis is None else _in_order(axis, node.ndim)
     steps = list(varargs) if varargs else [1.0]
     steps = steps * len(axes) if len(steps) == 1 else steps
-    if edge_order != 1 or len(steps) != len(axes) or any(np.ndim(step) for step in steps):
+    if edge_order not in (1, 2) or len(steps) != len(axes):
         raise ArgumentError(
-            "np.gradient of a traced array takes evenly spaced points",
+            "np.gradient takes one step, or one for each axis, and edge_order 1 or 2",
             where=str(user_site() or ""),
-            expected="one step for each axis, edge_order=1",
+            expected=f"{len(axes)} steps",
+            got=f"{len(varargs)} steps, edge_order={edge_order}",
         )
-    made = [_slope(node, k) / step for k, step in zip(axes, steps, strict=True)]
+    made = [_slope(node, k, step, edge_order) for k, step in zip(axes, steps, strict=True)]
     return made[0] if len(made) == 1 else tuple(made)
 
 
@@ -73,16 +77,50 @@ def _in_order(axis: Any, ndim: int) -> tuple[int, ...]:
     return tuple(normal_axis(int(k), ndim) for k in np.atleast_1d(axis))
 
 
-def _slope(x: Node, axis: int) -> Node:
-    if x.shape[axis] < 2:
+def _slope(x: Node, axis: int, step: Any, edge_order: int) -> Node:
+    if x.shape[axis] < edge_order + 1:
         raise ShapeError(
-            "np.gradient needs at least two points along an axis",
+            f"np.gradient needs at least {edge_order + 1} points along an axis",
             where=str(user_site() or ""),
             got=f"shape {x.shape}",
         )
+    if lift(step).ndim or edge_order == 2:
+        return _slope_by_three(x, axis, _gaps(lift(step), x, axis), edge_order)
     first = _part(x, axis, 1, 2) - _part(x, axis, 0, 1)
     inside = (_part(x, axis, 2, None) - _part(x, axis, None, -2)) / 2.0
     last = _part(x, axis, -1, None) - _part(x, axis, -2, -1)
+    return div(joined([first, inside, last], axis), step)
+
+
+def _gaps(step: Node, x: Node, axis: int) -> Node:
+    """The distance from each point to the next, along ``axis``."""
+    if step.ndim and step.size != x.shape[axis]:
+        raise ShapeError(
+            "np.gradient needs one place for each point of an axis",
+            where=str(user_site() or ""),
+            expected=f"{x.shape[axis]} places",
+            got=str(step.size),
+        )
+    gaps = diff(step) if step.ndim else broadcast_to(step, shape=(x.shape[axis] - 1,))
+    return reshape(gaps, shape=(gaps.size, *[1] * (x.ndim - axis - 1)))
+
+
+def _slope_by_three(x: Node, axis: int, gaps: Node, edge_order: int) -> Node:
+    """The slope of the parabola through each point and its neighbours."""
+    left, right = getitem_by(gaps, slice(None, -1)), getitem_by(gaps, slice(1, None))
+    before, here = _part(x, axis, None, -2), _part(x, axis, 1, -1)
+    after = _part(x, axis, 2, None)
+    backward, forward = (here - before) / left, (after - here) / right
+    inside = (backward * right + forward * left) / (left + right)
+    if edge_order == 1:
+        first = (_part(x, axis, 1, 2) - _part(x, axis, 0, 1)) / getitem_by(gaps, slice(0, 1))
+        last = (_part(x, axis, -1, None) - _part(x, axis, -2, -1)) / getitem_by(
+            gaps, slice(-1, None)
+        )
+        return joined([first, inside, last], axis)
+    bend = (forward - backward) / (left + right)
+    first = _part(backward - bend * left, axis, 0, 1)
+    last = _part(forward + bend * right, axis, -1, None)
     return joined([first, inside, last], axis)
 
 
@@ -108,11 +146,10 @@ def interp(
     x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period: Any = None
 ) -> Node:
     """``numpy.interp``: straight lines between points, constants outside."""
-    if period is not None:
-        raise ArgumentError(
-            "np.interp of a traced array takes no period=", where=str(user_site() or "")
-        )
     x, xp, fp = lift(x), lift(xp), lift(fp)
+    if period is not None:
+        x, xp, fp = _one_period(x, xp, fp, abs(period))
+        left = right = None
     places = np.searchsorted(xp.known("np.interp"), x.known("np.interp"), side="right")
     k = np.clip(places - 1, 0, xp.size - 2)
     start, slope = getitem_by(xp, k), getitem_by(fp, k + 1) - getitem_by(fp, k)
@@ -122,3 +159,30 @@ def interp(
     last = getitem_by(xp, -1)
     at_end = where(x == last, getitem_by(fp, -1), inside)
     return where(x < getitem_by(xp, 0), below, where(x > last, above, at_end))
+
+
+def _one_period(x: Node, xp: Node, fp: Node, period: Any) -> tuple[Node, Node, Node]:
+    """Everything within one period, with the neighbours beyond its two ends."""
+    places = mod(xp, period)
+    order = np.argsort(places.known("np.interp"))
+    places, heights = getitem_by(places, order), getitem_by(fp, order)
+    before, after = getitem_by(places, slice(-1, None)), getitem_by(places, slice(0, 1))
+    wide = joined([before - period, places, after + period])
+    ends = getitem_by(heights, slice(-1, None)), getitem_by(heights, slice(0, 1))
+    return mod(x, period), wide, joined([ends[0], heights, ends[1]])
+
+
+@numpy_function(np.unwrap)
+def unwrap(
+    p: Any, discont: Any = None, axis: int = -1, *, period: float = float(2 * np.pi)
+) -> Node:
+    """``numpy.unwrap``: jumps of more than half a period replaced by their complement."""
+    node = lift(p)
+    axis = normal_axis(axis, node.ndim)
+    step, half = diff(node, axis=axis), period / 2
+    wrapped = mod(step + half, period) - half
+    wrapped = where(logical_and(wrapped == -half, step > 0), half, wrapped)
+    limit = half if discont is None else discont
+    jumps = where(abs_(step) < limit, 0.0, wrapped - step)
+    first, rest = _part(node, axis, 0, 1), _part(node, axis, 1, None)
+    return joined([first, rest + cumsum(jumps, axis=axis)], axis)

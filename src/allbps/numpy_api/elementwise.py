@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from allbps.errors import DtypeError
-from allbps.ir import Node, Op, lift, numpy_function, user_site
+from allbps.ir import Node, Op, lift, numpy_function, promote, user_site
 from allbps.numpy_api.arguments import refuse
-from allbps.ops.arithmetic import floor_divide, mod, pow_, power, raise_to
+from allbps.ops.arithmetic import div, floor_divide, mod, pow_, power, raise_to
 from allbps.ops.comparison import (
     isfinite,
     isnan,
@@ -64,8 +64,9 @@ def cbrt(x: Any) -> Node:
 @numpy_function(np.logaddexp2)
 def logaddexp2(a: Any, b: Any) -> Node:
     """log₂(2ᵃ + 2ᵇ), without overflow."""
-    unit = float(np.log(2))
-    return logaddexp(lift(a) * unit, lift(b) * unit) / unit
+    a, b = lift(a), lift(b)
+    unit = promote(a, b).type(np.log(2))
+    return div(logaddexp(a * unit, b * unit), unit)
 
 
 @numpy_function(np.sinc)
@@ -134,6 +135,19 @@ def modf(x: Any) -> tuple[Node, Node]:
     """Fraction and integer part."""
     whole = trunc(x)
     return lift(x) - whole, whole
+
+
+@numpy_function(np.ldexp)
+def ldexp(x: Any, exponent: Any) -> Node:
+    """A number times a power of 2."""
+    return lift(x) * pow_(2.0, exponent)
+
+
+@numpy_function(np.frexp)
+def frexp(x: Any) -> tuple[Node, Any]:
+    """Mantissa and exponent; the exponent is given as a plain value."""
+    _, exponent = np.frexp(lift(x).known("np.frexp"))
+    return ldexp(x, -exponent.astype(float)), exponent
 
 
 # -- bounds and gaps -------------------------------------------------------------------------------

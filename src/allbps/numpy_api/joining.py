@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from allbps.errors import ArgumentError, ShapeError
+from allbps.errors import ShapeError
 from allbps.ir import Node, lift, numpy_function, user_site
 from allbps.numpy_api.arguments import refuse
 from allbps.numpy_api.shapes import (
@@ -192,28 +192,32 @@ def delete(arr: Any, obj: Any, axis: int | None = None) -> Node:
 
 @numpy_function(np.insert)
 def insert(arr: Any, obj: Any, values: Any, axis: int | None = None) -> Node:
-    """``numpy.insert`` before one index."""
+    """``numpy.insert`` before one index or several."""
     node = lift(arr)
     if axis is None:
         node, axis = reshape_to(node, -1), 0
     axis = normal_axis(axis, node.ndim)
-    if np.ndim(obj) != 0 or isinstance(obj, slice):
-        raise ArgumentError(
-            "np.insert of a traced array takes one index",
-            where=str(user_site() or ""),
-            todo="np.concatenate pieces of the array",
-        )
     length = node.shape[axis]
-    place = int(obj) + (length if int(obj) < 0 else 0)
-    piece = _to_insert(lift(values), node, axis)
-    before = getitem_by(node, at(axis, node.ndim, slice(0, place)))
-    after = getitem_by(node, at(axis, node.ndim, slice(place, length)))
-    return joined([before, astype(piece, dtype=node.dtype), after], axis)
+    places = np.arange(length)[obj] if isinstance(obj, slice) else np.asarray(obj)
+    places = np.flatnonzero(places) if places.dtype.kind == "b" else places
+    if places.size == 1:
+        piece = _to_insert(lift(values), node, axis, turned=places.ndim == 0)
+        places = places.reshape(())
+    else:
+        shape = (*node.shape[:axis], places.size, *node.shape[axis + 1 :])
+        piece = broadcast_to(lift(values), shape=shape)
+    everything = joined([node, astype(piece, dtype=node.dtype)], axis)
+    order = np.insert(np.arange(length), places, np.arange(length, everything.shape[axis]))
+    return getitem_by(everything, at(axis, node.ndim, order))
 
 
-def _to_insert(values: Node, into: Node, axis: int) -> Node:
-    """``values`` as NumPy reads them before one index: their first axis goes along ``axis``."""
+def _to_insert(values: Node, into: Node, axis: int, turned: bool) -> Node:
+    """``values`` as NumPy reads them before one index, where their first axis goes along ``axis``.
+
+    Before an index in a list, ``[1]``, it does not.
+    """
     missing = (1,) * (into.ndim - values.ndim)
-    turned = moveaxis(reshape(values, shape=missing + values.shape), 0, axis)
-    shape = (*into.shape[:axis], turned.shape[axis], *into.shape[axis + 1 :])
-    return turned if turned.shape == shape else broadcast_to(turned, shape=shape)
+    piece = reshape(values, shape=missing + values.shape)
+    piece = moveaxis(piece, 0, axis) if turned else piece
+    shape = (*into.shape[:axis], piece.shape[axis], *into.shape[axis + 1 :])
+    return piece if piece.shape == shape else broadcast_to(piece, shape=shape)

@@ -10,6 +10,7 @@ import numpy as np
 from allbps.errors import ArgumentError, NoRuleError
 from allbps.ir import Node, lift, numpy_function, user_site
 from allbps.numpy_api.arguments import plain_axis
+from allbps.numpy_api.choosing import tril
 from allbps.numpy_api.products import dot
 from allbps.numpy_api.shapes import moveaxis
 from allbps.ops import factorise
@@ -38,8 +39,12 @@ def solve_by(a: Any, b: Any) -> Node:
 
 @numpy_function(np.linalg.pinv)
 def pinv(a: Any, rcond: Any = None, hermitian: bool = False, *, rtol: Any = None) -> Node:
-    """``numpy.linalg.pinv`` of a matrix of full rank."""
-    return factorise.pinv(a)
+    """``numpy.linalg.pinv`` of a matrix of full rank; a Hermitian one is read from one triangle."""
+    node = lift(a)
+    if hermitian:
+        below = tril(node, -1)
+        node = tril(node) + transposed(below)
+    return factorise.pinv(node)
 
 
 class LeastSquares(NamedTuple):

@@ -12,6 +12,9 @@ import numpy as np
 
 from allbps.errors import InPlaceError
 from allbps.ir import Node, lift, numpy_function, user_site
+from allbps.numpy_api.arguments import refuse
+from allbps.ops.function import astype
+from allbps.ops.index import put_add_op
 
 
 def _value(x: Any, purpose: str) -> Any:
@@ -43,11 +46,9 @@ for _function in (
     np.array_equiv,
     np.array_repr,
     np.array_str,
-    np.bincount,
     np.count_nonzero,
     np.digitize,
     np.flatnonzero,
-    np.histogram,
     np.isclose,
     np.linalg.matrix_rank,
     np.lexsort,
@@ -59,6 +60,31 @@ for _function in (
     np.spacing,
 ):
     numpy_function(_function)(_asked(_function))
+
+
+@numpy_function(np.bincount)
+def bincount(x: Any, weights: Any = None, minlength: int = 0) -> Any:
+    """``numpy.bincount``: how often each number, or the sum of its weights."""
+    places = _value(x, "np.bincount")
+    counts = np.bincount(places, minlength=minlength)
+    if weights is None:
+        return counts
+    floats = astype(weights, dtype=np.dtype(np.float64))
+    return put_add_op(floats, np.asarray(places), shape=counts.shape, parts=("array",))
+
+
+@numpy_function(np.histogram)
+def histogram(
+    a: Any,
+    bins: Any = 10,
+    range: Any = None,  # noqa: A002
+    density: Any = None,
+    weights: Any = None,
+) -> Any:
+    """``numpy.histogram`` of the numbers seen while tracing; traced weights are refused."""
+    refuse("histogram", weights=weights if isinstance(weights, Node) else None)
+    options = {"range": range, "density": density, "weights": weights}
+    return _asked(np.histogram)(a, bins, **options)
 
 
 # -- shape and dtype: known without numbers --------------------------------------------------------

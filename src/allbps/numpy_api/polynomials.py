@@ -6,11 +6,19 @@ from typing import Any
 
 import numpy as np
 
-from allbps.ir import Node, lift, numpy_function
-from allbps.numpy_api.joining import stack
+from allbps.errors import NoRuleError
+from allbps.ir import Node, lift, numpy_function, user_site
+from allbps.numpy_api.arguments import refuse
+from allbps.numpy_api.joining import stack, unstack
+from allbps.numpy_api.shapes import atleast_1d
 from allbps.numpy_api.statistics import convolve
+from allbps.ops.factorise import pinv
+from allbps.ops.function import sqrt
 from allbps.ops.index import getitem_by
-from allbps.ops.shape import pad
+from allbps.ops.join import joined
+from allbps.ops.linalg import matmul
+from allbps.ops.reduce import sum_
+from allbps.ops.shape import pad, reshape
 
 
 @numpy_function(np.polyval)
@@ -50,6 +58,91 @@ def polyder(p: Any, m: int = 1) -> Node:
     for _ in range(m):
         node = getitem_by(node, slice(0, -1)) * np.arange(node.size - 1, 0, -1.0)
     return node
+
+
+@numpy_function(np.polyint)
+def polyint(p: Any, m: int = 1, k: Any = None) -> Node:
+    """``numpy.polyint``: the coefficients of an antiderivative; ``k`` are its constants."""
+    node = lift(p)
+    constants = np.broadcast_to(0.0 if k is None else k, (m,))
+    for last in constants:
+        node = joined([node / np.arange(node.size, 0, -1.0), np.reshape(last, (1,))])
+    return node
+
+
+@numpy_function(np.polydiv)
+def polydiv(u: Any, v: Any) -> tuple[Node, Node]:
+    """``numpy.polydiv``: quotient and remainder, by long division."""
+    rest, divisor = list(unstack(atleast_1d(u))), list(unstack(atleast_1d(v)))
+    count = max(len(rest) - len(divisor) + 1, 1)
+    quotient: list[Any] = [0.0] if len(rest) < len(divisor) else []
+    for k in range(count - len(quotient)):
+        factor = rest[k] / divisor[0]
+        quotient.append(factor)
+        for j, coefficient in enumerate(divisor):
+            rest[k + j] = rest[k + j] - factor * coefficient
+    while len(rest) > 1 and np.allclose(rest[0].known("np.polydiv"), 0, rtol=1e-14):
+        rest.pop(0)
+    return stack(quotient), stack(rest)
+
+
+@numpy_function(np.poly)
+def poly(seq_of_zeros: Any) -> Node:
+    """``numpy.poly`` of a list of zeros."""
+    zeros = lift(seq_of_zeros)
+    if zeros.ndim != 1:
+        raise _complex_roots("np.poly of a matrix")
+    made = lift(np.ones(1))
+    for zero in unstack(zeros):
+        made = convolve(made, stack([1.0, -zero]))
+    return made
+
+
+@numpy_function(np.polyfit)
+def polyfit(
+    x: Any,
+    y: Any,
+    deg: int,
+    rcond: Any = None,
+    full: bool = False,
+    w: Any = None,
+    cov: Any = False,
+) -> Node:
+    """``numpy.polyfit``: least squares, of full rank."""
+    refuse("polyfit", full=full or None, cov=cov or None)
+    matrix, heights = vander(x, int(deg) + 1), lift(y)
+    if w is not None:
+        weights = lift(w)
+        matrix = matrix * reshape(weights, shape=(weights.size, 1))
+        heights = heights * reshape(weights, shape=(weights.size, *[1] * (heights.ndim - 1)))
+    scale = sqrt(sum_(matrix**2, axis=0, keepdims=False))
+    made = matmul(pinv(matrix / scale), heights)  # (k, n) · (n, ...) -> (k, ...)
+    return made / reshape(scale, shape=(scale.size, *[1] * (heights.ndim - 1)))
+
+
+@numpy_function(np.roots)
+def roots(p: Any) -> Any:
+    """``numpy.roots`` is refused: its values may be complex."""
+    raise _complex_roots("np.roots")
+
+
+def _complex_roots(name: str) -> NoRuleError:
+    return NoRuleError(
+        f"allbps has no rule for {name}: eigenvalues may be complex",
+        where=str(user_site() or ""),
+        todo="by the implicit function theorem: dx = −dp(x) / p′(x) at a real root x",
+    )
+
+
+@numpy_function(np.trim_zeros)
+def trim_zeros(filt: Any, trim: str = "fb", axis: Any = None) -> Node:
+    """``numpy.trim_zeros`` of a vector."""
+    node = lift(filt)
+    refuse("trim_zeros", axis=axis if node.ndim > 1 else None)
+    found = np.flatnonzero(node.known("np.trim_zeros"))
+    start, stop = (int(found[0]), int(found[-1]) + 1) if found.size else (node.size, node.size)
+    ends = trim.lower()
+    return getitem_by(node, slice(start if "f" in ends else 0, stop if "b" in ends else node.size))
 
 
 @numpy_function(np.vander)

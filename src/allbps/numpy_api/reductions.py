@@ -10,6 +10,7 @@ import numpy as np
 from allbps.ir import NUMPY, Node, Op, lift, numpy_function
 from allbps.numpy_api.arguments import given, plain_axis, refuse
 from allbps.ops.arithmetic import add, div, mul
+from allbps.ops.comparison import isnan, logical_and, logical_not
 from allbps.ops.comparison import where as choose
 from allbps.ops.cumulate import cumprod, cumsum, prod, running
 from allbps.ops.function import abs_, astype, maximum, minimum, sqrt
@@ -124,18 +125,26 @@ def _how_many(x: Node, axis: Any, keepdims: bool, where: Any) -> Any:
 
 
 @numpy_function(np.average)
-def average(x: Any, axis: Any = None, weights: Any = None, *, keepdims: Any = False) -> Node:
+def average(
+    x: Any,
+    axis: Any = None,
+    weights: Any = None,
+    returned: bool = False,
+    *,
+    keepdims: Any = False,
+) -> Any:
     """``numpy.average``; weights of the shape of ``x``, or one for each place of an axis."""
     node, axes, kept = lift(x), plain_axis(axis), bool(given(keepdims) and keepdims)
     if weights is None:
-        return mean(node, axis=axes, keepdims=kept)
+        made = mean(node, axis=axes, keepdims=kept)
+        return (made, np.full(made.shape, float(count(node, axes)))[()]) if returned else made
     scale = lift(weights)
     if scale.shape != node.shape and isinstance(axes, int):
         places = [1] * node.ndim
         places[normal_axis(axes, node.ndim)] = -1
         scale = broadcast_to(scale.reshape(tuple(places)), shape=node.shape)
-    total = sum_(node * scale, axis=axes, keepdims=kept)
-    return total / sum_(scale, axis=axes, keepdims=kept)
+    total, whole = (sum_(part, axis=axes, keepdims=kept) for part in (node * scale, scale))
+    return (total / whole, whole) if returned else total / whole
 
 
 @numpy_function(np.var)
@@ -219,9 +228,11 @@ numpy_function(np.argmin)(_place(argmin))
 
 # -- leaving NaN out -------------------------------------------------------------------------------
 def _without_nan(function: Any) -> Callable[..., Any]:
-    def reduce(x: Any, *args: Any, **kwargs: Any) -> Any:
+    def reduce(x: Any, *args: Any, where: Any = None, **kwargs: Any) -> Any:
         node = lift(x)
-        return NUMPY[function](node, *args, where=~NUMPY[np.isnan](node), **kwargs)
+        numbers = logical_not(isnan(node))
+        chosen = logical_and(numbers, where) if given(where) else numbers
+        return NUMPY[function](node, *args, where=chosen, **kwargs)
 
     return reduce
 
@@ -244,7 +255,7 @@ def _nan_as(neutral: float, op: Op) -> Callable[..., Node]:
     def accumulate(x: Any, axis: Any = None, dtype: Any = None, out: Any = None) -> Node:
         refuse(op.name, out=out)
         node = _operand(x, dtype)
-        return running(op, choose(NUMPY[np.isnan](node), neutral, node), axis)
+        return running(op, choose(isnan(node), neutral, node), axis)
 
     return accumulate
 

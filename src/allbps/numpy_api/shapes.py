@@ -14,7 +14,6 @@ from allbps.ops.join import joined
 from allbps.ops.shape import (
     broadcast_to,
     flip_by,
-    pad,
     reshape,
     reshape_to,
     swapaxes,
@@ -217,38 +216,3 @@ def resize(x: Any, new_shape: Any) -> Node:
     shape = tuple(int(n) for n in np.atleast_1d(new_shape))
     index = np.arange(int(np.prod(shape))) % max(node.size, 1)
     return reshape(getitem_by(reshape_to(node, -1), index), shape=shape)
-
-
-# -- a border --------------------------------------------------------------------------------------
-@numpy_function(np.pad)
-def pad_by(x: Any, pad_width: Any, mode: Any = "constant", **options: Any) -> Node:
-    """``numpy.pad``: with constants, or with elements of ``x`` (edge, reflect, symmetric, wrap)."""
-    node = lift(x)
-    width = _widths(pad_width, node.ndim)
-    if mode == "constant":
-        return _pad_constant(node, width, options.get("constant_values", 0))
-    if mode not in ("edge", "reflect", "symmetric", "wrap"):
-        raise ArgumentError(
-            f"np.pad of a traced array does not know mode={mode!r}",
-            where=str(user_site() or ""),
-            expected="'constant', 'edge', 'reflect', 'symmetric' or 'wrap'",
-        )
-    for axis, pair in enumerate(width):
-        if pair != (0, 0):
-            index = np.pad(np.arange(node.shape[axis]), pair, mode, **options)
-            node = getitem_by(node, at(axis, node.ndim, index))
-    return node
-
-
-def _widths(pad_width: Any, ndim: int) -> tuple[tuple[int, int], ...]:
-    if isinstance(pad_width, dict):
-        pad_width = [pad_width.get(k, pad_width.get(k - ndim, 0)) for k in range(ndim)]
-        pad_width = [(n, n) if np.ndim(n) == 0 else n for n in pad_width]
-    pairs = np.broadcast_to(pad_width, (ndim, 2)).astype(int).tolist()
-    return tuple((before, after) for before, after in pairs)
-
-
-def _pad_constant(x: Node, width: tuple[tuple[int, int], ...], values: Any) -> Node:
-    padded = pad(x, width=width)
-    border = np.pad(np.zeros(x.shape, x.dtype), width, constant_values=values)
-    return padded + border if border.any() else padded

@@ -8,14 +8,14 @@ import numpy as np
 
 from allbps.errors import ArgumentError
 from allbps.ir import Node, lift, numpy_function, user_site
-from allbps.numpy_api.arguments import plain_axis, refuse
-from allbps.numpy_api.choosing import diagonal, sort
+from allbps.numpy_api.arguments import given, plain_axis, refuse
+from allbps.numpy_api.choosing import diagonal, sort, take_along_axis
 from allbps.numpy_api.joining import concatenate_by
 from allbps.numpy_api.shapes import atleast_2d, moveaxis
 from allbps.ops.function import sqrt
 from allbps.ops.index import getitem_by
 from allbps.ops.linalg import matmul
-from allbps.ops.reduce import mean
+from allbps.ops.reduce import mean, sum_
 from allbps.ops.shape import flip, pad, reshape
 from allbps.ops.shapes import normal_axis
 
@@ -33,36 +33,97 @@ def quantile(
     *,
     weights: Any = None,
 ) -> Node:
-    """``numpy.quantile``: between the two nearest of the sorted numbers, on a straight line."""
+    """``numpy.quantile``, all methods: between two neighbours of the sorted numbers."""
     refuse("quantile", out=out, weights=weights)
-    if method != "linear":
-        raise ArgumentError(
-            f"np.quantile of a traced array does not know method={method!r}",
-            where=str(user_site() or ""),
-            expected="'linear'",
-        )
-    node, axes = lift(a), plain_axis(axis)
-    chosen = range(node.ndim) if axes is None else np.atleast_1d(axes).tolist()
-    order = [normal_axis(k, node.ndim) for k in chosen]
-    rest = tuple(n for k, n in enumerate(node.shape) if k not in order)
-    rows = moveaxis(node, order, range(-len(order), 0)) if order else node
-    ranked = sort(reshape(rows, shape=(*rest, node.size // max(int(np.prod(rest)), 1))))
-    place = np.asarray(lift(q).known("q")) * (ranked.shape[-1] - 1)
-    below = np.floor(place).astype(int)
+    node, axes = lift(a), _axes(a, axis)
+    ranked = _ranked(node, axes)
+    place = lift(_place_among(ranked.shape[-1], q, method))
+    below = np.floor(place.known("q")).astype(int)
     above = np.minimum(below + 1, ranked.shape[-1] - 1)
-    share = place - below
     low, high = getitem_by(ranked, (..., below)), getitem_by(ranked, (..., above))
-    made = moveaxis(low + (high - low) * share, range(-share.ndim, 0), range(share.ndim))
-    if not keepdims:
-        return made
-    kept = tuple(1 if k in order else n for k, n in enumerate(node.shape))
-    return reshape(made, shape=share.shape + kept)
+    made = moveaxis(low + (high - low) * (place - below), range(-place.ndim, 0), range(place.ndim))
+    return _kept(made, node, axes) if keepdims else made
+
+
+@numpy_function(np.nanquantile)
+def nanquantile(
+    a: Any,
+    q: Any,
+    axis: Any = None,
+    out: Any = None,
+    overwrite_input: bool = False,
+    method: str = "linear",
+    keepdims: Any = False,
+    *,
+    weights: Any = None,
+) -> Node:
+    """``numpy.nanquantile``: every row has its own number of numbers, and NaN are sorted last."""
+    refuse("nanquantile", out=out, weights=weights)
+    node, axes = lift(a), _axes(a, axis)
+    ranked = _ranked(node, axes)
+    counts = np.sum(~np.isnan(ranked.known("np.nanquantile")), axis=-1)
+    wanted = np.asarray(q)
+    rows = [_place_among(max(int(n), 1), wanted.ravel(), method) for n in counts.flat]
+    place = np.reshape(rows, (*counts.shape, wanted.size))
+    below = np.floor(place).astype(int)
+    above = np.minimum(below + 1, np.maximum(counts - 1, 0)[..., None])
+    low, high = (take_along_axis(ranked, index, -1) for index in (below, above))
+    made = moveaxis(low + (high - low) * (place - below), -1, 0)  # (q, ...)
+    made = reshape(made, shape=wanted.shape + made.shape[1:])
+    return _kept(made, node, axes) if given(keepdims) and keepdims else made
+
+
+def _axes(a: Any, axis: Any) -> list[int]:
+    ndim = lift(a).ndim
+    axes = plain_axis(axis)
+    chosen = range(ndim) if axes is None else np.atleast_1d(axes).tolist()
+    return [normal_axis(k, ndim) for k in chosen]
+
+
+def _ranked(node: Node, axes: list[int]) -> Node:
+    """The numbers of the axes as one axis, the last one, in rising order."""
+    rest = tuple(n for k, n in enumerate(node.shape) if k not in axes)
+    rows = moveaxis(node, axes, range(-len(axes), 0)) if axes else node
+    return sort(reshape(rows, shape=(*rest, node.size // max(int(np.prod(rest)), 1))))
+
+
+def _place_among(n: int, q: Any, method: str) -> Any:
+    """Where a quantile stands in n sorted numbers: what NumPy answers for 0, 1, …, n − 1."""
+    if isinstance(q, Node) and method == "linear":
+        return q * float(n - 1)
+    refuse("quantile", q=q if isinstance(q, Node) else None)
+    return np.quantile(np.arange(float(n)), q, method=method)  # type: ignore[call-overload]
+
+
+def _kept(made: Node, node: Node, axes: list[int]) -> Node:
+    """The axes that were taken together, with length 1."""
+    before = made.shape[: made.ndim - (node.ndim - len(axes))]
+    kept = tuple(1 if k in axes else n for k, n in enumerate(node.shape))
+    return reshape(made, shape=before + kept)
 
 
 @numpy_function(np.percentile)
 def percentile(a: Any, q: Any, *args: Any, **kwargs: Any) -> Node:
     """``numpy.percentile``."""
-    return quantile(a, np.asarray(lift(q).known("q")) / 100, *args, **kwargs)
+    return quantile(a, _share(q), *args, **kwargs)
+
+
+@numpy_function(np.nanpercentile)
+def nanpercentile(a: Any, q: Any, *args: Any, **kwargs: Any) -> Node:
+    """``numpy.nanpercentile``."""
+    return nanquantile(a, _share(q), *args, **kwargs)
+
+
+@numpy_function(np.nanmedian)
+def nanmedian(
+    a: Any, axis: Any = None, out: Any = None, overwrite_input: bool = False, keepdims: Any = False
+) -> Node:
+    """``numpy.nanmedian``."""
+    return nanquantile(a, 0.5, axis, out, keepdims=keepdims)
+
+
+def _share(q: Any) -> Any:
+    return q / 100.0 if isinstance(q, Node) else np.asarray(q) / 100
 
 
 # -- covariance ------------------------------------------------------------------------------------
@@ -79,13 +140,24 @@ def cov(
     dtype: Any = None,
 ) -> Node:
     """``numpy.cov``: rows are variables, columns observations."""
-    refuse("cov", fweights=fweights, aweights=aweights, dtype=dtype)
+    refuse("cov", dtype=dtype)
     rows = [_variables(part, rowvar) for part in ([m] if y is None else [m, y])]
     x = rows[0] if len(rows) == 1 else concatenate_by(rows, 0)
-    centred = x - mean(x, axis=1, keepdims=True)
-    freedom = x.shape[1] - (int(not bias) if ddof is None else ddof)
-    made = matmul(centred, centred.T) / float(freedom)  # (k, n) · (n, k) -> (k, k)
+    lost = int(not bias) if ddof is None else ddof
+    if fweights is None and aweights is None:
+        centred = x - mean(x, axis=1, keepdims=True)
+        made = matmul(centred, centred.T) / float(x.shape[1] - lost)  # (k, n) · (n, k) -> (k, k)
+    else:
+        made = _weighted_cov(x, fweights, aweights, lost)
     return reshape(made, shape=()) if made.shape == (1, 1) else made
+
+
+def _weighted_cov(x: Node, fweights: Any, aweights: Any, lost: int) -> Node:
+    weights = lift(1.0 if fweights is None else fweights) * (1.0 if aweights is None else aweights)
+    total = sum_(weights, axis=None, keepdims=False)
+    centred = x - sum_(x * weights, axis=1, keepdims=True) / total
+    spent = 1.0 if aweights is None else sum_(weights * aweights, axis=None, keepdims=False) / total
+    return matmul(centred * weights, centred.T) / (total - spent * float(lost))
 
 
 def _variables(x: Any, rowvar: bool) -> Node:

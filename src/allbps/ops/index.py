@@ -174,11 +174,16 @@ put_add_op = Op(
 )
 
 
+def _index_array(part: Any) -> Any:
+    array = np.asarray(part)
+    return array if array.size or array.dtype.kind in "bi" else array.astype(np.intp)  # x[[]]
+
+
 def getitem_by(x: Any, index: Any) -> Node:
     """``x[index]`` as NumPy reads it."""
     parts = index if isinstance(index, tuple) else (index,)
     arrays = [
-        part if isinstance(part, Node) else lift(np.asarray(part))
+        part if isinstance(part, Node) else lift(_index_array(part))
         for part in parts
         if is_array(part)
     ]

@@ -75,18 +75,24 @@ reshape = Op(
 
 
 def reshape_to(x: Any, shape: Any, order: str = "C") -> Node:
-    """``numpy.reshape``: one length may be −1."""
+    """``numpy.reshape``: one length may be −1; a traced array counts as stored row by row."""
     node = lift(x)
-    if order != "C":
-        raise ArgumentError(
-            "reshape of a traced array is row-major", expected="order='C'", got=order
-        )
+    if order not in ("C", "F", "A", "K"):
+        raise ArgumentError("order names no order", expected="'C' or 'F'", got=repr(order))
     lengths = tuple(int(n) for n in (shape if isinstance(shape, (tuple, list)) else (shape,)))
     if lengths.count(-1) == 1:
         known = -int(np.prod(lengths))
         missing = node.size // known if known else 0
         lengths = tuple(missing if n == -1 else n for n in lengths)
+    if order == "F":
+        turned = reshape(_reversed(node), shape=lengths[::-1])
+        return _reversed(turned)
     return reshape(node, shape=lengths)
+
+
+def _reversed(x: Node) -> Node:
+    """All axes the other way round."""
+    return x if x.ndim < 2 else transpose(x, axes=tuple(reversed(range(x.ndim))))
 
 
 NUMPY[np.reshape] = reshape_to
