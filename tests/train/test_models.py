@@ -21,7 +21,7 @@ def poem(tmp_path):
 
 
 def gpt(poem, tmp_path, **more):
-    options = {"optimizer": "adam", "epochs": 2, "context": 16, "batch_size": 4} | more
+    options = {"epochs": 2, "context": 16, "batch_size": 4} | more
     return TrainOptions(model="gpt", data=str(poem), out=str(tmp_path / "out"), **options)
 
 

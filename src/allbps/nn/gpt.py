@@ -103,4 +103,4 @@ def _initial_norm(name: str, width: int) -> Params:
     return {f"{name}_weight": filled(width, 1.0), f"{name}_bias": filled(width, 0.0)}
 
 
-GPT = Model("gpt", gpt, initial_gpt, lr=0.5, reads="text")
+GPT = Model("gpt", gpt, initial_gpt, lr=0.5, optimizer="adamw", reads="text")

@@ -25,6 +25,7 @@ class Model:
         forward: (params, x (N, …)) -> logits (N, classes), or (N, T, classes) for text.
         initial: (rng, shape of one example, classes) -> parameters in float32.
         lr: a learning rate at which gradient descent by mini-batches of 16 works.
+        optimizer: what moves it well by default: ``sgd``, as on the slide, or another.
         reads: ``images`` (C, H, W), or ``text``, class numbers (T,).
         smallest: the smallest length of an axis, channels aside.
         pictured: the parameter whose units can be shown as small images, if there is one.
@@ -39,6 +40,7 @@ class Model:
     forward: Callable[[Mapping[str, Any], Any], Any]
     initial: Callable[[np.random.Generator, Shape, int], Params]
     lr: float
+    optimizer: str = "sgd"
     reads: str = "images"
     smallest: int = 1
     pictured: str = ""

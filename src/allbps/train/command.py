@@ -37,7 +37,7 @@ def train(
         typer.Option(help="Learning rate, the highest of the schedule; the net's own if left out."),
     ] = TrainOptions.lr,
     optimizer: Annotated[
-        str, typer.Option(help="sgd, adam, adamw or rmsprop.")
+        str | None, typer.Option(help="sgd, adam, adamw or rmsprop; the net's own if left out.")
     ] = TrainOptions.optimizer,
     momentum: Annotated[float, typer.Option(help="For sgd and rmsprop.")] = TrainOptions.momentum,
     nesterov: Annotated[

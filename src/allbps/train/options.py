@@ -45,7 +45,7 @@ class TrainOptions:
         batch_size: examples a step; 1 is one random example a step, as on the slide.
         lr: learning rate, the highest one where a schedule changes it; None takes the net's own for
             ``sgd``, PyTorch's default for the others.
-        optimizer: ``sgd``, ``adam``, ``adamw`` or ``rmsprop``.
+        optimizer: ``sgd``, ``adam``, ``adamw`` or ``rmsprop``; None takes the net's own.
         momentum: for ``sgd`` and ``rmsprop``.
         nesterov: Nesterov's momentum, for ``sgd``.
         weight_decay: pull of the parameters to 0.
@@ -71,7 +71,7 @@ class TrainOptions:
     epochs: int = 30
     batch_size: int = 16
     lr: float | None = None
-    optimizer: str = "sgd"
+    optimizer: str | None = None
     momentum: float = 0.0
     nesterov: bool = False
     weight_decay: float = 0.0
@@ -91,10 +91,9 @@ class TrainOptions:
     resume: bool = False
 
     def __post_init__(self) -> None:
-        nn.named(self.model)
-        for name, known in (("optimizer", OPTIMISERS), ("schedule", SCHEDULES)):
-            if getattr(self, name) not in known:
-                raise unknown_name(getattr(self, name), list(known))
+        for name, known in ((self.rule, OPTIMISERS), (self.schedule, SCHEDULES)):
+            if name not in known:
+                raise unknown_name(name, list(known))
         for name in ("epochs", "batch_size", "step_epochs", "context"):
             require(f"--{flag(name)}", getattr(self, name), at_least=1)
         for name in ("lr", "weight_decay", "momentum", "warmup", "seed", "clip"):
@@ -103,6 +102,16 @@ class TrainOptions:
         if self.patience is not None:
             require("--patience", self.patience, at_least=1)
         self.decoding()
+
+    @property
+    def rule(self) -> str:
+        """The optimiser's name.
+
+        Raises:
+            NameUnknownError: there is no such net.
+
+        """
+        return self.optimizer or nn.named(self.model).optimizer
 
     @property
     def folder(self) -> Path:
@@ -137,12 +146,12 @@ class TrainOptions:
             ArgumentError: an argument does not suit this optimiser.
 
         """
-        kind = OPTIMISERS[self.optimizer]
+        kind = OPTIMISERS[self.rule]
         extra: dict[str, Any] = {"weight_decay": self.weight_decay}
         for name in ("momentum", "nesterov"):
             if value := getattr(self, name):
                 if name not in {field.name for field in fields(kind)}:
-                    raise ArgumentError(f"--{name} does not go with --optimizer {self.optimizer}")
+                    raise ArgumentError(f"--{name} does not go with --optimizer {self.rule}")
                 extra[name] = value
         return kind(self._rate(steps_per_epoch), **extra)
 
@@ -151,7 +160,7 @@ class TrainOptions:
         """The learning rate before any schedule."""
         if self.lr is not None:
             return self.lr
-        usual = OPTIMISERS[self.optimizer].usual_lr
+        usual = OPTIMISERS[self.rule].usual_lr
         return nn.named(self.model).lr if usual is None else usual
 
     def _rate(self, steps_per_epoch: int) -> float | Schedule:
