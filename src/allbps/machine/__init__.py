@@ -12,7 +12,8 @@ From the bottom up:
 - :mod:`.layout` and :mod:`.places`: where every array lies;
 - :mod:`.loops`, :mod:`.products`, :mod:`.contractions`, :mod:`.axes`, :mod:`.moves`,
   :mod:`.images`, :mod:`.taps`, :mod:`.grouped`, :mod:`.norms`, :mod:`.heads`, :mod:`.rows`,
-  :mod:`.slices`, :mod:`.updates` and :mod:`.emit`: each work as tasks that call kernels;
+  :mod:`.slices`, :mod:`.picks`, :mod:`.updates` and :mod:`.emit`: each work as tasks that call
+  kernels;
 - :mod:`.regions`, :mod:`.codegen` and :mod:`.executable`: tasks in order, as source, in memory;
 - :mod:`.compile` and :mod:`.stages`: what users call and print.
 """

@@ -12,9 +12,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import prod
 
+import numpy as np
+
 from allbps.ops.einsum import LETTERS, sides
 
 from .loops import emit_sum
+from .picks import pick
 from .places import Places
 from .plan import Value, Work
 from .products import emit_matmul
@@ -37,10 +40,8 @@ class Lettered:
 
 
 def emit_einsum(program: Program, places: Places, work: Work) -> bool:
-    """A sum of products; False for a letter that an operand has twice."""
+    """A sum of products; False for many that are too small."""
     terms, result = sides(work.attrs["subscripts"])
-    if any(len(set(term)) < len(term) for term in terms):
-        return False
     return _emit(program, places, work, terms, result)
 
 
@@ -63,7 +64,7 @@ def _emit(program: Program, places: Places, work: Work, terms: Sequence[str], re
     lengths = {c: n for x, t in zip(work.inputs, terms, strict=True)
                for c, n in zip(t, x.shape, strict=True) if n != 1}  # fmt: skip
     operands = [
-        maker.without_ones(Lettered(x, term), lengths)
+        maker.without_ones(maker.diagonal(Lettered(x, term)), lengths)
         for x, term in zip(work.inputs, terms, strict=True)
     ]
     total = operands[0]
@@ -86,6 +87,18 @@ class _Contraction:
 
     def __init__(self, program: Program, places: Places, work: Work) -> None:
         self.program, self.places, self.work = program, places, work
+
+    def diagonal(self, x: Lettered) -> Lettered:
+        """An operand without letters that it has twice: their axes are walked together."""
+        letters = "".join(dict.fromkeys(x.letters))
+        if letters == x.letters:
+            return x
+        shape = tuple(x.length(c) for c in letters)
+        counts = dict(zip(letters, np.indices(shape), strict=True))
+        at = np.ravel_multi_index(tuple(counts[c] for c in x.letters), x.value.shape)
+        made = Value(shape, x.value.dtype, x.value.name)
+        pick(self.program, self.places, self.work, x.value, at, made)
+        return Lettered(made, letters)
 
     def without_ones(self, x: Lettered, lengths: dict[str, int]) -> Lettered:
         """An operand without its axes of length 1, which are broadcast by being left out."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from . import axes, contractions, grouped, heads, images, moves, norms, rows, slices, taps
+from . import axes, contractions, grouped, heads, images, moves, norms, picks, rows, slices, taps
 from .assembly import landings
 from .fused import plain_pool
 from .fusion import SUMS, VIEWS
@@ -165,8 +165,8 @@ def _first_of(*makers: Callable[[Program, Places, Work], bool]) -> Callable[...,
 KERNELS: dict[str, Callable[[Program, Places, Work], Any]] = {
     "avg_pool2d": images.emit_average_pool,
     "avg_pool_x": images.emit_average_pool_input,
-    "getitem": rows.emit_embedding,
-    "put_add": _first_of(slices.emit_slice_delta, rows.emit_embedding_delta),
+    "getitem": _first_of(rows.emit_embedding, picks.emit_pick),
+    "put_add": _first_of(slices.emit_slice_delta, rows.emit_embedding_delta, picks.emit_pick_delta),
     "assemble": slices.emit_assembly,
     "attention": heads.emit_attention,
     "batch_norm": norms.emit_batch_norm,
