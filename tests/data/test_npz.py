@@ -1,5 +1,7 @@
 """Archives written by np.savez."""
 
+import zipfile
+
 import numpy as np
 import pytest
 
@@ -95,9 +97,120 @@ def test_one_hot_labels(tmp_path):
     )
 
 
-def test_a_broken_archive_and_pickled_objects(tmp_path):
+NO_ARCHIVE = (
+    "  expected: an archive of arrays, written by np.savez\n"
+    "  got:      {0}\n"
+    "  to do:    np.savez(path, images=…, labels=…)"
+)
+
+
+def test_a_file_that_is_no_archive(tmp_path):
+    path = tmp_path / "images.npz"
+    path.write_text("hello, world")
+    assert message(path) == f"{path} is no .npz archive\n" + NO_ARCHIVE.format(
+        "the bytes 68 65 6c 6c 6f 2c"
+    )
+    path.write_bytes(b"")
+    assert message(path) == f"{path} is empty\n" + NO_ARCHIVE.format("0 bytes")
+    with path.open("wb") as file:
+        np.save(file, GRAY)
+    assert message(path) == f"{path} is no .npz archive\n" + NO_ARCHIVE.format(
+        "one array, written by np.save"
+    )
+
+
+def test_an_archive_without_arrays(tmp_path):
+    path = tmp_path / "images.npz"
+    with zipfile.ZipFile(path, "w"):
+        pass
+    assert "  got:      an empty archive\n" in message(path)
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("notes.txt", "no array")
+    assert "  got:      an empty archive\n" in message(path)
+
+
+def test_a_truncated_archive(tmp_path):
     path = save(tmp_path, images=GRAY, labels=LABELS)
     path.write_bytes(path.read_bytes()[:-40])
-    assert message(path).startswith(f"{path} cannot be read as an .npz archive: ")
+    assert message(path) == (
+        f"{path} is a damaged .npz archive: File is not a zip file\n"
+        "  expected: an archive as np.savez wrote it\n"
+        f"  got:      {path.stat().st_size} bytes\n"
+        "  to do:    copy or download it again"
+    )
+
+
+def test_an_archive_with_a_wrong_byte(tmp_path):
+    path = save(tmp_path, images=GRAY, labels=LABELS)
+    data = bytearray(path.read_bytes())
+    data[data.index(GRAY.tobytes()) + 3] ^= 1
+    path.write_bytes(data)
+    assert message(path) == (
+        f"{path} is a damaged .npz archive: Bad CRC-32 for file 'images.npy'\n"
+        "  expected: an archive as np.savez wrote it\n"
+        f"  got:      {len(data)} bytes\n"
+        "  to do:    copy or download it again"
+    )
+
+
+def test_an_array_with_a_wrong_header(tmp_path):
+    path = tmp_path / "images.npz"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("images.npy", b"\x93NUMPY\x01\x00\x10\x00{'descr': 'oops'")
+    assert message(path).startswith(f"images in {path} is damaged: ")
+    assert message(path).endswith("\n  to do:    copy or download the archive again")
+
+
+def test_pickled_objects(tmp_path):
     path = save(tmp_path, images=np.array([GRAY, None], dtype=object), labels=LABELS)
-    assert message(path).startswith(f"{path} cannot be read as an .npz archive: ")
+    assert message(path) == (
+        f"images in {path} holds Python objects\n"
+        "  expected: an array of numbers\n"
+        "  got:      an array of dtype object\n"
+        "  to do:    np.stack(images) before np.savez: images of one size, labels of one kind"
+    )
+
+
+WRONG = {
+    "text in the place of images": (
+        {"images": np.array([[["a", "b"]]] * 4), "labels": LABELS},
+        "the pixels of {path} are not numbers\n"
+        "  expected: integers 0 … 255 or floats 0 … 1\n"
+        "  got:      dtype <U1",
+    ),
+    "no images": (
+        {"images": GRAY[:0], "labels": LABELS[:0]},
+        "{path} holds no images\n  expected: at least two classes of images",
+    ),
+    "fewer labels": (
+        {"images": GRAY, "labels": LABELS[:3]},
+        "{path} has more images than labels\n"
+        "  expected: one label for each image\n"
+        "  got:      4 images and 3 labels",
+    ),
+    "NaN": (
+        {"images": np.where(GRAY == 7, np.nan, GRAY), "labels": LABELS},
+        "{path} has pixels that are not finite numbers\n"
+        "  expected: numbers 0 … 1 or 0 … 255\n"
+        "  got:      nan in image 1",
+    ),
+    "labels that are no classes": (
+        {"images": GRAY, "labels": LABELS + 0.5},
+        "the labels of {path} are not classes\n"
+        "  expected: one integer, or one name, for each image\n"
+        "  got:      dtype float64",
+    ),
+    "one name for all classes": (
+        {"images": GRAY, "labels": LABELS, "classes": np.array("cat")},
+        "classes in {path} is no list of names\n"
+        "  expected: one name for each class, shape (K,)\n"
+        "  got:      shape ()",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_what_the_archive_holds_is_wrong(tmp_path, name):
+    arrays, expected = WRONG[name]
+    path = save(tmp_path, **arrays)
+    assert message(path) == expected.format(path=path)

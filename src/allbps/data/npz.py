@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -25,6 +26,8 @@ TRAIN_KEYS = (
 )
 TEST_KEYS = (("x_test", "y_test"), ("test_images", "test_labels"), ("X_test", "y_test"))
 CHANNELS = (1, 3)
+ZIP, EMPTY_ZIP, NPY = b"PK\x03\x04", b"PK\x05\x06", b"\x93NUMPY"
+"""How an archive, one without members, and a single array start."""
 
 
 def load_npz(path: Path) -> Dataset:
@@ -48,7 +51,7 @@ def load_npz(path: Path) -> Dataset:
             got=", ".join(sorted(arrays)) or "an empty archive",
             todo="np.savez(path, images=…, labels=…)",
         )
-    classes = [str(name) for name in arrays["classes"]] if "classes" in arrays else None
+    classes = _class_names(path, arrays["classes"]) if "classes" in arrays else None
     train = labelled(str(path), *_pair(path, arrays, keys), classes)
     held = next((pair for pair in TEST_KEYS if set(pair) <= set(arrays)), None)
     if held is None:
@@ -63,14 +66,61 @@ def load_npz(path: Path) -> Dataset:
 
 def _read(path: Path) -> dict[str, NDArray[Any]]:
     try:
-        # np.load leaves a file open that it opened itself and cannot read
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            return {key: archive[key] for key in archive.files}
-    except (OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error) as error:
+        with path.open("rb") as file:  # np.load leaves a file open that it cannot read
+            _check_start(path, file.read(6))
+            file.seek(0)
+            with np.load(file, allow_pickle=False) as archive:
+                found = {key: _member(path, archive, key) for key in archive.files}
+    except (EOFError, NotImplementedError, zipfile.BadZipFile, zlib.error) as error:
         raise UserFileError(
-            f"{path} cannot be read as an .npz archive: {error}",
-            expected="an archive written by np.savez, with arrays of numbers",
+            f"{path} is a damaged .npz archive: {error}",
+            expected="an archive as np.savez wrote it",
+            got=f"{path.stat().st_size} bytes",
+            todo="copy or download it again",
         ) from error
+    except OSError as error:
+        raise UserFileError(f"{path} cannot be read: {error.strerror or error}") from error
+    return {key: array for key, array in found.items() if isinstance(array, np.ndarray)}
+
+
+def _check_start(path: Path, start: bytes) -> None:
+    if start[:4] in (ZIP, EMPTY_ZIP):
+        return
+    got = f"the bytes {start.hex(' ')}"
+    if start == NPY:
+        got = "one array, written by np.save"
+    raise UserFileError(
+        f"{path} is no .npz archive" if start else f"{path} is empty",
+        expected="an archive of arrays, written by np.savez",
+        got=got if start else "0 bytes",
+        todo="np.savez(path, images=…, labels=…)",
+    )
+
+
+def _member(path: Path, archive: Any, key: str) -> Any:
+    """One array of the archive; the bytes of a file in it that is none."""
+    try:
+        return archive[key]
+    except (ValueError, SyntaxError, tokenize.TokenError) as error:
+        objects = "pickle" in str(error)
+        raise UserFileError(
+            f"{key} in {path} " + ("holds Python objects" if objects else f"is damaged: {error}"),
+            expected="an array of numbers",
+            got="an array of dtype object" if objects else "",
+            todo="np.stack(images) before np.savez: images of one size, labels of one kind"
+            if objects
+            else "copy or download the archive again",
+        ) from error
+
+
+def _class_names(path: Path, names: NDArray[Any]) -> list[str]:
+    if names.ndim != 1:
+        raise UserFileError(
+            f"classes in {path} is no list of names",
+            expected="one name for each class, shape (K,)",
+            got=f"shape {names.shape}",
+        )
+    return [str(name) for name in names]
 
 
 def _pair(
