@@ -116,6 +116,7 @@ REFUSED = {
     "no rule": (
         lambda x: np.sum(np.fft.fft(x)), NoRuleError,
         "allbps has no rule for np.fft.fft\n"
+        "  got:      np.fft.fft of x\n"
         "  to do:    write it with functions that have one, or declare an op"
         " (docs/adding-an-op.md)",
     ),

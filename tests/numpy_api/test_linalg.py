@@ -153,6 +153,7 @@ MESSAGES = {
         np.linalg.eig,
         NoRuleError,
         "allbps has no rule for np.linalg.eig: its eigenvalues may be complex\n"
+        "  got:      np.linalg.eig of an argument\n"
         "  to do:    np.linalg.eigh for symmetric matrices, np.linalg.svd for any",
     ),
     "full svd": (

@@ -36,6 +36,7 @@ def test_roots_may_be_complex_and_are_refused():
         bp.grad(lambda p: np.sum(np.roots(p)))(P)
     caught.value.where = ""
     assert str(caught.value) == (
-        "allbps has no rule for np.roots: eigenvalues may be complex\n"
+        "allbps has no rule for np.roots: its values may be complex\n"
+        "  got:      np.roots of p\n"
         "  to do:    by the implicit function theorem: dx = −dp(x) / p′(x) at a real root x"
     )

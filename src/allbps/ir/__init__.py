@@ -1,6 +1,6 @@
 """The graph: what an operation is (Op), one use of it (Node), a whole computation (Graph)."""
 
-from allbps.ir.arraylike import NUMPY, OPERATORS
+from allbps.ir.arraylike import NUMPY, OPERATORS, label
 from allbps.ir.graph import Graph, ancestors
 from allbps.ir.node import Node
 from allbps.ir.notation import Formula, Notation, Precedence
@@ -56,6 +56,7 @@ __all__ = [
     "call_user",
     "constant",
     "is_array_of_nodes",
+    "label",
     "lift",
     "new_input",
     "numpy_function",

@@ -19,6 +19,7 @@ from allbps.errors import (
 )
 from allbps.ir.site import name_in_user_code, user_site
 from allbps.ir.wording import in_user_terms
+from allbps.tree import leaves
 
 if TYPE_CHECKING:
     from allbps.ir.node import Node
@@ -423,9 +424,16 @@ def _dispatch(key: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]
         raise NoRuleError(
             f"allbps has no rule for {name}",
             where=str(user_site() or ""),
+            got=f"{name} of {_traced_among(args, kwargs)}",
             todo="write it with functions that have one, or declare an op (docs/adding-an-op.md)",
         )
     return _call(known, name, args, kwargs)
+
+
+def _traced_among(args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
+    """The names of the traced arrays in a call."""
+    found = [leaf for leaf in leaves([list(args), kwargs]) if isinstance(leaf, ArrayLike)]
+    return " and ".join(dict.fromkeys(map(_label, found)))
 
 
 def _call(known: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -447,7 +455,8 @@ def _complaint(error: TypeError) -> str:
 
 def _label(node: ArrayLike) -> str:
     """What to call a node in a message: the user's variable if there is one."""
-    return node.name or name_in_user_code(node) or _element(node) or f"the result of {node.op.name}"
+    made = "an argument" if node.op.name == "input" else f"the result of {node.op.name}"
+    return node.name or name_in_user_code(node) or _element(node) or made
 
 
 def _element(node: ArrayLike) -> str:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from allbps.errors import ArgumentError, NoRuleError
-from allbps.ir import Node, lift, numpy_function, user_site
+from allbps.ir import Node, label, lift, numpy_function, user_site
 from allbps.numpy_api.arguments import plain_axis
 from allbps.numpy_api.choosing import tril
 from allbps.numpy_api.products import dot
@@ -168,10 +168,11 @@ def eigvalsh(a: Any, UPLO: str = "L") -> Node:
     return factorise.eigh_values(a, triangle=_triangle(UPLO))
 
 
-def _complex_eigenvalues(*_: Any, **__: Any) -> Any:
+def _complex_eigenvalues(a: Any) -> Any:
     raise NoRuleError(
         "allbps has no rule for np.linalg.eig: its eigenvalues may be complex",
         where=str(user_site() or ""),
+        got=f"np.linalg.eig of {label(a)}",
         todo="np.linalg.eigh for symmetric matrices, np.linalg.svd for any",
     )
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from allbps.errors import NoRuleError
-from allbps.ir import Node, lift, numpy_function, user_site
+from allbps.ir import Node, label, lift, numpy_function, user_site
 from allbps.numpy_api.arguments import refuse
 from allbps.numpy_api.joining import stack, unstack
 from allbps.numpy_api.shapes import atleast_1d
@@ -91,7 +91,7 @@ def poly(seq_of_zeros: Any) -> Node:
     """``numpy.poly`` of a list of zeros."""
     zeros = lift(seq_of_zeros)
     if zeros.ndim != 1:
-        raise _complex_roots("np.poly of a matrix")
+        raise _complex_roots("np.poly", zeros)
     made = lift(np.ones(1))
     for zero in unstack(zeros):
         made = convolve(made, stack([1.0, -zero]))
@@ -123,13 +123,14 @@ def polyfit(
 @numpy_function(np.roots)
 def roots(p: Any) -> Any:
     """``numpy.roots`` is refused: its values may be complex."""
-    raise _complex_roots("np.roots")
+    raise _complex_roots("np.roots", p)
 
 
-def _complex_roots(name: str) -> NoRuleError:
+def _complex_roots(name: str, p: Any) -> NoRuleError:
     return NoRuleError(
-        f"allbps has no rule for {name}: eigenvalues may be complex",
+        f"allbps has no rule for {name}: its values may be complex",
         where=str(user_site() or ""),
+        got=f"{name} of {label(p)}",
         todo="by the implicit function theorem: dx = −dp(x) / p′(x) at a real root x",
     )
 
