@@ -16,11 +16,11 @@ import numpy as np
 
 from allbps.ops.einsum import LETTERS, sides
 
-from .loops import emit_sum
 from .picks import pick
 from .places import Places
 from .plan import Value, Work
 from .products import emit_matmul
+from .sums import emit_sum
 from .tasks import Program
 
 TINY = 64

@@ -12,10 +12,12 @@ from .assembly import landings
 from .fused import plain_pool
 from .fusion import SUMS, VIEWS
 from .layout import Layout, row_major
-from .loops import NoLoopError, add_copy, emit_loop, emit_sum, uses_integers
+from .loops import add_copy, emit_loop, uses_integers
+from .nests import NoLoopError
 from .places import Places, memories
 from .plan import Plan, Value, Work
 from .products import NoProductError
+from .sums import emit_sum
 from .tasks import Memory, Place, Program, Task, line_of
 from .windows import is_window
 

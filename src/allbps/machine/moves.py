@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from .layout import row_major
-from .loops import add_loop, nest_of
+from .loops import add_loop
+from .nests import nest_of
 from .places import Places
 from .plan import Value, Work
 from .slices import copy_into, zero

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from .layout import Layout, row_major
-from .loops import add_loop, nest_of
+from .loops import add_loop
+from .nests import nest_of
 from .places import Places, unviewed
 from .plan import Value, Work
 from .tasks import Place, Program, Task, bounds, pieces_for

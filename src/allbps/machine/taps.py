@@ -19,10 +19,10 @@ from .images import (
     image_layout,
     weight_layout,
 )
-from .loops import function_text
 from .places import Places
 from .plan import Work
 from .tasks import Program, bounds, pieces_for
+from .text import function_text
 
 FEW_TAPS = 12
 """Up to this many terms in each sum."""
