@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 
 from ..words import (
+    SINGLE,
     Double,
     Real,
     absolute,
@@ -38,6 +39,8 @@ FARTHEST = 2.0**50
 #: (-1)ᵏ/(2k+1)! and (-1)ᵏ/(2k)!, highest power first; up to 1 the rest is below half a unit.
 SINE = tuple((-1) ** k / math.factorial(2 * k + 1) for k in range(9, 0, -1))
 COSINE = tuple((-1) ** k / math.factorial(2 * k) for k in range(10, 1, -1))
+#: So many of them are enough for float32.
+SINE_SINGLE, COSINE_SINGLE = SINE[-4:], COSINE[-4:]
 
 ARCTAN_P = (
     -8.750608600031904122785e-1, -1.615753718733365076637e1, -7.500855792314704667340e1,
@@ -55,14 +58,19 @@ def _turned(x: Double) -> tuple[Double, Double, Double]:
     """The sine and the cosine of x less quarter turns, and how many these are modulo 4."""
     n = nearest(x * TWO_OVER_PI)
     t = exact_fma(n, -QUARTER, x)
-    p = exact_fma(n, QUARTER_LOW, 0.0)
-    r = t - p
-    rest = (
-        ((t - r) - p) - exact_fma(n, QUARTER_LOW, -p) - n * QUARTER_LOWEST
-    )  # x = n·π/2 + r + rest
-    z = r * r
-    s = r + (r * z * polynomial(z, SINE) + rest)
-    c = 1.0 - (0.5 * z - (z * z * polynomial(z, COSINE) - r * rest))
+    if SINGLE:
+        r = t - n * QUARTER_LOW
+        z = r * r
+        s = r + r * z * polynomial(z, SINE_SINGLE)
+        c = 1.0 - (0.5 * z - z * z * polynomial(z, COSINE_SINGLE))
+    else:
+        p = exact_fma(n, QUARTER_LOW, 0.0)
+        r = t - p
+        low = exact_fma(n, QUARTER_LOW, -p) + n * QUARTER_LOWEST
+        rest = ((t - r) - p) - low  # x = n·π/2 + r + rest
+        z = r * r
+        s = r + (r * z * polynomial(z, SINE) + rest)
+        c = 1.0 - (0.5 * z - (z * z * polynomial(z, COSINE) - r * rest))
     return s, c, n - 4.0 * floor(0.25 * n)
 
 
