@@ -1,10 +1,12 @@
 """Tracing keeps the user's names and lines, and the graph that the arguments took."""
 
 import sys
+from functools import partial
 
 import numpy as np
 import pytest
 
+import allbps as bp
 import allbps.functional as F
 from allbps.errors import ArgumentError, NonFiniteError, ShapeError
 from allbps.trace import check_inputs, trace
@@ -179,3 +181,48 @@ def test_an_empty_array_is_refused():
     assert str(caught.value) == (
         "X is empty\n  expected: at least one number\n  got:      shape (0, 3)"
     )
+
+
+square = lambda x: x * x  # noqa: E731 - a lambda with a name of its own
+
+
+class Scaled:
+    def __call__(self, x):
+        return 2.0 * x
+
+
+def test_a_function_is_called_by_the_name_that_people_know():
+    titles = {
+        "square": square,
+        "Scaled": Scaled(),
+        "named": partial(named, y=2.0),
+        "sin": np.sin,
+    }
+    for title, function in titles.items():
+        traced = trace(function, 1.5)
+        assert (traced.title, traced.function) == (title, title)
+
+
+def named(x, y):
+    return x * y
+
+
+def test_a_lambda_without_a_name_is_called_by_its_line():
+    traced = trace(lambda x: x + 1.0, 1.5)
+    line = traced.graph.outputs[0].site.line
+    assert (traced.title, traced.function) == (f"lambda (test_trace.py:{line})", "net")
+    pair = [lambda x: x, lambda x: 2.0 * x]  # two on one line
+    assert trace(pair[1], 1.5).title.startswith("lambda (test_trace.py:")
+
+
+def test_every_reading_is_headed_by_that_name():
+    worked = bp.explain(lambda x: x * x, x=3.0)
+    title = worked.backward.traced.title
+    assert title.startswith("lambda (test_trace.py:")
+    assert worked.to_text().splitlines()[0] == title
+    for text in (worked.to_html(), worked.to_svg(), worked.to_json()):
+        assert title in text
+    assert title in worked.to_markdown().replace("\\", "")
+    assert title in worked.to_latex().replace("\\", "")
+    assert "def net(x):" in worked.to_source()
+    assert repr(worked).startswith(f"<{title} worked: ")

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import inspect
+import linecache
+import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
+from keyword import iskeyword
 from typing import Any
 
 import numpy as np
@@ -34,7 +38,8 @@ class Traced:
     Attributes:
         graph: every node named; ``graph.inputs`` are the array arguments in order.
         values: argument node -> its array.
-        function: the function's name.
+        function: the function's name, as one may write it in Python.
+        title: its name for people, such as ``lambda (net.py:3)``.
         doc: its docstring, if any.
         outputs: the container it returned, with nodes as leaves.
         parameters: parameter name -> the container of nodes passed for it, for array parameters.
@@ -44,6 +49,7 @@ class Traced:
     graph: Graph
     values: Mapping[Node, Any]
     function: str
+    title: str
     doc: str
     outputs: Any
     parameters: Mapping[str, Any]
@@ -100,6 +106,7 @@ def trace(f: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Traced:
         graph=Graph(inputs, tuple(copy[node] for node in outputs)),
         values={copy[node]: node.value for node in graph.inputs},
         function=_name(f),
+        title=_title(f),
         doc=inspect.getdoc(f) or "",
         outputs=rebuild(returned, iter(copy[node] for node in outputs)),
         parameters={name: _nodes_in(tree, copy) for name, tree in opened.items()},
@@ -107,8 +114,26 @@ def trace(f: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Traced:
 
 
 def _name(f: Callable[..., Any]) -> str:
-    name = getattr(f, "__name__", "net")
-    return name if name.isidentifier() else "net"
+    title = _title(f)
+    return title if title.isidentifier() and not iskeyword(title) else "net"
+
+
+_ASSIGNED = re.compile(r"\s*(\w+)\s*(?::[^=]*)?=\s*lambda\b")
+
+
+def _title(f: Callable[..., Any]) -> str:
+    """The name of a function; of a lambda, the variable on its line or its file and line."""
+    if isinstance(f, partial):
+        return _title(f.func)
+    name: str = getattr(f, "__name__", type(f).__name__)
+    code = getattr(f, "__code__", None)
+    if name != "<lambda>" or code is None:
+        return name
+    line = linecache.getline(code.co_filename, code.co_firstlineno).partition("#")[0]
+    assigned = _ASSIGNED.match(line)
+    if assigned and line.count("lambda") == 1:
+        return assigned[1]
+    return f"lambda ({os.path.basename(code.co_filename)}:{code.co_firstlineno})"
 
 
 def _bind(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:

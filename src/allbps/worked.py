@@ -170,7 +170,7 @@ class Worked:
 
         traced = self.backward.traced
         text = page(
-            traced.function,
+            traced.title,
             traced.doc.partition("\n\n")[0],
             [
                 Block("Graph", self.to_svg(), "figure"),
@@ -201,7 +201,7 @@ class Worked:
     # -- in a notebook ---------------------------------------------------------------------------
     def __repr__(self) -> str:
         traced = self.backward.traced
-        return f"<{traced.function} worked: {', '.join(self.names)}>"
+        return f"<{traced.title} worked: {', '.join(self.names)}>"
 
     def _repr_html_(self) -> str:
         return f"{self.to_svg()}\n{self.to_mathml()}"

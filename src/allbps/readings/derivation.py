@@ -184,7 +184,7 @@ def derivation(
     """
     steps = tuple(_Author(backward, values, symbols or {}).steps())
     traced = backward.traced
-    return Derivation(traced.function, traced.doc, steps, _first_not_finite(steps))
+    return Derivation(traced.title, traced.doc, steps, _first_not_finite(steps))
 
 
 class _Author:

@@ -67,7 +67,7 @@ def picture(
             layout.lines, layout.anchors, uses, labels, strict=True
         )
     ]
-    return draw(backward.traced.function, cards, arrows, layout, theme)
+    return draw(backward.traced.title, cards, arrows, layout, theme)
 
 
 def _uses(backward: Backward, cards: list[Card]) -> Iterator[tuple[int, int, Term | None]]:
