@@ -1,6 +1,6 @@
 #!/bin/sh
-# Build the wheel, install it with its extras into an environment of its own, and run the command
-# line, the tests and the doctests against it, away from the source tree.
+# Build the wheel, install it with its extras into an environment of its own, in the versions that
+# PYTHON has, and run the command line, the tests and the doctests against it, away from the source.
 #
 #   sh tests/wheel.sh PYTHON [PYTEST ARGUMENTS]
 set -eu
@@ -27,7 +27,8 @@ EOF
 
 "$python" -m venv "$work/venv"
 bin=$work/venv/bin
-"$bin/python" $pip install "$wheel[dev]"
+"$python" $pip freeze --exclude-editable >"$work/versions.txt"
+"$bin/python" $pip install --constraint "$work/versions.txt" "$wheel[dev]"
 (cd "$root" && cp -R tests examples docs README.md CHANGELOG.md pyproject.toml "$work")
 cd "$work"
 "$bin/allbps" lecture --check
