@@ -20,7 +20,13 @@ import numpy as np
 
 from allbps.machine.build import build
 from allbps.machine.kernels.conv import conv_forward, conv_input, conv_weights, flip_weights
-from allbps.machine.kernels.gemm import cut_product, finish_product, product_piece
+from allbps.machine.kernels.gemm import (
+    collides,
+    cut_product,
+    finish_product,
+    packed_product_piece,
+    product_piece,
+)
 from allbps.machine.kernels.reduce import combine
 from allbps.machine.kernels.team import barrier, first_piece, next_piece
 from allbps.machine.kernels.winograd import (
@@ -55,13 +61,16 @@ def peak(tid: Int, threads: Int, team: Ints, arguments: Ints) -> None:
 
 @kernel
 def product(tid: Int, threads: Int, team: Ints, a: Ints) -> None:
-    """a: C, A, B, partials, M, N, K, sar, sak, rows, columns, depth."""
+    """a: C, A, B, partials, M, N, K, sar, sak, rows, columns, depth, packed, scratch."""
     C, A, B, partials = pointer_at(a, 0), pointer_at(a, 1), pointer_at(a, 2), pointer_at(a, 3)
     M, N, K, sar, sak, rows, columns, depth = a[4], a[5], a[6], a[7], a[8], a[9], a[10], a[11]
+    packed, scratch = a[12], pointer_at(a, 13) + tid * SCRATCH
     p = first_piece(tid)
     while p < rows * columns * depth:
         if depth > 1:
             product_piece(partials, N, A, sar, sak, B, N, M, N, K, 0, C, rows, columns, depth, p)
+        elif packed != 0:
+            packed_product_piece(C, N, A, sak, B, N, M, N, K, 0, C, rows, columns, scratch, p)
         else:
             product_piece(C, N, A, sar, sak, B, N, M, N, K, 0, C, rows, columns, 1, p)
         p = next_piece(team, p, threads)
@@ -182,7 +191,8 @@ def rows(loaded: Loaded, threads: int, dtype: type) -> list[Row]:
         ):
             cut = cut_product(*shape)
             partials = array(cut.depth, Z.size)
-            pieces = cut.rows, cut.columns, cut.depth
+            packed = collides(*strides, shape[0], shape[2], X.itemsize)
+            pieces = cut.rows, cut.columns, cut.depth, int(packed), array(threads, SCRATCH)
             run = Step(loaded, "product", [Z, X, Y, partials, *shape, *strides, *pieces], threads)
             out.append(Row(f"{name} {what}", 2 * M * N * K, run))
     for name, shape in CONVOLUTIONS.items():

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .kernels.gemm import Cut, cut_product, packed_scratch
+from .kernels.gemm import Cut, collides, cut_product, packed_scratch
 from .layout import Layout, Run, Shape, common_refinement, merged, row_major
 from .places import Places, memories
 from .plan import Value, Work
@@ -18,8 +18,6 @@ from .tasks import Place, Program, Task, bounds, line_of, moved, pieces_for
 SMALL_PRODUCT = 4096
 """Up to this many multiplications plain loops beat the microkernel's overhead."""
 BIAS, RELU = 2, 4
-HALF_PAGE = 2048
-"""Bytes: rows a multiple of it apart compete for a few sets of the first cache."""
 
 
 class NoProductError(Exception):
@@ -184,7 +182,9 @@ class _Product:
         cut = cut_product(self.M, self.N, self.K)
         flags = BIAS * (self.bias is not None) + RELU * bool(self.work.attrs.get("relu"))
         if cut.depth == 1:
-            piece = self._packed_piece if self._collides else self._piece
+            itemsize = self.program.real.itemsize
+            packed = collides(self.sar, self.sak, self.M, self.K, itemsize)
+            piece = self._packed_piece if packed else self._piece
             call = piece(self.out.memory.name, cut, flags)
             self._task(cut.pieces, (call,), self.out, with_bias=True)
             return
@@ -196,12 +196,6 @@ class _Product:
     @property
     def _bias(self) -> str:
         return (self.bias or self.out).memory.name
-
-    @property
-    def _collides(self) -> bool:
-        """Do the rows of an A that is read down its columns push each other out of the cache?"""
-        apart = self.sak * self.program.real.itemsize
-        return self.sar == 1 and self.M > 1 and self.K > 64 and apart % HALF_PAGE == 0
 
     def _piece(self, target: str, cut: Cut, flags: int) -> str:
         self.program.use("kernels.gemm", "product_piece")

@@ -137,6 +137,15 @@ def packed_product_piece(
         )  # fmt: skip
 
 
+HALF_PAGE = 2048
+"""Bytes: rows a multiple of it apart compete for a few sets of the first cache."""
+
+
+def collides(sar: int, sak: int, M: int, K: int, itemsize: int) -> bool:
+    """Do the rows of an A that is read down its columns push each other out of the cache?"""
+    return sar == 1 and M > 1 and K > 64 and sak * itemsize % HALF_PAGE == 0
+
+
 def packed_scratch(M: int, K: int, cut: Cut) -> int:
     """Numbers of scratch memory that packed_product_piece needs."""
     return min(K, DEPTH) * -(-M // cut.rows)
