@@ -41,7 +41,7 @@ def lenet(p: Arrays, x: Any, y: Any) -> Any:
 def conv(x: Any, kernel: Any) -> Any:
     """(N, H, W, C) ⋆ (O, C, 3, 3) -> (N, H-2, W-2, O), as one matrix product.
 
-    ``autograd.scipy.signal.convolve`` goes through einsum, which takes three times as long.
+    ``autograd.scipy.signal.convolve`` goes through einsum, which takes four times as long.
     """
     n, height, width, _ = x.shape
     shifts = [(i, j) for i in range(3) for j in range(3)]
