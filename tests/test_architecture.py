@@ -25,8 +25,9 @@ FLOORS = [
     {"nn", "data"},
     {"train", "lecture"},
     {"bench"},
-    {"cli"},
-    {"demo", "__main__"},
+    {"commands"},
+    {"cli", "demo"},
+    {"__main__"},
 ]
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 
@@ -117,3 +118,16 @@ def test_importing_allbps_loads_no_heavy_library():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_names_and_rooms_are_there_when_they_are_asked_for():
+    code = (
+        "import sys, allbps as bp\n"
+        "assert 'numpy' not in sys.modules\n"
+        "assert bp.functional.relu(-1.0) == 0.0\n"
+        "assert issubclass(bp.errors.ShapeError, ValueError)\n"
+        "assert {*bp.__all__} <= {*dir(bp)}\n"
+        "for name in bp.__all__: getattr(bp, name)\n"
+        "assert not hasattr(bp, 'gradient') and not hasattr(bp, '__wrapped__')\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -2,10 +2,9 @@
 
 from typing import TYPE_CHECKING, Any
 
-from allbps.transforms import grad, hessian, jacobian, jvp, stop_gradient, value_and_grad, vjp
-
 if TYPE_CHECKING:
     from allbps.machine.compile import compile  # noqa: A004 - the word that users know
+    from allbps.transforms import grad, hessian, jacobian, jvp, stop_gradient, value_and_grad, vjp
     from allbps.verify.check import check
     from allbps.worked import Worked, explain
 
@@ -24,23 +23,32 @@ __all__ = [
     "vjp",
 ]
 
-_LATER = {
+_ROOMS = {
     "Worked": "worked",
     "check": "verify",
     "compile": "machine.compile",
     "explain": "worked",
 }
-"""Names whose rooms are only opened when asked for, so that importing allbps stays light."""
+"""Where the names live, if not in transforms; rooms are opened when one of them is asked for."""
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _LATER:
-        raise AttributeError(f"module 'allbps' has no attribute {name!r}")
     from importlib import import_module
+    from importlib.util import find_spec
 
+    if name not in __all__:
+        if name.startswith("_") or find_spec(f"allbps.{name}") is None:
+            raise AttributeError(f"module 'allbps' has no attribute {name!r}")
+        return import_module(f"allbps.{name}")
     if name == "compile":
         from allbps.extras import needs
 
         with needs("llvmlite", extra="machine", purpose="allbps.compile"):
             import_module("llvmlite")
-    return getattr(import_module(f"allbps.{_LATER[name]}"), name)
+    room = import_module(f"allbps.{_ROOMS.get(name, 'transforms')}")
+    value = globals()[name] = getattr(room, name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -8,7 +8,7 @@ from pathlib import Path
 
 def main() -> None:
     """Write the lecture's pages and a trained convnet into the folder named on the command line."""
-    from allbps.cli import app
+    from allbps.commands import app
 
     out = Path(sys.argv[1] if len(sys.argv) > 1 else "demo-output")
     steps = [

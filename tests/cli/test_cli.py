@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -20,8 +21,10 @@ def allbps(monkeypatch, capsys):
 
     def run(*arguments):
         monkeypatch.setattr(sys, "argv", ["allbps", *map(str, arguments)])
+        usual = signal.getsignal(signal.SIGINT)
         with pytest.raises(SystemExit) as stop:
             main()
+        signal.signal(signal.SIGINT, usual)
         out, err = capsys.readouterr()
         return stop.value.code, out, err
 

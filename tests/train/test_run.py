@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from allbps.cli import app
+from allbps.commands import app
 from allbps.data import load
 from allbps.errors import ArgumentError, MissingExtraError, NameUnknownError, UserFileError
 from allbps.train import TrainOptions, load_weights, run

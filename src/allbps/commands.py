@@ -1,0 +1,185 @@
+"""The commands: arguments only; the work is done in the rooms below."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+from rich.console import Console
+
+from allbps import __version__
+from allbps.bench.command import bench
+from allbps.errors import AllBPsError
+from allbps.train.command import train
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+FAILED, MISUSE = 1, 2
+
+Target = Annotated[str, typer.Argument(metavar="FILE.py:FUNCTION", help="The function to work on.")]
+Out = Annotated[Path | None, typer.Option(help="Write here instead of to the terminal.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a program to read.")]
+Wrt = Annotated[str, typer.Option(help="Arguments whose δ is wanted, as W1,b1; all if left out.")]
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"allbps {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def allbps(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Write a forward computation, get its backward pass to read, check and run."""
+
+
+@app.command()
+def lecture(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME]…", help="Systems; all if none is named.")
+    ] = None,
+    show_list: Annotated[bool, typer.Option("--list", help="List the systems.")] = False,
+    form: Annotated[
+        str, typer.Option("--format", help="text, markdown, latex, svg, html, json or source.")
+    ] = "text",
+    out: Annotated[Path | None, typer.Option(help="Write files into this folder.")] = None,
+    check: Annotated[bool, typer.Option("--check", help="Verify every δ instead.")] = False,
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="Draw other numbers than the hand-chosen ones.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show the lecture's systems: every value, every δ, every reason."""
+    from allbps.lecture import commands
+
+    if show_list:
+        typer.echo(commands.listing(as_json))
+    elif check:
+        text, passed = commands.check(names or [], seed, as_json)
+        typer.echo(text)
+        if not passed:
+            raise typer.Exit(FAILED)
+    elif out is not None:
+        typer.echo(commands.write(names or [], out, None if form == "text" else form, seed))
+    else:
+        typer.echo(commands.show(names or [], "json" if as_json else form, seed, _width()))
+
+
+@app.command()
+def explain(
+    target: Target,
+    form: Annotated[
+        str, typer.Option("--format", help="text, markdown, latex, svg, html, json or source.")
+    ] = "text",
+    wrt: Wrt = "",
+    out: Out = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show every value and every δ of a function, with its formula and its reason."""
+    worked = _worked(target, wrt)
+    _deliver(worked.render("json" if as_json else form, width=_width()), out)
+
+
+@app.command()
+def emit(
+    target: Target,
+    to: Annotated[str, typer.Option("--target", help="numpy, torch or jax.")] = "numpy",
+    wrt: Wrt = "",
+    out: Out = None,
+) -> None:
+    """Write the backward pass of a function as readable source."""
+    _deliver(_worked(target, wrt).to_source(to), out)
+
+
+@app.command()
+def check(
+    target: Target,
+    wrt: Wrt = "",
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the random directions.")] = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Check every δ of a function against independent judges."""
+    with np.errstate(all="ignore"):  # the report says where the first NaN or infinity comes from
+        report = _worked(target, wrt).verify(seed=seed)
+    typer.echo(json.dumps(report.to_json(), indent=2) if as_json else str(report))
+    if not report:
+        raise typer.Exit(FAILED)
+
+
+app.command()(train)
+app.command()(bench)
+
+
+def _worked(target: str, wrt: str) -> Any:
+    from allbps import userfile
+    from allbps.worked import explain as explain_function
+
+    user = userfile.load(target)
+    chosen = [name.strip() for name in wrt.split(",") if name.strip()] or None
+    try:
+        return explain_function(
+            user.function, wrt=chosen, cotangents=user.cotangents, **user.inputs
+        )
+    except AllBPsError:
+        raise
+    except Exception as error:
+        raise userfile.failed(target.rpartition(":")[0], error) from error
+
+
+def _deliver(text: str, out: Path | None) -> None:
+    if out is None:
+        typer.echo(text)
+        return
+    from allbps.files import write_text
+
+    write_text(out, text if text.endswith("\n") else text + "\n")
+    typer.echo(f"written: {out}", err=True)
+
+
+def _width() -> int:
+    return Console().width if sys.stdout.isatty() else 100
+
+
+def run() -> int:
+    """Run the command line and give its exit code; a user's mistake is a message and code 2."""
+    try:
+        code: int | None = app(standalone_mode=False)
+    except AllBPsError as error:
+        _complain(str(error))
+        code = MISUSE
+    except typer.Exit as stop:
+        code = stop.exit_code
+    except typer.Abort:
+        code = 130
+    except OSError as error:
+        _complain(f"the output cannot be written: {error.strerror}")
+        code = MISUSE
+    except Exception as error:
+        code = _usage(error)
+    return code or 0
+
+
+def _usage(error: Exception) -> int:
+    """Show a wrong command line as click does; anything else is a bug and is raised."""
+    show = getattr(error, "show", None)
+    if show is None:
+        raise error
+    show()
+    return MISUSE
+
+
+def _complain(text: str) -> None:
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    console.print("error:", style="bold red", end=" ")
+    console.print(text, markup=False)
