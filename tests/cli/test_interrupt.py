@@ -7,23 +7,29 @@ import time
 
 import pytest
 
-READY = """
+LISTENING = """
 import signal, sys
+import allbps.cli as cli
+
 signal.signal(signal.SIGINT, signal.default_int_handler)
-import allbps.cli
-print("ready", flush=True)
-sys.argv[0] = "allbps"
-allbps.cli.main()
+answer = cli._answer
+
+def told(*arguments):
+    answer(*arguments)
+    print("listening", flush=True)
+
+cli._answer = told
+cli.main()
 """
 
 
 @pytest.mark.parametrize("delay", [0.0, 0.05, 0.15, 0.4, 1.0])
 def test_one_line_and_130(delay):
     process = subprocess.Popen(
-        [sys.executable, "-c", READY, "lecture", "--check"],
+        [sys.executable, "-c", LISTENING, "lecture", "--check"],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
-    assert process.stdout.readline() == "ready\n"
+    assert process.stdout.readline() == "listening\n"
     time.sleep(delay)
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
