@@ -23,7 +23,7 @@ def main() -> None:
             raise SystemExit(code)
     print("\nWritten:")
     print(
-        f"  {out / 'lecture'}  every derivation as page, text, LaTeX, Markdown, JSON, picture, source"
+        f"  {out / 'lecture'}  each derivation: page, text, LaTeX, Markdown, JSON, picture, source"
     )
     print(f"  {out / 'train'}    the curve, the learned kernels, the weights, the log")
     print(f"Start with {out / 'lecture' / 'index.html'} in a browser.")
