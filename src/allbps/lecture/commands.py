@@ -92,13 +92,17 @@ def _verdict(session: Session) -> dict[str, Any]:
     }
 
 
+JUDGE = 13
+"""A judge's column: with four of them a line fits 80 characters."""
+
+
 def _table(rows: list[dict[str, Any]], failed: int) -> str:
     judges = list(dict.fromkeys(judge for row in rows for judge in row["judges"]))
-    lines = [f"{'':22}{'δ':>4}  " + "".join(judge.rjust(18) for judge in judges)]
+    lines = [f"{'':23}{'δ':>3}" + "".join(judge.rjust(JUDGE) for judge in judges)]
     for row in rows:
         cells = [_cell(row["judges"].get(judge)) for judge in judges]
         mark = "✓" if row["passed"] else "✗"
-        lines.append(f"{mark} {row['name']:20}{row['nodes']:>4}  " + "".join(cells))
+        lines.append(f"{mark} {row['name']:21}{row['nodes']:>3}" + "".join(cells))
         lines += [f"    {text}" for text in row["disagreements"]]
     lines.append("")
     lines.append("each cell: δ compared, and the largest error among them; — the judge is silent")
@@ -108,8 +112,8 @@ def _table(rows: list[dict[str, Any]], failed: int) -> str:
 
 def _cell(judged: dict[str, Any] | None) -> str:
     if not judged or not judged["checked"]:
-        return "—".rjust(18)
-    return f"{judged['checked']} ({judged['max_error']:.0e})".rjust(18)
+        return "—".rjust(JUDGE)
+    return f"{judged['checked']} ({judged['max_error']:.0e})".rjust(JUDGE)
 
 
 def _index(sessions: Sequence[Session]) -> str:
