@@ -165,6 +165,19 @@ def test_a_peer_that_fails_leaves_the_others_their_turn(fakes, monkeypatch):
     assert entries[1].note == "failed: no compiler"
 
 
+def test_the_text_fits_a_terminal_and_puts_notes_below():
+    result = row(machine=[0.01, 0.01], torch_channels_last=[12.3456, 12.3456])
+    first = result.entries[0]
+    first.cold, first.warm, first.memory, first.note = 123.4, 0.05, 2.0**30, "as one thread"
+    assert str(result) == (
+        "mlp: an MLP\n"
+        "  peer                 ms/step spread ×fastest deviation    cold    warm    peak\n"
+        "  machine                   10    ±0% 1234.56×     0e+00 123.40 s  0.05 s 1024 MB\n"
+        "    as one thread\n"
+        "  torch.channels.last 1.235e+04    ±0%    1.00×     0e+00"
+    )
+
+
 def test_markdown_shows_what_the_text_shows():
     result = row(machine=[0.001, 0.001], jax=[0.1, 0.1])
     result.entries[0].cold, result.entries[1].note = 1.5, "2 rounds only"

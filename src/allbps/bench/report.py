@@ -116,7 +116,8 @@ class RowResult:
 
     def __str__(self) -> str:
         lines = [f"{self.row}: {self.title}", _line(HEADS)]
-        lines += [_line(self.cells(e)) + (f"  {e.note}" if e.note else "") for e in self.entries]
+        for e in self.entries:
+            lines += [_line(self.cells(e)).rstrip(), *([f"    {e.note}"] if e.note else [])]
         return "\n".join(lines)
 
     def to_markdown(self) -> str:
@@ -128,7 +129,8 @@ class RowResult:
 
 
 HEADS = ["peer", "ms/step", "spread", "×fastest", "deviation", "cold", "warm", "peak"]
-WIDTHS = [20, 10, 7, 9, 10, 8, 8, 8]
+WIDTHS = [19, 8, 6, 8, 9, 7, 7, 7]
+"""A line fits 80 characters."""
 
 
 def _line(cells: list[str]) -> str:
