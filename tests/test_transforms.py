@@ -2,6 +2,7 @@
 
 import threading
 from collections import namedtuple
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import numpy as np
@@ -441,3 +442,47 @@ def test_errors_are_also_what_python_calls_them():
         bp.grad(lambda x: x)(VECTOR)
     with pytest.raises(AllBPsError):
         bp.grad(lambda x: x)(3)
+
+
+# -- in threads ------------------------------------------------------------------------------------
+def in_thread(function, *args):
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(function, *args).result()
+
+
+def test_a_gradient_in_a_thread_is_part_of_the_function_that_started_it():
+    def closed_over(x):
+        return np.sum(in_thread(bp.grad(lambda y: np.sum(x * y**2)), np.ones(2)))  # 2x
+
+    def passed(x):
+        return np.sum(in_thread(bp.grad(lambda y: np.sum(y**3)), x))  # 3x²
+
+    def pulled(x):
+        _, pullback = bp.vjp(lambda y: y**2 * x, x)
+        return np.sum(in_thread(pullback, np.ones(2))[0])  # 2x²
+
+    def twice(x):
+        inner = bp.grad(lambda y: bp.grad(lambda z: x[0] * z**3 * y)(y))  # of 3xy³: 9xy²
+        return in_thread(inner, 1.0)
+
+    x = np.array([2.0, 5.0])
+    np.testing.assert_array_equal(bp.grad(closed_over)(x), [2.0, 2.0])
+    np.testing.assert_array_equal(bp.grad(passed)(x), 6 * x)
+    np.testing.assert_array_equal(bp.grad(pulled)(x), 4 * x)
+    np.testing.assert_array_equal(bp.grad(twice)(x), [9.0, 0.0])
+
+
+def test_threads_that_have_nothing_to_do_with_each_other_get_plain_numbers():
+    _, pullback = bp.vjp(lambda x: np.sin(x) * x, np.ones(3))
+    cube = bp.grad(lambda x: np.sum(x**3))
+    meet = threading.Barrier(4)
+
+    def work(k):
+        meet.wait()
+        return [(pullback(np.ones(3))[0], cube(np.full(3, float(k)))) for _ in range(30)]
+
+    with ThreadPoolExecutor(4) as pool:
+        for k, pairs in enumerate(pool.map(work, range(4))):
+            for pulled, gradient in pairs:
+                assert type(pulled) is type(gradient) is np.ndarray
+                np.testing.assert_array_equal(gradient, np.full(3, 3.0 * k * k))

@@ -21,6 +21,7 @@ from allbps.ir import (
     array_of,
     call_user,
     constant,
+    followed_elsewhere,
     is_array_of_nodes,
     lift,
     new_input,
@@ -110,14 +111,14 @@ def _argument(f: Callable[..., Any], k: int) -> str:
 
 def _close(tree: Any, bit: int) -> Any:
     """Results as plain numbers, except what an outer trace still follows."""
+    whole = tree_map(_whole, tree)
+    elsewhere = followed_elsewhere([leaf for leaf in leaves(whole) if isinstance(leaf, Node)])
 
     def one(leaf: Any) -> Any:
-        leaf = _whole(leaf)
-        if isinstance(leaf, Node) and not leaf.traces & (bit - 1):
-            return leaf.value
-        return leaf
+        kept = not isinstance(leaf, Node) or leaf.traces & (bit - 1) or leaf in elsewhere
+        return leaf if kept else leaf.value
 
-    return tree_map(one, tree)
+    return tree_map(one, whole)
 
 
 def _float_output(y: Any, name: str) -> Node:

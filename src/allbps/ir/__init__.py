@@ -25,9 +25,9 @@ from allbps.ir.op import (
     numpy_function,
     promote,
     values_on_demand,
-    within,
 )
 from allbps.ir.site import Site, placed_at, user_site
+from allbps.ir.traces import followed_elsewhere, within
 from allbps.ir.wording import call_user
 
 __all__ = [
@@ -55,6 +55,7 @@ __all__ = [
     "array_of",
     "call_user",
     "constant",
+    "followed_elsewhere",
     "is_array_of_nodes",
     "label",
     "lift",

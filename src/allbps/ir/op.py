@@ -19,6 +19,7 @@ from allbps.ir.arraylike import NUMPY, OPERATORS
 from allbps.ir.node import NO_ATTRS, ON_DEMAND, Node
 from allbps.ir.notation import Notation
 from allbps.ir.site import user_site
+from allbps.ir.traces import belongs_here
 from allbps.ir.wording import in_user_terms
 from allbps.tree import leaves
 
@@ -293,20 +294,6 @@ CONST = Op(
     notation=Notation("{name}"),
 )
 
-_depth: ContextVar[int] = ContextVar("allbps_depth", default=0)
-
-
-@contextmanager
-def within() -> Iterator[int]:
-    """A trace, one deeper than the one around it; gives its bit for ``Node.traces``."""
-    depth = _depth.get()
-    token = _depth.set(depth + 1)
-    try:
-        yield 1 << depth
-    finally:
-        _depth.reset(token)
-
-
 _on_demand: ContextVar[bool] = ContextVar("allbps_on_demand", default=False)
 
 
@@ -397,7 +384,9 @@ def new_input(value: Any, trace: int, name: str = "") -> Node:
     value = array_of(value, name)
     shape, dtype = _aval(value)
     attrs = {"name": name}
-    return Node(INPUT, (), shape, dtype, attrs=attrs, value=value, name=name, traces=trace)
+    node = Node(INPUT, (), shape, dtype, attrs=attrs, value=value, name=name, traces=trace)
+    belongs_here(node)
+    return node
 
 
 def promote(*inputs: Node) -> np.dtype[Any]:
