@@ -8,7 +8,7 @@ import pytest
 
 import allbps as bp
 import allbps.functional as F
-from allbps.errors import ArgumentError, NonFiniteError, ShapeError
+from allbps.errors import ArgumentError, DtypeError, NonFiniteError, ShapeError
 from allbps.trace import check_inputs, trace
 
 
@@ -131,6 +131,7 @@ def test_a_function_that_returns_nothing_is_refused():
         trace(net, 1.0)
     assert str(caught.value) == (
         "net returned nothing to explain\n"
+        f"  at:       test_trace.py:{net.__code__.co_firstlineno} in net: def net(x):\n"
         "  expected: a number or an array\n"
         "  got:      None\n"
         "  to do:    is a return missing?"
@@ -138,10 +139,26 @@ def test_a_function_that_returns_nothing_is_refused():
 
 
 def test_a_function_that_returns_text_is_refused():
+    def net(x):
+        return f"{x}"
+
     with pytest.raises(ArgumentError) as caught:
-        trace(lambda x: f"{x}", 1.0)
+        trace(net, 1.0)
+    caught.value.where = ""
     assert str(caught.value) == (
         "net returned nothing to explain\n  expected: a number or an array\n  got:      '1.0'"
+    )
+
+
+def test_complex_arguments_are_refused_by_name():
+    with pytest.raises(DtypeError) as caught:
+        trace(lambda wave: wave * wave, wave=1 + 2j)
+    caught.value.where = ""
+    assert str(caught.value) == (
+        "wave is not made of real numbers\n"
+        "  expected: bool, integer or floating-point numbers\n"
+        "  got:      complex128 with dtype complex128\n"
+        "  to do:    split complex numbers into real and imaginary part"
     )
 
 

@@ -110,8 +110,9 @@ def check(
     as_json: AsJson = False,
 ) -> None:
     """Check every δ of a function against independent judges."""
-    with np.errstate(all="ignore"):  # the report says where the first NaN or infinity comes from
-        report = _worked(target, wrt).verify(seed=seed)
+    worked = _worked(target, wrt)
+    with np.errstate(all="ignore"):
+        report = worked.verify(seed=seed)
     typer.echo(json.dumps(report.to_json(), indent=2) if as_json else str(report))
     if not report:
         raise typer.Exit(FAILED)
@@ -128,12 +129,13 @@ def _worked(target: str, wrt: str) -> Any:
     user = userfile.load(target)
     chosen = [name.strip() for name in wrt.split(",") if name.strip()] or None
     try:
-        return explain_function(
-            user.function, wrt=chosen, cotangents=user.cotangents, **user.inputs
-        )
+        with np.errstate(all="ignore"):  # what is read says where the first NaN or infinity is
+            return explain_function(
+                user.function, wrt=chosen, cotangents=user.cotangents, **user.inputs
+            )
     except AllBPsError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise userfile.failed(target.rpartition(":")[0], error) from error
 
 

@@ -21,6 +21,7 @@ from allbps.ir import (
     INPUT,
     Graph,
     Node,
+    Site,
     call_user,
     lift,
     new_input,
@@ -92,7 +93,8 @@ def trace(f: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Traced:
     results = leaves(returned)
     if not results or any(isinstance(x, str) for x in results):
         raise ArgumentError(
-            f"{_name(f)} returned nothing to explain",
+            f"{_title(f)} returned nothing to explain",
+            where=_where(f),
             expected="a number or an array",
             got=repr(returned),
             todo="is a return missing?" if returned is None else "",
@@ -136,6 +138,12 @@ def _title(f: Callable[..., Any]) -> str:
     return f"lambda ({os.path.basename(code.co_filename)}:{code.co_firstlineno})"
 
 
+def _where(f: Callable[..., Any]) -> str:
+    """The line on which a function is defined, if it has one."""
+    code = getattr(f, "__code__", None)
+    return str(Site(code.co_filename, code.co_firstlineno, code.co_name)) if code else ""
+
+
 def _bind(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
     """Parameter name -> argument; ``*args`` become ``name_0``, ``name_1``, ….
 
@@ -147,7 +155,7 @@ def _bind(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) 
         bound = inspect.signature(f).bind(*args, **kwargs)
     except TypeError as error:
         raise ArgumentError(
-            f"the arguments do not match {_name(f)}",
+            f"the arguments do not match {_title(f)}",
             where=str(user_site() or ""),
             expected=f"{_name(f)}{inspect.signature(f)}",
             got=str(error),
@@ -179,7 +187,7 @@ def _call(f: Callable[..., Any], opened: dict[str, Any]) -> Any:
 
 def is_array_like(leaf: Any) -> bool:
     """Does this become an input of the graph, rather than a fixed option of the function?"""
-    return isinstance(leaf, (np.ndarray, np.generic, float, Node)) or (
+    return isinstance(leaf, (np.ndarray, np.generic, float, complex, Node)) or (
         isinstance(leaf, int) and not isinstance(leaf, bool)
     )
 

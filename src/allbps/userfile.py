@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import inspect
+import os
 import sys
 import traceback
 from collections.abc import Callable, Mapping
@@ -52,14 +53,27 @@ def load(target: str) -> UserFunction:
             todo=f"write {target.rstrip(':')}:net if your function is called net",
         )
     module = _module(Path(path))
-    functions = {key: value for key, value in vars(module).items() if inspect.isfunction(value)}
-    if name not in functions:
-        own = [key for key, value in functions.items() if value.__module__ == module.__name__]
-        raise unknown_name(name, own or ["(none in the file)"], "function", str(path))
-    function = functions[name]
-    return UserFunction(
-        function, _inputs(function, module, Path(path)), _given(module, name, "cotangents") or {}
-    )
+    function = _function(module, name, path)
+    inputs = _inputs(function, name, module, Path(path))
+    return UserFunction(function, inputs, _given(module, name, "cotangents") or {})
+
+
+def _function(module: ModuleType, name: str, path: str) -> Callable[..., Any]:
+    found: Callable[..., Any] | None = vars(module).get(name)
+    if callable(found):
+        return found
+    if found is not None:
+        raise UserFileError(
+            f"{name} in {path} is no function",
+            expected=f"def {name}(…)",
+            got=f"{name} = {found!r}"[:80],
+        )
+    own = [
+        key
+        for key, value in vars(module).items()
+        if inspect.isfunction(value) and value.__module__ == module.__name__
+    ]
+    raise unknown_name(name, own or ["(none in the file)"], "function", path)
 
 
 def _module(path: Path) -> ModuleType:
@@ -75,21 +89,21 @@ def _module(path: Path) -> ModuleType:
         spec.loader.exec_module(module)
     except AllBPsError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise failed(path, error) from error
     finally:
         sys.path.pop(0)
     return module
 
 
-def failed(path: Path | str, error: Exception) -> UserFileError:
+def failed(path: Path | str, error: Exception | SystemExit) -> UserFileError:
     """The user's own code raised: say what and on which of their lines."""
     if isinstance(error, SyntaxError):
         where = f"{path}:{error.lineno}: {(error.text or '').strip()}" if error.lineno else ""
         return UserFileError(f"{path} is not valid Python: {error.msg}", where=where)
-    frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename == str(path)]
-    frames = frames or traceback.extract_tb(error.__traceback__)[-1:]
-    last = frames[-1] if frames else None
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [f for f in frames if os.path.realpath(f.filename) == os.path.realpath(path)]
+    last = own[-1] if own else frames[-1] if frames else None
     return UserFileError(
         f"{path} raised {type(error).__name__}: {error}",
         where=f"{Path(last.filename).name}:{last.lineno} in {last.name}: {last.line}"
@@ -108,6 +122,7 @@ def _given(module: ModuleType, function: str, what: str) -> dict[str, Any] | Non
         if not isinstance(found, dict):
             raise UserFileError(
                 f"{name} gives no dict",
+                where=str(module.__file__),
                 expected=f"{name} = {{'X': …, 'W1': …}}, or a function that returns one",
                 got=type(found).__name__,
             )
@@ -115,14 +130,16 @@ def _given(module: ModuleType, function: str, what: str) -> dict[str, Any] | Non
     return None
 
 
-def _inputs(function: Callable[..., Any], module: ModuleType, path: Path) -> dict[str, Any]:
-    given = _given(module, function.__name__, "inputs")
+def _inputs(
+    function: Callable[..., Any], called: str, module: ModuleType, path: Path
+) -> dict[str, Any]:
+    given = _given(module, called, "inputs")
     parameters = inspect.signature(function).parameters
     if given is not None:
         strangers = [name for name in given if name not in parameters]
         takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
         if strangers and not takes_any:
-            where = f"the inputs for {function.__name__} in {path}"
+            where = f"the inputs for {called} in {path}"
             raise unknown_name(strangers[0], list(parameters), "parameter", where)
         found = dict(given)
     else:
@@ -135,10 +152,9 @@ def _inputs(function: Callable[..., Any], module: ModuleType, path: Path) -> dic
         and parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
     ]
     if missing:
-        name = function.__name__
         raise ArgumentError(
             f"{path} gives no value for {', '.join(missing)}",
-            expected=f"inputs for {name}({', '.join(parameters)})",
+            expected=f"inputs for {called}({', '.join(parameters)})",
             got=f"values for {', '.join(found) or 'none of them'}",
             todo=f"add  inputs = {{{', '.join(f'{m!r}: …' for m in missing)}}}  to the file",
         )

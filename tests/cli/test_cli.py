@@ -2,33 +2,15 @@
 
 import json
 import os
-import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from allbps.cli import main
 from allbps.lecture import NAMES
 
 EXAMPLES = Path(__file__).parent.parent.parent / "examples"
-
-
-@pytest.fixture
-def allbps(monkeypatch, capsys):
-    """Run the command line; gives (exit code, stdout, stderr)."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["allbps", *map(str, arguments)])
-        usual = signal.getsignal(signal.SIGINT)
-        with pytest.raises(SystemExit) as stop:
-            main()
-        signal.signal(signal.SIGINT, usual)
-        out, err = capsys.readouterr()
-        return stop.value.code, out, err
-
-    return run
 
 
 def test_listing_names_every_system(allbps):

@@ -17,6 +17,7 @@ _NUMPY = os.path.dirname(os.path.abspath(np.__file__)) + os.sep
 _PYTHON = os.path.dirname(os.path.abspath(os.__file__)) + os.sep
 # The lecture's systems and the named nets are written as a user would write them, so their lines
 # are shown.
+_COMMANDS = os.path.join(_PACKAGE, "commands.py")
 _SHOWN = tuple(os.path.join(_PACKAGE, room) + os.sep for room in ("lecture", "nn"))
 
 
@@ -46,10 +47,13 @@ def is_user_file(file: str) -> bool:
 
 
 def user_frame() -> FrameType | None:
-    """The innermost frame of user code below the caller, or None."""
+    """The innermost frame of user code below the caller, or None.
+
+    What called our command line is not the user's code.
+    """
     frame: FrameType | None = sys._getframe(1)
     while frame is not None and not is_user_file(frame.f_code.co_filename):
-        frame = frame.f_back
+        frame = None if frame.f_code.co_filename == _COMMANDS else frame.f_back
     return frame
 
 

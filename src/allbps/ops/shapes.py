@@ -20,17 +20,18 @@ def broadcast_shape(*inputs: Node) -> Shape:
         ShapeError: they do not broadcast.
 
     """
-    first = inputs[0].shape
-    if all(node.shape == first for node in inputs):
-        return first
+    shapes = {node.shape for node in inputs}
+    shapes.discard(())  # a single number fits any shape
+    if len(shapes) < 2:
+        return shapes.pop() if shapes else ()
     try:
         return np.broadcast_shapes(*(node.shape for node in inputs))
     except ValueError:
-        shapes = " and ".join(f"{{{k}}} is {node.shape}" for k, node in enumerate(inputs))
+        got = " and ".join(f"{{{k}}} is {node.shape}" for k, node in enumerate(inputs))
         raise ShapeError(
             "{0} and {1} have shapes that do not broadcast",
             expected="equal lengths, or 1, on every axis counted from the last",
-            got=shapes,
+            got=got,
         ) from None
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import inspect
 import re
+import traceback
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from allbps.backward import Backward
+from allbps.errors import NonFiniteError
 from allbps.ir import CONST, INPUT, Graph, Node
 from allbps.ops.shape import transpose
 from allbps.readings.dialect import NUMPY, Dialect, expression
@@ -127,7 +129,15 @@ class Program:
 
         """
         scope = self.scope(values)
-        exec(compile(self.body, f"<{self.function} by allbps>", "exec"), scope)
+        try:
+            exec(compile(self.body, f"<{self.function} by allbps>", "exec"), scope)
+        except ZeroDivisionError as error:
+            line = traceback.extract_tb(error.__traceback__)[-1].lineno or 1
+            raise NonFiniteError(
+                f"{self.function} or its backward pass divides by zero",
+                got=self.body.splitlines()[line - 1],
+                todo="look for a denominator that can be 0",
+            ) from error
         return scope
 
 
