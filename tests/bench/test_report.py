@@ -174,7 +174,7 @@ def test_the_text_fits_a_terminal_and_puts_notes_below():
         "  peer                 ms/step spread ×fastest deviation    cold    warm    peak\n"
         "  machine                   10    ±0% 1234.56×     0e+00 123.40 s  0.05 s 1024 MB\n"
         "    as one thread\n"
-        "  torch.channels.last 1.235e+04    ±0%    1.00×     0e+00"
+        "  torch.channels.last 1.23e+04    ±0%    1.00×     0e+00"
     )
 
 

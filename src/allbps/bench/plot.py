@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from allbps.bench.peer import OURS
-from allbps.bench.report import BenchReport
+from allbps.bench.report import BenchReport, times
 from allbps.train.figures import drawing, write_figure
 
 OUR_COLOUR, THEIR_COLOUR = "#0072B2", "#BBBBBB"
@@ -30,7 +30,8 @@ def draw_report(path: Path, report: BenchReport) -> tuple[Path, Path]:
             ratios = [row.ratio(e) or 0.0 for e in timed]
             colours = [OUR_COLOUR if e.peer in OURS else THEIR_COLOUR for e in timed]
             bars = axes.barh([e.peer for e in timed], ratios, color=colours)
-            axes.bar_label(bars, [f"{r:.2f}×" for r in ratios], padding=3, fontsize=8)
+            white = {"facecolor": "white", "edgecolor": "none", "pad": 0.8}
+            axes.bar_label(bars, [times(r) for r in ratios], padding=4, fontsize=8, bbox=white)
             axes.set_xscale("log")
             axes.set_xlim(min(ratios) / 1.5, max(ratios) * 2.5)
             axes.axvline(1, color="#444444", linewidth=0.8)

@@ -105,9 +105,9 @@ class RowResult:
         """What a table shows of an entry, under HEADS."""
         return [
             e.peer,
-            _shown(e.median, lambda v: f"{1e3 * v:.4g}"),
+            _shown(e.median, lambda v: f"{1e3 * v:.3g}"),
             _shown(e.spread, lambda v: f"±{v:.0%}"),
-            _shown(self.ratio(e), lambda v: f"{v:.2f}×" if v >= 0.1 else f"{v:.1g}×"),
+            _shown(self.ratio(e), times),
             _shown(e.deviation, lambda v: f"{v:.0e}"),
             _shown(e.cold, lambda v: f"{v:.2f} s"),
             _shown(e.warm, lambda v: f"{v:.2f} s"),
@@ -140,6 +140,15 @@ def _line(cells: list[str]) -> str:
 
 def _markdown(cells: list[str]) -> str:
     return "| " + " | ".join(cells) + " |"
+
+
+def times(ratio: float) -> str:
+    """How many times as fast.
+
+    >>> times(1234.5), times(0.5), times(0.00321)
+    ('1234.50×', '0.50×', '0.003×')
+    """
+    return f"{ratio:.2f}×" if ratio >= 0.1 else f"{ratio:.1g}×"
 
 
 def _shown(value: float | None, text: Callable[[float], str]) -> str:
