@@ -116,7 +116,7 @@ def _close(tree: Any, bit: int) -> Any:
 
     def one(leaf: Any) -> Any:
         kept = not isinstance(leaf, Node) or leaf.traces & (bit - 1) or leaf in elsewhere
-        return leaf if kept else leaf.value
+        return leaf if kept else np.asarray(leaf.value)[()]  # a number, not an array without axes
 
     return tree_map(one, whole)
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from allbps.errors import ArgumentError
-from allbps.ir import user_site
+from allbps.ir import Node, promote, user_site
 
 Axis = int | tuple[int, ...] | None
 
@@ -24,6 +24,15 @@ def plain_axis(axis: Any) -> Axis:
 def given(value: Any) -> bool:
     """Was an argument passed, rather than None or NumPy's "no value"?"""
     return value is not None and value is not np._NoValue
+
+
+def float_of(*nodes: Node) -> Any:
+    """The kind of float that an operation on ``nodes`` gives, as a function of a number.
+
+    A constant made by it has a dtype of its own; two Python numbers that meet would be float64.
+    """
+    dtype = promote(*nodes)
+    return (dtype if dtype.kind == "f" else np.result_type(dtype, np.float16)).type
 
 
 def refuse(function: str, **arguments: Any) -> None:

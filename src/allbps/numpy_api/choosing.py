@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 
 from allbps.errors import ArgumentError, ShapeError
-from allbps.ir import Node, lift, numpy_function, user_site
+from allbps.ir import Node, lift, numpy_function, promote, user_site
 from allbps.numpy_api.arguments import plain_axis, refuse
 from allbps.numpy_api.shapes import at, moveaxis
 from allbps.ops.comparison import where
+from allbps.ops.function import astype
 from allbps.ops.index import getitem_by, put_add_op
 from allbps.ops.reduce import mean
 from allbps.ops.shape import broadcast_to, reshape, reshape_to
@@ -38,10 +39,12 @@ def select(condlist: Sequence[Any], choicelist: Sequence[Any], default: Any = 0)
             expected=str(len(condlist)),
             got=str(len(choicelist)),
         )
+    choices = [lift(choice) for choice in choicelist]
     made = lift(default)
-    for condition, choice in zip(reversed(condlist), reversed(choicelist), strict=True):
+    dtype = promote(*choices, made)
+    for condition, choice in zip(reversed(condlist), reversed(choices), strict=True):
         made = where(condition, choice, made)
-    return made
+    return made if made.dtype == dtype else astype(made, dtype=dtype)
 
 
 @numpy_function(np.piecewise)
@@ -54,7 +57,7 @@ def piecewise(x: Any, condlist: Any, funclist: Sequence[Any], *args: Any, **kw: 
     made = broadcast_to(lift(default), shape=node.shape)
     for condition, value in zip(conditions, values, strict=True):
         made = where(condition, value, made)  # a later condition wins, as in NumPy
-    return made
+    return made if made.dtype == node.dtype else astype(made, dtype=node.dtype)
 
 
 @numpy_function(np.compress)

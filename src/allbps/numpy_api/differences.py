@@ -14,7 +14,7 @@ from allbps.numpy_api.shapes import at
 from allbps.ops.arithmetic import div, mod
 from allbps.ops.comparison import logical_and, where
 from allbps.ops.cumulate import cumsum
-from allbps.ops.function import abs_
+from allbps.ops.function import abs_, astype
 from allbps.ops.index import getitem_by
 from allbps.ops.join import joined
 from allbps.ops.reduce import sum_
@@ -51,8 +51,10 @@ def _border(value: Any, x: Node, axis: int) -> Node | None:
 @numpy_function(np.ediff1d)
 def ediff1d(ary: Any, to_end: Any = None, to_begin: Any = None) -> Node:
     """``numpy.ediff1d``: differences in row-major order, with a beginning and an end."""
-    pieces = [to_begin, diff(reshape_to(ary, -1)), to_end]
-    return concatenate_by([reshape_to(piece, -1) for piece in pieces if piece is not None])
+    made = diff(reshape_to(ary, -1))
+    pieces = [to_begin, made, to_end]
+    rows = [reshape_to(piece, -1) for piece in pieces if piece is not None]
+    return concatenate_by(rows, dtype=made.dtype) if len(rows) > 1 else made
 
 
 @numpy_function(np.gradient)
@@ -85,7 +87,8 @@ def _slope(x: Node, axis: int, step: Any, edge_order: int) -> Node:
             got=f"shape {x.shape}",
         )
     if lift(step).ndim or edge_order == 2:
-        return _slope_by_three(x, axis, _gaps(lift(step), x, axis), edge_order)
+        made = _slope_by_three(x, axis, _gaps(lift(step), x, axis), edge_order)
+        return astype(made, dtype=x.dtype) if x.is_float else made
     first = _part(x, axis, 1, 2) - _part(x, axis, 0, 1)
     inside = (_part(x, axis, 2, None) - _part(x, axis, None, -2)) / 2.0
     last = _part(x, axis, -1, None) - _part(x, axis, -2, -1)

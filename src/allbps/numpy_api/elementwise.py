@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from allbps.errors import DtypeError
-from allbps.ir import Node, Op, lift, numpy_function, promote, user_site
-from allbps.numpy_api.arguments import refuse
-from allbps.ops.arithmetic import div, floor_divide, mod, pow_, power, raise_to
+from allbps.ir import Node, Op, lift, numpy_function, user_site
+from allbps.numpy_api.arguments import float_of, refuse
+from allbps.ops.arithmetic import div, floor_divide, mod, mul, pow_, power, raise_to
 from allbps.ops.comparison import (
     isfinite,
     isnan,
@@ -65,7 +65,7 @@ def cbrt(x: Any) -> Node:
 def logaddexp2(a: Any, b: Any) -> Node:
     """log₂(2ᵃ + 2ᵇ), without overflow."""
     a, b = lift(a), lift(b)
-    unit = promote(a, b).type(np.log(2))
+    unit = float_of(a, b)(np.log(2))
     return div(logaddexp(a * unit, b * unit), unit)
 
 
@@ -103,14 +103,17 @@ def fix(x: Any, out: Any = None) -> Node:
 @numpy_function(np.heaviside)
 def heaviside(x: Any, at_zero: Any) -> Node:
     """0 below 0, 1 above, ``at_zero`` at 0."""
-    node = lift(x)
-    return where(node < 0, 0.0, where(node > 0, 1.0, at_zero))
+    node, middle = lift(x), lift(at_zero)
+    number = float_of(node, middle)
+    return where(node < 0, number(0), where(node > 0, number(1), middle))
 
 
 @numpy_function(np.copysign)
 def copysign(a: Any, b: Any) -> Node:
     """The size of a with the sign of b."""
-    return abs_(a) * where(lift(b) < 0, -1.0, 1.0)
+    size, sign_of = lift(a), lift(b)
+    one = float_of(size, sign_of)(1)
+    return mul(astype(abs_(size), dtype=one.dtype), where(sign_of < 0, -one, one))
 
 
 @numpy_function(np.signbit)
@@ -140,14 +143,15 @@ def modf(x: Any) -> tuple[Node, Node]:
 @numpy_function(np.ldexp)
 def ldexp(x: Any, exponent: Any) -> Node:
     """A number times a power of 2."""
-    return lift(x) * pow_(2.0, exponent)
+    node = lift(x)
+    return mul(node, pow_(float_of(node)(2), astype(exponent, dtype=node.dtype)))
 
 
 @numpy_function(np.frexp)
 def frexp(x: Any) -> tuple[Node, Any]:
     """Mantissa and exponent; the exponent is given as a plain value."""
     _, exponent = np.frexp(lift(x).known("np.frexp"))
-    return ldexp(x, -exponent.astype(float)), exponent
+    return ldexp(x, -exponent), exponent
 
 
 # -- bounds and gaps -------------------------------------------------------------------------------
@@ -194,9 +198,11 @@ def nan_to_num(
     if not node.is_float:
         return node
     limits = np.finfo(node.dtype)
-    above = float(limits.max) if posinf is None else posinf
-    below = float(limits.min) if neginf is None else neginf
-    return where(isfinite(node), node, where(isnan(node), nan, where(node > 0, above, below)))
+    number = node.dtype.type
+    above = number(limits.max if posinf is None else posinf)
+    below = number(limits.min if neginf is None else neginf)
+    other = where(isnan(node), number(nan), where(node > 0, above, below))
+    return where(isfinite(node), node, other)
 
 
 @numpy_function(np.isinf)
@@ -217,7 +223,8 @@ numpy_function(np.imag)(lambda x: np.zeros(lift(x).shape, lift(x).dtype)[()])
 @numpy_function(np.angle)
 def angle(x: Any, deg: bool = False) -> Node:
     """0 for positive numbers, half a turn for negative ones."""
-    return where(lift(x) < 0, 180.0 if deg else float(np.pi), 0.0)
+    number = float_of(lift(x))
+    return where(lift(x) < 0, number(180 if deg else np.pi), number(0))
 
 
 # -- truth values ----------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from allbps.numpy_api.products import dot
 from allbps.numpy_api.shapes import moveaxis
 from allbps.ops import factorise
 from allbps.ops.comparison import where
-from allbps.ops.function import abs_, sqrt
+from allbps.ops.function import abs_, astype, sqrt
 from allbps.ops.join import joined
 from allbps.ops.linalg import det, inv, logabsdet, matmul, signdet, solve, transposed
 from allbps.ops.reduce import max_, min_, sum_
@@ -274,7 +274,7 @@ def _vector_norm(x: Node, order: Any, axes: tuple[int, ...], keepdims: bool) -> 
     if order == -np.inf:
         return min_(size, axis=axes, keepdims=keepdims)
     if order == 0:
-        return sum_((x != 0) * 1.0, axis=axes, keepdims=keepdims)
+        return sum_(astype(x != 0, dtype=x.dtype), axis=axes, keepdims=keepdims)
     if order == 1:
         return sum_(size, axis=axes, keepdims=keepdims)
     if not isinstance(order, (int, float)):

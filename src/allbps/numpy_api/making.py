@@ -75,8 +75,8 @@ def linspace(
     start, stop = lift(start), lift(stop)
     gaps = num - 1 if endpoint else num
     step = (stop - start) / float(max(gaps, 1))
-    shares = np.arange(num) / max(gaps, 1)
-    shares = shares.reshape((-1,) + (1,) * step.ndim)
+    shares = np.arange(num, dtype=step.dtype) / max(gaps, 1)
+    shares = shares.astype(step.dtype).reshape((-1,) + (1,) * step.ndim)
     made = start * (1.0 - shares) + stop * shares
     made = made if axis == 0 else moveaxis(made, 0, axis)
     made = made if dtype is None else astype(made, dtype=np.dtype(dtype))

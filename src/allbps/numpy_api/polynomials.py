@@ -13,7 +13,7 @@ from allbps.numpy_api.joining import stack, unstack
 from allbps.numpy_api.shapes import atleast_1d
 from allbps.numpy_api.statistics import convolve
 from allbps.ops.factorise import pinv
-from allbps.ops.function import sqrt
+from allbps.ops.function import astype, sqrt
 from allbps.ops.index import getitem_by
 from allbps.ops.join import joined
 from allbps.ops.linalg import matmul
@@ -24,7 +24,7 @@ from allbps.ops.shape import pad, reshape
 @numpy_function(np.polyval)
 def polyval(p: Any, x: Any) -> Node:
     """``numpy.polyval``, by Horner's scheme."""
-    coefficients, at = lift(p), lift(x)
+    coefficients, at = lift(p), lift(x if isinstance(x, (Node, list)) else np.asanyarray(x))
     made = at * 0.0
     for k in range(coefficients.size):
         made = made * at + getitem_by(coefficients, k)
@@ -92,9 +92,10 @@ def poly(seq_of_zeros: Any) -> Node:
     zeros = lift(seq_of_zeros)
     if zeros.ndim != 1:
         raise _complex_roots("np.poly", zeros)
-    made = lift(np.ones(1))
+    one = np.ones((), zeros.dtype)
+    made = lift(one[None])
     for zero in unstack(zeros):
-        made = convolve(made, stack([1.0, -zero]))
+        made = convolve(made, stack([one, -zero]))
     return made
 
 
@@ -150,5 +151,6 @@ def trim_zeros(filt: Any, trim: str = "fb", axis: Any = None) -> Node:
 def vander(x: Any, N: int | None = None, increasing: bool = False) -> Node:
     """``numpy.vander``: powers as columns."""
     node = lift(x)
+    node = astype(node, dtype=np.promote_types(node.dtype, int))
     powers = range(node.size if N is None else N)
     return stack([node**k for k in (powers if increasing else reversed(powers))], axis=1)

@@ -172,7 +172,7 @@ def einsum_by(*operands: Any, out: Any = None, optimize: Any = False, **options:
         subscripts, arrays = operands[0], operands[1:]
     else:
         subscripts, arrays = _spelled(operands)
-    nodes = [lift(x) for x in arrays]
+    nodes = [lift(np.asarray(x) if isinstance(x, (int, float)) else x) for x in arrays]
     return einsum(*nodes, subscripts=_explicit(subscripts.replace(" ", ""), nodes))
 
 

@@ -194,7 +194,7 @@ def _extreme(op: Op, lowest: float, combine: Op) -> Callable[..., Node]:
         node = _masked(lift(x), where, initial if given(initial) else lowest)
         if given(initial) and not node.size:
             shape = np.sum(np.zeros(node.shape), axis=plain_axis(axis), keepdims=kept).shape
-            return broadcast_to(lift(initial), shape=shape)
+            return astype(broadcast_to(lift(initial), shape=shape), dtype=node.dtype)
         found = op(node, axis=plain_axis(axis), keepdims=kept)
         return combine(found, initial) if given(initial) else found
 

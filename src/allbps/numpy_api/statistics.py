@@ -12,7 +12,7 @@ from allbps.numpy_api.arguments import given, plain_axis, refuse
 from allbps.numpy_api.choosing import diagonal, sort, take_along_axis
 from allbps.numpy_api.joining import concatenate_by
 from allbps.numpy_api.shapes import atleast_2d, moveaxis
-from allbps.ops.function import sqrt
+from allbps.ops.function import astype, sqrt
 from allbps.ops.index import getitem_by
 from allbps.ops.linalg import matmul
 from allbps.ops.reduce import mean, sum_
@@ -41,7 +41,10 @@ def quantile(
     below = np.floor(place.known("q")).astype(int)
     above = np.minimum(below + 1, ranked.shape[-1] - 1)
     low, high = getitem_by(ranked, (..., below)), getitem_by(ranked, (..., above))
-    made = moveaxis(low + (high - low) * (place - below), range(-place.ndim, 0), range(place.ndim))
+    share = place - below
+    if isinstance(q, (int, float)):  # a Python number adapts to the dtype of the array
+        share = astype(share, dtype=node.dtype)
+    made = moveaxis(low + (high - low) * share, range(-place.ndim, 0), range(place.ndim))
     return _kept(made, node, axes) if keepdims else made
 
 
@@ -68,7 +71,10 @@ def nanquantile(
     below = np.floor(place).astype(int)
     above = np.minimum(below + 1, np.maximum(counts - 1, 0)[..., None])
     low, high = (take_along_axis(ranked, index, -1) for index in (below, above))
-    made = moveaxis(low + (high - low) * (place - below), -1, 0)  # (q, ...)
+    share = place - below
+    if isinstance(q, (int, float)):
+        share = share.astype(node.dtype)
+    made = moveaxis(low + (high - low) * share, -1, 0)  # (q, ...)
     made = reshape(made, shape=wanted.shape + made.shape[1:])
     return _kept(made, node, axes) if given(keepdims) and keepdims else made
 
@@ -123,7 +129,7 @@ def nanmedian(
 
 
 def _share(q: Any) -> Any:
-    return q / 100.0 if isinstance(q, Node) else np.asarray(q) / 100
+    return q / 100.0 if isinstance(q, (int, float, Node)) else np.asarray(q) / 100
 
 
 # -- covariance ------------------------------------------------------------------------------------
@@ -143,6 +149,7 @@ def cov(
     refuse("cov", dtype=dtype)
     rows = [_variables(part, rowvar) for part in ([m] if y is None else [m, y])]
     x = rows[0] if len(rows) == 1 else concatenate_by(rows, 0)
+    x = astype(x, dtype=np.result_type(x.dtype, np.float64))
     lost = int(not bias) if ddof is None else ddof
     if fweights is None and aweights is None:
         centred = x - mean(x, axis=1, keepdims=True)
