@@ -242,21 +242,3 @@ def test_binned_weights_keep_their_gradients(agrees, draw):
 def test_a_histogram_does_not_forget_traced_weights():
     with pytest.raises(ArgumentError, match=r"np.histogram of a traced array does not take weig"):
         bp.vjp(lambda w: np.histogram(np.arange(3.0), weights=w)[0], np.ones(3))
-
-
-def test_unique_numbers_are_copies(agrees):
-    x = np.array([[3.0, 1.0], [3.0, 2.0]])
-    value, pullback = bp.vjp(np.unique, x)
-    np.testing.assert_array_equal(value, [1.0, 2.0, 3.0])
-    np.testing.assert_array_equal(pullback(np.array([1.0, 2.0, 3.0]))[0], [[3.0, 1.0], [0.0, 2.0]])
-    agrees(lambda x: np.unique(x, axis=0), np.array([[3.0, 1.0], [2.0, 2.5]]))
-    index, counts = [], []
-
-    def f(x):
-        chosen, where, many = np.unique(x, return_index=True, return_counts=True)
-        index.append(where.tolist())
-        counts.append(many.tolist())
-        return np.sum(chosen)
-
-    bp.grad(f)(x)
-    assert (index, counts) == ([[1, 3, 0]], [[1, 1, 2]])

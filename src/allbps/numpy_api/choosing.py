@@ -180,25 +180,6 @@ def argpartition(
     return np.argpartition(lift(a).known("np.argpartition"), kth, axis=axis)
 
 
-@numpy_function(np.unique)
-def unique(
-    ar: Any,
-    return_index: bool = False,
-    return_inverse: bool = False,
-    return_counts: bool = False,
-    axis: Any = None,
-    **options: Any,
-) -> Any:
-    """``numpy.unique``: the first of each group of equal numbers, in rising order."""
-    node = lift(ar)
-    values = node.known("np.unique")
-    options |= {"return_inverse": return_inverse, "return_counts": return_counts, "axis": axis}
-    _, index, *others = np.unique(values, return_index=True, **options)
-    chosen = take(node, index, axis)
-    found = (chosen, *([index] if return_index else []), *others)
-    return found if len(found) > 1 else chosen
-
-
 @numpy_function(np.median)
 def median(
     a: Any, axis: Any = None, out: Any = None, overwrite_input: bool = False, keepdims: bool = False
