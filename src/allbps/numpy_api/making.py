@@ -192,5 +192,5 @@ def _origin(element: Node) -> tuple[Node, int]:
 
 
 def _together(run: _Run) -> Node:
-    row = reshape_to(run.source, -1)
+    row = run.source if run.source.ndim == 1 else reshape_to(run.source, -1)
     return row if run.stop - run.start == row.size else getitem_by(row, slice(run.start, run.stop))

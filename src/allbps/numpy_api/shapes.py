@@ -106,6 +106,8 @@ def moveaxis(x: Any, source: Any, destination: Any) -> Node:
     order = [k for k in range(node.ndim) if k not in start]
     for destined, k in sorted(zip(end, start, strict=True)):
         order.insert(destined, k)
+    if order == list(range(node.ndim)):
+        return node
     return transpose(node, axes=tuple(order))
 
 

@@ -37,14 +37,14 @@ def quantile(
     refuse("quantile", out=out, weights=weights)
     node, axes = lift(a), _axes(a, axis)
     ranked = _ranked(node, axes)
-    place = lift(_place_among(ranked.shape[-1], q, method))
-    below = np.floor(place.known("q")).astype(int)
+    place = _place_among(ranked.shape[-1], q, method)
+    below = np.floor(lift(place).known("q")).astype(int)
     above = np.minimum(below + 1, ranked.shape[-1] - 1)
     low, high = getitem_by(ranked, (..., below)), getitem_by(ranked, (..., above))
     share = place - below
     if isinstance(q, (int, float)):  # a Python number adapts to the dtype of the array
-        share = astype(share, dtype=node.dtype)
-    made = moveaxis(low + (high - low) * share, range(-place.ndim, 0), range(place.ndim))
+        share = float(share)
+    made = moveaxis(low + (high - low) * share, range(-below.ndim, 0), range(below.ndim))
     return _kept(made, node, axes) if keepdims else made
 
 
@@ -72,8 +72,7 @@ def nanquantile(
     above = np.minimum(below + 1, np.maximum(counts - 1, 0)[..., None])
     low, high = (take_along_axis(ranked, index, -1) for index in (below, above))
     share = place - below
-    if isinstance(q, (int, float)):
-        share = share.astype(node.dtype)
+    share = share.astype(node.dtype) if isinstance(q, (int, float)) else share
     made = moveaxis(low + (high - low) * share, -1, 0)  # (q, ...)
     made = reshape(made, shape=wanted.shape + made.shape[1:])
     return _kept(made, node, axes) if given(keepdims) and keepdims else made
@@ -90,6 +89,8 @@ def _ranked(node: Node, axes: list[int]) -> Node:
     """The numbers of the axes as one axis, the last one, in rising order."""
     rest = tuple(n for k, n in enumerate(node.shape) if k not in axes)
     rows = moveaxis(node, axes, range(-len(axes), 0)) if axes else node
+    if len(axes) == 1:
+        return sort(rows)
     return sort(reshape(rows, shape=(*rest, node.size // max(int(np.prod(rest)), 1))))
 
 
