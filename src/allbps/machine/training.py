@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -31,6 +32,8 @@ class TrainStep(Called):
         kept = () if build.carry is None else (build.carry,)
         super().__init__(build, skipped=(*build.chosen, *kept))
         self.optimizer, self.taken = optimizer, 0
+        self._loss_node = build.traced.graph.outputs[0]
+        self._loss = build.blocks[build.results[0].memory]
         for x in (*build.params, *build.carried):
             place = build.inputs[x]
             place.layout.fill(build.blocks[place.memory], np.asarray(build.traced.values[x]))
@@ -43,17 +46,17 @@ class TrainStep(Called):
 
         """
         loss = self._advance(self._in_order(args, kwargs))
-        if not np.isfinite(loss):
+        if not math.isfinite(loss):
             self._refuse(float(loss))
-        return self._results()
+        return loss if self._build.result is self._loss_node else self._results()
 
     def _advance(self, given: Iterable[Any]) -> Any:
         """Take a step on these arguments; its loss, which counts if it is a finite number."""
         self._put(given)
         self._executable.rates[0] = rates_of(self.optimizer, self.taken + 1)
         self._executable()
-        loss = self._read(self._build.results[0])
-        self.taken += bool(np.isfinite(loss))
+        loss = self._loss[0]
+        self.taken += math.isfinite(loss)
         return loss
 
     @property
