@@ -14,6 +14,11 @@ def write_into_part(x):
     return np.sum(x)
 
 
+def delete_part(x):
+    del x[0]
+    return np.sum(x)
+
+
 def write_into_plain(x):
     total = np.zeros(3)
     total[0] = x[0]
@@ -65,6 +70,14 @@ REFUSED = {
         write_into_part, InPlaceError,
         "x is traced and cannot be changed in place (write into a part)\n" + IN_PLACE,
     ),
+    "del x[0]": (
+        delete_part, InPlaceError,
+        "x is traced and cannot be changed in place (delete a part)\n" + IN_PLACE,
+    ),
+    "range(x)": (
+        lambda x: len(range(x[0])), TraceError,
+        "operator.index() of x[0] would cut its gradient\n" + CUT.format("x[0]"),
+    ),
     "x.sort()": (
         lambda x: x.sort(), InPlaceError,
         "x is traced and cannot be changed in place (.sort())\n" + IN_PLACE,
@@ -89,8 +102,9 @@ REFUSED = {
     ),
     "np.put": (
         lambda x: np.put(x, [0], 1.0), InPlaceError,
-        "np.put writes into an array, and one of its arguments is traced\n"
+        "np.put writes into an array, and x is traced\n"
         "  expected: a function that returns a new array\n"
+        "  got:      np.put of x\n"
         "  to do:    np.where(mask, a, b), np.concatenate or np.stack build changed arrays",
     ),
     "np.asarray(x, float)": (
@@ -169,6 +183,22 @@ def test_rebinding_is_no_write():
         return np.sum(y)
 
     np.testing.assert_array_equal(bp.grad(f)(np.array([1.0, 2.0])), [3.0, 5.0])
+
+
+def test_a_number_is_looked_for_in_the_whole_array():
+    def f(x):
+        assert 2.0 in x
+        assert 9.0 not in x
+        return np.sum(x[0])
+
+    np.testing.assert_array_equal(bp.grad(f)(np.array([[1.0], [2.0]])), [[1.0], [0.0]])
+
+
+def test_the_line_is_the_users_where_compiled_code_asks_for_numbers():
+    rng = np.random.default_rng(0)
+    with pytest.raises(TraceError) as caught:
+        bp.grad(lambda x: np.sum(rng.normal(x, 1.0)))(np.ones(3))
+    assert "test_arraylike.py" in caught.value.where
 
 
 def test_masks_counts_and_places_may_become_plain():

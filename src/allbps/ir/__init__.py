@@ -1,6 +1,6 @@
 """The graph: what an operation is (Op), one use of it (Node), a whole computation (Graph)."""
 
-from allbps.ir.arraylike import NUMPY, OPERATORS, label
+from allbps.ir.arraylike import NUMPY, OPERATORS, label, traced_among
 from allbps.ir.graph import Graph, ancestors
 from allbps.ir.node import Node
 from allbps.ir.notation import Formula, Notation, Precedence
@@ -63,6 +63,7 @@ __all__ = [
     "numpy_function",
     "placed_at",
     "promote",
+    "traced_among",
     "user_site",
     "values_on_demand",
     "within",

@@ -100,6 +100,12 @@ class ArrayLike:
     def __setitem__(self, index: object, value: object) -> None:
         raise _in_place(self, "write into a part")
 
+    def __delitem__(self, index: object) -> None:
+        raise _in_place(self, "delete a part")
+
+    def __contains__(self, value: object) -> bool:
+        return bool(NUMPY[np.any](self == value))
+
     def reshape(self, *shape: Any, order: str = "C") -> Node:
         """As ``numpy.ndarray.reshape``: one tuple or separate lengths."""
         lengths = shape[0] if len(shape) == 1 else shape
@@ -189,7 +195,7 @@ class ArrayLike:
         return int(self._plain("int"))
 
     def __index__(self) -> int:
-        return int(self._plain("an index").__index__())
+        return int(self._plain("operator.index").__index__())
 
     def __float__(self) -> float:
         return float(self._plain("float"))
@@ -424,13 +430,13 @@ def _dispatch(key: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]
         raise NoRuleError(
             f"allbps has no rule for {name}",
             where=str(user_site() or ""),
-            got=f"{name} of {_traced_among(args, kwargs)}",
+            got=f"{name} of {traced_among(args, kwargs)}",
             todo="write it with functions that have one, or declare an op (docs/adding-an-op.md)",
         )
     return _call(known, name, args, kwargs)
 
 
-def _traced_among(args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
+def traced_among(args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
     """The names of the traced arrays in a call."""
     found = [leaf for leaf in leaves([list(args), kwargs]) if isinstance(leaf, ArrayLike)]
     return " and ".join(dict.fromkeys(map(_label, found)))

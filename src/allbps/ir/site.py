@@ -43,6 +43,7 @@ def is_user_file(file: str) -> bool:
     """Is this file neither ours nor NumPy's nor Python's?"""
     hidden = file.startswith((_PACKAGE, _NUMPY, "<__array_function__", "<frozen "))
     hidden |= file.startswith(_PYTHON) and "-packages" not in file
+    hidden |= file.endswith(".pyx")  # compiled code tells of its own source, wherever that was
     return not hidden or file.startswith(_SHOWN)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from allbps.errors import InPlaceError
-from allbps.ir import Node, lift, numpy_function, user_site
+from allbps.ir import Node, lift, numpy_function, traced_among, user_site
 from allbps.numpy_api.arguments import refuse
 from allbps.ops.function import astype
 from allbps.ops.index import put_add_op
@@ -128,9 +128,10 @@ def _writes(function: Any) -> Callable[..., Any]:
     def refuse(*args: Any, **kwargs: Any) -> Any:
         name = f"np.{function.__name__}"
         raise InPlaceError(
-            f"{name} writes into an array, and one of its arguments is traced",
+            f"{name} writes into an array, and {traced_among(args, kwargs)} is traced",
             where=str(user_site() or ""),
             expected="a function that returns a new array",
+            got=f"{name} of {traced_among(args, kwargs)}",
             todo="np.where(mask, a, b), np.concatenate or np.stack build changed arrays",
         )
 
