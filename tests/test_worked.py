@@ -176,3 +176,21 @@ def test_html_is_one_file_that_asks_for_nothing(worked, tmp_path):
 def test_it_shows_itself_in_a_notebook(worked):
     assert "<svg" in worked._repr_html_()
     assert repr(worked) == "<net worked: X, W, b, Y, Z, t1, A, L>"
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("target", ["numpy", "torch", "jax"])
+def test_one_number_of_an_array_as_the_result(dtype, target):
+    if target != "numpy":
+        pytest.importorskip(target)
+
+    def second(x):
+        y = x[1]
+        return y
+
+    x = np.array([1.0, 2.0, 4.0], dtype)
+    worked = bp.explain(second, x)
+    np.testing.assert_array_equal(worked["x"].delta, [0.0, 1.0, 0.0])
+    np.testing.assert_array_equal(bp.grad(second)(x), np.array([0.0, 1.0, 0.0], dtype))
+    program = worked.program(target)
+    np.testing.assert_array_equal(program.run({"x": x, **program.constants})["dx"], [0.0, 1.0, 0.0])

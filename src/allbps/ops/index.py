@@ -116,7 +116,7 @@ getitem = Op(
 # -- the adjoint: add into zeros -------------------------------------------------------------------
 def put_add(values: Any, shape: Any, index: Any) -> Any:
     """Zeros with ``values`` added at ``index``; what is named twice is added twice."""
-    out = np.zeros(shape, values.dtype)
+    out = np.zeros(shape, np.result_type(values))
     np.add.at(out, index, values)
     return out
 
@@ -149,7 +149,7 @@ def put_add_torch(operands: Any, attrs: Any) -> str:
 def put_add_jax(operands: Any, attrs: Any) -> str:
     values, *arrays = operands["xs"]
     index = index_text(attrs["parts"], arrays)
-    return f"jnp.zeros({attrs['shape']}, {values}.dtype).at[{index}].add({values})"
+    return f"jnp.zeros({attrs['shape']}, jnp.result_type({values})).at[{index}].add({values})"
 
 
 put_add_op = Op(
