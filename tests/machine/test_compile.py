@@ -223,6 +223,19 @@ def test_parameters_can_be_set():
     assert step(**net.rest) == first
 
 
+@pytest.mark.parametrize("examples", [64, 1100], ids=["whole", "in parts"])
+@pytest.mark.parametrize("optimiser", OPTIMISERS)
+def test_an_update_behind_the_product_that_makes_its_delta_changes_nothing(optimiser, examples):
+    net, rule = nets.mlp(examples, 150), OPTIMISERS[optimiser]
+    joined = compile(net.loss, **net.arguments, params="p", optimizer=rule)
+    apart = compile(net.loss, **net.arguments, params="p", optimizer=rule, max_norm=1e9)
+    works = [row["work"] for row in joined.stages().rows]
+    assert any(("@" in work or "partial" in work) and "p_W1: " in work for work in works)
+    for _ in range(3):
+        equal(joined(**net.rest), apart(**net.rest), 1e-14)  # the factor 1 changes a rounding
+    equal(joined.params, apart.params, 1e-14)
+
+
 # -- looking inside --------------------------------------------------------------------------------
 def test_stages_name_what_was_fused():
     net = nets.lenet()

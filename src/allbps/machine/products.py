@@ -13,7 +13,7 @@ from .kernels.gemm import Cut, collides, cut_product, packed_scratch
 from .layout import Layout, Run, Shape, common_refinement, merged, row_major
 from .places import Places, memories
 from .plan import Value, Work
-from .tasks import Place, Program, Task, bounds, line_of, moved, pieces_for
+from .tasks import Place, Program, Rows, Task, bounds, line_of, moved, pieces_for
 
 SMALL_PRODUCT = 4096
 """Up to this many multiplications plain loops beat the microkernel's overhead."""
@@ -185,8 +185,10 @@ class _Product:
             itemsize = self.program.real.itemsize
             packed = collides(self.sar, self.sak, self.M, self.K, itemsize)
             piece = self._packed_piece if packed else self._piece
-            call = piece(self.out.memory.name, cut, flags)
-            self._task(cut.pieces, (call,), self.out, with_bias=True)
+            rows = Rows(self.M, self.N, lambda target: (piece(target, cut, flags),))
+            self._task(cut.pieces, rows.into(self.out.memory.name), self.out, with_bias=True)
+            if cut.columns == 1:
+                self.program.tasks[-1].rows = rows
             return
         parts = self.program.memory(f"{self.out.memory.name}_parts", cut.depth * self.M * self.N)
         whole = Place(parts, row_major((parts.size,)))
@@ -195,7 +197,7 @@ class _Product:
 
     @property
     def _bias(self) -> str:
-        return (self.bias or self.out).memory.name
+        return (self.bias or self.left).memory.name  # not read without a bias
 
     def _piece(self, target: str, cut: Cut, flags: int) -> str:
         self.program.use("kernels.gemm", "product_piece")
@@ -217,20 +219,25 @@ class _Product:
     def _finish(self, parts: Place, count: int, flags: int, bias: str) -> None:
         self.program.use("kernels.gemm", "finish_product")
         pieces = pieces_for(self.M, self.N * count * 4)
-        call = (
-            f"finish_product({self.out.memory.name}, {self.N}, {parts.memory.name}, {count}, "
-            f"{self.M}, {self.N}, {flags}, {bias}, lo, hi)"
-        )
+
+        def into(target: str) -> tuple[str, ...]:
+            call = (
+                f"finish_product({target}, {self.N}, {parts.memory.name}, {count}, "
+                f"{self.M}, {self.N}, {flags}, {bias}, lo, hi)"
+            )
+            return (*bounds(self.M, pieces), call)
+
         reads = memories([parts, *([self.bias] if self.bias else [])])
         self.program.tasks.append(
             Task(
                 f"{self.out.memory.name}: sum of {count} partial products",
                 pieces,
-                (*bounds(self.M, pieces), call),
+                into(self.out.memory.name),
                 reads,
                 (self.out.memory,),
                 flops=self.M * self.N * count,
                 traffic=self.M * self.N * count,
+                rows=Rows(self.M, self.N, into),
             )
         )
 

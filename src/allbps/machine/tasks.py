@@ -15,7 +15,9 @@ from .layout import Layout, Shape
 from .plan import Value, Work
 
 _COUNTERS = ("t", "tid", "threads", "team", "a", "i", "p", "lo", "hi", "piece", "head", "examples")
-_OTHERS = ("once", "step", "order", "losses", "done", "scratch", "rates", "clock", "kernel")
+_OTHERS = (
+    "once", "step", "order", "losses", "done", "scratch", "rates", "clock", "kernel", "delta",
+)  # fmt: skip
 RESERVED = frozenset((*_COUNTERS, *_OTHERS, "real", "select", "lanes", "double"))
 """Names that the generated source uses itself."""
 
@@ -59,6 +61,21 @@ class Place:
         return self.start == 0 and self.layout.steps is None
 
 
+@dataclass(frozen=True)
+class Rows:
+    """A result made row by row: piece p makes rows p·count // pieces to (p+1)·count // pieces.
+
+    Attributes:
+        count, width: rows, and numbers in each.
+        into: source of a piece, given what points at row 0.
+
+    """
+
+    count: int
+    width: int
+    into: Callable[[str], tuple[str, ...]]
+
+
 @dataclass(eq=False)
 class Task:
     """Part of a step whose pieces may run at once.
@@ -71,6 +88,7 @@ class Task:
         flops, traffic: arithmetic operations, and numbers moved.
         call: instead of source, a Python function: an operation without a kernel.
         after: memory whose writers must be done, though it is not read.
+        rows: how the pieces make the result, where each makes whole rows of it.
 
     """
 
@@ -85,6 +103,7 @@ class Task:
     after: tuple[Memory, ...] = ()
     site: str = ""
     region: int = -1
+    rows: Rows | None = None
 
 
 class Names:

@@ -60,9 +60,9 @@ def slots_used(optimizer: Optimizer) -> tuple[str, ...]:
     return optimizer.slots
 
 
-def update_call(optimizer: Optimizer, moving: Moving, clip: str) -> tuple[str, str]:
-    """The kernel that moves a parameter, and the call of it for elements lo..hi."""
-    p, g = moving.param.memory.name, moving.delta.memory.name
+def update_call(optimizer: Optimizer, moving: Moving, g: str, clip: str) -> tuple[str, str]:
+    """The kernel that moves a parameter by δ ``g``, and the call of it for elements lo..hi."""
+    p = moving.param.memory.name
     slots = "".join(f"{slot.name}, " for slot in moving.slots)
     decay = repr(float(optimizer.weight_decay))
     if isinstance(optimizer, Adam):
@@ -99,24 +99,76 @@ def emit_updates(
 
     With ``max_norm`` all δ together are first shortened to that length where they are longer.
     """
-    finite = _finite(loss)
     clip = _clip(program, parameters, max_norm) if max_norm is not None else None
-    factor = f"{clip.name}[0]" if clip is not None else "1.0"
-    clips = (clip,) if clip is not None else ()
+    begin = program.scratch  # behind what a product itself may put there
     for moving in parameters:
-        kernel, call = update_call(optimizer, moving, factor)
-        program.use("kernels.optimise", kernel)
-        size = moving.param.layout.size
-        pieces = pieces_for(size, 10)
-        slots = tuple(moving.slots)
-        program.tasks.append(
-            Task(
-                f"{moving.name}: {type(optimizer).__name__}", pieces,
-                (*bounds(size, pieces), f"if {finite}:", f"    {call}"),
-                (*memories([moving.delta, moving.param]), *slots, *clips),
-                (moving.param.memory, *slots), flops=4 * size, traffic=3 * size, after=(loss,),
-            )
-        )  # fmt: skip
+        product = _product(program, moving) if clip is None else None
+        if product is None:
+            program.tasks.append(_update(program, optimizer, moving, loss, clip))
+        else:
+            program.tasks.remove(product)
+            program.memories.remove(moving.delta.memory)
+            program.tasks.append(_update_by_rows(program, optimizer, moving, loss, product, begin))
+
+
+def _update(
+    program: Program, optimizer: Optimizer, moving: Moving, loss: Memory, clip: Memory | None
+) -> Task:
+    """The task that moves one parameter."""
+    factor, clips = ("1.0", ()) if clip is None else (f"{clip.name}[0]", (clip,))
+    kernel, call = update_call(optimizer, moving, moving.delta.memory.name, factor)
+    program.use("kernels.optimise", kernel)
+    size = moving.param.layout.size
+    pieces = pieces_for(size, 10)
+    return Task(
+        f"{moving.name}: {type(optimizer).__name__}", pieces,
+        (*bounds(size, pieces), f"if {_finite(loss)}:", f"    {call}"),
+        (*memories([moving.delta, moving.param]), *moving.slots, *clips),
+        (moving.param.memory, *moving.slots), flops=4 * size, traffic=3 * size, after=(loss,),
+    )  # fmt: skip
+
+
+SCRATCH = 1 << 16
+"""Numbers of a δ that a thread may keep to itself: they should stay in its second cache."""
+
+
+def _product(program: Program, moving: Moving) -> Task | None:
+    """The task that makes δ in blocks of rows, if nothing else needs it and a block is small."""
+    delta = moving.delta.memory
+    touching = [task for task in program.tasks if delta in (*task.reads, *task.writes)]
+    if len(touching) != 1 or delta.kept or not moving.delta.whole:
+        return None
+    (task,) = touching
+    if task.rows is None or -(-task.rows.count // task.pieces) * task.rows.width > SCRATCH:
+        return None
+    return task
+
+
+def _update_by_rows(
+    program: Program, optimizer: Optimizer, moving: Moving, loss: Memory, product: Task, begin: int
+) -> Task:
+    """δ and update as one task: each piece moves the rows whose δ it has just made.
+
+    So δ never goes through memory: it stands in scratch memory from ``begin`` on. The task stands
+    last, behind all who read the parameter.
+    """
+    assert product.rows is not None
+    rows, width = product.rows.count, product.rows.width
+    kernel, call = update_call(optimizer, moving, "delta", "1.0")
+    program.use("kernels.optimise", kernel)
+    program.scratch = max(program.scratch, begin + -(-rows // product.pieces) * width)
+    own = bounds(rows, product.pieces)
+    return Task(
+        f"{product.label}, {moving.name}: {type(optimizer).__name__}", product.pieces,
+        (
+            *own, f"delta = scratch + ({begin} - lo * {width})", *product.rows.into("delta"),
+            *own, f"lo, hi = lo * {width}, hi * {width}",
+            f"if {_finite(loss)}:", f"    {call}",
+        ),
+        (*product.reads, moving.param.memory, *moving.slots),
+        (moving.param.memory, *moving.slots), flops=product.flops + 4 * rows * width,
+        traffic=product.traffic + 2 * rows * width, after=(loss,), site=product.site,
+    )  # fmt: skip
 
 
 def emit_carry(program: Program, name: str, here: Place, there: Place, loss: Memory) -> None:
