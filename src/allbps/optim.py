@@ -14,6 +14,7 @@ array([0., 2.])
 from __future__ import annotations
 
 import math
+import numbers
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import KW_ONLY, dataclass
@@ -161,9 +162,9 @@ def require(
         ArgumentError: it is.
 
     """
-    if not at_least <= value < below:
+    if not isinstance(value, numbers.Real) or not at_least <= value < below:
         bound = f"a number from {at_least:g}" + (f" to below {below:g}" if below < math.inf else "")
-        raise ArgumentError(f"{name} is out of range", expected=bound, got=str(value))
+        raise ArgumentError(f"{name} is out of range", expected=bound, got=repr(value))
 
 
 def _like(x: Any, p: Array) -> Array:

@@ -14,7 +14,14 @@ import pytest
 import allbps as bp
 import allbps.tree
 from allbps import optim
-from allbps.errors import ArgumentError, DtypeError, NonFiniteError, NotScalarError, ShapeError
+from allbps.errors import (
+    ArgumentError,
+    DtypeError,
+    NameUnknownError,
+    NonFiniteError,
+    NotScalarError,
+    ShapeError,
+)
 from allbps.ir import OPS
 from allbps.machine.building import FallbackWarning
 from allbps.machine.compile import compile  # noqa: A004
@@ -532,7 +539,7 @@ def shrinks(w, x, seen):
             forgets,
             "forgets does not return seen anew\n"
             "  expected: a pair: the result, and the new seen\n"
-            "  got:      Node",
+            "  got:      no pair",
         ),
         (
             shrinks,
@@ -559,3 +566,66 @@ def test_carrying_needs_an_optimizer():
         "carry is kept from step to step, and without an optimizer there are no steps\n"
         "  to do:    pass params= and optimizer= as well"
     )
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (
+            {"params": 0.5},
+            "params is not of the right kind\n  expected: names or positions of arguments\n"
+            "  got:      0.5",
+        ),
+        (
+            {"params": "v"},
+            "there is no argument 'v'\n  expected: one of params, x",
+        ),
+        ({"params": 2}, "there is no argument 2\n  expected: 0 to 1"),
+        (
+            {"params": 0, "optimizer": "sgd"},
+            "optimizer is not of the right kind\n"
+            "  expected: an optimiser of allbps.optim, such as optim.SGD(0.1)\n  got:      'sgd'",
+        ),
+        (
+            {"params": 0, "optimizer": optim.SGD(0.1), "max_norm": -1.0},
+            "max_norm is not of the right kind\n  expected: a number above 0\n  got:      -1.0",
+        ),
+        (
+            {"params": 0, "optimizer": optim.SGD(0.1), "carry": "params"},
+            "params is moved by the optimizer and cannot be carried over as well\n"
+            "  to do:    name it in params= or in carry=",
+        ),
+        (
+            {"params": 0, "optimizer": optim.SGD(0.1), "carry": 0.5},
+            "carry is not of the right kind\n  expected: the name or position of an argument\n"
+            "  got:      0.5",
+        ),
+        (
+            {"threads": 0},
+            "threads is not of the right kind\n  expected: a whole number from 1\n  got:      0",
+        ),
+    ],
+    ids=lambda x: next(reversed(x)) if isinstance(x, dict) else "",
+)
+def test_options_of_the_wrong_kind_are_refused(options, message):
+    def squares(params, x):
+        return np.sum((x @ params) ** 2)
+
+    with pytest.raises((ArgumentError, NameUnknownError)) as caught:
+        compile(squares, np.ones(2), np.ones((3, 2)), **options)
+    assert str(caught.value) == message
+
+
+def test_an_argument_with_the_name_of_an_option_is_passed_by_position():
+    def squares(params, x):
+        return np.sum((x @ params) ** 2)
+
+    for own in (np.ones(2), "x"):  # neither an option, nor all arguments of squares
+        with pytest.raises(ArgumentError) as caught:
+            compile(squares, params=own, x=np.ones((3, 2)))
+        assert caught.value.todo == (
+            "pass params by position: as a keyword it is an option of compile"
+        )
+    step = compile(squares, np.ones(2), np.ones((3, 2)), params="params")
+    loss, _ = step(np.ones(2), np.ones((3, 2)))
+    assert loss == 12.0

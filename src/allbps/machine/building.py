@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from allbps.backprop import Delta, backprop, seed_of
 from allbps.errors import ArgumentError, DtypeError, NotScalarError
 from allbps.ir import Node, constant
-from allbps.optim import Optimizer
 from allbps.trace import Traced
 from allbps.tree import leaves, same_structure
 
@@ -22,6 +21,7 @@ from .emit import Emitter
 from .executable import Executable
 from .fused import substitutes
 from .fusion import VIEWS, passes
+from .options import Options
 from .plan import make_plan
 from .rows import is_lookup
 from .tasks import Memory, Place, Program
@@ -39,15 +39,12 @@ class Build:
         self,
         signature: inspect.Signature,
         traced: Traced,
-        chosen: tuple[str, ...] = (),
-        optimizer: Optimizer | None = None,
-        max_norm: float | None = None,
-        carry: str | None = None,
-        threads: int | None = None,
-        convolution: str = "auto",
+        options: Options,
     ) -> None:
-        self.signature, self.max_norm, self.carry = signature, max_norm, carry
-        self.traced, self.chosen, self.optimizer = traced, chosen, optimizer
+        self.signature, self.traced = signature, traced
+        self.optimizer, self.max_norm = options.optimizer, options.max_norm
+        chosen = self.chosen = options.chosen(traced)
+        carry = self.carry = options.carried(traced)
         self.params = [x for name in chosen for x in self._arrays(name)]
         self.carried = self._arrays(carry) if carry is not None else []
         self.result = traced.outputs if carry is None else self._without_carry(carry)
@@ -60,15 +57,17 @@ class Build:
         wanted = [*traced.graph.outputs, *self.grads]
         plan = make_plan(traced.graph.inputs, wanted, substitutes(traced.graph, deltas), names)
         self.plan = passes(plan)
-        self.program = Program(self._real(), convolution=convolution)
+        self.program = Program(self._real(), convolution=options.convolution)
         self.blocks: dict[Memory, NDArray[Any]] = {}
         self.value_of = dict(zip(traced.graph.inputs, self.plan.inputs, strict=True))
-        open_values = [self.value_of[x] for x in self.params if optimizer is not None]
+        open_values = [self.value_of[x] for x in self.params if self.optimizer is not None]
         emitter = Emitter(self.program, self.plan, open_values, self.blocks)
         emitter.emit()
         self.places = emitter.places
         self._finish(emitter)
-        self.executable = Executable(self.program, self.blocks, self.feeds, self.loss, threads)
+        self.executable = Executable(
+            self.program, self.blocks, self.feeds, self.loss, options.threads
+        )
         _say_what_falls_back(emitter)
 
     def _arrays(self, name: str) -> list[Node]:
@@ -81,8 +80,7 @@ class Build:
             raise ArgumentError(
                 f"{function} does not return {carry} anew",
                 expected=f"a pair: the result, and the new {carry}",
-                got=f"{type(outputs).__name__}"
-                + (f" of {len(outputs)}" if isinstance(outputs, tuple) else ""),
+                got=f"{len(outputs)} parts" if isinstance(outputs, tuple) else "no pair",
             )
         result, new = outputs
         before = self.traced.parameters[carry]

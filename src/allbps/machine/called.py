@@ -17,6 +17,7 @@ from allbps.tree import flatten, leaves, rebuild, tree_map
 
 from .arguments import Slot
 from .building import Build
+from .options import Options
 from .stages import Stages, stage_rows
 from .tasks import Place
 
@@ -160,5 +161,5 @@ def fastest_product(dtype: str, threads: int) -> float:
     matrix = np.ones((n, n), dtype)
     traced = trace(lambda a, b: a @ b, matrix, matrix)
     signature = inspect.signature(lambda a, b: None)
-    product = Build(signature, traced, threads=threads).executable
+    product = Build(signature, traced, Options(threads=threads)).executable
     return 2.0 * n**3 / min(product.profile(1)[0] for _ in range(10))

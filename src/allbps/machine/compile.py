@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Literal, get_args
+from collections.abc import Callable
+from typing import Any
 
-from allbps.errors import ArgumentError, unknown_name
+from allbps.errors import ArgumentError
 from allbps.ir import values_on_demand
 from allbps.optim import Optimizer
 from allbps.trace import Traced, trace
 
 from .building import Build
 from .called import Compiled, Gradients
+from .options import Convolution, Options, Params, own_words
 from .training import TrainStep
-
-Params = str | int | Sequence[str | int]
-Convolution = Literal["auto", "direct", "winograd"]
-CONVOLUTIONS = get_args(Convolution)
 
 
 def compile(  # noqa: A001 - numpy, jax and torch users know the word
@@ -58,8 +55,8 @@ def compile(  # noqa: A001 - numpy, jax and torch users know the word
     Raises:
         NotScalarError: there are ``params``, and ``f`` returns no loss.
         NameUnknownError: ``params`` names no argument.
-        ArgumentError: an optimiser without ``params``; a ``carry`` without an optimiser, or one
-            that ``f`` does not return anew; a ``convolution`` that there is not.
+        ArgumentError: an option is of the wrong kind; an optimiser without ``params``; a ``carry``
+            without an optimiser, or one that ``f`` does not return anew.
 
     >>> import numpy as np
     >>> from allbps.optim import SGD
@@ -68,34 +65,16 @@ def compile(  # noqa: A001 - numpy, jax and torch users know the word
     (36.0, 0.6)
 
     """
-    if max_norm is not None and optimizer is None:
-        raise ArgumentError(
-            "max_norm shortens gradients for an optimizer, and there is none",
-            todo="pass optimizer= as well",
-        )
-    if optimizer is not None and params is None:
-        raise ArgumentError(
-            "an optimizer moves parameters, and none are named", todo="pass params= as well"
-        )
-    if carry is not None and optimizer is None:
-        raise ArgumentError(
-            "carry is kept from step to step, and without an optimizer there are no steps",
-            todo="pass params= and optimizer= as well",
-        )
-    if convolution not in CONVOLUTIONS:
-        raise ArgumentError(
-            "there is no such way to convolve",
-            expected="convolution=" + " or ".join(map(repr, CONVOLUTIONS)),
-            got=repr(convolution),
-        )
-    with values_on_demand():
-        traced = trace(f, *examples, **named_examples)
-    signature = _signature(f, traced)
+    try:
+        options = Options(params, optimizer, max_norm, carry, threads, convolution)
+        with values_on_demand():
+            traced = trace(f, *examples, **named_examples)
+    except ArgumentError as error:
+        error.todo = error.todo or own_words(f, examples, named_examples)
+        raise
+    build = Build(_signature(f, traced), traced, options)
     if params is None:
-        return Compiled(Build(signature, traced, threads=threads, convolution=convolution))
-    chosen = tuple(_parameter_names(traced, params))
-    carried = None if carry is None else next(_parameter_names(traced, carry))
-    build = Build(signature, traced, chosen, optimizer, max_norm, carried, threads, convolution)
+        return Compiled(build)
     return Gradients(build) if optimizer is None else TrainStep(build, optimizer)
 
 
@@ -106,18 +85,3 @@ def _signature(f: Callable[..., Any], traced: Traced) -> inspect.Signature:
     except ValueError:  # a built-in without a signature
         given = [inspect.Parameter(n, inspect.Parameter.POSITIONAL_ONLY) for n in traced.parameters]
     return inspect.Signature([inspect.Parameter(p.name, p.kind) for p in given])
-
-
-def _parameter_names(traced: Traced, params: Params) -> Iterator[str]:
-    known = list(traced.parameters)
-    for which in [params] if isinstance(params, (str, int)) else params:
-        if isinstance(which, int):
-            if not -len(known) <= which < len(known):
-                raise ArgumentError(
-                    f"there is no argument {which}", expected=f"0 to {len(known) - 1}"
-                )
-            yield known[which]
-        elif which in known:
-            yield which
-        else:
-            raise unknown_name(which, known)

@@ -1,0 +1,150 @@
+"""What can be asked of ``compile`` beside the function and its arguments, and what is refused."""
+
+from __future__ import annotations
+
+import inspect
+import numbers
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any, Literal, get_args
+
+from allbps.errors import ArgumentError, unknown_name
+from allbps.optim import Optimizer
+from allbps.trace import Traced
+
+Params = str | int | Sequence[str | int]
+Convolution = Literal["auto", "direct", "winograd"]
+CONVOLUTIONS = get_args(Convolution)
+
+
+@dataclass(frozen=True)
+class Options:
+    """The options of :func:`.compile.compile`, which describes them.
+
+    Raises:
+        ArgumentError: one is of the wrong kind, or needs another that is not there.
+
+    """
+
+    params: Params | None = None
+    optimizer: Optimizer | None = None
+    max_norm: float | None = None
+    carry: str | int | None = None
+    threads: int | None = None
+    convolution: Convolution = "auto"
+
+    def __post_init__(self) -> None:
+        self._kinds()
+        self._together()
+
+    def _kinds(self) -> None:
+        """Each by itself."""
+        if self.params is not None and not _names(self.params):
+            raise _wrong("params", "names or positions of arguments", self.params)
+        if self.carry is not None and not _name(self.carry):
+            raise _wrong("carry", "the name or position of an argument", self.carry)
+        if self.optimizer is not None and not isinstance(self.optimizer, Optimizer):
+            expected = "an optimiser of allbps.optim, such as optim.SGD(0.1)"
+            raise _wrong("optimizer", expected, self.optimizer)
+        if self.max_norm is not None and not (_number(self.max_norm) and self.max_norm > 0):
+            raise _wrong("max_norm", "a number above 0", self.max_norm)
+        if self.threads is not None and not (_whole(self.threads) and self.threads > 0):
+            raise _wrong("threads", "a whole number from 1", self.threads)
+        if self.convolution not in CONVOLUTIONS:
+            raise ArgumentError(
+                "there is no such way to convolve",
+                expected="convolution=" + " or ".join(map(repr, CONVOLUTIONS)),
+                got=repr(self.convolution),
+            )
+
+    def _together(self) -> None:
+        """One needs another."""
+        if self.max_norm is not None and self.optimizer is None:
+            raise ArgumentError(
+                "max_norm shortens gradients for an optimizer, and there is none",
+                todo="pass optimizer= as well",
+            )
+        if self.optimizer is not None and self.params is None:
+            raise ArgumentError(
+                "an optimizer moves parameters, and none are named", todo="pass params= as well"
+            )
+        if self.carry is not None and self.optimizer is None:
+            raise ArgumentError(
+                "carry is kept from step to step, and without an optimizer there are no steps",
+                todo="pass params= and optimizer= as well",
+            )
+
+    def chosen(self, traced: Traced) -> tuple[str, ...]:
+        """The arguments to differentiate, each once.
+
+        Raises:
+            NameUnknownError, ArgumentError: there is none of that name, or at that position.
+
+        """
+        wanted = () if self.params is None else self.params
+        return tuple(dict.fromkeys(_arguments(traced, wanted)))
+
+    def carried(self, traced: Traced) -> str | None:
+        """The argument that every step replaces.
+
+        Raises:
+            NameUnknownError, ArgumentError: as ``chosen``; or it is a parameter.
+
+        """
+        if self.carry is None:
+            return None
+        (name,) = _arguments(traced, self.carry)
+        if name in self.chosen(traced):
+            raise ArgumentError(
+                f"{name} is moved by the optimizer and cannot be carried over as well",
+                todo="name it in params= or in carry=",
+            )
+        return name
+
+
+def own_words(f: Callable[..., Any], args: Sequence[Any], named: Mapping[str, Any]) -> str:
+    """What to do where arguments do not fit since one of ``f`` has the name of an option."""
+    try:
+        signature = inspect.signature(f)
+        signature.bind(*args, **named)
+    except ValueError:  # a built-in without a signature
+        return ""
+    except TypeError:
+        own = {field.name for field in fields(Options)} - set(named)
+        taken = [name for name in list(signature.parameters)[len(args) :] if name in own]
+        what = "as a keyword it is an option of compile"
+        return f"pass {', '.join(taken)} by position: {what}" if taken else ""
+    return ""
+
+
+def _arguments(traced: Traced, wanted: Params) -> Iterator[str]:
+    known = list(traced.parameters)
+    for which in [wanted] if isinstance(wanted, (str, int)) else wanted:
+        if isinstance(which, str):
+            if which not in known:
+                raise unknown_name(which, known, "argument")
+            yield which
+        elif -len(known) <= which < len(known):
+            yield known[which]
+        else:
+            raise ArgumentError(f"there is no argument {which}", expected=f"0 to {len(known) - 1}")
+
+
+def _wrong(name: str, expected: str, got: Any) -> ArgumentError:
+    return ArgumentError(f"{name} is not of the right kind", expected=expected, got=repr(got))
+
+
+def _whole(x: Any) -> bool:
+    return isinstance(x, numbers.Integral) and not isinstance(x, bool)
+
+
+def _number(x: Any) -> bool:
+    return isinstance(x, numbers.Real) and not isinstance(x, bool)
+
+
+def _name(x: Any) -> bool:
+    return isinstance(x, str) or _whole(x)
+
+
+def _names(x: Any) -> bool:
+    return _name(x) or (isinstance(x, (list, tuple)) and all(map(_name, x)))
