@@ -80,7 +80,7 @@ def test_unknown_rows_and_peers_are_refused_with_the_nearest():
     with pytest.raises(NameUnknownError) as caught:
         work_for("lenett")
     assert str(caught.value) == (
-        "there is no 'lenett'\n"
+        "there is no row 'lenett'\n"
         "  expected: one of lecture, mlp, lenet, resnet20, gpt\n"
         "  to do:    did you mean 'lenet'?"
     )

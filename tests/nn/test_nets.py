@@ -237,7 +237,7 @@ def test_an_unknown_net_is_refused_with_the_nearest_one():
     with pytest.raises(KeyError) as caught:
         nn.named("resnet")
     assert str(caught.value) == (
-        "there is no 'resnet'\n"
+        "there is no net 'resnet'\n"
         "  expected: one of lecture, mlp, lenet, resnet20, gpt\n"
         "  to do:    did you mean 'resnet20'?"
     )

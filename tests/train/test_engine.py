@@ -180,5 +180,5 @@ def test_the_first_value_that_is_not_finite_is_named(name):
 
 
 def test_an_unknown_engine():
-    with pytest.raises(NameUnknownError, match=r"^there is no 'nunpy'"):
+    with pytest.raises(NameUnknownError, match=r"^there is no engine 'nunpy'"):
         make_engine("nunpy", Task(nn.named("mlp"), IMAGES, SGD(lr=0.1), None))

@@ -135,21 +135,21 @@ WRONG = [
     (
         {"model": "lecure"},
         NameUnknownError,
-        "there is no 'lecure'\n"
+        "there is no net 'lecure'\n"
         "  expected: one of lecture, mlp, lenet, resnet20, gpt\n"
         "  to do:    did you mean 'lecture'?",
     ),
     (
         {"optimizer": "adan"},
         NameUnknownError,
-        "there is no 'adan'\n"
+        "there is no optimizer 'adan'\n"
         "  expected: one of sgd, adam, adamw, rmsprop\n"
         "  to do:    did you mean 'adam'?",
     ),
     (
         {"schedule": "linear"},
         NameUnknownError,
-        "there is no 'linear'\n  expected: one of constant, step, cosine",
+        "there is no schedule 'linear'\n  expected: one of constant, step, cosine",
     ),
     (
         {"epochs": 0},

@@ -41,7 +41,7 @@ class BenchOptions:
         require("--rounds", self.rounds, at_least=1)
         for row in self.rows:
             if row not in ROWS:
-                raise unknown_name(row, list(ROWS))
+                raise unknown_name(row, list(ROWS), "row")
         for peer in self.peers:
             peer_named(peer)
 

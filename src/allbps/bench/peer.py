@@ -90,7 +90,7 @@ def peer_named(name: str) -> Peer:
 
     """
     if name not in PEERS:
-        raise unknown_name(name, list(PEERS))
+        raise unknown_name(name, list(PEERS), "peer")
     return PEERS[name]
 
 

@@ -115,5 +115,5 @@ def work_for(row: str) -> Work:
 
     """
     if row not in ROWS:
-        raise unknown_name(row, list(ROWS))
+        raise unknown_name(row, list(ROWS), "row")
     return ROWS[row]()

@@ -26,5 +26,5 @@ def named(name: str) -> Model:
 
     """
     if name not in MODELS:
-        raise unknown_name(name, list(MODELS))
+        raise unknown_name(name, list(MODELS), "net")
     return MODELS[name]

@@ -82,6 +82,9 @@ def train(
     engine: Annotated[
         str, typer.Option(help="What computes: machine or numpy.")
     ] = TrainOptions.engine,
+    threads: Annotated[
+        int | None, typer.Option(help="Threads of the machine; as many as pay if left out.")
+    ] = TrainOptions.threads,
     out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path(TrainOptions.out),
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on from the checkpoint in --out.")
@@ -97,7 +100,7 @@ def train(
         momentum=momentum, nesterov=nesterov, weight_decay=weight_decay, schedule=schedule,
         step_epochs=step_epochs, warmup=warmup, clip=clip, seed=seed, held_out=held_out,
         validation=validation, patience=patience, resize=resize, grayscale=grayscale,
-        context=context, engine=engine, out=str(out), resume=resume,
+        context=context, engine=engine, threads=threads, out=str(out), resume=resume,
     )  # fmt: skip
     report = run(options, quiet=quiet)
     typer.echo(json.dumps(report.to_json(), indent=2) if as_json else str(report))

@@ -89,6 +89,7 @@ class Task:
         images: what to learn from.
         optimiser: how parameters change.
         clip: the longest gradient, or None.
+        threads: how many compute; None takes as many as pay.
 
     """
 
@@ -96,6 +97,7 @@ class Task:
     images: Examples
     optimiser: Optimizer
     clip: float | None
+    threads: int | None = None
 
 
 def make_engine(name: str, task: Task) -> Engine:
@@ -110,5 +112,5 @@ def make_engine(name: str, task: Task) -> Engine:
 
     engines: dict[str, Callable[[Task], Engine]] = {"machine": MachineEngine, "numpy": NumpyEngine}
     if name not in engines:
-        raise unknown_name(name, list(engines))
+        raise unknown_name(name, list(engines), "engine")
     return engines[name](task)

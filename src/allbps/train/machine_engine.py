@@ -121,7 +121,7 @@ class MachineEngine:
         step = self._compile(
             objective, model.learnt(params), images.x[rows], images.labels[rows],
             self._carried(params), params="params", carry="carried",
-            optimizer=self.task.optimiser, max_norm=self.task.clip,
+            optimizer=self.task.optimiser, max_norm=self.task.clip, threads=self.task.threads,
         )  # fmt: skip
         assert isinstance(step, TrainStep)
         return step
@@ -130,7 +130,9 @@ class MachineEngine:
         from allbps.machine.called import Compiled
 
         if size not in self._forward:
-            forward = self._compile(self.task.model.forward, dict(params), images.x[:size])
+            forward = self._compile(
+                self.task.model.forward, dict(params), images.x[:size], threads=self.task.threads
+            )
             assert isinstance(forward, Compiled)
             self._forward[size] = forward
         return self._forward[size]

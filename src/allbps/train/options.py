@@ -30,7 +30,7 @@ OPTIMISERS: dict[str, type[SGD] | type[Adam] | type[AdamW] | type[RMSprop]] = {
     "rmsprop": RMSprop,
 }
 SCHEDULES = ("constant", "step", "cosine")
-FREE = frozenset({"data", "epochs", "out", "resume"})
+FREE = frozenset({"data", "epochs", "out", "resume", "threads"})
 """What may differ when a run is taken up again; the data are compared by their contents."""
 
 
@@ -61,6 +61,7 @@ class TrainOptions:
         grayscale: read folders of images with one channel.
         context: characters that a net for text reads at once.
         engine: what computes: ``machine``, compiled code, or ``numpy``.
+        threads: of the machine; None takes as many as pay. No bit depends on it.
         out: folder for the results.
         resume: go on from the checkpoint in ``out``.
 
@@ -87,20 +88,23 @@ class TrainOptions:
     grayscale: bool = False
     context: int = 128
     engine: str = "machine"
+    threads: int | None = None
     out: str = "train-output"
     resume: bool = False
 
     def __post_init__(self) -> None:
-        for name, known in ((self.rule, OPTIMISERS), (self.schedule, SCHEDULES)):
-            if name not in known:
-                raise unknown_name(name, list(known))
+        if self.rule not in OPTIMISERS:
+            raise unknown_name(self.rule, list(OPTIMISERS), "optimizer")
+        if self.schedule not in SCHEDULES:
+            raise unknown_name(self.schedule, list(SCHEDULES), "schedule")
         for name in ("epochs", "batch_size", "step_epochs", "context"):
             require(f"--{flag(name)}", getattr(self, name), at_least=1)
         for name in ("lr", "weight_decay", "momentum", "warmup", "seed", "clip"):
             require(f"--{flag(name)}", getattr(self, name) or 0, at_least=0)
         require("--validation", self.validation, at_least=0, below=1)
-        if self.patience is not None:
-            require("--patience", self.patience, at_least=1)
+        for name in ("patience", "threads"):
+            if getattr(self, name) is not None:
+                require(f"--{name}", getattr(self, name), at_least=1)
         self.decoding()
 
     @property

@@ -107,7 +107,8 @@ def _parts(dataset: Dataset, options: TrainOptions) -> Parts:
 
 def _course(parts: Parts, options: TrainOptions) -> Course:
     steps = -(-len(parts.train) // options.batch_size)
-    task = Task(nn.named(options.model), parts.train, options.optimiser(steps), options.clip)
+    model, optimiser = nn.named(options.model), options.optimiser(steps)
+    task = Task(model, parts.train, optimiser, options.clip, options.threads)
     return Course(options, task, make_engine(options.engine, task), parts.validation or parts.test)
 
 
