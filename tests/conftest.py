@@ -1,6 +1,8 @@
 """Fixtures that several rooms share."""
 
 import zlib
+from contextlib import contextmanager
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -112,3 +114,20 @@ def same_as_torch(rng):
         Comparison(ours, theirs, operands, rng).check(rtol, second)
 
     return compare
+
+
+@contextmanager
+def _planted(op, index, wrong):
+    rules = list(op.rules)
+    right, rules[index] = op.rules, replace(rules[index], build=wrong)
+    object.__setattr__(op, "rules", tuple(rules))
+    try:
+        yield
+    finally:
+        object.__setattr__(op, "rules", right)
+
+
+@pytest.fixture
+def planted():
+    """``with planted(op, index, wrong)``: another BP rule for one operand of an operation."""
+    return _planted

@@ -1,8 +1,7 @@
 """A backward pass with a mistake planted in it, before the judges."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
-from dataclasses import replace
+from collections.abc import Mapping
+from contextlib import ExitStack
 
 import numpy as np
 import pytest
@@ -14,26 +13,13 @@ from allbps.trace import trace
 from allbps.verify import verify
 
 
-@contextmanager
-def planted(op: Op, index: int, wrong) -> Iterator[None]:
-    """``op`` with another BP rule for one operand, for as long as the block lasts."""
-    right = op.rules
-    rules = list(right)
-    rules[index] = replace(right[index], build=wrong)
-    object.__setattr__(op, "rules", tuple(rules))
-    try:
-        yield
-    finally:
-        object.__setattr__(op, "rules", right)
-
-
 def uneven(shape, rng):
     """A δ of short numbers, all different in size and none of them 0."""
     return rng.integers(1, 33, shape) * rng.choice([-1, 1], shape) / 16
 
 
 @pytest.fixture
-def run():
+def run(planted):
     """(backward, values) of a function, its rules altered while the δ are built."""
 
     def build(f, *args, plants: Mapping[tuple[Op, int], object] | None = None, seed=0):

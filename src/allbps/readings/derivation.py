@@ -113,6 +113,14 @@ class Step:
         }
 
 
+SECTIONS = {
+    "Given": ("given",),
+    "Forward": ("forward",),
+    "Backward": ("seed", "contribution", "delta"),
+}
+"""Heading of a section -> the kinds of steps in it."""
+
+
 @dataclass(frozen=True, eq=False)
 class Derivation:
     """A worked function, step by step.
@@ -151,6 +159,12 @@ class Derivation:
     def of_kind(self, *kinds: str) -> list[Step]:
         """The steps of these kinds, in order."""
         return [step for step in self.steps if step.kind in kinds]
+
+    def sections(self) -> Iterator[tuple[str, list[Step]]]:
+        """Heading and steps of Given, Forward and Backward, each where it has steps."""
+        for heading, kinds in SECTIONS.items():
+            if steps := self.of_kind(*kinds):
+                yield heading, steps
 
     def to_json(self) -> dict[str, Any]:
         """Everything as what JSON can hold."""

@@ -58,15 +58,9 @@ def body(derivation: Derivation) -> str:
     parts = [escape(derivation.doc.partition("\n\n")[0])] if derivation.doc else []
     if derivation.warning:
         parts.append(rf"\textbf{{Attention:}} {escape(derivation.warning)}")
-    for heading, kinds in (
-        ("Given", ("given",)),
-        ("Forward", ("forward",)),
-        ("Backward", ("seed", "contribution", "delta")),
-    ):
-        steps = derivation.of_kind(*kinds)
-        if steps:
-            parts.append(rf"\subsection*{{{heading}}}")
-            parts += _given(steps) if heading == "Given" else _steps(steps)
+    for heading, steps in derivation.sections():
+        parts.append(rf"\subsection*{{{heading}}}")
+        parts += _given(steps) if heading == "Given" else _steps(steps)
     return "\n\n".join(parts)
 
 

@@ -8,7 +8,7 @@ index stands behind a letter (of ``\nolimits``), since ``)_`` would begin emphas
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from allbps.readings.boxes import columns
 from allbps.readings.derivation import Derivation, Step, source_lines
@@ -24,14 +24,15 @@ def to_markdown(derivation: Derivation) -> str:
         parts.append(escape(derivation.doc.partition("\n\n")[0]))
     if derivation.warning:
         parts.append(f"**Attention:** {escape(derivation.warning)}")
-    given = derivation.of_kind("given")
-    forward = derivation.of_kind("forward")
-    parts += ["## Given", *(_given_table(given) if _scalars(given) else map(display_of, given))]
-    if forward:
-        rows = _forward_table(forward) if _scalars(forward) else _steps(forward)
-        parts += ["## Forward", *rows]
-    parts += ["## Backward", *_steps(derivation.of_kind("seed", "contribution", "delta"))]
+    for heading, steps in derivation.sections():
+        parts += [f"## {heading}", *_section(heading, steps)]
     return "\n\n".join(parts) + "\n"
+
+
+def _section(heading: str, steps: list[Step]) -> Iterable[str]:
+    if heading == "Given":
+        return _given_table(steps) if _scalars(steps) else map(display_of, steps)
+    return _forward_table(steps) if heading == "Forward" and _scalars(steps) else _steps(steps)
 
 
 def display(tex: str) -> str:

@@ -22,15 +22,9 @@ def to_mathml(derivation: Derivation) -> str:
         parts.append(
             _paragraph("warning", f"<strong>Attention:</strong> {escape(derivation.warning)}")
         )
-    for heading, kinds in (
-        ("Given", ("given",)),
-        ("Forward", ("forward",)),
-        ("Backward", ("seed", "contribution", "delta")),
-    ):
-        steps = derivation.of_kind(*kinds)
-        if steps:
-            content = "\n".join(_steps(steps))
-            parts += [f"<h3>{heading}</h3>", f'<div class="steps">\n{content}\n</div>']
+    for heading, steps in derivation.sections():
+        content = "\n".join(_steps(steps))
+        parts += [f"<h3>{heading}</h3>", f'<div class="steps">\n{content}\n</div>']
     return '<div class="derivation">\n' + "\n".join(filter(None, parts)) + "\n</div>"
 
 

@@ -135,16 +135,11 @@ class _Page:
         if self.derivation.warning:
             yield ""
             yield from textwrap.wrap(f"Attention: {self.derivation.warning}", self.width)
-        for heading, kinds, show in (
-            ("Given", ("given",), self.given),
-            ("Forward", ("forward",), self.forward),
-            ("Backward", ("seed", "contribution", "delta"), self.backward),
-        ):
-            steps = self.derivation.of_kind(*kinds)
-            if steps:
-                yield ""
-                yield self.paint(heading, BOLD)
-                yield from (f"  {text}".rstrip() for text in show(steps))
+        show = {"Given": self.given, "Forward": self.forward, "Backward": self.backward}
+        for heading, steps in self.derivation.sections():
+            yield ""
+            yield self.paint(heading, BOLD)
+            yield from (f"  {text}".rstrip() for text in show[heading](steps))
 
     def paint(self, text: str, style: str) -> str:
         return f"{style}{text}{PLAIN}" if self.color and text else text

@@ -91,23 +91,27 @@ def row_argmin(Y: Ints, X: Reals, N: Int, lo: Int, hi: Int) -> None:
 
 
 @kernel
+def _mark(y: Reals, place: Int, N: Int) -> None:
+    """1 at one place of a row, else 0."""
+    for n in lanes(N):
+        y[n] = 0.0
+    y[place] = 1.0
+
+
+@kernel
 def first_largest(Y: Reals, X: Reals, N: Int, lo: Int, hi: Int) -> None:
     """1 at the first largest of each row, else 0."""
     for r in range(lo, hi):
-        x, y = X + r * N, Y + r * N
-        for n in lanes(N):
-            y[n] = 0.0
-        y[_place(x, largest(x, N), N)] = 1.0
+        x = X + r * N
+        _mark(Y + r * N, _place(x, largest(x, N), N), N)
 
 
 @kernel
 def first_smallest(Y: Reals, X: Reals, N: Int, lo: Int, hi: Int) -> None:
     """1 at the first smallest of each row, else 0."""
     for r in range(lo, hi):
-        x, y = X + r * N, Y + r * N
-        for n in lanes(N):
-            y[n] = 0.0
-        y[_place(x, smallest(x, N), N)] = 1.0
+        x = X + r * N
+        _mark(Y + r * N, _place(x, smallest(x, N), N), N)
 
 
 # ---- one row from each row
@@ -128,7 +132,7 @@ def one_hot(Y: Reals, labels: Ints, N: Int, lo: Int, hi: Int) -> None:
     """Rows lo..hi of Y (M, N): 1 at the label, else 0."""
     for r in range(lo, hi):
         y, label = Y + r * N, labels[r]
-        for n in lanes(N):
+        for n in lanes(N):  # a label out of range marks nothing
             y[n] = select(label == n, 1.0, 0.0)
 
 
