@@ -243,6 +243,22 @@ def test_an_update_behind_the_product_that_makes_its_delta_changes_nothing(optim
     equal(joined.params, apart.params, 1e-14)
 
 
+@pytest.mark.parametrize("rule", [optim.SGD(1.0), optim.Adam(0.1)])
+def test_parameters_that_are_multiplied_by_each_other_move_at_once(rule, rng):
+    U, V, M = rng.standard_normal((50, 8)), rng.standard_normal((40, 8)), rng.random((50, 40))
+
+    def factorised(U, V, M):
+        return np.mean((U @ V.T - M) ** 2)
+
+    step = compile(factorised, U, V, M, params=["U", "V"], optimizer=rule)
+    now, state = {"U": U, "V": V}, rule.init({"U": U, "V": V})
+    for _ in range(3):
+        step(M)
+        grads = bp.grad(factorised, argnums=(0, 1))(now["U"], now["V"], M)
+        now, state = rule.update(now, dict(zip("UV", grads, strict=True)), state)
+    equal(step.params, now)
+
+
 # -- looking inside --------------------------------------------------------------------------------
 def test_stages_name_what_was_fused():
     net = nets.lenet()

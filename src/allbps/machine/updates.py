@@ -7,6 +7,7 @@ new code and many steps can run without coming back to Python.
 from __future__ import annotations
 
 import math
+from collections.abc import Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -101,8 +102,9 @@ def emit_updates(
     """
     clip = _clip(program, parameters, max_norm) if max_norm is not None else None
     begin = program.scratch  # behind what a product itself may put there
+    moved = {moving.param.memory for moving in parameters}
     for moving in parameters:
-        product = _product(program, moving) if clip is None else None
+        product = _product(program, moving, moved) if clip is None else None
         if product is None:
             program.tasks.append(_update(program, optimizer, moving, loss, clip))
         else:
@@ -132,13 +134,18 @@ SCRATCH = 1 << 16
 """Numbers of a δ that a thread may keep to itself: they should stay in its second cache."""
 
 
-def _product(program: Program, moving: Moving) -> Task | None:
-    """The task that makes δ in blocks of rows, if nothing else needs it and a block is small."""
+def _product(program: Program, moving: Moving, moved: Set[Memory]) -> Task | None:
+    """The task that makes δ in blocks of rows, if nothing else needs it and a block is small.
+
+    It must read no parameter: others might have been moved when it runs.
+    """
     delta = moving.delta.memory
     touching = [task for task in program.tasks if delta in (*task.reads, *task.writes)]
     if len(touching) != 1 or delta.kept or not moving.delta.whole:
         return None
     (task,) = touching
+    if moved & {*task.reads}:
+        return None
     if task.rows is None or -(-task.rows.count // task.pieces) * task.rows.width > SCRATCH:
         return None
     return task
