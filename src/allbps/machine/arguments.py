@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,7 @@ from allbps.ir import Node
 
 from .executable import Executable
 from .layout import row_major
+from .plan import Work
 from .tasks import Place
 
 FEW = 4096
@@ -21,10 +23,43 @@ FEW = 4096
 
 @dataclass(frozen=True)
 class Limit:
-    """Numbers of an argument must be from 0 to below ``count``; ``what`` is one that is not."""
+    """What kernels trust the numbers of an argument to be.
+
+    Attributes:
+        count: they are from 0 to below it.
+        what: one that is not.
+        views: works from the argument to the numbers that are meant; none for all of it.
+
+    """
 
     count: int
     what: str
+    views: tuple[Work, ...] = ()
+
+    @property
+    def of_a_part(self) -> bool:
+        """Is only a part of the argument meant?"""
+        return any(view.kind == "getitem" for view in self.views)
+
+    def check(self, path: str, array: NDArray[Any]) -> None:
+        """Refuse an argument with other numbers.
+
+        Raises:
+            ArgumentError: there is one.
+
+        """
+        for view in self.views if self.of_a_part else ():
+            assert view.node is not None
+            array = view.node.op.run([array], view.node.attrs)
+        if not array.size:
+            return
+        low, high = int(array.min()), int(array.max())
+        if low < 0 or high >= self.count:
+            raise ArgumentError(
+                f"{path} holds {self.what}",
+                expected=f"0 to {self.count - 1}",
+                got=str(low if low < 0 else high),
+            )
 
 
 class Slot:
@@ -33,21 +68,21 @@ class Slot:
     Args:
         node: the argument in the graph.
         place: where the step reads it.
-        limit: of its numbers, if kernels trust them.
+        limits: of its numbers, where kernels trust them.
         executable: what reads it.
 
     """
 
     def __init__(
-        self, node: Node, place: Place, limit: Limit | None, executable: Executable
+        self, node: Node, place: Place, limits: Sequence[Limit], executable: Executable
     ) -> None:
-        self.node, self.place, self.limit, self.executable = node, place, limit, executable
+        self.node, self.place, self.limits, self.executable = node, place, limits, executable
         self._shape = node.shape
         dense = place.layout.same_places(row_major(node.shape))
         self._large = dense and node.size > FEW
 
-    def put(self, path: str, leaf: Any) -> None:
-        """Let the step read this array.
+    def checked(self, path: str, leaf: Any) -> NDArray[Any]:
+        """What the step may read, as an array.
 
         Args:
             path: its name for messages.
@@ -67,14 +102,30 @@ class Slot:
                 got=str(array.shape),
                 todo="compile again for this shape; the code is cached, so that is done once",
             )
-        self.check(path, array)
+        self.check_kind(path, array)
+        for limit in self.limits:
+            limit.check(path, array)
+        return array
+
+    def put(self, array: NDArray[Any]) -> None:
+        """Let the step read an array that was checked."""
         block = self.place.memory
         if self._large and self.executable.bind(block, array):
             return
         self.executable.bind(block, None)
         self.place.layout.fill(self.executable.blocks[block], array)
 
-    def check(self, path: str, array: NDArray[Any]) -> None:
+    def check_examples(self, path: str, data: NDArray[Any], order: NDArray[np.int64]) -> None:
+        """Refuse a data set of which steps could not read the examples that ``order`` names."""
+        self.check_kind(path, data)
+        for limit in self.limits:
+            if not limit.of_a_part:
+                limit.check(path, data)
+                continue
+            for rows in order:
+                limit.check(path, data[rows].reshape(self.node.shape))
+
+    def check_kind(self, path: str, array: NDArray[Any]) -> None:
         """Refuse numbers of another kind than the step was compiled for."""
         kind, node = array.dtype.kind, self.node
         if kind not in "biuf" or (kind == "f" and not node.is_float):
@@ -83,11 +134,3 @@ class Slot:
                 expected=str(node.dtype),
                 got=str(array.dtype),
             )
-        if self.limit is not None and array.size:
-            low, high = int(array.min()), int(array.max())
-            if low < 0 or high >= self.limit.count:
-                raise ArgumentError(
-                    f"{path} holds {self.limit.what}",
-                    expected=f"0 to {self.limit.count - 1}",
-                    got=str(low if low < 0 else high),
-                )

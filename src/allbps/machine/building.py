@@ -22,10 +22,11 @@ from .executable import Executable
 from .fused import substitutes
 from .fusion import VIEWS, passes
 from .options import Options
-from .plan import make_plan
+from .plan import Value, Work, make_plan
 from .rows import is_lookup
 from .tasks import Memory, Place, Program
 from .updates import Moving, emit_carry, emit_updates, slots_used
+from .windows import is_slice
 
 
 class FallbackWarning(UserWarning):
@@ -191,26 +192,36 @@ class Build:
         own = {*self.params, *self.carried}
         return [x for x in self.traced.graph.inputs if x not in own]
 
-    def limits(self) -> dict[Node, Limit]:
+    def limits(self) -> dict[Node, list[Limit]]:
         """Arguments whose numbers kernels trust: classes and rows of a table."""
-        views = {w.outputs[0]: w.inputs[0] for w in self.plan.works if w.kind in VIEWS}
+        views = {w.outputs[0]: w for w in self.plan.works if w.kind in VIEWS or is_slice(w)}
         node_of = {value: x for x, value in self.value_of.items()}
-        found: dict[Node, Limit] = {}
+        found: dict[Node, list[Limit]] = {}
         for work in self.plan.works:
-            if work.kind in ("cross_entropy_loss", "cross_entropy"):
-                limit = Limit(work.inputs[0].shape[-1], "a class that there is no score for")
-            elif is_lookup(work):
-                table = work.inputs[0] if work.kind == "getitem" else work.outputs[0]
-                limit = Limit(table.shape[0], "a row that the table does not have")
-            else:
+            trusted = _trusted(work)
+            if trusted is None:
                 continue
-            value = work.inputs[1]
+            value, count, what = trusted
+            way: list[Work] = []
             while value in views:
-                value = views[value]
+                way.insert(0, views[value])
+                value = views[value].inputs[0]
             node = node_of.get(value)
             if node is not None:  # labels that are worked out are looked at by their kernel
-                found[node] = min(limit, found.get(node, limit), key=lambda one: one.count)
+                found.setdefault(node, []).append(Limit(count, what, tuple(way)))
         return found
+
+
+def _trusted(work: Work) -> tuple[Value, int, str] | None:
+    """Whole numbers that a kernel takes as places: how many places there are, and what they are."""
+    if work.kind in ("cross_entropy_loss", "cross_entropy"):
+        return work.inputs[1], work.inputs[0].shape[-1], "a class that there is no score for"
+    if work.kind == "one_hot":
+        return work.inputs[0], work.outputs[0].shape[-1], "a class that does not exist"
+    if is_lookup(work):
+        table = work.inputs[0] if work.kind == "getitem" else work.outputs[0]
+        return work.inputs[1], table.shape[0], "a row that the table does not have"
+    return None
 
 
 def _alike(a: Any, b: Any) -> bool:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import functools
 import inspect
+import threading
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from allbps.errors import ArgumentError
 from allbps.ir import Node
 from allbps.trace import trace
-from allbps.tree import flatten, leaves, rebuild, tree_map
+from allbps.tree import flatten, rebuild, tree_map
 
 from .arguments import Slot
 from .building import Build
@@ -29,10 +31,11 @@ class Called:
 
     def __init__(self, build: Build, skipped: tuple[str, ...] = ()) -> None:
         self._build = build
+        self._lock = threading.RLock()  # a call puts arguments, runs and reads results
         self._executable = build.executable
         limits = build.limits()
         self._slots = {
-            x: Slot(x, place, limits.get(x), self._executable)
+            x: Slot(x, place, limits.get(x, ()), self._executable)
             for x, place in build.inputs.items()
         }  # fmt: skip
         self._trees = {
@@ -75,12 +78,15 @@ class Called:
         self._put(self._in_order(args, kwargs))
 
     def _put(self, given: Iterable[Any]) -> None:
-        """Let the step read these arguments."""
+        """Let the step read these arguments: all of them, or none where one is refused."""
+        ready: list[tuple[Slot, NDArray[Any]]] = []
         for (name, tree), value in zip(self._trees.items(), given, strict=True):
             if isinstance(tree, Node):
-                self._slots[tree].put(name, value)
+                slot = self._slots[tree]
+                ready.append((slot, slot.checked(name, value)))
             else:
-                self._put_container(name, tree, value)
+                ready += self._checked(name, tree, value)
+        put_all(ready)
 
     def _in_order(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Iterable[Any]:
         """One for each parameter of the function, in its order."""
@@ -96,17 +102,17 @@ class Called:
             ) from None
         return [bound[name] for name in self._trees]
 
-    def _put_container(self, name: str, tree: Any, value: Any) -> None:
-        given, wanted = list(flatten(value, name)), leaves(tree)
-        if len(given) != len(wanted):
-            raise ArgumentError(
-                f"{name} is not arranged as it was when the function was compiled",
-                expected=f"{len(wanted)} arrays",
-                got=f"{len(given)}",
-            )
-        for (path, leaf), node in zip(given, wanted, strict=True):
+    def _checked(self, name: str, tree: Any, value: Any) -> Iterator[tuple[Slot, NDArray[Any]]]:
+        """The slots of a container and the arrays for them.
+
+        Raises:
+            ArgumentError: it has other keys or lengths than when the function was compiled.
+
+        """
+        for (path, node), (_, leaf) in pairs_of(name, tree, value):
             if isinstance(node, Node):
-                self._slots[node].put(path, leaf)
+                slot = self._slots[node]
+                yield slot, slot.checked(path, leaf)
             elif leaf != node:
                 raise ArgumentError(
                     f"{path} is fixed in the compiled function",
@@ -126,9 +132,10 @@ class Compiled(Called):
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """What the function returns."""
-        self._take(args, kwargs)
-        self._executable()
-        return self._results()
+        with self._lock:
+            self._take(args, kwargs)
+            self._executable()
+            return self._results()
 
 
 class Gradients(Called):
@@ -139,15 +146,43 @@ class Gradients(Called):
 
         One parameter gives its container of gradients, several a dict by name.
         """
-        self._take(args, kwargs)
-        self._executable()
-        grads = iter([self._read(place) for place in self._build.deltas])
+        with self._lock:
+            self._take(args, kwargs)
+            self._executable()
+            result = self._results()
+            grads = iter([self._read(place) for place in self._build.deltas])
         trees = {
             name: like_nodes(self._build.traced.parameters[name], grads)
             for name in self._build.chosen
         }
         chosen = self._build.chosen
-        return self._results(), trees[chosen[0]] if len(chosen) == 1 else trees
+        return result, trees[chosen[0]] if len(chosen) == 1 else trees
+
+
+def pairs_of(name: str, tree: Any, value: Any) -> Iterator[tuple[tuple[str, Any], ...]]:
+    """The leaves of two containers side by side, each with its path.
+
+    Raises:
+        ArgumentError: ``value`` has other keys or lengths than ``tree``.
+
+    """
+    wanted, given = list(flatten(tree, name)), list(flatten(value, name))
+    here, there = dict(wanted), dict(given)
+    if here.keys() != there.keys():
+        missing = [path for path in here if path not in there]
+        more = [path for path in there if path not in here]
+        raise ArgumentError(
+            f"{name} is not arranged as it was when the function was compiled",
+            expected=", ".join(missing[:6]) or f"{len(here)} arrays",
+            got=", ".join(more[:6]) or f"{len(there)} arrays",
+        )
+    return zip(wanted, given, strict=True)
+
+
+def put_all(ready: Iterable[tuple[Slot, NDArray[Any]]]) -> None:
+    """Let a step read arrays, once all of them are known to be right."""
+    for slot, array in list(ready):
+        slot.put(array)
 
 
 def like_nodes(tree: Any, arrays: Iterator[Any]) -> Any:

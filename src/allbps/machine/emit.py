@@ -61,7 +61,8 @@ class Emitter:
         if self._is_view(work):
             self.places.view(work)
             return
-        emit = self._kernel(work) if self._has_right_numbers(work) else None
+        empty = any(value.size == 0 for value in (*work.inputs, *work.outputs))
+        emit = self._kernel(work) if self._has_right_numbers(work) and not empty else None
         if emit is not None:
             before = len(self.program.tasks)
             try:
@@ -117,7 +118,8 @@ class Emitter:
             named = step.node is not None and step.node.op.name == step.kind
             if not named and step.kind not in ("broadcast_to", "identity"):
                 raise AssertionError(f"{step.kind} has neither a kernel nor a NumPy text")
-        self.by_numpy.append(work)
+        if any(value.size for value in work.outputs):
+            self.by_numpy.append(work)
         inputs = [value for value in work.inputs if value.constant is None]
         here = {value: self.places.of(value) for value in inputs}
         out = {value: self.places.put(value, row_major(value.shape)) for value in work.outputs}

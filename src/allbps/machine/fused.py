@@ -142,9 +142,11 @@ def _total_of_rows(graph: Graph, node: Node) -> Node | None:
 
 
 def is_argument(node: Node) -> bool:
-    """Is this an argument of the function, perhaps in another shape?"""
-    while node.op.name in ("reshape", "transpose", "identity"):
-        (node,) = node.inputs
+    """Is this an argument of the function, perhaps in another shape, or a slice of one?"""
+    while node.op.name in ("reshape", "transpose", "identity", "getitem"):
+        node, *arrays = node.inputs
+        if arrays:
+            return False
     return node.op is INPUT
 
 

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from allbps.errors import ArgumentError, NonFiniteError, ShapeError, unknown_name
+from allbps.errors import (
+    AllBPsError,
+    ArgumentError,
+    DtypeError,
+    NonFiniteError,
+    ShapeError,
+    unknown_name,
+)
 from allbps.ir import Node
 from allbps.optim import Optimizer
-from allbps.tree import flatten
 
 from .building import Build
-from .called import Called, like_nodes
+from .called import Called, like_nodes, pairs_of, put_all
 from .updates import rates_of, slots_used, table_of_rates
 
 
@@ -45,10 +51,11 @@ class TrainStep(Called):
             NonFiniteError: the loss is NaN or infinite; the parameters are as before.
 
         """
-        loss = self._advance(self._in_order(args, kwargs))
-        if not math.isfinite(loss):
-            self._refuse(float(loss))
-        return loss if self._build.result is self._loss_node else self._results()
+        with self._lock:
+            loss = self._advance(self._in_order(args, kwargs))
+            if not math.isfinite(loss):
+                self._refuse(float(loss))
+            return loss if self._build.result is self._loss_node else self._results()
 
     def _advance(self, given: Iterable[Any]) -> Any:
         """Take a step on these arguments; its loss, which counts if it is a finite number."""
@@ -69,8 +76,8 @@ class TrainStep(Called):
         trees = self._build.traced.parameters
         for name in self._build.chosen:
             if name not in new:
-                raise unknown_name(name, list(new))
-            self._put_container(name, trees[name], new[name])
+                raise unknown_name(name, list(new), "parameter")
+        put_all(pair for n in self._build.chosen for pair in self._checked(n, trees[n], new[n]))
 
     @property
     def carried(self) -> Any:
@@ -88,7 +95,7 @@ class TrainStep(Called):
             raise ArgumentError(
                 "this step carries no argument over", todo="name one when compiling: carry="
             )
-        self._put_container(carry, self._build.traced.parameters[carry], new)
+        put_all(self._checked(carry, self._build.traced.parameters[carry], new))
 
     @property
     def optimizer_state(self) -> dict[str, Any]:
@@ -105,20 +112,32 @@ class TrainStep(Called):
 
     @optimizer_state.setter
     def optimizer_state(self, new: Mapping[str, Any]) -> None:
-        for k, slot in enumerate(slots_used(self.optimizer)):
-            if slot not in new:
-                raise unknown_name(slot, list(new))
-            given = [pair for name in self._build.chosen for pair in flatten(new[slot][name], slot)]
-            for (path, array), x in zip(given, self._build.params, strict=True):
-                if np.shape(array) != x.shape:
-                    raise ShapeError(
-                        f"{path} has another shape than its parameter",
-                        expected=str(x.shape),
-                        got=str(np.shape(array)),
-                    )
+        used = slots_used(self.optimizer)
+        for name in ("step", *used):
+            if name not in new:
+                raise unknown_name(name, list(new), "part of the optimizer's state")
+        found = [list(self._remembered(slot, new[slot])) for slot in used]
+        for k, arrays in enumerate(found):
+            for x, array in arrays:
                 layout = self._build.inputs[x].layout
-                layout.fill(self._build.blocks[self._build.slots[x][k]], np.asarray(array))
+                layout.fill(self._build.blocks[self._build.slots[x][k]], array)
         self.taken = int(new["step"])
+
+    def _remembered(self, slot: str, new: Any) -> Iterator[tuple[Node, NDArray[Any]]]:
+        """Each parameter and what ``new``, a container as the parameters', holds for it."""
+        build = self._build
+        trees = {name: build.traced.parameters[name] for name in build.chosen}
+        for (path, x), (_, leaf) in pairs_of(slot, trees, new):
+            if not isinstance(x, Node):
+                continue
+            array = np.asarray(leaf)
+            if array.shape != x.shape or array.dtype.kind not in "biuf":
+                raise ShapeError(
+                    f"{path} is not like its parameter",
+                    expected=f"{x.dtype} {x.shape}",
+                    got=f"{array.dtype} {array.shape}",
+                )
+            yield x, array
 
     def _by_name(self, arrays: Iterable[NDArray[Any]]) -> dict[str, Any]:
         """Arrays, one for each parameter, arranged as the arguments they belong to."""
@@ -143,23 +162,25 @@ class TrainStep(Called):
         Raises:
             NonFiniteError: a loss is NaN or infinite; the parameters are as before that step.
             ShapeError: the data are no examples of what was compiled.
+            DtypeError: ``order`` holds no integers.
 
         """
-        batched = np.ndim(order) == 2
-        numbers = np.ascontiguousarray(order, np.int64)
-        numbers = numbers if batched else numbers[:, None]
+        numbers, batched = _examples_of_steps(order)
         sets = self._data(data, numbers, batched)
-        if self._executable.counts_steps:
-            real = self._build.program.real
-            rates = table_of_rates(self.optimizer, self.taken, len(numbers), real)
-            losses = self._executable.run_many(numbers, sets, rates)
+        with self._lock:
+            counts = self._executable.counts_steps
+            losses = (self._many if counts else self._one_by_one)(sets, numbers)
             wrong = len(losses) > 0 and not np.isfinite(losses[-1])
-            self.taken += len(losses) - wrong
-        else:
-            losses = self._one_by_one(sets, numbers)
-            wrong = len(losses) > 0 and not np.isfinite(losses[-1])
-        if wrong and not allow_nonfinite:
-            self._refuse(float(losses[-1]))
+            if wrong and not allow_nonfinite:
+                self._refuse(float(losses[-1]))
+        return losses
+
+    def _many(self, sets: Sequence[NDArray[Any]], numbers: NDArray[np.int64]) -> NDArray[Any]:
+        """The losses of steps in native code; the last one may be no finite number."""
+        real = self._build.program.real
+        rates = table_of_rates(self.optimizer, self.taken, len(numbers), real)
+        losses = self._executable.run_many(numbers, sets, rates)
+        self.taken += int(np.isfinite(losses).sum())
         return losses
 
     def _one_by_one(self, sets: Sequence[NDArray[Any]], numbers: NDArray[np.int64]) -> NDArray[Any]:
@@ -198,6 +219,8 @@ class TrainStep(Called):
                 "order names an example that there is not", expected=f"0 to {count - 1}",
                 got=f"{numbers.min()} to {numbers.max()}",
             )  # fmt: skip
+        for x, values in zip(rest, sets, strict=True):
+            self._slots[x].check_examples(x.name, values, numbers)
         return sets
 
     def _examples(self, x: Node, values: Any, batched: bool) -> NDArray[Any]:
@@ -209,7 +232,7 @@ class TrainStep(Called):
                 expected=f"(examples{''.join(f', {n}' for n in one)})",
                 got=str(array.shape),
             )
-        self._slots[x].check(x.name, array)
+        self._slots[x].check_kind(x.name, array)
         dtype = self._build.program.dtype(self._build.inputs[x].memory)
         return np.ascontiguousarray(array, dtype)
 
@@ -218,8 +241,9 @@ class TrainStep(Called):
 
         Its name and line; an empty text where all are finite.
         """
-        self._take(args, kwargs)
-        name, line = self._origin()
+        with self._lock:
+            self._take(args, kwargs)
+            name, line = self._origin()
         return f"{name}  ({line})" if line else name
 
     def _refuse(self, loss: float) -> None:
@@ -232,16 +256,37 @@ class TrainStep(Called):
         )
 
     def _origin(self) -> tuple[str, str]:
-        """The first node of this step that is not finite, and its line."""
+        """The first node of this step that is not finite or cannot be worked out, and its line."""
         build = self._build
         known: dict[Node, Any] = {x: self._read(place) for x, place in build.inputs.items()}
-        with np.errstate(all="ignore"):
-            for node in build.traced.graph.nodes:
-                if node not in known:
-                    known[node] = (
-                        node.value if not node.inputs
-                        else node.op.run([known[x] for x in node.inputs], node.attrs)
-                    )  # fmt: skip
-                if node.is_float and not np.isfinite(known[node]).all():
-                    return node.name or node.op.name, str(node.site or "")
+        for node in build.traced.graph.nodes:
+            problem = ""
+            if node not in known:
+                try:
+                    known[node] = _worked_out(node, known)
+                except (AllBPsError, IndexError, ValueError) as error:
+                    problem = f" ({str(error).splitlines()[0]})"
+            if problem or (node.is_float and not np.isfinite(known[node]).all()):
+                return f"{node.name or node.op.name}{problem}", str(node.site or "")
         return "", ""
+
+
+def _examples_of_steps(order: Any) -> tuple[NDArray[np.int64], bool]:
+    """Numbers of the examples of each step, (steps, batch), and whether there is a batch axis."""
+    numbers = np.asarray(order)
+    if numbers.size and numbers.dtype.kind not in "iu":
+        raise DtypeError(
+            "order holds no numbers of examples", expected="integers", got=str(numbers.dtype)
+        )
+    batched = numbers.ndim == 2
+    whole = np.ascontiguousarray(numbers, np.int64)
+    return (whole if batched else whole[:, None]), batched
+
+
+def _worked_out(node: Node, known: Mapping[Node, Any]) -> Any:
+    """A node's value, by its operation's own text and checks."""
+    if not node.inputs:
+        return node.value
+    values = [known[x] for x in node.inputs]
+    with np.errstate(all="ignore"):
+        return node.op(*values, **node.attrs).value

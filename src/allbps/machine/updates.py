@@ -100,7 +100,9 @@ def emit_updates(
 
     With ``max_norm`` all δ together are first shortened to that length where they are longer.
     """
-    clip = _clip(program, parameters, max_norm) if max_norm is not None else None
+    clip = None
+    if max_norm is not None and max_norm < math.inf:
+        clip = _clip(program, parameters, max_norm)
     begin = program.scratch  # behind what a product itself may put there
     moved = {moving.param.memory for moving in parameters}
     for moving in parameters:

@@ -15,6 +15,11 @@ def is_window(work: Work) -> bool:
     return len(work.inputs) == 1 and "array" not in work.attrs["parts"]
 
 
+def is_slice(work: Work) -> bool:
+    """Does a work pick a part of an array by numbers and slices?"""
+    return work.kind == "getitem" and is_window(work)
+
+
 def window(place: Place, parts: Sequence[Any]) -> Place | None:
     """The part of ``place`` that an index picks; None where an axis is scattered in memory."""
     layout = place.layout

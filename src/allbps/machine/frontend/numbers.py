@@ -12,9 +12,10 @@ from .values import Expr, Value
 class Numbers(Memory):
     """How the words of numbers are emitted."""
 
-    def is_nan(self, x: Value) -> Value:
+    def is_nan(self, x: Expr) -> Value:
         """Emit ``is_nan(x)``."""
-        return Value(self.b.fcmp_unordered("uno", x.ir, x.ir), "Bool")
+        number = x.ir if isinstance(x, Value) else self.as_kind(x, "Real")
+        return Value(self.b.fcmp_unordered("uno", number, number), "Bool")
 
     def intrinsic(self, name: str, *arguments: Expr) -> Value:
         """A function of Reals, or of Doubles, that LLVM has a name for."""

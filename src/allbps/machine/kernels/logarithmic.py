@@ -119,11 +119,15 @@ def arctanh(x: Real) -> Real:
 
 @inline
 def power(x: Real, y: Real) -> Real:
-    """xʸ = e^(y·ln|x|), with the sign that a whole odd y gives; NaN for x < 0 and other y."""
+    """xʸ = e^(y·ln|x|), with the sign that a whole odd y gives; NaN for x < 0 and other y.
+
+    −∞ to a power that is no whole number is ∞ or 0, as C's pow has it.
+    """
     size = exp(y * log(absolute(x)))
     size = select((absolute(x) == 1.0) & (absolute(y) >= 0.0), 1.0, size)  # also for infinite y
     whole, odd = floor(y) == y, floor(0.5 * y) * 2.0 != y
-    signed = select(whole, select(odd & (absolute(y) < 9007199254740992.0), -size, size), NAN)
+    other = select(x == -INFINITY, size, NAN)
+    signed = select(whole, select(odd & (absolute(y) < 9007199254740992.0), -size, size), other)
     known = select(x < 0.0, signed, size)
     return select((y == 0.0) | (x == 1.0), 1.0, known)
 

@@ -129,11 +129,14 @@ def log_softmax(Y: Reals, X: Reals, N: Int, lo: Int, hi: Int) -> None:
 
 @kernel
 def one_hot(Y: Reals, labels: Ints, N: Int, lo: Int, hi: Int) -> None:
-    """Rows lo..hi of Y (M, N): 1 at the label, else 0."""
+    """Rows lo..hi of Y (M, N): 1 at the label, else 0; NaN for a label that is not in 0..N-1."""
     for r in range(lo, hi):
         y, label = Y + r * N, labels[r]
-        for n in lanes(N):  # a label out of range marks nothing
+        for n in lanes(N):
             y[n] = select(label == n, 1.0, 0.0)
+        if label < 0 or label >= N:
+            for n in lanes(N):
+                y[n] = NAN
 
 
 # ---- losses
