@@ -817,3 +817,32 @@ def test_clipping_to_infinity_is_no_clipping():
 def test_constants_and_infinities(f, x):
     x = np.array(x)
     np.testing.assert_allclose(compile(f, x)(x), f(x), rtol=1e-14)
+
+
+# -- long programs ---------------------------------------------------------------------------------
+def test_a_thousand_layers_compile():
+    def deep(W, x):
+        for _ in range(1000):
+            x = np.tanh(x @ W)
+        return np.sum(x**2)
+
+    W, x = np.eye(8), np.ones((4, 8))
+    f = compile(deep, W, x)
+    np.testing.assert_allclose(f(W, x), deep(W, x), rtol=1e-10)
+    assert f.source().count("_loop(y0: Reals") == 1, "layers of one size share a kernel"
+
+
+def test_many_parameters_in_one_stage(rng):
+    def layers(Ws, h):
+        for W in Ws:
+            h = np.tanh(h @ W)
+        return np.sum(h**2)
+
+    Ws, h = [rng.standard_normal((8, 8)) for _ in range(150)], rng.standard_normal((4, 8))
+    loss, grads = compile(layers, Ws, h, params="Ws")(Ws, h)
+    want, want_grads = bp.value_and_grad(layers)(Ws, h)
+    equal(loss, want)
+    equal(grads, want_grads, 1e-10)
+    step = compile(layers, Ws, h, params="Ws", optimizer=optim.SGD(0.01), threads=2)
+    equal(step(h), want)
+    assert len(step.profile(1).seconds) == step.stages().rows[-1]["stage"]

@@ -92,9 +92,11 @@ def write(
     names = tuple(f"part{k}" for k in range(len(native))) if len(parts) > 1 else ("step",)
     if len(parts) == 1 and loss is not None:
         once = _part("once", native[0], program, table, ", t: Int", clocks)
-        return Source(_module(program, [once, _many(program, table, feeds, loss)]), names)
+        return Source(_module(program, [*once, _many(program, table, feeds, loss)]), names)
     bodies = [
-        _part(name, s, program, table, "", clocks) for name, s in zip(names, native, strict=True)
+        body
+        for name, stretch in zip(names, native, strict=True)
+        for body in _part(name, stretch, program, table, "", clocks)
     ]
     return Source(_module(program, bodies), names)
 
@@ -164,6 +166,10 @@ ALWAYS = {
 }  # fmt: skip
 
 
+SECTION = 64
+"""Tasks in one kernel: what LLVM needs for a function grows faster than the function."""
+
+
 def _part(
     name: str,
     stretch: Stretch,
@@ -171,10 +177,46 @@ def _part(
     table: Sequence[Memory],
     more: str,
     clocks: bool,
-) -> str:
-    used = _used(stretch, table)
-    lines = [f"    {line}" for line in _declarations(used, table)]
-    text = "\n".join(line for region in stretch.native for task in region for line in task.lines)
+) -> Iterable[str]:
+    """The kernel of a stretch; of a long one, those of its sections and one that calls them."""
+    head = "(tid: Int, threads: Int, team: Ints, a: Ints"
+    sections = list(_sections(stretch.native))
+    if len(sections) == 1:
+        lines = _section(sections[0], program, table, more, clocks)
+        yield "\n".join(["@kernel", f"def {name}{head}{more}) -> None:", *lines])
+        return
+    calls = []
+    for first, regions in sections:
+        section = f"{name}_from_{first}"
+        lines = _section((first, regions), program, table, more, clocks)
+        yield "\n".join(["@kernel", f"def {section}{head}{more}) -> None:", *lines])
+        calls.append(f"    {section}(tid, threads, team, a{', t' if more else ''})")
+    yield "\n".join(["@kernel", f"def {name}{head}{more}) -> None:", *calls])
+
+
+def _sections(regions: Sequence[Sequence[Task]]) -> Iterable[tuple[int, list[Sequence[Task]]]]:
+    """Regions in a row with some SECTION tasks together, and the number of the first."""
+    first, section, tasks = 1, list[Sequence[Task]](), 0
+    for k, region in enumerate(regions, 1):
+        if section and tasks + len(region) > SECTION:
+            yield first, section
+            first, section, tasks = k, [], 0
+        section.append(region)
+        tasks += len(region)
+    yield first, section
+
+
+def _section(
+    numbered: tuple[int, Sequence[Sequence[Task]]],
+    program: Program,
+    table: Sequence[Memory],
+    more: str,
+    clocks: bool,
+) -> Iterable[str]:
+    """The lines of a kernel that does some regions."""
+    first, regions = numbered
+    lines = [f"    {line}" for line in _declarations(_used(regions, table), table)]
+    text = "\n".join(line for region in regions for task in region for line in task.lines)
     if "scratch" in text:
         place = len(table) + SCRATCH
         lines.append(f"    scratch = pointer_at(a, {place}) + tid * {program.scratch}")
@@ -183,20 +225,20 @@ def _part(
         lines.append(f"    rates = pointer_at(a, {len(table) + RATES}){row}")
     if clocks:
         lines.append(f"    clock = as_ints(pointer_at(a, {len(table) + CLOCK}))")
-        lines += ["    if tid == 0:", "        clock[0] = nanoseconds()"]
-    for k, region in enumerate(stretch.native, 1):
+        if first == 1:
+            lines += ["    if tid == 0:", "        clock[0] = nanoseconds()"]
+    for k, region in enumerate(regions, first):
         lines.append("")
         lines += [f"    {line}" for line in _region(region)]
         if clocks:
             lines += ["    if tid == 0:", f"        clock[{k}] = nanoseconds()"]
-    head = f"@kernel\ndef {name}(tid: Int, threads: Int, team: Ints, a: Ints{more}) -> None:"
-    return "\n".join([head, *lines])
+    return lines
 
 
-def _used(stretch: Stretch, table: Sequence[Memory]) -> list[Memory]:
+def _used(regions: Sequence[Sequence[Task]], table: Sequence[Memory]) -> list[Memory]:
     touched = {
         block
-        for region in stretch.native
+        for region in regions
         for task in region
         for block in (*task.reads, *task.writes, *task.after)
     }
@@ -223,20 +265,27 @@ def _region(region: Sequence[Task]) -> Iterable[str]:
     else:
         yield "piece = first_piece(tid)"
         yield f"while piece < {total}:"
-        start = 0
-        for k, task in enumerate(tasks):
-            if len(tasks) == 1:
-                yield "    p = piece"
-                yield from (f"    {line}" for line in task.lines)
-                break
-            end = start + task.pieces
-            yield (
-                f"    if piece < {end}:"
-                if k == 0
-                else (f"    elif piece < {end}:" if k < len(tasks) - 1 else "    else:")
-            )
-            yield f"        p = piece - {start}" if start else "        p = piece"
-            yield from (f"        {line}" for line in task.lines)
-            start = end
+        yield from (f"    {line}" for line in _dispatch(tasks, 0))
         yield "    piece = next_piece(team, piece, threads)"
     yield "barrier(team, threads)"
+
+
+def _dispatch(tasks: Sequence[Task], start: int) -> Iterable[str]:
+    """Lines that do piece ``piece`` of tasks whose first piece has number ``start``.
+
+    By halves, so that many tasks are no long chain of questions.
+    """
+    if len(tasks) == 1:
+        yield f"p = piece - {start}" if start else "p = piece"
+        yield from tasks[0].lines
+        return
+    half = (len(tasks) + 1) // 2 if len(tasks) > FEW else 1
+    middle = start + sum(task.pieces for task in tasks[:half])
+    yield f"if piece < {middle}:"
+    yield from (f"    {line}" for line in _dispatch(tasks[:half], start))
+    yield "else:"
+    yield from (f"    {line}" for line in _dispatch(tasks[half:], middle))
+
+
+FEW = 4
+"""Tasks that are asked for one after the other, the largest first."""

@@ -61,8 +61,8 @@ class Emitter:
         if self._is_view(work):
             self.places.view(work)
             return
-        empty = any(value.size == 0 for value in (*work.inputs, *work.outputs))
-        emit = self._kernel(work) if self._has_right_numbers(work) and not empty else None
+        usable = self._has_right_numbers(work) and not _is_empty(work)
+        emit = self._kernel(work) if usable else None
         if emit is not None:
             before = len(self.program.tasks)
             try:
@@ -143,6 +143,12 @@ class Emitter:
                 memories(here.values()), memories(out.values()), call=call, site=line_of(work),
             )
         )  # fmt: skip
+
+
+def _is_empty(work: Work) -> bool:
+    """Are there no numbers to read, or none to write?"""
+    reads_none = bool(work.inputs) and all(value.size == 0 for value in work.inputs)
+    return reads_none or any(value.size == 0 for value in work.outputs)
 
 
 def _as_array(value: Value, array: Any) -> Any:

@@ -17,6 +17,7 @@ from .codegen import (
     LOSSES,
     ORDER,
     RATES,
+    SECTION,
     Feed,
     Source,
     stretches,
@@ -78,7 +79,7 @@ class Executable:
         self._allocate()
         self.rates = np.zeros((1, RATE_COLUMNS), program.real)
         self.done = np.zeros(1, np.int64)
-        self.small = small
+        self._paste = small and len(program.tasks) <= SECTION  # constant shapes in every kernel
         self.clock = np.zeros(1 + max((len(p.native) for p in self.parts), default=0), np.int64)
         self._entries = self._load(self.source)
         self._calls = self._in_order(self._entries)
@@ -108,7 +109,9 @@ class Executable:
         if not source.parts:
             return {}
         single = self.program.real == np.float32
-        loaded = cache.load_text(source.text, source.parts, host(), single=single, paste=self.small)
+        loaded = cache.load_text(
+            source.text, source.parts, host(), single=single, paste=self._paste
+        )
         scratch = aligned(self.threads * max(self.program.scratch, 1), self.program.real)
         losses = np.zeros(1, self.program.real)
         arguments: list[NDArray[Any] | int] = [self.blocks[block] for block in self.table]

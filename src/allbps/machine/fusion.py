@@ -51,8 +51,10 @@ def _is_wanted(plan: Plan, value: Value) -> bool:
 # -- ReLU and max-pool -----------------------------------------------------------------------------
 def clip_in_pooling(plan: Plan) -> Plan:
     """max-pool(ReLU(z)) is a max-pool that clips its result, which is a fraction of the size."""
+    pooled = {work.inputs[0] for work in plan.works if work.kind == "max_pool2d"}
     for relu in plan.works:
-        if relu.kind == "relu" and not _is_wanted(plan, relu.outputs[0]):
+        made = relu.outputs[0]
+        if relu.kind == "relu" and made in pooled and not _is_wanted(plan, made):
             plan = _clip_in_pooling(plan, relu)
     return plan
 

@@ -13,7 +13,7 @@ from .places import Places, memories
 from .plan import Value, Work
 from .scalar import BOOL, INT
 from .tasks import Place, Program, Task, bounds, line_of, moved, pieces_for
-from .text import TYPES, Array, compute, doc_of, function_text, indices_of, use_words
+from .text import TYPES, Array, add_function, compute, doc_of, indices_of, kinds_of
 
 
 def arrays_read(work: Work) -> list[Value]:
@@ -76,16 +76,12 @@ def add_loop(
         ]
     else:
         body = [*find, "for i in lanes(lo, hi):", *(f"    {line}" for line in lines)]
-    use_words(program, body)
     count, each = (nest.rows, inner) if many else (inner, 1)
     pieces = pieces_for(count, each * max(len(lines), 1))
     label = outputs[0][0].name or "loop"
-    name = program.names.fresh(f"{label}_loop")
     arguments = [(f"y{k}", TYPES[p.memory.kind]) for k, (_, p) in enumerate(outputs)]
     arguments += [(f"x{k}", TYPES[p.memory.kind]) for k, (_, p) in enumerate(inputs)]
-    program.functions[name] = function_text(
-        name, [*arguments, ("lo", "Int"), ("hi", "Int")], doc_of(work), body, reorder=False
-    )
+    name = add_function(program, f"{label}_loop", arguments, kinds_of(work), body)
     call = f"{name}({', '.join(p.pointer for _, p in (*outputs, *inputs))}, lo, hi)"
     program.tasks.append(
         Task(

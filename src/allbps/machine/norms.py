@@ -129,6 +129,8 @@ def _index(node: Node, operand: Node) -> int:
 # -- ReLU and a skip connection behind a batch norm ------------------------------------------------
 def clip_in_norm(plan: Plan) -> Plan:
     """ReLU(norm(x)) and ReLU(norm(x) + skip) are one work each."""
+    if not any(work.kind == "batch_norm" for work in plan.works):
+        return plan
     for relu in plan.works:
         if relu.kind == "relu":
             plan = _clip(plan, relu)

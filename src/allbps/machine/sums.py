@@ -14,7 +14,7 @@ from .places import Places, memories
 from .plan import Value, Work
 from .scalar import as_real, number
 from .tasks import Place, Program, Task, bounds, line_of, moved, pieces_for
-from .text import TYPES, Array, compute, doc_of, function_text, indices_of, use_words
+from .text import TYPES, Array, add_function, compute, doc_of, indices_of, kinds_of
 
 
 def emit_sum(program: Program, places: Places, work: Work) -> None:
@@ -84,16 +84,12 @@ class _Sum:
         else:
             self._over_rows(summed)
 
-    def _name(self) -> str:
-        return self.program.names.fresh(f"{self.work.outputs[0].name or 'sum'}_sum")
-
-    def _function(self, name: str, body: list[str]) -> None:
-        use_words(self.program, body)
+    def _function(self, body: list[str]) -> str:
+        wish = f"{self.work.outputs[0].name or 'sum'}_sum"
         arguments = [("y", "Reals")]
         arguments += [(f"x{k}", TYPES[p.memory.kind]) for k, (_, p) in enumerate(self.inputs)]
-        self.program.functions[name] = function_text(
-            name, [*arguments, ("lo", "Int"), ("hi", "Int")], doc_of(self.work), body, reorder=True
-        )
+        doc = kinds_of(self.work)
+        return add_function(self.program, wish, arguments, doc, body, reorder=True)
 
     def _task(self, name: str, pieces: int, count: int, target: str, writes: Place) -> None:
         blocks = ", ".join([target, *(p.memory.name for _, p in self.inputs)])
@@ -129,8 +125,7 @@ class _Sum:
             body = ["total = 0.0", *self._find(names), "for i in lanes(lo, hi, interleave=4):",
                     *(f"    {line}" for line in loop)]  # fmt: skip
         body.append(f"y[0] = {self._scaled('total')}")
-        name = self._name()
-        self._function(name, body)
+        name = self._function(body)
         pieces = pieces_for(count, each * len(loop))
         if pieces == 1:
             self._task(name, 1, count, self.out.memory.name, self.out)
@@ -176,8 +171,7 @@ class _Sum:
         body += [f"{depth}    {line}" for line in (*self.lines, f"total += {self.summand}")]
         target = Array("y", "", (*self.nest.strides[1][: len(kept)], 0)).at_row(names)[0]
         body += [f"    {target}", f"    y_r[0] = {self._scaled('total')}"]
-        name = self._name()
-        self._function(name, body)
+        name = self._function(body)
         each = int(np.prod(lengths, dtype=np.int64)) // max(rows, 1)
         self._task(name, pieces_for(rows, each * (len(self.lines) + 1)), rows,
                    self.out.memory.name, self.out)  # fmt: skip
@@ -205,8 +199,7 @@ class _Sum:
         body += [f"{depth}    {line}" for line in (*self.lines, f"y_r[i] += {self.summand}")]
         if self.scale != 1.0:
             body += [f"for i in lanes({width}):", f"    y[i] *= {self.scale!r}"]
-        name = self._name()
-        self._function(name, body)
+        name = self._function(body)
         each = int(np.prod(lengths, dtype=np.int64)) // max(rows, 1)
         pieces = pieces_for(rows, each * (len(self.lines) + 1))
         if pieces == 1:

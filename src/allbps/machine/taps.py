@@ -22,7 +22,7 @@ from .images import (
 from .places import Places
 from .plan import Work
 from .tasks import Program, bounds, pieces_for
-from .text import function_text
+from .text import add_function
 
 FEW_TAPS = 12
 """Up to this many terms in each sum."""
@@ -59,15 +59,11 @@ def _has_few_taps(win: Window) -> bool:
 
 def _kernel(program: Program, win: Window, flags: int, label: str) -> str:
     """The name of a new kernel over images."""
-    name = program.names.fresh(f"{label}_taps")
     program.use("words", "lanes", "fma")
     program.use("kernels.conv", "pad_image")
     arguments = [(x, "Reals") for x in ("J", "I", "K", "bias", "scratch")]
     doc = f"({win.H}, {win.W}, {win.C}) * ({win.h}, {win.w}, {win.C}, {win.O}), images lo..hi."
-    program.functions[name] = function_text(
-        name, [*arguments, ("lo", "Int"), ("hi", "Int")], doc, list(_body(win, flags)), False
-    )
-    return name
+    return add_function(program, f"{label}_taps", arguments, doc, list(_body(win, flags)))
 
 
 def _body(win: Window, flags: int) -> Iterator[str]:

@@ -134,6 +134,7 @@ class Program:
         memories: every block of memory.
         tasks: in an order in which they can be done.
         functions: generated kernels, text by name.
+        shared: names of generated kernels by all that tells them apart.
         imports: kernels and words that the source uses: name -> module.
         scratch: Reals of scratch memory for each thread.
         convolution: how 3×3 convolutions are done: "direct", "winograd", or "auto".
@@ -144,6 +145,7 @@ class Program:
     memories: list[Memory] = field(default_factory=list)
     tasks: list[Task] = field(default_factory=list)
     functions: dict[str, str] = field(default_factory=dict)
+    shared: dict[str, str] = field(default_factory=dict)
     imports: dict[str, str] = field(default_factory=dict)
     scratch: int = 0
     convolution: str = "auto"

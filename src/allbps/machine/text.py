@@ -88,17 +88,39 @@ def _operand(value: Value, known: Mapping[Value, Scalar]) -> Scalar:
     return number(uniform)
 
 
-def function_text(
-    name: str, arguments: Sequence[tuple[str, str]], doc: str, body: Sequence[str], reorder: bool
+def add_function(
+    program: Program,
+    wish: str,
+    arguments: Sequence[tuple[str, str]],
+    doc: str,
+    body: Sequence[str],
+    *,
+    reorder: bool = False,
 ) -> str:
-    """The text of a kernel."""
-    given = ", ".join(f"{arg}: {kind}" for arg, kind in arguments)
+    """The name of a kernel with this body; layers of one size share theirs.
+
+    Args:
+        program: where it goes.
+        wish: what it is called if it is new.
+        arguments: names and kinds.
+        doc: what it computes.
+        body: its lines.
+        reorder: may sums be added up in another order?
+
+    """
+    _use_words(program, body)
+    given = ", ".join(f"{arg}: {kind}" for arg, kind in [*arguments, ("lo", "Int"), ("hi", "Int")])
     head = "@kernel(reorder=True)" if reorder else "@kernel"
     lines = "\n".join(f"    {line}" for line in body)
-    return f'{head}\ndef {name}({given}) -> None:\n    """{doc}"""\n{lines}\n'
+    key = f"{head}({given})\n{lines}"
+    if key not in program.shared:
+        name = program.shared[key] = program.names.fresh(wish)
+        text = f'{head}\ndef {name}({given}) -> None:\n    """{doc}"""\n{lines}\n'
+        program.functions[name] = text
+    return program.shared[key]
 
 
-def use_words(program: Program, lines: Sequence[str]) -> None:
+def _use_words(program: Program, lines: Sequence[str]) -> None:
     """Import the words and formulas that lines of a loop use."""
     text = "\n".join(lines)
     for module, names in WORDS.items():
@@ -107,9 +129,12 @@ def use_words(program: Program, lines: Sequence[str]) -> None:
                 program.use(module, name)
 
 
+def kinds_of(work: Work) -> str:
+    """The operations of a loop."""
+    return ", ".join(step.kind for step in work.steps or (work,)) + "."
+
+
 def doc_of(work: Work) -> str:
     """What a loop computes, as names and operations."""
-    steps = work.steps or (work,)
     made = ", ".join(v.name for v in work.outputs if v.name)
-    words = ", ".join(step.kind for step in steps)
-    return f"{made}: {words}." if made else f"{words}."
+    return f"{made}: {kinds_of(work)}" if made else kinds_of(work)
