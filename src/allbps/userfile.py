@@ -83,11 +83,11 @@ def _module(path: Path) -> ModuleType:
     spec = importlib.util.spec_from_file_location(path.stem, path)
     if spec is None or spec.loader is None:
         raise UserFileError(f"{path} is not a Python file", expected="a name that ends in .py")
-    if b"\0" in path.read_bytes():  # some Pythons raise ValueError, some SyntaxError
-        raise UserFileError(f"{path} is not valid Python: it contains null bytes")
     module = importlib.util.module_from_spec(spec)
     sys.path.insert(0, str(path.parent.resolve()))  # so that it can import its neighbours
     try:
+        if b"\0" in path.read_bytes():  # some Pythons raise ValueError, some SyntaxError
+            raise UserFileError(f"{path} is not valid Python: it contains null bytes")
         spec.loader.exec_module(module)
     except AllBPsError:
         raise
