@@ -194,3 +194,19 @@ def test_one_number_of_an_array_as_the_result(dtype, target):
     np.testing.assert_array_equal(bp.grad(second)(x), np.array([0.0, 1.0, 0.0], dtype))
     program = worked.program(target)
     np.testing.assert_array_equal(program.run({"x": x, **program.constants})["dx"], [0.0, 1.0, 0.0])
+
+
+def test_a_result_that_depends_on_no_number_has_its_own_delta_and_no_more():
+    worked = bp.explain(lambda X: np.mean(X > 0), X)
+    assert worked["L"].delta == 1.0
+    assert worked["X"].delta is None
+    assert worked.verify()
+    assert "δX ≡ ∂L/∂X = 0" in worked.to_text()
+
+
+def test_a_constant_has_no_backward_pass():
+    with pytest.raises(ArgumentError) as caught:
+        bp.explain(lambda X: 3.0, X)
+    assert (
+        str(caught.value).splitlines()[0].endswith("returns a constant, which has no backward pass")
+    )

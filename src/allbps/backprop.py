@@ -7,7 +7,7 @@ fitted to the shape and dtype of its operand, and the starting factor 1 is dropp
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 
 import numpy as np
@@ -71,15 +71,15 @@ def seed_of(y: Node) -> Node:
 
 
 def backprop(
-    seeds: Mapping[Node, Node], wrt: Iterable[Node], *, rename: bool = False
+    seeds: Mapping[Node, Node], wrt: Iterable[Node], *, names: Set[str] | None = None
 ) -> dict[Node, Delta]:
     """δ for everything between ``wrt`` and the outputs.
 
     Args:
         seeds: output -> its given δ.
         wrt: where to stop; a δ is built only for nodes that depend on one of these.
-        rename: give every δ a node and a name of its own (``dX``, terms ``dX_1``, ``dX_2``), for
-            a person to read; otherwise nodes are shared.
+        names: the names in use, where every δ is to get a node and a name of its own for a person
+            to read (``dX``, terms ``dX_1``, ``dX_2``); without, nodes are shared.
 
     Returns:
         primal -> Delta, outputs first. A ``wrt`` that no output depends on is missing.
@@ -95,7 +95,7 @@ def backprop(
     deltas: dict[Node, Delta] = {}
     for node in reversed(order):
         with placed_at(node.site):
-            delta = _total(node, terms.pop(node), seeds.get(node), rename)
+            delta = _total(node, terms.pop(node), seeds.get(node), names)
             if delta is None:
                 continue
             deltas[node] = delta
@@ -121,19 +121,31 @@ def _active(outputs: Sequence[Node], wrt: set[Node]) -> list[Node]:
     return order
 
 
-def _total(node: Node, terms: list[Term], seed: Node | None, rename: bool) -> Delta | None:
+def _total(
+    node: Node, terms: list[Term], seed: Node | None, names: Set[str] | None
+) -> Delta | None:
     """The δ of ``node``: its seed plus the contributions of its uses, first use first."""
     terms = sorted(terms, key=lambda term: (term.consumer.born, term.index))
-    if rename and len(terms) > 1:
+    if names is not None and len(terms) > 1:
         terms = [
-            Term(_named(term.node, f"d{node.name}_{k}"), term.consumer, term.index, term.rule)
-            for k, term in enumerate(terms, 1)
+            Term(_named(term.node, name), term.consumer, term.index, term.rule)
+            for term, name in zip(terms, _numbered(node.name, len(terms), names), strict=True)
         ]
     parts = [term.node for term in terms] + ([seed] if seed is not None else [])
     if not parts:
         return None
     total = parts[0] if len(parts) == 1 else in_groups(accumulate, parts)
-    return Delta(node, _named(total, f"d{node.name}") if rename else total, tuple(terms))
+    return Delta(node, _named(total, f"d{node.name}") if names is not None else total, tuple(terms))
+
+
+def _numbered(name: str, count: int, names: Set[str]) -> list[str]:
+    """``dx_1``, ``dx_2``, …; ``dx__1``, … where a name or the δ of one is called so."""
+    stem = f"d{name}_"
+    while True:
+        found = [f"{stem}{k}" for k in range(1, count + 1)]
+        if not any(one in names or (one[0] == "d" and one[1:] in names) for one in found):
+            return found
+        stem += "_"
 
 
 def _named(node: Node, name: str) -> Node:

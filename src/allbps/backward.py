@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from allbps.backprop import Delta, backprop, seed_of
-from allbps.errors import DtypeError, NotScalarError, ShapeError, unknown_name
-from allbps.ir import INPUT, Graph, Node, constant
+from allbps.errors import ArgumentError, DtypeError, NotScalarError, ShapeError, unknown_name
+from allbps.ir import CONST, INPUT, Graph, Node, constant
 from allbps.trace import Traced
 
 
@@ -73,11 +73,15 @@ def backward(
         NotScalarError: an output is no scalar and no δ was given for it.
         NameUnknownError: an argument or output is not there.
         ShapeError: a given δ is not shaped like its output.
+        ArgumentError: a result is a constant.
 
     """
     chosen = tuple(_chosen(traced, wrt))
     seeds, given = _seeds(traced, dict(cotangents or {}))
-    deltas = backprop(seeds, chosen, rename=True)
+    names = {x.name for x in (*traced.graph.inputs, *traced.graph.nodes) if x.name}
+    reached = backprop(seeds, chosen, names=names)
+    apart = {y: Delta(y, seed, ()) for y, seed in seeds.items() if y not in reached}
+    deltas = {**apart, **reached}  # a result that depends on no argument has its own δ and no more
     return Backward(traced, deltas, seeds, given, chosen)
 
 
@@ -105,6 +109,12 @@ def _seeds(traced: Traced, cotangents: dict[str, Any]) -> tuple[dict[Node, Node]
     given: dict[Node, Any] = {}
     outputs = [y for y in traced.graph.outputs if y.is_float]
     for y in outputs:
+        if y.op is CONST:
+            raise ArgumentError(
+                f"{traced.function} returns a constant, which has no backward pass",
+                expected="a result that is computed from the arguments",
+                got=str(y.value),
+            )
         if y.name in cotangents:
             value = np.asarray(cotangents.pop(y.name), y.dtype)[()]
             if np.shape(value) != y.shape:

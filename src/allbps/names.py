@@ -84,8 +84,8 @@ class _Chooser:
 
     def give(self, node: Node, name: str) -> None:
         name = identifier(name)
-        # dX is the δ of X: a variable of the user's that is called dX must give way
-        while name in self.taken or (name[0] == "d" and name[1:] in self.taken):
+        # dX is the δ of X: of two variables called X and dX the second gives way
+        while {name, f"d{name}"} & self.taken or (name[0] == "d" and name[1:] in self.taken):
             name += "_"
         self.names[node] = name
         self.taken.add(name)

@@ -56,8 +56,12 @@ class Traced:
     parameters: Mapping[str, Any]
 
     def find(self, name: str) -> Node | None:
-        """The node of that name, or None."""
-        return self._by_name.get(name)
+        """The node of that name, or None.
+
+        A variable that is called as a δ is, ``dW`` beside ``W``, stands in the graph as ``dW_``.
+        """
+        known = self._by_name
+        return known[name] if name in known else known.get(f"{name}_")
 
     @cached_property
     def _by_name(self) -> dict[str, Node]:

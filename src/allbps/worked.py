@@ -80,11 +80,12 @@ class Worked:
         node = self.backward.traced.find(name)
         if node is None:
             raise unknown_name(name, list(self.names), "value")
-        forward, delta = self._steps.get(name), self._steps.get(f"d{name}")
+        own = node.name
+        forward, delta = self._steps.get(own), self._steps.get(f"d{own}")
         return Entry(
             name=name,
-            value=self.values[name],
-            delta=self.values.get(f"d{name}"),
+            value=self.values[own],
+            delta=self.values.get(f"d{own}"),
             formula=delta.formula if delta else "",
             because=delta.because if delta else "",
             forward=forward.formula if forward else "",

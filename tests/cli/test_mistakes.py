@@ -110,6 +110,10 @@ def deciding(X):
     if X > 0:
         return np.sum(X)
     return -np.sum(X)
+
+
+def constant(X):
+    return 3.0
 """
 
 MESSAGES = {
@@ -231,6 +235,11 @@ MESSAGES = {
         "  expected: one condition\n"
         "  got:      the result of greater of shape (2, 3)\n"
         "  to do:    np.where(…) chooses element by element; .any() or .all() make one of many\n"
+    ),
+    "constant": (
+        "constant returns a constant, which has no backward pass\n"
+        "  expected: a result that is computed from the arguments\n"
+        "  got:      3.0\n"
     ),
     "Table": "Table in mine.py is no function\n  expected: def Table(…)\n  got:      Table = 3\n",
     "shape": (

@@ -169,3 +169,14 @@ def test_a_thousand_statements_are_sampled_within_a_second(judged):
     assert report
     assert report.judges["torch"]["checked"] == 1002
     assert 10 <= report.judges["differences"]["checked"] <= 40
+
+
+def test_fractions_that_grow_without_end_are_left_to_the_other_judges(judged):
+    def logistic_map(x):
+        for _ in range(30):
+            x = 2.7 * x * (1 - x)
+        return x
+
+    report = judged(logistic_map, 0.3)
+    assert report.verified
+    assert "has fractions of more than" in report.silent["exact"]

@@ -10,6 +10,7 @@ probabilistic algorithms for verification of polynomial identities", J. ACM 27 (
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from fractions import Fraction
@@ -31,9 +32,19 @@ LARGEST = 600
 """Elements of all values together up to which fractions are fast enough."""
 
 
+LONGEST = 1 << 14
+"""Bits of a number up to which fractions are fast enough: squaring again and again doubles them."""
+
+
 def exactly(array: Any) -> Any:
     """Floats as dual numbers in an object array; whole numbers and truth values as they are."""
     return _each(dual, array) if np.asarray(array).dtype.kind == "f" else array
+
+
+def _bits(x: Dual) -> int:
+    """The length of the longest whole number in a dual number."""
+    parts = (x.value.numerator, x.value.denominator, x.slope.numerator, x.slope.denominator)
+    return max(part.bit_length() for part in parts)
 
 
 def _each(function: Callable[..., Any], *arrays: Any) -> Any:
@@ -86,6 +97,9 @@ class _Exact:
             scope[name] = _each(dual, scope[name])
         except TypeError:
             raise Silence(f"{text} is not rational") from None
+        if max(map(_bits, scope[name].flat), default=0) > LONGEST:
+            digits = int(LONGEST * math.log10(2))
+            raise Silence(f"{text} has fractions of more than {digits} digits")
 
     def delta(self, delta: Delta) -> Any:
         """The emitted δ, exactly."""

@@ -87,7 +87,9 @@ def _run(torch: Any, program: Program, given: Mapping[str, Any]) -> dict[str, An
         if not isinstance(value, torch.Tensor):
             value = torch.tensor(value)
         # `Y = X` and a reshape to the same shape give the same tensor a second name
-        scope[line.node.name] = value.clone()
+        own = scope[line.node.name] = value.clone()
+        if own.is_floating_point() and not own.requires_grad:  # it depends on no input
+            own.requires_grad_()
     return scope
 
 
