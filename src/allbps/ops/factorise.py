@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from allbps.errors import ShapeError
-from allbps.ir import Aval, Bad, Node, Notation, Op, Rule, Sample
+from allbps.ir import Aval, Bad, Node, Notation, Op, Precedence, Rule, Sample
 from allbps.ops.arithmetic import power
 from allbps.ops.comparison import where
 from allbps.ops.linalg import (
@@ -427,7 +427,7 @@ pinv = Op(
     numpy="np.linalg.pinv({x})",
     torch="torch.linalg.pinv({x})",
     rules=(Rule(d_pinv, "δ{x} = −{y:5}ᵀ δ{y} {y:5}ᵀ + (1 − {x} {y}) δ{y:5}ᵀ {y} {y:5}ᵀ + …"),),
-    notation=Notation("{x:5}⁺", latex="{x:5}^{{+}}"),
+    notation=Notation("{x:5}⁺", Precedence.POWER, latex="{x:5}^{{+}}"),
     expand=lambda x: (
         matmul(inv(matmul(transposed(x), x)), transposed(x))
         if x.shape[-2] >= x.shape[-1]

@@ -190,6 +190,13 @@ def d_inv(g: Node, y: Node, x: Node) -> Node:
     return -matmul(matmul(turned, g), turned)
 
 
+def inverse(x: Formula) -> str:
+    """A⁻¹, and A⁻ᵀ where ``x`` is Aᵀ."""
+    if x.op == "transpose" and x.text.endswith("ᵀ"):
+        return f"{x.text[:-1]}⁻ᵀ"
+    return f"{x:5}⁻¹"
+
+
 inv = Op(
     name="inv",
     doc="Inverse of a square matrix.",
@@ -198,7 +205,7 @@ inv = Op(
     numpy="np.linalg.inv({x})",
     torch="torch.linalg.inv({x})",
     rules=(Rule(d_inv, "d{y} = −{y} d{x} {y}, so δ{x} = −{y:5}ᵀ δ{y} {y:5}ᵀ"),),
-    notation=Notation("{x:5}⁻¹", Precedence.POWER, latex="{x:5}^{{-1}}"),
+    notation=Notation(inverse, Precedence.POWER),
     samples=SQUARE,
     bad=NOT_SQUARE,
 )
@@ -242,7 +249,7 @@ solve = Op(
         Rule(d_solve_a, "δ{a} = −{a:5}⁻ᵀ δ{y} {y:5}ᵀ"),
         Rule(d_solve_b, "δ{b} = {a:5}⁻ᵀ δ{y}"),
     ),
-    notation=Notation("{a:5}⁻¹ {b:4}", Precedence.PRODUCT, latex="{a:5}^{{-1}} {b:4}"),
+    notation=Notation(lambda a, b: f"{inverse(a)} {b:4}", Precedence.PRODUCT),
     expand=lambda a, b: matmul(inv(a), b),
     samples=(
         Sample((lambda rng: regular(rng)[0], (3, 2))),

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from allbps.errors import ArgumentError, ShapeError
-from allbps.ir import NUMPY, Aval, Bad, Formula, Node, Notation, Op, Rule, Sample, lift
+from allbps.ir import NUMPY, Aval, Bad, Formula, Node, Notation, Op, Precedence, Rule, Sample, lift
 from allbps.ops.shapes import normal_axis, same
 
 Shape = tuple[int, ...]
@@ -150,7 +150,7 @@ transpose = Op(
     numpy=transpose_code,
     torch=transpose_torch,
     rules=(Rule(d_transpose, "{y} is {x} with its axes in another order"),),
-    notation=Notation(transpose_notation),
+    notation=Notation(transpose_notation, Precedence.POWER),
     samples=(Sample(((2, 3),), {"axes": (1, 0)}), Sample(((2, 3, 4),), {"axes": (2, 0, 1)})),
     bad=(
         Bad(

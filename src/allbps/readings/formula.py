@@ -105,8 +105,8 @@ class Writer:
     def substituted(self, node: Node, value_of: Callable[[Node], Any]) -> Written | None:
         """How ``node`` is computed, in numbers; None where an array is too large to print.
 
-        What binds as an atom is shown by its value, and so is a sum over axes: a transpose, a mask
-        or pad(…) inside a formula appears as the matrix it is.
+        What binds as an atom is shown by its value, and so are a transpose and a sum over axes: a
+        mask or pad(…) inside a formula appears as the matrix it is.
         """
         nodes = inlined(node)
         values: dict[Node, Any] = {}
@@ -122,7 +122,8 @@ class Writer:
         def settled(x: Node, formula: Formula) -> Formula:
             atom = formula.precedence >= Precedence.ATOM and any(z.ndim for z in x.inputs)
             smaller = x.size < max(z.size for z in x.inputs)
-            return sheet.value(values[x]) if atom or smaller else formula
+            by_value = atom or smaller or formula.op == "transpose"
+            return sheet.value(values[x]) if by_value else formula
 
         return sheet.finish(_write(nodes, sheet, numeral, settled))
 

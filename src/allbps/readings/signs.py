@@ -119,8 +119,8 @@ def _upright(word: str) -> str:
 
 def _plain(scripts: str) -> str:
     """The normal signs of a run of raised or lowered ones."""
-    if scripts == "ᵀ":
-        return r"\top"
+    if scripts in ("ᵀ", "⁻ᵀ"):
+        return scripts.replace("⁻", "-").replace("ᵀ", r"\top")
     plain = [unicodedata.normalize("NFKC", c) if c in LOWERED + RAISED else c for c in scripts]
     return reduce(_join, ("." if c == "·" else _sign(c) for c in plain), "").rstrip()
 
