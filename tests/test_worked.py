@@ -210,3 +210,28 @@ def test_a_constant_has_no_backward_pass():
     assert (
         str(caught.value).splitlines()[0].endswith("returns a constant, which has no backward pass")
     )
+
+
+@pytest.mark.parametrize(
+    ("cotangents", "message"),
+    [
+        (
+            np.ones((2, 2)),
+            "cotangents gives no δ by name\n  expected: cotangents={'Y': …}\n  got:      ndarray",
+        ),
+        (
+            {"Y": "text"},
+            "the cotangent of Y is not made of numbers\n"
+            "  expected: numbers of shape (2, 2)\n"
+            "  got:      could not convert string to float: 'text'",
+        ),
+    ],
+)
+def test_a_cotangent_is_numbers_by_name(cotangents, message):
+    def twice(X):
+        Y = 2 * X
+        return Y
+
+    with pytest.raises(ArgumentError) as caught:
+        bp.explain(twice, X, cotangents=cotangents)
+    assert str(caught.value) == message

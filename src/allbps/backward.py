@@ -73,10 +73,16 @@ def backward(
         NotScalarError: an output is no scalar and no δ was given for it.
         NameUnknownError: an argument or output is not there.
         ShapeError: a given δ is not shaped like its output.
-        ArgumentError: a result is a constant.
+        ArgumentError: a result is a constant, or ``cotangents`` is no mapping to numbers.
 
     """
     chosen = tuple(_chosen(traced, wrt))
+    if not isinstance(cotangents, Mapping | None):
+        raise ArgumentError(
+            "cotangents gives no δ by name",
+            expected=f"cotangents={{'{traced.graph.outputs[0].name}': …}}",
+            got=type(cotangents).__name__,
+        )
     seeds, given = _seeds(traced, dict(cotangents or {}))
     names = {x.name for x in (*traced.graph.inputs, *traced.graph.nodes) if x.name}
     reached = backprop(seeds, chosen, names=names)
@@ -104,6 +110,25 @@ def _chosen(traced: Traced, wrt: Iterable[str] | None) -> list[Node]:
     return chosen
 
 
+def _as_given(cotangent: Any, y: Node) -> Any:
+    """A cotangent of ``y`` that was handed in, as numbers."""
+    try:
+        value = np.asarray(cotangent, y.dtype)[()]
+    except (TypeError, ValueError) as error:
+        raise ArgumentError(
+            f"the cotangent of {y.name} is not made of numbers",
+            expected=f"numbers of shape {y.shape}",
+            got=str(error),
+        ) from None
+    if np.shape(value) != y.shape:
+        raise ShapeError(
+            f"the cotangent of {y.name} is not shaped like it",
+            expected=str(y.shape),
+            got=str(np.shape(value)),
+        )
+    return value
+
+
 def _seeds(traced: Traced, cotangents: dict[str, Any]) -> tuple[dict[Node, Node], dict[Node, Any]]:
     seeds: dict[Node, Node] = {}
     given: dict[Node, Any] = {}
@@ -116,16 +141,9 @@ def _seeds(traced: Traced, cotangents: dict[str, Any]) -> tuple[dict[Node, Node]
                 got=str(y.value),
             )
         if y.name in cotangents:
-            value = np.asarray(cotangents.pop(y.name), y.dtype)[()]
-            if np.shape(value) != y.shape:
-                raise ShapeError(
-                    f"the cotangent of {y.name} is not shaped like it",
-                    expected=str(y.shape),
-                    got=str(np.shape(value)),
-                )
             name = f"d{y.name}"
             node = Node(INPUT, (), y.shape, y.dtype, attrs={"name": name}, name=name, site=y.site)
-            seeds[y], given[node] = node, value
+            seeds[y], given[node] = node, _as_given(cotangents.pop(y.name), y)
         elif y.size == 1 and len(outputs) == 1:
             one = seed_of(y)
             seeds[y] = constant(one.value, f"d{y.name}")

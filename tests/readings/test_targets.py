@@ -154,3 +154,37 @@ def test_the_largest_of_several_axes_in_torch():
         return np.sum(np.exp(shifted))
 
     assert ".movedim((0, 2), (-2, -1))" in bp.explain(net, np.ones((2, 3, 4))).to_source("torch")
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda z: np.logaddexp(0, z),
+        lambda z: np.logaddexp(-z, -1.5),
+        lambda z: np.hypot(z, 1),
+        lambda z: np.arctan2(z, 2),
+        lambda z: np.arctan2(1, z - 0.5),
+        lambda z: np.copysign(z, -1),
+        lambda z: np.maximum(0, z),
+        lambda z: np.where(z > 0, 1, 2) * z,
+        lambda z: 2**z,
+        lambda z: np.fmod(5, z),
+        lambda z: z[::-1] * z[::2].sum(),
+    ],
+)
+def test_plain_numbers_and_reversed_slices_in_torch(f, dtype):
+    torch = pytest.importorskip("torch")
+
+    def net(z):
+        y = f(z)
+        return y
+
+    z, g = np.array([0.5, -1.0, 2.0], dtype), np.array([1.0, -2.0, 3.0], dtype)
+    worked = bp.explain(net, z, cotangents={"y": g})
+    scope = {}
+    exec(worked.to_source("torch"), scope)
+    y, gradients = scope["net"](torch.tensor(z), torch.tensor(g))
+    for ours, other in ((worked["y"].value, y), (worked["z"].delta, gradients["z"])):
+        assert str(other.dtype) == f"torch.{dtype}"
+        np.testing.assert_allclose(other, ours, rtol=1e-12 if dtype == "float64" else 1e-6)

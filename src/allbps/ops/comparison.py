@@ -98,6 +98,13 @@ def where_shape(condition: Node, a: Node, b: Node) -> Aval:
     return broadcast_shape(condition, a, b), promote(a, b)
 
 
+def where_torch(operands: Any, attrs: Any) -> str:
+    condition = operands["condition"]
+    if condition.strip("()") in ("True", "False"):
+        condition = f"torch.tensor({condition})"
+    return f"torch.where({condition}, {operands['a']}, {operands['b']})"
+
+
 def draw_mask(rng: np.random.Generator) -> Any:
     return rng.random((2, 3)) < 0.5
 
@@ -108,7 +115,7 @@ where = Op(
     operands="condition a b",
     shape=where_shape,
     numpy="np.where({condition}, {a}, {b})",
-    torch="torch.where({condition}, {a}, {b})",
+    torch=where_torch,
     rules=(
         STEP,
         Rule(d_where_a, "∂{y}/∂{a} = 1 where {condition}, else 0"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -39,6 +41,23 @@ def unary(
         samples=(Sample(((2, 3),), low=low, high=high), Sample(((),), low=low, high=high)),
         **more,
     )
+
+
+def torch_of_tensors(name: str) -> Callable[[Any, Any], str]:
+    """The text of a function of two tensors that takes no plain number for either."""
+
+    def text(operands: Any, attrs: Any) -> str:
+        a, b = operands["a"], operands["b"]
+        left = f"{b}.new_tensor({a})" if is_numeral(a) else a
+        right = f"{a}.new_tensor({b})" if is_numeral(b) else b
+        return f"torch.{name}({left}, {right})"
+
+    return text
+
+
+def is_numeral(text: str) -> bool:
+    """Is a piece of source a plain number: ``2.5``, ``(-1)``, ``float('inf')``?"""
+    return re.fullmatch(r"\(?(-?[\d.]+(e[+-]?\d+)?|float\('-?\w+'\))\)?", text) is not None
 
 
 # -- exponential and logarithm ---------------------------------------------------------------------
@@ -127,7 +146,7 @@ logaddexp = Op(
     operands="a b",
     shape=elementwise_float,
     numpy="np.logaddexp({a}, {b})",
-    torch="torch.logaddexp({a}, {b})",
+    torch=torch_of_tensors("logaddexp"),
     rules=(
         Rule(d_logaddexp_a, "∂{y}/∂{a} = exp({a:1} − {y:2})"),
         Rule(d_logaddexp_b, "∂{y}/∂{b} = exp({b:1} − {y:2})"),
@@ -211,7 +230,7 @@ arctan2 = Op(
     operands="a b",
     shape=elementwise_float,
     numpy="np.arctan2({a}, {b})",
-    torch="torch.atan2({a}, {b})",
+    torch=torch_of_tensors("atan2"),
     rules=(
         Rule(d_arctan2_a, "∂{y}/∂{a} = {b:3} / ({a:5}² + {b:5}²)"),
         Rule(d_arctan2_b, "∂{y}/∂{b} = −{a:3} / ({a:5}² + {b:5}²)"),
@@ -242,7 +261,7 @@ hypot = Op(
     operands="a b",
     shape=elementwise_float,
     numpy="np.hypot({a}, {b})",
-    torch="torch.hypot({a}, {b})",
+    torch=torch_of_tensors("hypot"),
     rules=(
         Rule(d_hypot_a, "∂{y}/∂{a} = {a:4} / {y:4}"),
         Rule(d_hypot_b, "∂{y}/∂{b} = {b:4} / {y:4}"),

@@ -47,6 +47,39 @@ def index_text(parts: Parts, arrays: list[str]) -> str:
     return ", ".join(texts) if texts else "()"
 
 
+def torch_picked(x: str, parts: Parts, arrays: list[str]) -> str:
+    """``x[parts]`` for PyTorch, which takes no negative step: x[5:1:-2] is flip(x)[~5:~1:2].
+
+    >>> torch_picked("x", (0, (None, None, -1)), [])
+    'torch.flip(x, (1,))[0, :]'
+    """
+    turned = [k for k, part in enumerate(parts) if isinstance(part, tuple) and (part[2] or 1) < 0]
+    if not turned:
+        return f"{x}[{index_text(parts, arrays)}]"
+    axes = ", ".join(str(_axis(parts, k)) for k in turned)
+    ahead = tuple(_turned(part) if k in turned else part for k, part in enumerate(parts))
+    whole = all(part == (None, None, None) for part in ahead)
+    return f"torch.flip({x}, ({axes},))" + ("" if whole else f"[{index_text(ahead, arrays)}]")
+
+
+def _turned(part: tuple[int | None, ...]) -> tuple[int | None, ...]:
+    """A slice with a negative step as one of the flipped axis, where x[i] stands at ~i."""
+    start, stop, step = part
+    assert step is not None, "it is negative"
+    return (
+        None if start is None else ~start,
+        None if stop is None else ~stop,
+        -step if step < -1 else None,
+    )
+
+
+def _axis(parts: Parts, k: int) -> int:
+    """The axis that part ``k`` is about, from the end where it stands after an ellipsis."""
+    if Ellipsis in parts[:k]:
+        return -sum(part is not None for part in parts[k:])
+    return sum(part is not None for part in parts[:k])
+
+
 def numpy_index(parts: Parts, arrays: list[Any]) -> tuple[Any, ...]:
     """The index as NumPy takes it."""
     arrays = list(arrays)
@@ -87,8 +120,8 @@ getitem = Op(
     numpy=lambda operands, attrs: (
         f"{operands['xs'][0]}[{index_text(attrs['parts'], operands['xs'][1:])}]"
     ),
-    torch=lambda operands, attrs: (
-        f"{operands['xs'][0]}[{index_text(attrs['parts'], operands['xs'][1:])}]"
+    torch=lambda operands, attrs: torch_picked(
+        operands["xs"][0], attrs["parts"], operands["xs"][1:]
     ),
     rules=(Rule(d_getitem, "{y} is a copy of some elements; the others get 0"),),
     notation=Notation(
@@ -97,6 +130,8 @@ getitem = Op(
     samples=(
         Sample(((4, 3),), {"parts": (1,)}),
         Sample(((4, 3),), {"parts": ((1, None, 2), None, -1)}),
+        Sample(((4, 3),), {"parts": ((None, None, -1),)}),
+        Sample(((4, 5, 3),), {"parts": (-1, Ellipsis, (3, 0, -2), (None, None, -1))}),
         Sample(((4, 3), np.array([0, 2, 2])), {"parts": ("array",)}),
         Sample(((4, 3), np.array([0, 2]), np.array([1, 1])), {"parts": ("array", "array")}),
         Sample(((4, 3), np.array([True, False, True, True])), {"parts": ("array",)}),
@@ -139,9 +174,9 @@ def put_add_code(operands: Any, attrs: Any) -> str:
 
 def put_add_torch(operands: Any, attrs: Any) -> str:
     values, *arrays = operands["xs"]
-    index = index_text(attrs["parts"], arrays)
     shape, size = attrs["shape"], int(np.prod(attrs["shape"]))
-    flat = f"torch.arange({size}).reshape({shape})[{index}].reshape(-1)"
+    places = torch_picked(f"torch.arange({size}).reshape({shape})", attrs["parts"], arrays)
+    flat = f"{places}.reshape(-1)"
     zeros = f"{values}.new_zeros({size})"
     return f"{zeros}.index_add(0, {flat}, {values}.reshape(-1)).reshape({attrs['shape']})"
 
@@ -169,6 +204,7 @@ put_add_op = Op(
     ),
     samples=(
         Sample(((3,),), {"parts": (1,), "shape": (4, 3)}),
+        Sample(((2, 3),), {"parts": ((-1, 0, -2),), "shape": (4, 3)}),
         Sample(((3, 3), np.array([0, 2, 2])), {"parts": ("array",), "shape": (4, 3)}),
     ),
 )
