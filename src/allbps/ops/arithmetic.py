@@ -125,9 +125,9 @@ def _sum_text(operands: Any, attrs: Any) -> str:
 
 
 def _sum_notation(xs: list[Formula]) -> str:
-    if len(xs) <= 8:
-        return " + ".join(f"{x:1}" for x in xs)
-    return f"{xs[0]:1} + {xs[1]:1} + … + {xs[-1]:1}"
+    if len(xs) > 8:
+        return f"{xs[0]:1} + {xs[1]:3} + … + {xs[-1]:3}"
+    return " + ".join([f"{xs[0]:1}", *(f"{x:3}" for x in xs[1:])])
 
 
 accumulate = Op(
