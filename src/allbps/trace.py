@@ -25,6 +25,7 @@ from allbps.ir import (
     call_user,
     lift,
     new_input,
+    require_function,
     user_site,
     within,
 )
@@ -152,9 +153,10 @@ def _bind(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) 
     """Parameter name -> argument; ``*args`` become ``name_0``, ``name_1``, ….
 
     Raises:
-        ArgumentError: they do not match the signature.
+        ArgumentError: they do not match the signature, or ``f`` is no function.
 
     """
+    require_function(f)
     try:
         bound = inspect.signature(f).bind(*args, **kwargs)
     except TypeError as error:

@@ -80,8 +80,10 @@ def _fresh(leaf: Any, bit: int) -> Node | None:
             alias.op, alias.inputs, alias.shape, alias.dtype,
             value=alias.value, site=alias.site, traces=alias.traces | bit,
         )  # fmt: skip
-    array = np.asarray(leaf)[()]
-    return new_input(array, bit) if array.dtype.kind in "biuf" else None
+    try:
+        return new_input(np.asanyarray(leaf)[()], bit)
+    except DtypeError:
+        return None
 
 
 def _not_float(leaf: Any, name: str) -> DtypeError:

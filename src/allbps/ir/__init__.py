@@ -28,7 +28,7 @@ from allbps.ir.op import (
 )
 from allbps.ir.site import Site, placed_at, user_site
 from allbps.ir.traces import followed_elsewhere, within
-from allbps.ir.wording import call_user
+from allbps.ir.wording import call_user, require_function
 
 __all__ = [
     "CONST",
@@ -63,6 +63,7 @@ __all__ = [
     "numpy_function",
     "placed_at",
     "promote",
+    "require_function",
     "traced_among",
     "user_site",
     "values_on_demand",

@@ -316,10 +316,15 @@ PYTHON_DTYPES = {bool: np.dtype(bool), int: np.dtype(np.int64), float: np.dtype(
 
 _REAL_NUMBERS_FROM = {
     "c": "split complex numbers into real and imaginary part",
-    "O": "give every axis one length and every element a number",
     "U": "pass text by keyword, or let the function close over it",
 }
 """Kind of dtype -> how to get rid of it."""
+
+_MEANING_MORE: dict[type, tuple[str, str]] = {
+    np.ma.MaskedArray: ("a masked array, and its mask would be lost", "x.filled(0), or np.where"),
+    np.matrix: ("an np.matrix, whose * is a matrix product", "np.asarray(x), and @ for products"),
+}
+"""Arrays that are more than their numbers -> what they are, and what to pass instead."""
 
 
 def array_of(value: Any, name: str = "") -> Any:
@@ -332,15 +337,33 @@ def array_of(value: Any, name: str = "") -> Any:
     if type(value) in PYTHON_DTYPES:
         return value
     array = value if isinstance(value, (np.ndarray, np.generic)) else np.asarray(value)
+    for kind, (what, instead) in _MEANING_MORE.items():
+        if isinstance(value, kind):
+            raise DtypeError(
+                f"{name or 'an operand'} is {what}",
+                where=str(user_site() or ""),
+                expected="a plain array",
+                got=f"{type(value).__name__} of shape {array.shape}",
+                todo=instead,
+            )
     if array.dtype.kind not in "biuf":
         raise DtypeError(
             f"{name or 'an operand'} is not made of real numbers",
             where=str(user_site() or ""),
             expected="bool, integer or floating-point numbers",
             got=f"{type(value).__name__} with dtype {array.dtype}",
-            todo=_REAL_NUMBERS_FROM.get(array.dtype.kind, "pass arrays of numbers"),
+            todo=_real_numbers_from(value, array.dtype.kind),
         )
     return array
+
+
+def _real_numbers_from(value: Any, kind: str) -> str:
+    """What to do where ``value`` is not made of real numbers."""
+    if isinstance(value, Iterator):
+        return "np.stack([…]) of what is yielded makes one array"
+    if kind == "O" and np.size(value) > 1:
+        return "give every axis one length and every element a number"
+    return _REAL_NUMBERS_FROM.get(kind, "pass arrays of numbers")
 
 
 def constant(value: Any, name: str = "") -> Node:

@@ -7,7 +7,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from allbps.errors import AllBPsError, TraceError
+from allbps.errors import AllBPsError, ArgumentError, TraceError
 from allbps.ir.site import Site, is_user_file, name_in_user_code, user_site
 
 
@@ -44,12 +44,33 @@ def _of_constant(value: Any) -> str:
     return name_in_user_code(array) if hasattr(array, "dtype") else ""
 
 
+def require_function(f: Any) -> None:
+    """Refuse what cannot be called.
+
+    Raises:
+        ArgumentError: ``f`` is no function.
+
+    """
+    if not callable(f):
+        raise ArgumentError(
+            f"{f!r} is no function",
+            where=str(user_site() or ""),
+            expected="a function of arrays",
+            got=type(f).__name__,
+        )
+
+
 def call_user(f: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
     """``f(*args, **kwargs)``, where NumPy may hide what we had to say behind an error of its own.
 
     ``A[0] = x`` asks ``x`` for a float, and replaces the refusal by "setting an array element with
     a sequence". And some functions do not take the objects that ``np.array([a, b])`` made.
+
+    Raises:
+        ArgumentError: ``f`` cannot be called.
+
     """
+    require_function(f)
     try:
         return f(*args, **kwargs)
     except ValueError as error:
