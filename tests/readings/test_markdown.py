@@ -74,7 +74,7 @@ def test_brackets_cannot_become_a_link():
 
 def test_words_stand_outside_of_the_formulas():
     assert inline(latex("∂y/∂x = 1 where x > 0, else 0")) == (
-        r"$\frac{\partial y}{\partial x} = 1$ where $x > 0,$ else $0$"
+        r"$\frac{\partial y}{\partial x} = 1$ where $x > 0$, else $0$"
     )
 
 

@@ -63,3 +63,29 @@ def test_words_are_taken_out_of_formulas_at_the_top_only():
         (True, r"\frac{1\text{ or }2}{x}"),
         (False, " here"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        (
+            "t₁ is a copy of some elements; the others get 0",
+            "$t_{1}$ is a copy of some elements; the others get $0$",
+        ),
+        (
+            "1 at the first maximum of each window, else 0",
+            "$1$ at the first maximum of each window, else $0$",
+        ),
+        (
+            "every summand counts once: ∂y/∂x = 1",
+            r"every summand counts once: $\frac{\partial y}{\partial x} = 1$",
+        ),
+        ("x is used 3 times, in t₁, t₃ and L", "$x$ is used $3$ times, in $t_{1}, t_{3}$ and $L$"),
+        ("the ideal output is IO = [7, 10]", r"the ideal output is $\mathrm{IO} = [7, 10]$"),
+        ("with loss = −yᵖ yᵖᵀ", r"with $\mathrm{loss} = -y^{p} y^{p\top}$"),
+        ("the learning rate η", r"the learning rate $\eta$"),
+    ],
+)
+def test_lines_break_at_words_and_stops_and_never_inside_of_a_formula(text, parts):
+    shown = "".join(f"${part}$" if is_math else part for is_math, part in phrases(latex(text)))
+    assert shown == parts

@@ -58,8 +58,8 @@ SYSTEM = System(
             "The size of $pad(δJ)$ is $(H+h−1) × (W+w−1)$, so the result is $H × W$ again."
         ),
         Numbers(
-            "pad adds h−1 rows of zeros above and below and w−1 columns left and right; "
-            "flip turns a kernel by 180°",
+            "pad adds h−1 rows of zeros above and below, w−1 columns left and right; "
+            "flip turns by 180°",
             flip_and_pad,
         ),
         Example(

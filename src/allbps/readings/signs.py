@@ -20,7 +20,8 @@ SIGNS = {
     "𝟏": r"\mathbf{1}", "{": r"\lbrace ", "}": r"\rbrace ", "%": r"\%", "&": r"\&", "#": r"\#",
     "$": r"\$", "_": r"\_", "~": r"\sim", "\\": r"\backslash ", "^": r"\wedge",
 }  # fmt: skip
-OPERATORS = set("−±·×⊙*∘⊗≡≠≤≥≈→←∈∧∨⊻=+<>/,;")
+RELATIONS = set("≡≠≤≥≈←∈=<>")
+OPERATORS = RELATIONS | set("−±·×⊙*∘⊗→∧∨⊻+/,;")
 FENCES = {
     "(": ("(", ")"), "[": ("[", "]"), "⌊": (r"\lfloor ", r"\rfloor "),
     "⌈": (r"\lceil ", r"\rceil "), "|": (r"\lvert ", r"\rvert "), "‖": (r"\lVert ", r"\rVert "),
@@ -83,12 +84,20 @@ def phrases(tex: str) -> Iterator[tuple[bool, str]]:
     for found in re.finditer(r"\\text\{([^{}]*)\}|\\left|\\right|\\begin|\\end|[{}]", tex):
         sign = found[0]
         if found[1] is not None and depth == 0:
-            yield from [(True, tex[start : found.start()])] if found.start() > start else []
+            yield from _with_stops(tex[start : found.start()])
             yield False, found[1]
             start = found.end()
         depth += (sign in (r"\left", r"\begin", "{")) - (sign in (r"\right", r"\end", "}"))
-    if start < len(tex):
-        yield True, tex[start:]
+    yield from _with_stops(tex[start:])
+
+
+def _with_stops(tex: str) -> Iterator[tuple[bool, str]]:
+    """Mathematics, and as text the stops between it and the words around it."""
+    parts = re.fullmatch(r"([,;:]\s*)?\s*(.*?)\s*([,;:]\s*)?", tex, re.S)
+    assert parts is not None, "the pattern takes any text"
+    for k, part in enumerate(parts.groups()):
+        if part:
+            yield k == 1, part
 
 
 def symbol_latex(symbol: str) -> str:
@@ -117,12 +126,15 @@ def _upright(word: str) -> str:
     return letters.strip() if single else rf"\mathrm{{{letters.strip()}}}"
 
 
+_IN_SCRIPTS = {"·": ".", "ᵀ": r"\top"}
+"""What signs mean in a run of raised or lowered ones."""
+
+
 def _plain(scripts: str) -> str:
     """The normal signs of a run of raised or lowered ones."""
-    if scripts in ("ᵀ", "⁻ᵀ"):
-        return scripts.replace("⁻", "-").replace("ᵀ", r"\top")
-    plain = [unicodedata.normalize("NFKC", c) if c in LOWERED + RAISED else c for c in scripts]
-    return reduce(_join, ("." if c == "·" else _sign(c) for c in plain), "").rstrip()
+    whole = LOWERED + RAISED.replace("ᵀ", "")
+    plain = [unicodedata.normalize("NFKC", c) if c in whole else c for c in scripts]
+    return reduce(_join, (_IN_SCRIPTS.get(c) or _sign(c) for c in plain), "").rstrip()
 
 
 @lru_cache(maxsize=1024)
@@ -274,18 +286,18 @@ class _Reader:
         kind, word = self.peek()
         after_kind, after = self.peek(1)
         name = after_kind in ("low", "high", "number") or after in ("(", "[", "′")
+        name |= word.isupper() or self.peek(1 + (after_kind == "space"))[1] in RELATIONS
         marked = before.endswith((r"\delta ", r"\partial"))
         return kind == "word" and len(word) > 1 and word not in FUNCTIONS and not (name or marked)
 
     def prose(self) -> str:
         """A run of words with the spaces around it."""
         words = ""
-        if self.peek(-1)[0] == "space" and self.peek(-2)[1] not in OPERATORS - {","}:
+        if self.peek(-1)[0] == "space" and self.peek(-2)[1] not in OPERATORS - set(",;"):
             words = " "
         while self.peek()[0] in ("word", "space") or self.peek()[1] in ("'", "-"):
             kind, sign = self.peek()
-            single = kind == "word" and (len(sign) == 1 and sign != "a")
-            if single or (kind == "word" and words.strip() and not self.is_prose(" ")):
+            if kind == "word" and words.strip() and not (sign == "a" or self.is_prose(" ")):
                 break
             if kind == "space" and self.peek(1)[1] in OPERATORS - {"−"}:
                 break
