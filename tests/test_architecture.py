@@ -20,7 +20,7 @@ FLOORS = [
     {"trace", "transforms"},
     {"backward"},
     {"readings", "machine"},
-    {"verify", "bridges"},
+    {"verify"},
     {"worked", "userfile"},
     {"nn", "data"},
     {"train", "lecture"},
@@ -76,11 +76,11 @@ def test_no_reading_imports_another():
             assert f"allbps.readings.{other} " not in text, f"{name} imports {other}"
 
 
-# verify asks PyTorch whether we are right, bridges translate, bench races against it
-TORCH = {"verify", "bridges", "bench"}
+# verify asks PyTorch whether we are right, bench races against it
+TORCH = {"verify", "bench"}
 
 
-def test_only_the_rooms_that_need_torch_import_it_and_only_the_machine_imports_numba():
+def test_only_the_rooms_that_need_torch_import_it_and_only_the_machine_imports_llvmlite():
     for file in FILES:
         room = room_of(file)
         for node in ast.walk(ast.parse(file.read_text())):
@@ -91,11 +91,11 @@ def test_only_the_rooms_that_need_torch_import_it_and_only_the_machine_imports_n
                 names = [alias.name for alias in node.names]
             tops = {name.split(".")[0] for name in names}
             assert room in TORCH or "torch" not in tops, file
-            assert room == "machine" or not tops & {"numba", "llvmlite"}, file
+            assert room == "machine" or "llvmlite" not in tops, file
 
 
 def test_bench_imports_a_peer_only_in_the_files_that_are_loaded_for_it():
-    peers = {"torch", "jax", "sklearn", "autograd", "mygrad", "tinygrad", "micrograd", "numba"}
+    peers = {"torch", "jax", "sklearn", "autograd", "mygrad", "tinygrad", "micrograd"}
     for file in (ROOT / "bench").glob("*.py"):
         tops = {
             name.split(".")[0]
@@ -112,7 +112,7 @@ def test_bench_imports_a_peer_only_in_the_files_that_are_loaded_for_it():
 def test_importing_allbps_loads_no_heavy_library():
     code = (
         "import sys, allbps, allbps.functional\n"
-        "heavy = {'torch', 'numba', 'llvmlite', 'jax', 'matplotlib', 'sklearn', 'scipy', 'rich',"
+        "heavy = {'torch', 'llvmlite', 'jax', 'matplotlib', 'sklearn', 'scipy', 'rich',"
         " 'typer', 'PIL'}\n"
         "print(sorted(heavy & set(sys.modules)))"
     )

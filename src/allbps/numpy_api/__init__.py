@@ -5,42 +5,8 @@ A NumPy function that *is* one operation is named in that operation's declaratio
 arguments read first (``axis=None``, ``keepdims``).
 """
 
-from allbps.numpy_api import (
-    applying,
-    choosing,
-    differences,
-    elementwise,
-    joining,
-    linalg,
-    making,
-    padding,
-    plain,
-    polynomials,
-    products,
-    reductions,
-    sets,
-    shapes,
-    special,
-    statistics,
-    ufuncs,
-)
+from importlib import import_module
+from pkgutil import iter_modules
 
-__all__ = [
-    "applying",
-    "choosing",
-    "differences",
-    "elementwise",
-    "joining",
-    "linalg",
-    "making",
-    "padding",
-    "plain",
-    "polynomials",
-    "products",
-    "reductions",
-    "sets",
-    "shapes",
-    "special",
-    "statistics",
-    "ufuncs",
-]
+for _family in iter_modules(__path__):
+    import_module(f"{__name__}.{_family.name}")

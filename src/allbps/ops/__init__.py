@@ -1,43 +1,7 @@
 """Every operation, one declaration each, by family. Importing this fills the op table."""
 
-from allbps.ops import (
-    activation,
-    arithmetic,
-    attention,
-    comparison,
-    conv,
-    cumulate,
-    einsum,
-    factorise,
-    function,
-    index,
-    join,
-    linalg,
-    loss,
-    norm,
-    pool,
-    reduce,
-    shape,
-    sort,
-)
+from importlib import import_module
+from pkgutil import iter_modules
 
-__all__ = [
-    "activation",
-    "arithmetic",
-    "attention",
-    "comparison",
-    "conv",
-    "cumulate",
-    "einsum",
-    "factorise",
-    "function",
-    "index",
-    "join",
-    "linalg",
-    "loss",
-    "norm",
-    "pool",
-    "reduce",
-    "shape",
-    "sort",
-]
+for _family in iter_modules(__path__):
+    import_module(f"{__name__}.{_family.name}")

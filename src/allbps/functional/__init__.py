@@ -1,0 +1,27 @@
+"""The vocabulary of nets, with the names, arguments and semantics of ``torch.nn.functional``.
+
+Every function takes traced arrays, NumPy arrays and Python numbers. Outside a trace the result is
+an ordinary NumPy array, so a net written with these functions is also a plain NumPy function.
+Arguments whose position differs from PyTorch's are taken by keyword only.
+
+>>> import allbps.functional as F
+>>> F.relu([-1.0, 2.0])
+array([0., 2.])
+"""
+# ruff: noqa: F403  (what a module defines is what it offers)
+
+from allbps.functional.activations import *
+from allbps.functional.arrangement import *
+from allbps.functional.attention import *
+from allbps.functional.classification import *
+from allbps.functional.convolution import *
+from allbps.functional.layers import *
+from allbps.functional.normalisation import *
+from allbps.functional.pooling import *
+from allbps.functional.regression import *
+from allbps.functional.regularisation import *
+
+
+def __dir__() -> list[str]:
+    """The functions alone, without what their modules import."""
+    return [name for name, x in globals().items() if getattr(x, "__wrapped__", None) is not None]

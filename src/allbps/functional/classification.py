@@ -1,0 +1,197 @@
+"""Losses on scores and probabilities."""
+# ruff: noqa: A002  (``input`` is PyTorch's name)
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from allbps.functional.common import array, misfit, reduced, works_on_arrays
+from allbps.ir import INPUT, Node, lift, promote
+from allbps.ops import loss
+from allbps.ops.comparison import where
+from allbps.ops.function import astype, exp, log
+from allbps.ops.reduce import sum_
+from allbps.ops.shape import reshape, transpose
+
+
+@works_on_arrays
+def cross_entropy(
+    input: Any,
+    target: Any,
+    weight: Any = None,
+    *,
+    ignore_index: int = -100,
+    reduction: str = "mean",
+    label_smoothing: float = 0.0,
+) -> Node:
+    """−log softmax(input) at the target, from logits, through log-sum-exp.
+
+    Args:
+        input: logits (C,), (N, C) or (N, C, …): the classes are axis 1, as in PyTorch.
+        target: class numbers (), (N,) or (N, …); or probabilities of the shape of ``input``.
+        weight: a factor for each class.
+        ignore_index: examples of this class number count as nothing.
+        reduction: "mean" over the examples (weighted by class), "sum" or "none".
+        label_smoothing: share of the target spread over all classes.
+
+    Raises:
+        ShapeError: input and target do not fit.
+        ArgumentError: a class number that does not exist.
+
+    >>> float(cross_entropy(np.zeros((1, 4)), np.array([2]))) == float(np.log(4))
+    True
+
+    """
+    logits, goal = _classes_last(lift(input)), array(target)
+    smooth = float(label_smoothing)
+    if goal.is_float or (goal.shape and goal.shape == lift(input).shape):
+        share = _smoothed(_as_float(_classes_last(goal), logits), smooth, weight)
+        return reduced(_soft_cross_entropy(logits, share), reduction)
+    labels, counted = _labels(goal, ignore_index)
+    if weight is None and not smooth and counted is None:
+        return reduced(loss.cross_entropy_op(logits, labels), reduction)
+    hot = loss.one_hot_op(labels, classes=logits.shape[-1], dtype=logits.dtype)
+    if counted is not None:
+        hot = hot * reshape(counted, shape=(*counted.shape, 1))
+    share = _smoothed(hot, smooth, weight)
+    each = _soft_cross_entropy(logits, share)
+    if counted is not None:
+        each = each * counted
+    return _mean_by_class(each, hot, weight) if reduction == "mean" else reduced(each, reduction)
+
+
+def _classes_last(x: Node) -> Node:
+    """(N, C, …) -> (N, …, C)."""
+    return x if x.ndim < 3 else transpose(x, axes=(0, *range(2, x.ndim), 1))
+
+
+def _as_float(target: Node, logits: Node) -> Node:
+    """``target`` in a dtype that does not change that of the logits."""
+    if target.is_float or promote(logits, target) == logits.dtype:
+        return target
+    return astype(target, dtype=logits.dtype)
+
+
+def _smoothed(target: Node, smoothing: float, weight: Any) -> Node:
+    """A share of the target spread over all classes, then each class by its factor."""
+    if smoothing:
+        target = target * (1 - smoothing) + smoothing / target.shape[-1]
+    return target if weight is None else target * weight
+
+
+def _soft_cross_entropy(logits: Node, target: Node) -> Node:
+    """The general rule is softmax · Σ target − target; where Σ target = 1 for good, it is yᵖ − y.
+
+    For good: it is no variable, or an argument of the function that is being explained, whose
+    derivative is not itself differentiated.
+    """
+    explained = target.op is INPUT and bool(target.name) and logits.traces | target.traces == 1
+    settled = not target.is_float or not target.traces or explained
+    ones = (
+        settled
+        and target.value is not None
+        and bool(np.allclose(np.sum(target.value, axis=-1), 1, rtol=0, atol=1e-12))
+    )
+    return loss.soft_cross_entropy_op(logits, target, normalised=ones)
+
+
+def _labels(labels: Node, ignore_index: int) -> tuple[Node, Node | None]:
+    """Class numbers, and which of them count; None if all do."""
+    if not np.any(labels.known("a loss") == ignore_index):
+        return labels, None
+    counted = labels != ignore_index
+    return where(counted, labels, 0), counted
+
+
+def _mean_by_class(each: Node, hot: Node, weight: Any) -> Node:
+    """The mean of the examples, each by the factor of its class; what is not counted is all 0."""
+    total = sum_(hot if weight is None else hot * weight, axis=None, keepdims=False)
+    return sum_(each, axis=None, keepdims=False) / total
+
+
+@works_on_arrays
+def nll_loss(
+    input: Any,
+    target: Any,
+    weight: Any = None,
+    *,
+    ignore_index: int = -100,
+    reduction: str = "mean",
+) -> Node:
+    """−input at the target: log-probabilities (C,), (N, C) or (N, C, …), class numbers.
+
+    Arguments and errors are those of ``cross_entropy``.
+
+    >>> float(nll_loss(np.array([[-1.0, -2.0], [-3.0, -4.0]]), np.array([1, 0])))
+    2.5
+    """
+    log_p = _classes_last(lift(input))
+    labels, counted = _labels(array(target), ignore_index)
+    hot = loss.one_hot_op(labels, classes=log_p.shape[-1], dtype=np.dtype(bool))
+    if hot.shape != log_p.shape:
+        raise misfit(
+            "nll_loss: input and target do not fit",
+            expected=f"one class number for each row: {log_p.shape[:-1]}",
+            got=f"a target of shape {labels.shape}",
+        )
+    if counted is not None:
+        hot = hot * reshape(counted, shape=(*counted.shape, 1))
+    weighted = log_p if weight is None else log_p * weight
+    each = -sum_(where(hot, weighted, 0.0), axis=-1, keepdims=False)  # 0 · (−∞) would be NaN
+    if reduction != "mean":
+        return reduced(each, reduction)
+    return _mean_by_class(each, astype(hot, dtype=log_p.dtype), weight)
+
+
+@works_on_arrays
+def binary_cross_entropy_with_logits(input: Any, target: Any, *, reduction: str = "mean") -> Node:
+    """−t log σ(x) − (1 − t) log(1 − σ(x)), without overflow: any shape.
+
+    Arguments and errors are those of ``mse_loss``.
+
+    >>> float(binary_cross_entropy_with_logits(np.zeros(2), np.array([0.0, 1.0])) / np.log(2.0))
+    1.0
+    """
+    return reduced(loss.binary_cross_entropy_with_logits(input, target), reduction)
+
+
+@works_on_arrays
+def binary_cross_entropy(input: Any, target: Any, *, reduction: str = "mean") -> Node:
+    """−t log p − (1 − t) log(1 − p) for probabilities p; a logarithm is at least −100.
+
+    Arguments and errors are those of ``mse_loss``.
+
+    >>> float(binary_cross_entropy(np.array([0.5, 1.0]), np.array([0.5, 1.0])) / np.log(2.0))
+    0.5
+    """
+    return reduced(loss.binary_cross_entropy_op(input, target), reduction)
+
+
+@works_on_arrays
+def kl_div(input: Any, target: Any, *, reduction: str = "mean", log_target: bool = False) -> Node:
+    """Divergence target (log target − input) from log-probabilities; 0 where target is 0.
+
+    Args:
+        input: log-probabilities, any shape.
+        target: probabilities of that shape; their logarithms with ``log_target``.
+        reduction: as in ``mse_loss``; "batchmean" divides the sum by the number of rows.
+        log_target: is ``target`` given as logarithms?
+
+    Raises:
+        ArgumentError: another reduction.
+
+    >>> q, p = np.array([[0.5, 0.5]]), np.array([[1.0, 0.0]])
+    >>> float(kl_div(np.log(q), p, reduction="batchmean") / np.log(2.0))
+    1.0
+
+    """
+    log_q, t = lift(input), lift(target)
+    if log_target:
+        each = exp(t) * (t - log_q)
+    else:
+        each = where(t > 0, t * (log(where(t > 0, t, 1.0)) - log_q), 0.0)
+    if reduction == "batchmean":
+        return sum_(each, axis=None, keepdims=False) / float(log_q.shape[0])
+    return reduced(each, reduction)
