@@ -29,9 +29,9 @@ def test_every_delta_of_every_system_is_verified(name, seed):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_system_can_be_written_in_every_format(name):
-    session = open_system(system(name))
+    opened = open_system(system(name))
     for form in FORMATS:
-        for file, text in documents(session, form).items():
+        for file, text in documents(opened, form).items():
             assert text.strip(), file
             if form == "json":
                 assert json.loads(text)["name"] == name

@@ -10,7 +10,7 @@ from typing import Any
 from allbps.errors import ArgumentError
 from allbps.files import write_text
 from allbps.lecture import NAMES, system
-from allbps.lecture.pages import FORMATS, Session, documents, open_system
+from allbps.lecture.pages import FORMATS, OpenSystem, documents, open_system
 from allbps.readings.page import Block, page
 
 
@@ -27,9 +27,7 @@ def show(names: Sequence[str], form: str, seed: int | None, width: int) -> str:
     """The systems one after another; JSON of several is a list."""
     _check_form(form)
     texts = [
-        text
-        for session in _opened(names, seed, width)
-        for text in documents(session, form).values()
+        text for opened in _opened(names, seed, width) for text in documents(opened, form).values()
     ]
     if form == "json" and len(texts) != 1:
         return json.dumps([json.loads(text) for text in texts], indent=2, ensure_ascii=False)
@@ -43,9 +41,9 @@ def write(names: Sequence[str], out: Path, form: str | None, seed: int | None) -
     forms = [form] if form else list(FORMATS)
     written = 0
     sessions = _opened(names, seed, 100)
-    for session in sessions:
+    for opened in sessions:
         for one in forms:
-            for name, text in documents(session, one).items():
+            for name, text in documents(opened, one).items():
                 write_text(out / name, text)
                 written += 1
     if "html" in forms:
@@ -56,7 +54,7 @@ def write(names: Sequence[str], out: Path, form: str | None, seed: int | None) -
 
 def check(names: Sequence[str], seed: int | None, as_json: bool) -> tuple[str, bool]:
     """Verify every δ of the systems; the report, and whether all agree."""
-    rows = [_verdict(session) for session in _opened(names, seed, 100)]
+    rows = [_verdict(opened) for opened in _opened(names, seed, 100)]
     failed = sum(not row["passed"] for row in rows)
     if as_json:
         summary = {"systems": rows, "passed": len(rows) - failed, "failed": failed}
@@ -64,7 +62,7 @@ def check(names: Sequence[str], seed: int | None, as_json: bool) -> tuple[str, b
     return _table(rows, failed), not failed
 
 
-def _opened(names: Sequence[str], seed: int | None, width: int) -> list[Session]:
+def _opened(names: Sequence[str], seed: int | None, width: int) -> list[OpenSystem]:
     return [open_system(system(name), seed, width) for name in names or NAMES]
 
 
@@ -75,8 +73,8 @@ def _check_form(form: str) -> None:
         )
 
 
-def _verdict(session: Session) -> dict[str, Any]:
-    reports = [worked.verify() for worked in session.worked.values()]
+def _verdict(opened: OpenSystem) -> dict[str, Any]:
+    reports = [worked.verify() for worked in opened.worked.values()]
     judges: dict[str, dict[str, Any]] = {}
     for report in reports:
         for judge, said in report.judges.items():
@@ -84,7 +82,7 @@ def _verdict(session: Session) -> dict[str, Any]:
             total["max_error"] = max(total["max_error"], said["max_error"])
             total["checked"] += said["checked"]
     return {
-        "name": session.system.name,
+        "name": opened.system.name,
         "passed": all(reports),
         "nodes": sum(len(report.subjects) for report in reports),
         "judges": judges,
@@ -116,7 +114,7 @@ def _cell(judged: dict[str, Any] | None) -> str:
     return f"{judged['checked']} ({judged['max_error']:.0e})".rjust(JUDGE)
 
 
-def _index(sessions: Sequence[Session]) -> str:
+def _index(sessions: Sequence[OpenSystem]) -> str:
     items = "".join(
         f'<li><a href="{s.system.name}.html">{s.system.title}</a></li>' for s in sessions
     )

@@ -24,7 +24,7 @@ from allbps.worked import Worked
 
 
 @dataclass(frozen=True)
-class Session:
+class OpenSystem:
     """A system with its examples worked.
 
     Attributes:
@@ -42,21 +42,21 @@ class Session:
         return self.worked[id(example)]
 
 
-def open_system(system: System, seed: int | None = None, width: int = 100) -> Session:
+def open_system(system: System, seed: int | None = None, width: int = 100) -> OpenSystem:
     """Work all examples of a system."""
-    return Session(system, {id(e): e.work(seed) for e in system.examples}, width)
+    return OpenSystem(system, {id(e): e.work(seed) for e in system.examples}, width)
 
 
-def documents(session: Session, form: str) -> dict[str, str]:
+def documents(opened: OpenSystem, form: str) -> dict[str, str]:
     """File name -> text: one document, or for pictures and source one for each example."""
-    name = session.system.name
+    name = opened.system.name
     if form in WHOLE:
         ending, write = WHOLE[form]
-        return {f"{name}.{ending}": write(session)}
+        return {f"{name}.{ending}": write(opened)}
     ending = {"svg": "svg", "source": "py"}[form]
-    examples = list(session.system.examples)
+    examples = list(opened.system.examples)
     return {
-        f"{name}{f'-{k}' if len(examples) > 1 else ''}.{ending}": session.of(e).render(form)
+        f"{name}{f'-{k}' if len(examples) > 1 else ''}.{ending}": opened.of(e).render(form)
         for k, e in enumerate(examples, 1)
     }
 
@@ -70,17 +70,17 @@ def computed(section: Numbers | Table) -> Any:
 
 
 # -- text ------------------------------------------------------------------------------------------
-def as_text(session: Session) -> str:
+def as_text(opened: OpenSystem) -> str:
     """For a terminal."""
-    title = session.system.title
+    title = opened.system.title
     parts = [f"{title}\n{'═' * len(title)}"]
-    for section in session.system.sections:
+    for section in opened.system.sections:
         if isinstance(section, Prose):
-            parts.append(textwrap.fill(section.text.replace("$", ""), min(session.width, 88)))
+            parts.append(textwrap.fill(section.text.replace("$", ""), min(opened.width, 88)))
         elif isinstance(section, Example):
             heading = section.caption or "Worked on numbers"
             parts.append(f"{heading}\n{'─' * len(heading)}")
-            parts.append(session.of(section).to_text(session.width).strip("\n"))
+            parts.append(opened.of(section).to_text(opened.width).strip("\n"))
         else:
             shown = _shown_text(section, computed(section))
             parts.append(f"{section.caption}\n{textwrap.indent(shown, '  ')}")
@@ -110,15 +110,15 @@ def _table_text(headings: Sequence[str], rows: Sequence[Sequence[float]]) -> str
 
 
 # -- Markdown --------------------------------------------------------------------------------------
-def as_markdown(session: Session) -> str:
+def as_markdown(opened: OpenSystem) -> str:
     """With LaTeX formulas, as GitHub shows them."""
-    parts = [f"# {session.system.title}"]
-    for section in session.system.sections:
+    parts = [f"# {opened.system.title}"]
+    for section in opened.system.sections:
         if isinstance(section, Prose):
             parts.append(mathematics(section.text, lambda m: markdown.inline(latex(m))))
         elif isinstance(section, Example):
             parts += [f"## {section.caption}"] if section.caption else []
-            parts.append(_demoted(session.of(section).to_markdown()))
+            parts.append(_demoted(opened.of(section).to_markdown()))
         else:
             parts.append(f"**{section.caption}**")
             shown = _shown_markdown(section, computed(section))
@@ -158,12 +158,12 @@ def _table_markdown(headings: Sequence[str], rows: Sequence[Sequence[float]]) ->
 
 
 # -- LaTeX -----------------------------------------------------------------------------------------
-def as_latex(session: Session) -> str:
+def as_latex(opened: OpenSystem) -> str:
     """A document that pdflatex compiles."""
     from allbps.readings import latex as tex
 
     parts = []
-    for section in session.system.sections:
+    for section in opened.system.sections:
         if isinstance(section, Prose):
             pieces = re.split(r"\$([^$]+)\$", section.text)
             parts.append(
@@ -171,12 +171,12 @@ def as_latex(session: Session) -> str:
             )
         elif isinstance(section, Example):
             parts += [rf"\section*{{{tex.escape(section.caption)}}}"] if section.caption else []
-            parts.append(tex.body(session.of(section).derivation))
+            parts.append(tex.body(opened.of(section).derivation))
         else:
             parts.append(rf"\paragraph{{{tex.escape(section.caption)}}}")
             shown = _shown_latex(section, computed(section))
             parts.append(shown)
-    return tex.document(session.system.title, "\n\n".join(parts))
+    return tex.document(opened.system.title, "\n\n".join(parts))
 
 
 def _shown_latex(section: Numbers | Table, found: Any) -> str:
@@ -206,18 +206,18 @@ def _table_latex(headings: Sequence[str], rows: Sequence[Sequence[float]]) -> st
 
 
 # -- HTML ------------------------------------------------------------------------------------------
-def as_html(session: Session) -> str:
+def as_html(opened: OpenSystem) -> str:
     """A self-contained page."""
     from allbps.readings.mathml import inline, mathml
 
     blocks = []
-    for section in session.system.sections:
+    for section in opened.system.sections:
         if isinstance(section, Prose):
             pieces = re.split(r"\$([^$]+)\$", section.text)
             text = "".join(inline(latex(p)) if k % 2 else escape(p) for k, p in enumerate(pieces))
             blocks.append(Block("", f"<p>{text}</p>", "html"))
         elif isinstance(section, Example):
-            worked = session.of(section)
+            worked = opened.of(section)
             blocks.append(Block(section.caption or "Graph", worked.to_svg(), "figure"))
             blocks.append(Block("Derivation", worked.to_mathml(), "html"))
             blocks.append(Block("In NumPy", worked.to_source("numpy"), "code"))
@@ -233,7 +233,7 @@ def as_html(session: Session) -> str:
             else:
                 text = _table_html(section, found)
             blocks.append(Block(section.caption, text, "html"))
-    return page(session.system.title, "", blocks)
+    return page(opened.system.title, "", blocks)
 
 
 def _table_html(section: Table, rows: Sequence[Sequence[float]]) -> str:
@@ -245,20 +245,20 @@ def _table_html(section: Table, rows: Sequence[Sequence[float]]) -> str:
 
 
 # -- JSON ------------------------------------------------------------------------------------------
-def as_json(session: Session) -> str:
+def as_json(opened: OpenSystem) -> str:
     """For a program to read."""
     sections: list[dict[str, Any]] = []
-    for section in session.system.sections:
+    for section in opened.system.sections:
         if isinstance(section, Prose):
             sections.append({"kind": "prose", "text": section.text})
         elif isinstance(section, Example):
-            derived = session.of(section).derivation.to_json()
+            derived = opened.of(section).derivation.to_json()
             sections.append({"kind": "example", "caption": section.caption, **derived})
         else:
             found = computed(section)
             kind = type(section).__name__.lower()
             sections.append({"kind": kind, "caption": section.caption, "values": _plain(found)})
-    system = session.system
+    system = opened.system
     return json.dumps(
         {"name": system.name, "title": system.title, "sections": sections},
         indent=2,
@@ -274,7 +274,7 @@ def _plain(value: Any) -> Any:
     return [_plain(part) for part in value] if isinstance(value, (list, tuple)) else value
 
 
-WHOLE: dict[str, tuple[str, Callable[[Session], str]]] = {
+WHOLE: dict[str, tuple[str, Callable[[OpenSystem], str]]] = {
     "text": ("txt", as_text),
     "markdown": ("md", as_markdown),
     "latex": ("tex", as_latex),

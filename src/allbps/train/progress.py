@@ -14,7 +14,7 @@ from allbps.train.moment import Moment
 
 
 class Watch:
-    """Counts the examples of this session and shows them, if someone is looking."""
+    """Counts the examples of this run and shows them, if someone is looking."""
 
     def __init__(self, examples_per_epoch: int, epochs: int, bar: Progress | None) -> None:
         self.per_epoch, self.epochs, self.bar = examples_per_epoch, epochs, bar

@@ -23,8 +23,8 @@ class Report:
         steps: how many were taken.
         loss: mean over the last epoch's training examples, None before the first is finished.
         held_out: on images that played no part in training; None where interrupted.
-        seconds: spent in training, in this session.
-        examples_per_second: in this session.
+        seconds: spent in training, in this run.
+        examples_per_second: in this run.
         note: why training ended before the last epoch, if it did.
         files: file -> what it holds.
         go_on: the command that goes on from here.
