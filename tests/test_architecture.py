@@ -11,7 +11,7 @@ import allbps
 
 ROOT = Path(allbps.__file__).parent
 FLOORS = [
-    {"errors"},
+    {"errors", "exits"},
     {"tree", "files", "extras"},
     {"optim"},
     {"ir"},

@@ -9,8 +9,7 @@ from collections.abc import Callable
 from types import FrameType
 from typing import NoReturn
 
-INTERRUPTED = 130
-"""128 + the number of SIGINT, as shells report it."""
+from allbps.exits import INTERRUPTED
 
 
 class Stopped(BaseException):
@@ -18,7 +17,7 @@ class Stopped(BaseException):
 
 
 def main() -> None:
-    """Run the command line; Ctrl-C ends it with one line and exit code 130, whenever it comes."""
+    """Run the command line; Ctrl-C ends it with one line, whenever it comes."""
     usual = signal.getsignal(signal.SIGINT)
     listen = usual is signal.default_int_handler  # else ignored, as in a background job
     _answer(listen, _leave)  # no exception: an import would print or swallow it

@@ -14,15 +14,17 @@ from rich.console import Console
 from allbps import __version__
 from allbps.bench.command import bench
 from allbps.errors import AllBPsError
+from allbps.exits import DONE, FAILED, INTERRUPTED, MISUSE
+from allbps.readings.dialect import DIALECTS
 from allbps.train.command import train
+from allbps.worked import FORMATS
 
 app = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-FAILED, MISUSE = 1, 2
-
+FORM = f"{', '.join(FORMATS)}."
 Target = Annotated[str, typer.Argument(metavar="FILE.py:FUNCTION", help="The function to work on.")]
 Out = Annotated[Path | None, typer.Option(help="Write here instead of to the terminal.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a program to read.")]
@@ -50,9 +52,7 @@ def lecture(
         list[str] | None, typer.Argument(metavar="[NAME]…", help="Systems; all if none is named.")
     ] = None,
     show_list: Annotated[bool, typer.Option("--list", help="List the systems.")] = False,
-    form: Annotated[
-        str, typer.Option("--format", help="text, markdown, latex, svg, html, json or source.")
-    ] = "text",
+    form: Annotated[str, typer.Option("--format", help=FORM)] = "text",
     out: Annotated[Path | None, typer.Option(help="Write files into this folder.")] = None,
     check: Annotated[bool, typer.Option("--check", help="Verify every δ instead.")] = False,
     seed: Annotated[
@@ -79,9 +79,7 @@ def lecture(
 @app.command()
 def explain(
     target: Target,
-    form: Annotated[
-        str, typer.Option("--format", help="text, markdown, latex, svg, html, json or source.")
-    ] = "text",
+    form: Annotated[str, typer.Option("--format", help=FORM)] = "text",
     wrt: Wrt = "",
     out: Out = None,
     as_json: AsJson = False,
@@ -94,7 +92,7 @@ def explain(
 @app.command()
 def emit(
     target: Target,
-    to: Annotated[str, typer.Option("--target", help="numpy, torch or jax.")] = "numpy",
+    to: Annotated[str, typer.Option("--target", help=f"{', '.join(DIALECTS)}.")] = "numpy",
     wrt: Wrt = "",
     out: Out = None,
 ) -> None:
@@ -163,13 +161,13 @@ def run() -> int:
     except typer.Exit as stop:
         code = stop.exit_code
     except typer.Abort:
-        code = 130
+        code = INTERRUPTED
     except OSError as error:
         _complain(f"the output cannot be written: {error.strerror}")
         code = MISUSE
     except Exception as error:
         code = _usage(error)
-    return code or 0
+    return code or DONE
 
 
 def _usage(error: Exception) -> int:

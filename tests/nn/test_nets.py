@@ -15,7 +15,8 @@ from allbps.nn.gpt import initial_gpt
 from allbps.nn.initial import layers
 from allbps.nn.resnet20 import initial_resnet20
 from allbps.optim import SGD, Adam, AdamW, RMSprop
-from allbps.train.engine import State, Task, make_engine
+from allbps.train.engine import State, Task
+from allbps.train.engines import make_engine
 from allbps.train.numpy_engine import step_program
 
 _spec = importlib.util.spec_from_file_location("nets", Path(__file__).with_name("torch_nets.py"))

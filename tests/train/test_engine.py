@@ -8,7 +8,8 @@ from allbps import nn
 from allbps.data import Images, batch_order, load
 from allbps.errors import NameUnknownError
 from allbps.optim import SGD, AdamW
-from allbps.train.engine import State, Task, make_engine
+from allbps.train.engine import State, Task
+from allbps.train.engines import make_engine
 
 STEPS = 20
 IMAGES = load("digits").train

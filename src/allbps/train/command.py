@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from allbps.train.options import TrainOptions
+from allbps.exits import INTERRUPTED
+from allbps.nn import MODELS
+from allbps.train.engines import ENGINES
+from allbps.train.options import OPTIMISERS, SCHEDULES, TrainOptions
 from allbps.train.run import run
 
-INTERRUPTED = 130
+
+def _one_of(names: Iterable[str]) -> str:
+    """``sgd, adam or rmsprop``."""
+    *others, last = names
+    return f"{', '.join(others)} or {last}"
 
 
 def train(
@@ -23,9 +31,7 @@ def train(
             " gpt, a text file.",
         ),
     ] = TrainOptions.data,
-    model: Annotated[
-        str, typer.Option(help="The net: lecture, mlp, lenet, resnet20 or gpt.")
-    ] = TrainOptions.model,
+    model: Annotated[str, typer.Option(help=f"The net: {_one_of(MODELS)}.")] = TrainOptions.model,
     epochs: Annotated[
         int, typer.Option(help="How often every example is visited.")
     ] = TrainOptions.epochs,
@@ -37,7 +43,7 @@ def train(
         typer.Option(help="Learning rate, the highest of the schedule; the net's own if left out."),
     ] = TrainOptions.lr,
     optimizer: Annotated[
-        str | None, typer.Option(help="sgd, adam, adamw or rmsprop; the net's own if left out.")
+        str | None, typer.Option(help=f"{_one_of(OPTIMISERS)}; the net's own if left out.")
     ] = TrainOptions.optimizer,
     momentum: Annotated[float, typer.Option(help="For sgd and rmsprop.")] = TrainOptions.momentum,
     nesterov: Annotated[
@@ -46,9 +52,7 @@ def train(
     weight_decay: Annotated[
         float, typer.Option(help="Pull of the parameters to 0.")
     ] = TrainOptions.weight_decay,
-    schedule: Annotated[
-        str, typer.Option(help="constant, step or cosine.")
-    ] = TrainOptions.schedule,
+    schedule: Annotated[str, typer.Option(help=f"{_one_of(SCHEDULES)}.")] = TrainOptions.schedule,
     step_epochs: Annotated[
         int, typer.Option(help="With --schedule step: a tenth of the rate after so many epochs.")
     ] = TrainOptions.step_epochs,
@@ -80,7 +84,7 @@ def train(
         int, typer.Option(help="Characters that a net for text reads at once.")
     ] = TrainOptions.context,
     engine: Annotated[
-        str, typer.Option(help="What computes: machine or numpy.")
+        str, typer.Option(help=f"What computes: {_one_of(ENGINES)}.")
     ] = TrainOptions.engine,
     threads: Annotated[
         int | None, typer.Option(help="Threads of the machine; as many as pay if left out.")

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
 from allbps.data import Examples
-from allbps.errors import unknown_name
 from allbps.nn import Model, Params
 from allbps.optim import Optimizer
 
@@ -98,19 +97,3 @@ class Task:
     optimiser: Optimizer
     clip: float | None
     threads: int | None = None
-
-
-def make_engine(name: str, task: Task) -> Engine:
-    """The engine of that name.
-
-    Raises:
-        NameUnknownError: there is none.
-
-    """
-    from allbps.train.machine_engine import MachineEngine
-    from allbps.train.numpy_engine import NumpyEngine
-
-    engines: dict[str, Callable[[Task], Engine]] = {"machine": MachineEngine, "numpy": NumpyEngine}
-    if name not in engines:
-        raise unknown_name(name, list(engines), "engine")
-    return engines[name](task)

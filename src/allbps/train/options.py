@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,12 @@ OPTIMISERS: dict[str, type[SGD] | type[Adam] | type[AdamW] | type[RMSprop]] = {
     "adamw": AdamW,
     "rmsprop": RMSprop,
 }
-SCHEDULES = ("constant", "step", "cosine")
+SCHEDULES: dict[str, Callable[[TrainOptions, int], float | Schedule]] = {
+    "constant": lambda run, steps: run.highest_rate,
+    "step": lambda run, steps: StepLR(run.highest_rate, step_size=run.step_epochs * steps),
+    "cosine": lambda run, steps: CosineAnnealingLR(run.highest_rate, T_max=run.epochs * steps),
+}
+"""Name -> the rate over a run, given the steps of an epoch."""
 FREE = frozenset({"data", "epochs", "out", "resume", "threads"})
 """What may differ when a run is taken up again; the data are compared by their contents."""
 
@@ -168,13 +174,7 @@ class TrainOptions:
         return nn.named(self.model).lr if usual is None else usual
 
     def _rate(self, steps_per_epoch: int) -> float | Schedule:
-        lr = self.highest_rate
-        rates: dict[str, float | Schedule] = {
-            "constant": lr,
-            "step": StepLR(lr, step_size=self.step_epochs * steps_per_epoch),
-            "cosine": CosineAnnealingLR(lr, T_max=self.epochs * steps_per_epoch),
-        }
-        rate = rates[self.schedule]
+        rate = SCHEDULES[self.schedule](self, steps_per_epoch)
         steps = round(self.warmup * steps_per_epoch)
         return LinearWarmup(rate, total_iters=steps) if steps else rate
 

@@ -16,7 +16,8 @@ from allbps.errors import ArgumentError
 from allbps.files import write_text
 from allbps.train.checkpoint import load_checkpoint, save_checkpoint
 from allbps.train.curve import draw_curve
-from allbps.train.engine import Score, State, Task, make_engine
+from allbps.train.engine import Score, State, Task
+from allbps.train.engines import make_engine
 from allbps.train.figures import check_drawing
 from allbps.train.kernels import as_kernels, draw_kernels
 from allbps.train.loop import Course, Stop, finished, train
