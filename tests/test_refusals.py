@@ -51,6 +51,11 @@ def test_what_is_more_or_less_than_an_array_is_refused(wrong, message):
     assert str(caught.value) == "argument 0 (x) " + message.format(at=at)
 
 
+def test_explain_drops_no_mask():
+    with pytest.raises(DtypeError, match=r"^x is a masked array"):
+        bp.explain(squares, np.ma.array([1.0], mask=[1]))
+
+
 def test_a_mask_inside_the_function_is_not_dropped_either():
     with pytest.raises(DtypeError, match="mask would be lost"):
         bp.grad(lambda x: np.sum(x * np.ma.array([1.0, 2.0], mask=[0, 1])))(np.ones(2))

@@ -30,7 +30,7 @@ from allbps.ir import (
     within,
 )
 from allbps.names import Watcher, choose_names, identifier
-from allbps.tree import flatten, leaves, rebuild
+from allbps.tree import flatten, leaves, rebuild, tree_map
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,7 +116,7 @@ def trace(f: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Traced:
         title=_title(f),
         doc=inspect.getdoc(f) or "",
         outputs=rebuild(returned, iter(copy[node] for node in outputs)),
-        parameters={name: _nodes_in(tree, copy) for name, tree in opened.items()},
+        parameters={name: copied(tree, copy) for name, tree in opened.items()},
     )
 
 
@@ -205,16 +205,16 @@ def _open(name: str, tree: Any, bit: int, given: dict[Node, str]) -> Any:
         if isinstance(leaf, int) or not is_array_like(leaf):
             fresh.append(leaf)  # an option such as axis=1 or causal=True
             continue
-        array = leaf.value if isinstance(leaf, Node) else np.asarray(leaf)[()]
+        array = leaf.value if isinstance(leaf, Node) else np.asanyarray(leaf)[()]
         node = new_input(array, bit, identifier(path))
         given[node] = identifier(path)
         fresh.append(node)
     return rebuild(tree, iter(fresh))
 
 
-def _nodes_in(tree: Any, copy: Mapping[Node, Node]) -> Any:
-    """The container with the graph's own nodes; leaves that are no arrays stay."""
-    return rebuild(tree, iter([copy[x] if isinstance(x, Node) else x for x in leaves(tree)]))
+def copied(tree: Any, copy: Mapping[Node, Node]) -> Any:
+    """The container with the copies of its nodes; leaves that are no arrays stay."""
+    return tree_map(lambda x: copy[x] if isinstance(x, Node) else x, tree)
 
 
 def _without_values(graph: Graph, names: Mapping[Node, str]) -> dict[Node, Node]:

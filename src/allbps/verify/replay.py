@@ -16,8 +16,7 @@ import numpy as np
 from allbps.backward import Backward
 from allbps.ir import CONST, Graph, Node
 from allbps.readings.source import Line, emit
-from allbps.trace import Traced
-from allbps.tree import leaves, rebuild
+from allbps.trace import Traced, copied
 
 DOUBLE = np.dtype(np.float64)
 
@@ -41,8 +40,8 @@ def in_double(traced: Traced) -> Traced:
         traced,
         graph=Graph(_all(traced.graph.inputs, copy), _all(traced.graph.outputs, copy)),
         values={copy[node]: as_double(value) for node, value in traced.values.items()},
-        outputs=_container(traced.outputs, copy),
-        parameters={name: _container(tree, copy) for name, tree in traced.parameters.items()},
+        outputs=copied(traced.outputs, copy),
+        parameters={name: copied(tree, copy) for name, tree in traced.parameters.items()},
     )
 
 
@@ -61,10 +60,6 @@ def _double_node(node: Node, inputs: tuple[Node, ...]) -> Node:
 
 def _all(nodes: Iterable[Node], copy: Mapping[Node, Node]) -> tuple[Node, ...]:
     return tuple(copy[node] for node in nodes)
-
-
-def _container(tree: Any, copy: Mapping[Node, Node]) -> Any:
-    return rebuild(tree, iter([copy[x] if isinstance(x, Node) else x for x in leaves(tree)]))
 
 
 def downstream_of(node: Node, lines: Iterable[Line]) -> list[Line]:
