@@ -162,6 +162,7 @@ class Writer:
 
 
 # -- what stands in a formula ----------------------------------------------------------------------
+_LOW, _HIGH = frozenset(LOWERED), frozenset(RAISED)
 _Leaf = Callable[[Node], Formula | None]
 
 
@@ -221,9 +222,10 @@ class _Sheet:
     # -- leaves ------------------------------------------------------------------------------------
     def symbol(self, symbol: str, shape: tuple[int, ...]) -> Formula:
         """The name of a variable."""
-        scripts = set(symbol) & set(LOWERED + RAISED)
-        precedence = Precedence.ATOM if scripts or symbol[0] == "δ" else Precedence.LETTER
-        if scripts & set(RAISED):
+        precedence = Precedence.LETTER
+        if symbol[0] == "δ" or not _LOW.isdisjoint(symbol):
+            precedence = Precedence.ATOM
+        if not _HIGH.isdisjoint(symbol):
             precedence = Precedence.POWER
         text = self._piece(SYMBOLS, symbol_latex(symbol)) if self.in_latex else symbol
         return Formula(text, precedence, shape)
