@@ -73,6 +73,7 @@ def gpt(p: Arrays, x: Any, y: Any) -> tuple[Any, Arrays]:
         name = f"h{block}"
         qkv = _linear(p, f"{name}_attn", _layer_norm(p, f"{name}_ln1", h))
         q, k, v = jnp.moveaxis(qkv.reshape(n, t, 3, HEADS, d // HEADS), 2, 0)
+        # (n, t, heads, width) · (n, s, heads, width) -> (n, heads, t, s)
         scores = jnp.einsum("nthd,nshd->nhts", q, k) / (d // HEADS) ** 0.5
         weights = jax.nn.softmax(jnp.where(seen, scores, -jnp.inf))
         mixed = jnp.einsum("nhts,nshd->nthd", weights, v).reshape(n, t, d)

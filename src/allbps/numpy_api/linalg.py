@@ -60,7 +60,7 @@ class LeastSquares(NamedTuple):
 def lstsq(a: Any, b: Any, rcond: Any = None) -> LeastSquares:
     """``numpy.linalg.lstsq`` for a matrix of full rank."""
     a, b = lift(a), lift(b)
-    x = matmul(factorise.pinv(a), b)
+    x = matmul(factorise.pinv(a), b)  # (n, m) · (m, …) -> (n, …)
     rows, columns = a.shape
     residuals: Any = np.zeros(0)
     if rows > columns:
@@ -232,6 +232,7 @@ def qr(a: Any, mode: str = "reduced") -> Any:
     else:  # the square part decides Q; the other columns follow
         square, rest = node[..., :rows], node[..., rows:]
         q = factorise.qr_q(square)
+        # (…, m, m) · (…, m, n − m) -> (…, m, n − m)
         r = joined([factorise.qr_r(square), matmul(transposed(q), rest)], -1)
     return r if mode == "r" else Qr(q, r)
 

@@ -74,7 +74,7 @@ def tensordot(a: Any, b: Any, axes: Any = 2) -> Node:
     summed = int(np.prod([a.shape[k] for k in from_a], dtype=np.int64))
     rows = reshape(transpose(a, axes=(*free_a, *from_a)), shape=(_size(shape_a), summed))
     columns = reshape(transpose(b, axes=(*from_b, *free_b)), shape=(summed, _size(shape_b)))
-    return reshape(matmul(rows, columns), shape=shape_a + shape_b)
+    return reshape(matmul(rows, columns), shape=shape_a + shape_b)  # (free a, k) · (k, free b)
 
 
 def _contracted(a: Node, b: Node, axes: Any) -> tuple[list[int], list[int]]:
@@ -108,9 +108,9 @@ def _column(x: Any) -> Node:
 for _name in ("matvec", "vecmat"):  # since NumPy 2.2
     if hasattr(np, _name):
         numpy_function(getattr(np, _name))(
-            (lambda a, b: squeeze(matmul(a, _column(b)), -1))
+            (lambda a, b: squeeze(matmul(a, _column(b)), -1))  # (…, m, k) · (…, k, 1)
             if _name == "matvec"
-            else (lambda a, b: squeeze(matmul(swapaxes(_column(a), -1, -2), b), -2))
+            else (lambda a, b: squeeze(matmul(swapaxes(_column(a), -1, -2), b), -2))  # (…, 1, k)
         )
 
 

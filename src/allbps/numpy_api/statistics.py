@@ -165,6 +165,7 @@ def _weighted_cov(x: Node, fweights: Any, aweights: Any, lost: int) -> Node:
     total = sum_(weights, axis=None, keepdims=False)
     centred = x - sum_(x * weights, axis=1, keepdims=True) / total
     spent = 1.0 if aweights is None else sum_(weights * aweights, axis=None, keepdims=False) / total
+    # (k, n) · (n, k) -> (k, k)
     return matmul(centred * weights, centred.T) / (total - spent * float(lost))
 
 

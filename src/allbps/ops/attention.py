@@ -81,7 +81,7 @@ def through_softmax(y: Formula) -> str:
 
 
 def composed(q: Node, k: Node, scale: float, causal: bool) -> Node:
-    scores = scale * matmul(q, matrix_transpose(k))
+    scores = scale * matmul(q, matrix_transpose(k))  # (…, T, d) · (…, d, S) -> (…, T, S)
     if causal:
         scores = where(np.tri(q.shape[-2], k.shape[-2]) > 0, scores, -np.inf)
     return softmax_op(scores, axis=-1)

@@ -117,6 +117,7 @@ def vectors_shape(x: Node, triangle: str) -> Aval:
 
 def d_eigh_values(g: Node, y: Node, x: Node, triangle: str) -> Node:
     vectors = eigh_vectors(x, triangle=triangle)
+    # (…, n, n) · (…, n, n) -> (…, n, n)
     return read(matmul(columns_times(vectors, g), transposed(vectors)), triangle)
 
 
@@ -170,6 +171,7 @@ eigh_values = Op(
 
 def d_eigh_vectors(g: Node, y: Node, x: Node, triangle: str) -> Node:
     values = eigh_values(x, triangle=triangle)
+    # every product: (…, n, n) · (…, n, n) -> (…, n, n)
     inner = matmul(transposed(y), g) * inverse_differences(values)
     full = matmul(matmul(y, inner), transposed(y))
     return read(0.5 * (full + transposed(full)), triangle)
@@ -224,32 +226,32 @@ def svd_vt_shape(x: Node) -> Aval:
 
 
 def d_svd_s(g: Node, y: Node, x: Node) -> Node:
-    return matmul(columns_times(svd_u(x), g), svd_vt(x))
+    return matmul(columns_times(svd_u(x), g), svd_vt(x))  # (…, m, r) · (…, r, n) -> (…, m, n)
 
 
 def d_svd_u(g: Node, y: Node, x: Node) -> Node:
     s, vt = svd_s(x), svd_vt(x)
-    inner = _turn(y, g, s)
-    full = matmul(columns_times(matmul(y, inner), s), vt)
+    inner = _turn(y, g, s)  # (…, r, r)
+    full = matmul(columns_times(matmul(y, inner), s), vt)  # (…, m, r) · (…, r, n) -> (…, m, n)
     if x.shape[-2] > y.shape[-1]:  # what of δ lies outside the columns of u
-        outside = g - matmul(y, matmul(transposed(y), g))
+        outside = g - matmul(y, matmul(transposed(y), g))  # (…, m, r)
         full = full + matmul(columns_times(outside, 1.0 / s), vt)
     return full
 
 
 def d_svd_vt(g: Node, y: Node, x: Node) -> Node:
     u, s, v, d_v = svd_u(x), svd_s(x), transposed(y), transposed(g)
-    inner = _turn(v, d_v, s)
-    full = matmul(columns_times(u, s), matmul(inner, y))
+    inner = _turn(v, d_v, s)  # (…, r, r)
+    full = matmul(columns_times(u, s), matmul(inner, y))  # (…, m, r) · (…, r, n) -> (…, m, n)
     if x.shape[-1] > y.shape[-2]:
-        outside = d_v - matmul(v, matmul(y, d_v))
+        outside = d_v - matmul(v, matmul(y, d_v))  # (…, n, r)
         full = full + matmul(columns_times(u, 1.0 / s), transposed(outside))
     return full
 
 
 def _turn(vectors: Node, g: Node, s: Node) -> Node:
     """F ⊙ (Xᵀ δX − δXᵀ X) with F(i, j) = 1 / (sⱼ² − sᵢ²)."""
-    inner = matmul(transposed(vectors), g)
+    inner = matmul(transposed(vectors), g)  # (…, r, n) · (…, n, r) -> (…, r, r)
     return inverse_differences(power(s, exponent=2)) * (inner - transposed(inner))
 
 
@@ -342,13 +344,13 @@ def qr_r_shape(x: Node) -> Aval:
 
 
 def d_qr_q(g: Node, y: Node, x: Node) -> Node:
-    inner = -matmul(transposed(g), y)
-    return _divided(g + matmul(y, _copy_lower(inner)), qr_r(x))
+    inner = -matmul(transposed(g), y)  # (…, n, m) · (…, m, n) -> (…, n, n)
+    return _divided(g + matmul(y, _copy_lower(inner)), qr_r(x))  # (…, m, n)
 
 
 def d_qr_r(g: Node, y: Node, x: Node) -> Node:
-    inner = matmul(y, transposed(upper(g)))
-    return _divided(matmul(qr_q(x), _copy_lower(inner)), y)
+    inner = matmul(y, transposed(upper(g)))  # (…, n, n) · (…, n, n) -> (…, n, n)
+    return _divided(matmul(qr_q(x), _copy_lower(inner)), y)  # (…, m, n) · (…, n, n) -> (…, m, n)
 
 
 def _copy_lower(x: Node) -> Node:
@@ -408,8 +410,8 @@ def pinv_shape(x: Node) -> Aval:
 def d_pinv(g: Node, y: Node, x: Node) -> Node:
     """Golub & Pereyra (1973), for a rank that stays the same near x."""
     rows, columns = x.shape[-2:]
-    gt, yt = transposed(g), transposed(y)
-    total = -matmul(matmul(yt, g), yt)
+    gt, yt = transposed(g), transposed(y)  # x, gt, yt: (…, m, n); y, g: (…, n, m)
+    total = -matmul(matmul(yt, g), yt)  # (…, m, n) · (…, n, m) · (…, m, n) -> (…, m, n)
     if rows > columns:
         outside = gt - matmul(matmul(x, y), gt)
         total = total + matmul(outside, matmul(y, yt))

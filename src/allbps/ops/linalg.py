@@ -69,7 +69,7 @@ def as_matrices(g: Node, a: Node, b: Node) -> tuple[Node, Node, Node]:
 
 def d_matmul_a(g: Node, y: Node, a: Node, b: Node) -> Node:
     if a.ndim > 1 and b.ndim > 1:
-        return matmul(g, matrix_transpose(b))
+        return matmul(g, matrix_transpose(b))  # (…, m, n) · (…, n, k) -> (…, m, k)
     upstream, _, right = as_matrices(g, a, b)
     product = matmul(upstream, matrix_transpose(right))  # (…, m, n) · (…, n, k) -> (…, m, k)
     return product if a.ndim > 1 else reshape(product, shape=(*product.shape[:-2], a.shape[0]))
@@ -77,7 +77,7 @@ def d_matmul_a(g: Node, y: Node, a: Node, b: Node) -> Node:
 
 def d_matmul_b(g: Node, y: Node, a: Node, b: Node) -> Node:
     if a.ndim > 1 and b.ndim > 1:
-        return matmul(matrix_transpose(a), g)
+        return matmul(matrix_transpose(a), g)  # (…, k, m) · (…, m, n) -> (…, k, n)
     upstream, left, _ = as_matrices(g, a, b)
     product = matmul(matrix_transpose(left), upstream)  # (…, k, m) · (…, m, n) -> (…, k, n)
     return product if b.ndim > 1 else reshape(product, shape=product.shape[:-1])
@@ -187,7 +187,7 @@ NOT_SQUARE = (
 # -- inverse and linear systems --------------------------------------------------------------------
 def d_inv(g: Node, y: Node, x: Node) -> Node:
     turned = transposed(y)
-    return -matmul(matmul(turned, g), turned)
+    return -matmul(matmul(turned, g), turned)  # (…, n, n) · (…, n, n) · (…, n, n)
 
 
 def inverse(x: Formula) -> str:
@@ -309,7 +309,7 @@ def cofactor(x: Any) -> Any:
 def d_cofactor(g: Node, y: Node, x: Node) -> Node:
     inverse = transposed(inv(x))
     scale = sum_(g * inverse, axis=(-2, -1), keepdims=True)
-    return y * scale - matmul(matmul(y, transposed(g)), inverse)
+    return y * scale - matmul(matmul(y, transposed(g)), inverse)  # (…, n, n), three times
 
 
 cofactor_op = Op(
