@@ -153,7 +153,7 @@ REFUSED = {
         "an operand is not made of real numbers\n"
         "  expected: bool, integer or floating-point numbers\n"
         "  got:      NoneType with dtype object\n"
-        "  to do:    give every axis one length and every element a number",
+        "  to do:    pass arrays of numbers",
     ),
     "len of a scalar": (lambda x: len(x[0]), ArgumentError, "a scalar has no length"),
     "shapes": (
