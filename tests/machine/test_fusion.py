@@ -7,6 +7,7 @@ import pytest
 
 import allbps as bp
 import allbps.functional as F
+from allbps.machine.fusion import LONGEST
 
 
 def compiled(f, *arguments, params):
@@ -109,3 +110,17 @@ def test_statistics_of_a_batch_norm_are_not_worked_out_twice(rng):
     for name, delta in zip(["x", "gain", "shift"], want, strict=True):
         np.testing.assert_allclose(grads[name], delta, rtol=1e-8, atol=1e-11)
     assert not any("mean" in work or "sub, power" in work for work in works(step))
+
+
+def test_a_chain_of_two_thousand_steps_is_several_loops(rng):
+    """One loop of all steps would be the fastest to run; LLVM would need minutes for it."""
+    x = rng.standard_normal(1000)
+
+    def deep(x):
+        for _ in range(1000):
+            x = np.tanh(x * 1.01)
+        return np.sum(x)
+
+    step = bp.compile(bp.grad(deep), x)
+    np.testing.assert_allclose(step(x), bp.grad(deep)(x), rtol=1e-12, atol=0)
+    assert len(works(step)) >= 2000 // LONGEST

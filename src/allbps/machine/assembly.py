@@ -11,7 +11,7 @@ from dataclasses import replace
 from itertools import combinations
 from typing import Any
 
-from .plan import Plan, Value, Work, users
+from .plan import Plan, Value, Work
 from .windows import indexed, is_window
 
 FEW = 512
@@ -20,16 +20,12 @@ FEW = 512
 
 def join_slices(plan: Plan) -> Plan:
     """Sums of slices' δ that do not overlap become one ``assemble`` each."""
-    use = users(plan)
-    maker = {value: work for work in plan.works for value in work.outputs}
-    wanted = {id(value) for value in plan.outputs}
     removed: set[Work] = set()
     placed: dict[Work, Work] = {}
     for total in plan.works:
-        inside = total.kind == "accumulate" and _inside(total, use, wanted)
-        if total.kind != "accumulate" or inside:
+        if total.kind != "accumulate" or _inside(plan, total):
             continue
-        parts, sums = _terms(total, maker, use, wanted)
+        parts, sums = _terms(plan, total)
         if parts and _apart(parts):
             removed.update(parts, sums)
             placed[total] = _assemble(plan, parts, total)
@@ -37,25 +33,22 @@ def join_slices(plan: Plan) -> Plan:
     return replace(plan, works=tuple(works))
 
 
-def _inside(total: Work, use: Mapping[Value, list[Work]], wanted: set[int]) -> bool:
+def _inside(plan: Plan, total: Work) -> bool:
     """Is the sum itself a term of another?"""
-    readers = use.get(total.outputs[0], [])
-    return (
-        len(readers) == 1 and readers[0].kind == "accumulate" and id(total.outputs[0]) not in wanted
-    )
+    made = total.outputs[0]
+    readers = plan.users.get(made, [])
+    return len(readers) == 1 and readers[0].kind == "accumulate" and made not in plan.wanted
 
 
-def _terms(
-    total: Work, maker: Mapping[Value, Work], use: Mapping[Value, list[Work]], wanted: set[int]
-) -> tuple[list[Work], list[Work]]:
+def _terms(plan: Plan, total: Work) -> tuple[list[Work], list[Work]]:
     """The slices' δ that a sum of sums adds, and the sums; nothing if it adds anything else."""
     parts, sums, pending = [], [], [total]
     while pending:
         work = pending.pop()
         sums.append(work)
         for value in work.inputs:
-            term = maker.get(value)
-            if term is None or len(use[value]) != 1 or id(value) in wanted:
+            term = plan.maker.get(value)
+            if term is None or len(plan.users[value]) != 1 or value in plan.wanted:
                 return [], []
             if term.kind == "accumulate":
                 pending.append(term)
@@ -110,15 +103,13 @@ Landing = tuple[Work, int, tuple[Work, ...]]
 
 def landings(plan: Plan) -> dict[Value, Landing]:
     """Results that nobody reads but an assembly, which could be written there at once."""
-    use = users(plan)
-    maker = {value: work for work in plan.works for value in work.outputs}
-    wanted = {id(value) for value in plan.outputs}
+    use, maker = plan.users, plan.maker
     found: dict[Value, Landing] = {}
     for work in plan.works:
         for k, part in enumerate(work.inputs if work.kind == "assemble" else ()):
             value, chain = _viewed(part, maker)
             between = (value, *(view.outputs[0] for view in chain))
-            if value in maker and all(len(use[v]) == 1 and id(v) not in wanted for v in between):
+            if value in maker and all(len(use[v]) == 1 and v not in plan.wanted for v in between):
                 found[value] = work, k, tuple(chain)
     return found
 

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from .assembly import join_slices
 from .norms import clip_in_norm
-from .plan import Plan, Value, Work, users
+from .plan import Plan, Value, Work
 from .scalar import BOOL, INT, REAL, NotScalarTextError, Scalar, scalar_of
 
 VIEWS = ("reshape", "transpose", "identity")
@@ -44,28 +44,27 @@ def rewritten(plan: Plan, removed: Iterable[Work], placed: Mapping[Work, Work]) 
     return replace(plan, works=tuple(works))
 
 
-def _is_wanted(plan: Plan, value: Value) -> bool:
-    return any(value is out for out in plan.outputs)
-
-
 # -- ReLU and max-pool -----------------------------------------------------------------------------
 def clip_in_pooling(plan: Plan) -> Plan:
     """max-pool(ReLU(z)) is a max-pool that clips its result, which is a fraction of the size."""
-    pooled = {work.inputs[0] for work in plan.works if work.kind == "max_pool2d"}
+    removed: list[Work] = []
+    placed: dict[Work, Work] = {}
     for relu in plan.works:
-        made = relu.outputs[0]
-        if relu.kind == "relu" and made in pooled and not _is_wanted(plan, made):
-            plan = _clip_in_pooling(plan, relu)
-    return plan
+        if relu.kind == "relu" and relu.outputs[0] not in plan.wanted:
+            gone, instead = _clip_in_pooling(plan, relu)
+            removed += gone
+            placed |= instead
+    return rewritten(plan, removed, placed)
 
 
-def _clip_in_pooling(plan: Plan, relu: Work) -> Plan:
-    use = users(plan)
+def _clip_in_pooling(plan: Plan, relu: Work) -> tuple[list[Work], dict[Work, Work]]:
+    """Works that go, and what comes in the place of others; nothing where no pooling can clip."""
+    use = plan.users
     readers = use.get(relu.outputs[0], [])
     pools = [work for work in readers if work.kind == "max_pool2d"]
     signs = [work for work in readers if work.kind == "greater"]
     if len(pools) != 1 or len(readers) != 1 + len(signs) or len(signs) > 1:
-        return plan
+        return [], {}
     (pool,) = pools
     clipping = {**pool.attrs, "relu": True}
     placed = {pool: replace(pool, inputs=relu.inputs, attrs=clipping)}
@@ -74,25 +73,25 @@ def _clip_in_pooling(plan: Plan, relu: Work) -> Plan:
         masks = use.get(signs[0].outputs[0], [])
         backs = [w for w in use.get(pool.outputs[0], []) if w.kind == "max_pool_x"]
         if len(masks) != 1 or masks[0].kind != "where" or len(backs) != 1:
-            return plan
+            return [], {}
         (mask,), (back,) = masks, backs
         if mask.inputs[1] is not back.outputs[0] or use[back.outputs[0]] != [mask]:
-            return plan
+            return [], {}
         clipped = replace(back, outputs=mask.outputs, attrs={**back.attrs, "relu": True})
         placed[mask] = clipped
         removed += [signs[0], back]
-    return rewritten(plan, removed, placed)
+    return removed, placed
 
 
 # -- bias and ReLU behind a product ----------------------------------------------------------------
 def add_bias(plan: Plan) -> Plan:
     """A product and the vector added to each of its rows are one work."""
-    use = users(plan)
+    use = plan.users
     removed, placed = [], {}
     for product in plan.works:
         out = product.outputs[0]
         readers = use.get(out, [])
-        if product.kind not in ("matmul", "conv2d") or len(readers) != 1 or _is_wanted(plan, out):
+        if product.kind not in ("matmul", "conv2d") or len(readers) != 1 or out in plan.wanted:
             continue
         (add,) = readers
         if add.kind != "add" or add.inputs[0] is add.inputs[1]:
@@ -124,8 +123,7 @@ def _is_bias(product: Work, bias: Value) -> bool:
 
 def clip_in_product(plan: Plan) -> Plan:
     """A product and the ReLU behind it are one work."""
-    use = users(plan)
-    maker = {value: work for work in plan.works for value in work.outputs}
+    use, maker = plan.users, plan.maker
     removed, placed = [], {}
     for relu in plan.works:
         if relu.kind != "relu" or relu.inputs[0].constant is not None:
@@ -133,7 +131,7 @@ def clip_in_product(plan: Plan) -> Plan:
         product = maker.get(relu.inputs[0])
         if product is None or product.kind not in ("matmul", "conv2d"):
             continue
-        if len(use[relu.inputs[0]]) == 1 and not _is_wanted(plan, relu.inputs[0]):
+        if len(use[relu.inputs[0]]) == 1 and relu.inputs[0] not in plan.wanted:
             removed.append(product)
             steps = (*(product.steps or (product,)), relu)
             attrs = {**product.attrs, "relu": True}
@@ -142,6 +140,10 @@ def clip_in_product(plan: Plan) -> Plan:
 
 
 # -- loops -----------------------------------------------------------------------------------------
+LONGEST = 64
+"""Steps in one loop: what LLVM needs for a loop grows faster than the loop."""
+
+
 def scalar_kind(value: Value) -> str:
     """What one element is to a kernel."""
     return {"b": BOOL, "i": INT}.get(value.dtype.kind, REAL)
@@ -169,7 +171,7 @@ def by_element(work: Work) -> bool:
 
 def make_loops(plan: Plan) -> Plan:
     """Element-by-element works become loops; one that only a loop of its shape reads joins it."""
-    use = users(plan)
+    use = plan.users
     group_of: dict[Work, list[Work]] = {}
     for work in plan.works[::-1]:
         if not by_element(work):
@@ -179,8 +181,9 @@ def make_loops(plan: Plan) -> Plan:
         groups = [group_of.get(reader) for reader in readers]
         first = groups[0] if groups else None
         alike = first is not None and all(group is first for group in groups)
-        inside = alike and not _is_wanted(plan, out)
-        if first is not None and inside and first[0].outputs[0].shape == out.shape:
+        inside = alike and out not in plan.wanted
+        fits = first is not None and len(first) < LONGEST and first[0].outputs[0].shape == out.shape
+        if first is not None and inside and fits:
             group_of[work] = first
             first.append(work)
         else:
@@ -192,56 +195,64 @@ def join_loops(plan: Plan) -> Plan:
     """A loop and one that reads its result in the same shape become one.
 
     The level of a work is the number of other works on the longest way to it. A way out of a loop
-    and back ends on a higher level, so joining neighbours of one level closes no circle.
+    and back ends on a higher level, so joining neighbours of one level closes no circle. A loop
+    that would become too long is a level higher too, which keeps that true.
     """
     level_of: dict[Value, int] = {}
     group_of: dict[Work, list[Work]] = {}
-    maker: dict[Value, Work] = {}
     for work in plan.works:
-        loop = work.kind == "loop"
-        shape = work.outputs[0].shape
-        near = {x for x in work.inputs if loop and x.shape == shape and maker.get(x) in group_of}
+        near = _loops_before(plan, work, group_of) if work.kind == "loop" else {}
         level = max(
             (level_of[x] + (x not in near) for x in work.inputs if x in level_of), default=0
         )
-        for out in work.outputs:
-            level_of[out], maker[out] = level, work
-        if not loop:
-            continue
-        group = [work]
-        for x in work.inputs:
-            if x in near and level_of[x] == level and group_of[maker[x]] is not group:
-                for member in group_of[maker[x]]:
-                    group_of[member] = group
-                    group.append(member)
-        group_of[work] = group
+        if work.kind == "loop":
+            groups = {id(group): group for x, group in near.items() if level_of[x] == level}
+            joined = [work, *(member for group in groups.values() for member in group)]
+            if sum(len(member.steps) for member in joined) > LONGEST:
+                joined, level = [work], level + 1
+            group_of.update(dict.fromkeys(joined, joined))
+        level_of.update(dict.fromkeys(work.outputs, level))
     return _with_loops(plan, group_of)
+
+
+def _loops_before(
+    plan: Plan, loop: Work, group_of: Mapping[Work, list[Work]]
+) -> dict[Value, list[Work]]:
+    """What a loop reads that loops of its shape make, and the groups that these are in."""
+    shape = loop.outputs[0].shape
+    makers = {x: plan.maker.get(x) for x in loop.inputs if x.shape == shape}
+    return {
+        x: group_of[made] for x, made in makers.items() if made is not None and made in group_of
+    }
 
 
 def _with_loops(plan: Plan, group_of: Mapping[Work, list[Work]]) -> Plan:
     """The plan with each group as one loop."""
-    use = users(plan)
-    order = {work: k for k, work in enumerate(plan.works)}
-    works: list[Work] = []
-    last = {id(group): max(group, key=order.__getitem__) for group in group_of.values()}
+    members: dict[int, list[Work]] = {}
     for work in plan.works:
-        group = group_of.get(work)
-        if group is None:
+        if work in group_of:
+            members.setdefault(id(group_of[work]), []).append(work)
+    works: list[Work] = []
+    for work in plan.works:
+        if work not in group_of:
             works.append(work)
-        elif last[id(group)] is work:
-            works.append(_loop(plan, sorted(group, key=order.__getitem__), use))
+            continue
+        group = members[id(group_of[work])]
+        if group[-1] is work:
+            works.append(_loop(plan, group))
     return replace(plan, works=tuple(in_order(plan, works)))
 
 
-def _loop(plan: Plan, members: list[Work], use: Mapping[Value, list[Work]]) -> Work:
-    inside = set(members)
+def _loop(plan: Plan, members: list[Work]) -> Work:
+    inside, use = set(members), plan.users
     steps = tuple(step for work in members for step in (work.steps or (work,)))
     made = [step.outputs[0] for step in steps]
-    inputs = dict.fromkeys(x for step in steps for x in step.inputs if x not in set(made))
+    own = set(made)
+    inputs = dict.fromkeys(x for step in steps for x in step.inputs if x not in own)
     outputs = [
         value
         for value in made
-        if _is_wanted(plan, value) or any(reader not in inside for reader in use.get(value, []))
+        if value in plan.wanted or any(reader not in inside for reader in use.get(value, []))
     ]
     return Work("loop", tuple(inputs), tuple(outputs), steps=steps)
 
@@ -267,8 +278,7 @@ def in_order(plan: Plan, works: list[Work]) -> list[Work]:
 # -- sums ------------------------------------------------------------------------------------------
 def sum_once(plan: Plan) -> Plan:
     """A sum of a sum, the first of which nothing else reads, is one sum over more axes."""
-    use = users(plan)
-    maker = {value: work for work in plan.works for value in work.outputs}
+    use, maker = plan.users, plan.maker
     removed: set[Work] = set()
     placed: dict[Work, Work] = {}
     for work in plan.works:
@@ -276,7 +286,7 @@ def sum_once(plan: Plan) -> Plan:
         first = placed.get(first, first) if first is not None else None
         if first is None or first.kind != "sum" or len(use[work.inputs[0]]) > 1:
             continue
-        if _is_wanted(plan, work.inputs[0]):
+        if work.inputs[0] in plan.wanted:
             continue
         axes = summed_axes(first)
         left = [k for k in range(len(first.inputs[0].shape)) if k not in axes]
@@ -302,15 +312,14 @@ def sum_in_product(plan: Plan) -> Plan:
 
     Σₙ Aₙ Bₙ, (n, M, K) · (n, K, N), is (M, n·K) · (n·K, N): no (n, M, N) in between.
     """
-    use = users(plan)
-    maker = {value: work for work in plan.works for value in work.outputs}
+    use, maker = plan.users, plan.maker
     works: dict[Work, list[Work]] = {}
     removed = set()
     for total in plan.works:
         product = maker.get(total.inputs[0]) if total.kind == "sum" else None
         if product is None or product.kind != "matmul" or product.steps or total.steps:
             continue
-        if use[total.inputs[0]] != [total] or _is_wanted(plan, total.inputs[0]):
+        if use[total.inputs[0]] != [total] or total.inputs[0] in plan.wanted:
             continue
         if _sums_all_leading(total, product):
             removed.add(product)
@@ -346,8 +355,7 @@ def _longer_product(product: Work, total: Work) -> list[Work]:
 
 def sum_while_computing(plan: Plan) -> Plan:
     """A sum takes in the loop before it, if nothing else reads what the loop makes."""
-    use = users(plan)
-    maker = {value: work for work in plan.works for value in work.outputs}
+    use, maker = plan.users, plan.maker
     removed, placed = [], {}
     for work in plan.works:
         if work.kind not in SUMS or work.inputs[0].dtype.kind != "f":
@@ -355,7 +363,7 @@ def sum_while_computing(plan: Plan) -> Plan:
         before = maker.get(work.inputs[0])
         alone = before is not None and len(before.outputs) == 1 and len(use[work.inputs[0]]) == 1
         if before is not None and before.kind == "loop" and alone:
-            if _is_wanted(plan, work.inputs[0]):
+            if work.inputs[0] in plan.wanted:
                 continue
             removed.append(before)
             attrs = {**work.attrs, "axis": summed_axes(work)}

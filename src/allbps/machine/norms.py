@@ -16,7 +16,7 @@ from allbps.ops.shapes import normal_axes
 from .images import image_layout
 from .layout import Layout, row_major
 from .places import Places, memories
-from .plan import Fused, Made, Plan, Value, Work, users
+from .plan import Fused, Made, Plan, Value, Work
 from .tasks import Place, Program, Task, bounds, line_of, moved, pieces_for
 
 RELU, ADD = 4, 8
@@ -138,8 +138,7 @@ def clip_in_norm(plan: Plan) -> Plan:
 
 
 def _clip(plan: Plan, relu: Work) -> Plan:
-    use = users(plan)
-    maker = {value: work for work in plan.works for value in work.outputs}
+    use, maker = plan.users, plan.maker
     before = maker.get(relu.inputs[0])
     add = before if before is not None and before.kind == "add" else None
     ends = add.inputs if add is not None else relu.inputs
@@ -150,7 +149,7 @@ def _clip(plan: Plan, relu: Work) -> Plan:
         if norm is None or norm.kind != "batch_norm" or norm.attrs.get("relu"):
             continue
         backs = [work for work in use[value] if work.kind == "batch_norm_x"]
-        if len(use[value]) == 1 + len(backs) and not any(value is out for out in plan.outputs):
+        if len(use[value]) == 1 + len(backs) and value not in plan.wanted:
             skip = [x for x in ends if x is not value]
             if all(x.shape == value.shape and x.uniform is None for x in skip):
                 return _clipped(plan, norm, add, relu, backs, skip)
@@ -166,8 +165,7 @@ def _clipped(
     )
     placed = {relu: joined}
     removed = {norm, *([add] if add is not None else [])}
-    use = users(plan)
-    maker = {value: work for work in plan.works for value in work.outputs}
+    use, maker = plan.users, plan.maker
     for back in backs:
         g, inputs, attrs = back.inputs[0], list(back.inputs), dict(back.attrs)
         inputs[1] = relu.outputs[0]

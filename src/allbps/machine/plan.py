@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -123,6 +124,25 @@ class Plan:
     outputs: tuple[Value, ...]
     works: tuple[Work, ...]
 
+    @cached_property
+    def users(self) -> dict[Value, list[Work]]:
+        """Which works read each value; one that nobody reads is missing."""
+        found: dict[Value, list[Work]] = {}
+        for work in self.works:
+            for value in dict.fromkeys(work.inputs):
+                found.setdefault(value, []).append(work)
+        return found
+
+    @cached_property
+    def maker(self) -> dict[Value, Work]:
+        """Which work makes each value."""
+        return {value: work for work in self.works for value in work.outputs}
+
+    @cached_property
+    def wanted(self) -> frozenset[Value]:
+        """The results, to ask whether a value is one of them."""
+        return frozenset(self.outputs)
+
 
 Stand = Node | Fused
 
@@ -234,12 +254,3 @@ class _Planner:
             self._same[key] = Work(kind, inputs, made, attrs, node)
             self.works.append(self._same[key])
         return self._same[key]
-
-
-def users(plan: Plan) -> dict[Value, list[Work]]:
-    """Which works read each value."""
-    found: dict[Value, list[Work]] = {}
-    for work in plan.works:
-        for value in dict.fromkeys(work.inputs):
-            found.setdefault(value, []).append(work)
-    return found

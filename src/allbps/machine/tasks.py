@@ -111,16 +111,18 @@ class Names:
 
     def __init__(self) -> None:
         self.taken: set[str] = set()
+        self._last: dict[str, int] = {}  # the number last tried behind each word
 
     def fresh(self, wish: str) -> str:
         """``wish`` as an identifier, with a number behind it if it is taken."""
         word = re.sub(r"\W", "_", wish.encode("ascii", "replace").decode()).strip("_") or "t"
         if word[0].isdigit() or keyword.iskeyword(word) or word in RESERVED:
             word = f"v_{word}"
-        name, k = word, 1
+        name, k = word, self._last.get(word, 1)
         while name in self.taken:
             k += 1
             name = f"{word}_{k}"
+        self._last[word] = k
         self.taken.add(name)
         return name
 
