@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping, Sequence, Set
-from dataclasses import dataclass, replace
+from collections.abc import Container, Mapping, Sequence, Set
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,35 +19,14 @@ from allbps.readings.drawing.docking import (
 )
 from allbps.readings.drawing.geometry import Box, Link, Point
 from allbps.readings.drawing.labels import HEIGHT, anchors
+from allbps.readings.drawing.placed import Layout, Tag, extent, in_view
+from allbps.readings.drawing.tags import tagged
 
-MARGIN = 16.0
 WIDEST = 1280.0
 """A drawing wider than this runs from top to bottom instead, if that is narrower."""
 LAYER_GAP = 44.0
 SLOPE = 1.5
 """Segments that lean by less than this many pixels are straightened."""
-
-
-@dataclass(frozen=True)
-class Layout:
-    """Positions in a drawing whose upper left corner is (0, 0).
-
-    Attributes:
-        width: of the drawing.
-        height: of the drawing.
-        boxes: sizes, which may have grown to make room for what is docked.
-        centres: one for each box.
-        lines: the corners of each link, from border to border.
-        anchors: the centre of the text of each link, once it has been placed.
-
-    """
-
-    width: float
-    height: float
-    boxes: tuple[Box, ...]
-    centres: tuple[Point, ...]
-    lines: tuple[tuple[Point, ...], ...]
-    anchors: tuple[Point, ...] = ()
 
 
 def arrange(boxes: Sequence[Box], links: Sequence[Link], leaves: Container[int] = ()) -> Layout:
@@ -59,17 +38,57 @@ def arrange(boxes: Sequence[Box], links: Sequence[Link], leaves: Container[int] 
         leaves: boxes that no arrow enters and that may be docked.
 
     """
-    docked = docking(links, leaves)
-    best = _arranged(boxes, links, docked, across=True)
-    if best.width > WIDEST:
-        down = _arranged(boxes, links, docked, across=False)
-        best = down if down.width < best.width else best
+    graph = tagged(boxes, links, leaves)
+    best = _across_or_down(graph.boxes, graph.links, docking(graph.links, graph.leaves))
     middles = np.array(best.centres)
     halves = np.array([(box.width, box.height) for box in best.boxes]) / 2
     borders = np.hstack([middles - halves, middles + halves])
+    texts = [link.label_width for link in graph.links]
+    count = len(boxes)
     return replace(
-        best, anchors=tuple(anchors(best.lines, [link.label_width for link in links], borders))
+        best,
+        boxes=best.boxes[:count],
+        centres=best.centres[:count],
+        anchors=tuple(anchors(best.lines, texts, borders)),
+        tags=tuple(
+            Tag(k, links[k].source, box, centre)
+            for k, box, centre in zip(
+                graph.tags, best.boxes[count:], best.centres[count:], strict=True
+            )
+        ),
     )
+
+
+def _across_or_down(boxes: Sequence[Box], links: Sequence[Link], docked: Docked) -> Layout:
+    """From left to right where that is not too wide, otherwise whichever is narrower."""
+    across = None
+    flow = [link for link in links if link.source not in docked]
+    least = _least_width(grown_boxes(boxes, links, docked, across=True), flow)
+    if least <= WIDEST:
+        across = _arranged(boxes, links, docked, across=True)
+        least = across.width
+        if least <= WIDEST:
+            return across
+    down = _arranged(boxes, links, docked, across=False)
+    if down.width < least:  # a long chain ends here, without a drawing that nobody would see
+        return down
+    across = across or _arranged(boxes, links, docked, across=True)
+    return down if down.width < across.width else across
+
+
+def _least_width(boxes: Sequence[Box], links: Sequence[Link]) -> float:
+    """A drawing from left to right is at least as wide as the boxes of any path together.
+
+    >>> _least_width([Box(60, 30)] * 3, [Link(0, 1), Link(1, 2)])
+    180.0
+    """
+    ends = [0.0] * len(boxes)
+    entering: dict[int, list[int]] = {}
+    for link in links:
+        entering.setdefault(link.target, []).append(link.source)
+    for k, box in enumerate(boxes):
+        ends[k] = box.width + max((ends[source] for source in entering.get(k, ())), default=0.0)
+    return max(ends, default=0.0)
 
 
 def _arranged(
@@ -95,12 +114,12 @@ def _arranged(
         for k, link in inside.items():
             if link.source in docked:
                 routes[k] = straight(grown, places, link, across)
-        (left, top), (right, bottom) = _extent(grown, places, routes.values())
+        (left, top), (right, bottom) = extent(grown, places, routes.values())
         dx, dy = (0.0, free - top) if across else (free - left, 0.0)
         centres.update({k: (x + dx, y + dy) for k, (x, y) in places.items()})
         lines.update({k: [(x + dx, y + dy) for x, y in route] for k, route in routes.items()})
         free += (bottom - top if across else right - left) + NODE_GAP
-    return _in_view(grown, centres, [lines[k] for k in range(len(links))])
+    return in_view(grown, centres, [lines[k] for k in range(len(links))])
 
 
 def _parts(count: int, links: Sequence[Link]) -> list[set[int]]:
@@ -173,30 +192,3 @@ def _squared(corners: list[Point]) -> list[Point]:
         if corner != squared[-1]:
             squared.append(corner)
     return squared
-
-
-def _extent(
-    boxes: Sequence[Box], centres: Mapping[int, Point], lines: Iterable[Sequence[Point]]
-) -> tuple[Point, Point]:
-    """The upper left and the lower right corner of a drawing."""
-    middles = np.array(list(centres.values()))
-    halves = np.array([(boxes[k].width, boxes[k].height) for k in centres]) / 2
-    corners = np.array([point for line in lines for point in line]).reshape(-1, 2)
-    everything = np.concatenate([middles - halves, middles + halves, corners])
-    (left, top), (right, bottom) = everything.min(0).tolist(), everything.max(0).tolist()
-    return (left, top), (right, bottom)
-
-
-def _in_view(
-    boxes: tuple[Box, ...], centres: Mapping[int, Point], lines: Sequence[Sequence[Point]]
-) -> Layout:
-    """Everything moved so that nothing has a negative coordinate."""
-    (left, top), (right, bottom) = _extent(boxes, centres, lines)
-    dx, dy = MARGIN - left, MARGIN - top
-    return Layout(
-        width=right + dx + MARGIN,
-        height=bottom + dy + MARGIN,
-        boxes=boxes,
-        centres=tuple((centres[k][0] + dx, centres[k][1] + dy) for k in range(len(boxes))),
-        lines=tuple(tuple((x + dx, y + dy) for x, y in line) for line in lines),
-    )

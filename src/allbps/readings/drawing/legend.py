@@ -15,6 +15,7 @@ MEANING = {
     "result": "result",
     "forward": "forward",
     "back": "δ comes back",
+    "tag": "from far away",
 }
 """What is drawn -> what it means, in the order shown."""
 LINE, SAMPLE, WORD_GAP, ENTRY_GAP = 22.0, 26.0, 6.0, 20.0
@@ -60,7 +61,7 @@ def legend(placed: Sequence[Entry]) -> Iterator[str]:
                 [(x, y), (x + SAMPLE, y)], entry.what == "forward", entry.what == "back"
             )
         else:
-            round_ = 6 if entry.what in ("given", "wanted") else 2
+            round_ = 6 if entry.what in ("given", "wanted", "tag") else 2
             yield (
                 f'<g class="{entry.what}"><rect class="box" x="{n(x)}" y="{n(y - 6)}"'
                 f' width="{n(SAMPLE)}" height="12" rx="{round_}"/></g>'

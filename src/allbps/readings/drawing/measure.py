@@ -6,6 +6,8 @@ import unicodedata
 
 FONT = 13.0
 """Size of the letters, in pixels."""
+BOLD = 1.12
+"""How much wider bold letters are."""
 NARROW = frozenset("ijltfrI.,:;'|!()[]·′ ")
 OPERATORS = frozenset("=+−×÷±<>≤≥≠≈∼→←⊙∗⋅∞∘~_")
 WIDEST = frozenset("mwMW…%@½¼¾‰")
@@ -17,7 +19,19 @@ def text_width(text: str, bold: bool = False) -> float:
     >>> text_width("Z₁") < text_width("Z₁", bold=True) < text_width("Z₁ = X W₁")
     True
     """
-    return sum(map(_em, text)) * FONT * (1.12 if bold else 1.0)
+    return sum(map(_em, text)) * FONT * (BOLD if bold else 1.0)
+
+
+def shortened(text: str, width: float, bold: bool = False) -> str:
+    """The text, or as much of it as there is room for.
+
+    >>> shortened("weights", 60.0), shortened("weights", 40.0)
+    ('weights', 'we…')
+    """
+    kept = text
+    while kept and text_width(kept if kept == text else f"{kept}…", bold) > width:
+        kept = kept[:-1]
+    return kept if kept == text else f"{kept}…"
 
 
 def _em(sign: str) -> float:  # noqa: PLR0911  (a table)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from allbps.readings.drawing import tags
 from allbps.readings.drawing.cards import (
     BRACKET,
     COLUMN_GAP,
@@ -16,9 +17,9 @@ from allbps.readings.drawing.cards import (
 )
 from allbps.readings.drawing.geometry import Box, Point
 from allbps.readings.drawing.labels import HEIGHT
-from allbps.readings.drawing.layout import MARGIN, Layout
 from allbps.readings.drawing.legend import entries, legend
-from allbps.readings.drawing.measure import FONT, text_width
+from allbps.readings.drawing.measure import FONT, shortened, text_width
+from allbps.readings.drawing.placed import MARGIN, Layout, Tag
 from allbps.readings.drawing.strokes import arrow, n, safe
 from allbps.readings.drawing.theme import style
 
@@ -51,6 +52,7 @@ def draw(
     kinds = {card.kind for card in cards}
     kinds |= {"forward"} if arrows else set()
     kinds |= {"back"} if any(one.carries_delta for one in arrows) else set()
+    kinds |= {"tag"} if layout.tags else set()
     explained = entries(kinds, MARGIN, layout.width - MARGIN, layout.height)
     width, height = layout.width, explained[-1].y + MARGIN
     told = "\n".join(card.tooltip.splitlines()[0] for card in cards)
@@ -66,8 +68,11 @@ def draw(
         lines += arrow(one.points, True, one.carries_delta)
     for card, centre, box in zip(cards, layout.centres, layout.boxes, strict=True):
         lines += _card(card, centre, box)
-    for one in arrows:
-        lines += _label(one) if one.label else ()
+    for tag in layout.tags:
+        lines += _tag(tag, cards[tag.source], arrows[tag.link].label)
+    inside = {tag.link for tag in layout.tags}
+    for k, one in enumerate(arrows):
+        lines += _label(one) if one.label and k not in inside else ()
     return "\n".join([*lines, *legend(explained), "</svg>"])
 
 
@@ -81,6 +86,26 @@ def _label(one: Arrow) -> Iterator[str]:
         f'<text class="label" x="{n(x)}" y="{n(y + 0.35 * FONT)}"'
         f' text-anchor="middle">{safe(one.label)}</text>'
     )
+
+
+def _tag(tag: Tag, card: Card, label: str) -> Iterator[str]:
+    """The name of a value that stands far away and, below it, the text of the line."""
+    (x, y), box = tag.centre, tag.box
+    left, top = x - box.width / 2, y - box.height / 2
+    name = Row(shortened(card.rows[0].symbol, box.width - 2 * tags.PADDING, bold=True), "")
+    rest = Row("", label)
+    # not the whole tooltip: it tells all uses, and a value used n times has up to n tags
+    equation = card.tooltip.splitlines()[0]
+    yield f'<g class="tag"><title>{safe(equation)}</title>'
+    yield (
+        f'<rect class="box" x="{n(left)}" y="{n(top)}" width="{n(box.width)}"'
+        f' height="{n(box.height)}" rx="{n(tags.ROUND)}"/>'
+    )
+    top += (box.height - name.height - (rest.height if label else 0.0)) / 2
+    yield from _rows([name], x, top, "how")
+    if label:
+        yield from _rows([rest], x, top + name.height, "delta")
+    yield "</g>"
 
 
 # -- cards -----------------------------------------------------------------------------------------
