@@ -100,6 +100,15 @@ def test_texts_cover_no_box_and_no_other_text(graph, found):
         assert not overlap(label, box)
 
 
+def test_boxes_lines_and_texts_are_in_view(graph, found):
+    widths = [link.label_width for link in graph[1]]
+    texts = [(x - w / 2, x + w / 2) for (x, _), w in zip(found.anchors, widths, strict=True) if w]
+    texts += [(left, right) for left, _, right, _ in borders_of(found)]
+    texts += [(x, x) for line in found.lines for x, _ in line]
+    assert min(left for left, _ in texts) >= 16.0 - 1e-9
+    assert max(right for _, right in texts) <= found.width - 16.0 + 1e-9
+
+
 def test_arrows_between_layers_point_all_to_the_right_or_all_down(graph, found):
     docked = docking(graph[1], graph[2])
     flow = [

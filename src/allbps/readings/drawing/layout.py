@@ -44,18 +44,14 @@ def arrange(boxes: Sequence[Box], links: Sequence[Link], leaves: Container[int] 
     halves = np.array([(box.width, box.height) for box in best.boxes]) / 2
     borders = np.hstack([middles - halves, middles + halves])
     texts = [link.label_width for link in graph.links]
+    best = in_view(replace(best, anchors=tuple(anchors(best.lines, texts, borders))), texts)
     count = len(boxes)
+    ends = zip(graph.tags, best.boxes[count:], best.centres[count:], strict=True)
     return replace(
         best,
         boxes=best.boxes[:count],
         centres=best.centres[:count],
-        anchors=tuple(anchors(best.lines, texts, borders)),
-        tags=tuple(
-            Tag(k, links[k].source, box, centre)
-            for k, box, centre in zip(
-                graph.tags, best.boxes[count:], best.centres[count:], strict=True
-            )
-        ),
+        tags=tuple(Tag(k, links[k].source, box, centre) for k, box, centre in ends),
     )
 
 
@@ -119,7 +115,13 @@ def _arranged(
         centres.update({k: (x + dx, y + dy) for k, (x, y) in places.items()})
         lines.update({k: [(x + dx, y + dy) for x, y in route] for k, route in routes.items()})
         free += (bottom - top if across else right - left) + NODE_GAP
-    return in_view(grown, centres, [lines[k] for k in range(len(links))])
+    return in_view(
+        Layout(
+            boxes=grown,
+            centres=tuple(centres[k] for k in range(len(grown))),
+            lines=tuple(tuple(lines[k]) for k in range(len(links))),
+        )
+    )
 
 
 def _parts(count: int, links: Sequence[Link]) -> list[set[int]]:
