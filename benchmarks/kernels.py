@@ -31,7 +31,7 @@ from allbps.machine.kernels.reduce import combine
 from allbps.machine.kernels.team import barrier, first_piece, next_piece
 from allbps.machine.kernels.winograd import (
     POINTS,
-    cut_tiles,
+    group_size,
     winograd_delta,
     winograd_forward,
     winograd_weights,
@@ -214,6 +214,11 @@ def rows(loaded: Loaded, threads: int, dtype: type) -> list[Row]:
                 run = Step(loaded, "winograd", [*buffers, points, *arguments], threads)
                 out.append(Row(f"{name} {what} Winograd", flops, run))
     return out
+
+
+def cut_tiles(tiles: int, C: int, O: int) -> tuple[int, int]:
+    """Pieces of winograd_forward, at most a group each, and of δK, at least 32 tiles each."""
+    return -(-tiles // group_size(C, O)), max(1, min(PIECES, tiles // 32))
 
 
 def once(run: Callable[[], None]) -> float:

@@ -82,9 +82,10 @@ def test_the_users_cache_folder_by_default(monkeypatch):
 def test_code_from_disk_runs_in_a_new_process(folder):
     program = (
         "import numpy as np; from allbps.machine import cache; "
-        "from allbps.machine.kernels.reduce import sum_all; from allbps.machine.target import host;"
-        "_, (f,) = cache.load_kernels((sum_all,), host(), single=False);"
-        "print(f(np.arange(5.0).ctypes.data, 5))"
+        "from allbps.machine.kernels.reduce import sum_of_squares; "
+        "from allbps.machine.target import host; "
+        "_, (f,) = cache.load_kernels((sum_of_squares,), host(), single=False);"
+        "print(f(np.arange(5.0).ctypes.data, 0, 5))"
     )
     environment = {**os.environ, "ALLBPS_CACHE_DIR": str(folder)}
     for _ in range(2):
@@ -92,5 +93,5 @@ def test_code_from_disk_runs_in_a_new_process(folder):
             [sys.executable, "-c", program], env=environment, capture_output=True, text=True,
             check=True,
         )  # fmt: skip
-        assert done.stdout == "10.0\n"
+        assert done.stdout == "30.0\n"
     assert len(list(folder.iterdir())) == 1

@@ -17,7 +17,7 @@ from allbps.machine.kernels.gemm import (
     product_piece,
     transpose,
 )
-from allbps.machine.kernels.reduce import combine, sum_all, sum_rows
+from allbps.machine.kernels.reduce import combine, sum_rows
 
 # Rows and columns below, at and above a tile and a vector of every width.
 SIZES = [(1, 1, 1), (2, 3, 5), (5, 16, 7), (6, 64, 8), (7, 65, 3), (13, 31, 9), (25, 130, 4)]
@@ -101,7 +101,6 @@ def test_sums_of_rows_and_of_partials(native, near, draw, dtype):
         native(sum_rows)(parts[p], X, 19, 19, 10 * p, 10 * p + 10)
     native(combine)(total, parts, 19, 3, 0, 19)
     near(total, X.sum(axis=0))
-    near(native(sum_all)(X, X.size), X.sum())
 
 
 @pytest.mark.parametrize(

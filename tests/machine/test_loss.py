@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from allbps.machine.kernels.loss import cross_entropy, euclidean, softmax, softmax_delta
+from allbps.machine.kernels.loss import cross_entropy, softmax
 
 torch = pytest.importorskip("torch")
 
@@ -43,20 +43,8 @@ def test_delta_in_place_of_the_logits(native, draw):
 
 
 @pytest.mark.parametrize("N", [1, 10, 40])
-def test_softmax_and_its_delta(N, native, near, draw):
-    X, G = draw(6, N), draw(6, N)
-    x = torch.tensor(X, dtype=torch.float64, requires_grad=True)
-    y = torch.softmax(x, 1)
-    y.backward(torch.tensor(G, dtype=torch.float64))
-    Y, D = np.empty_like(X), np.empty_like(X)
+def test_softmax(N, native, near, draw):
+    X = draw(6, N)
+    Y = np.empty_like(X)
     native(softmax)(Y, X, N, 0, 6)
-    native(softmax_delta)(D, G, Y, N, 0, 6)
-    near(Y, y.detach().numpy())
-    np.testing.assert_allclose(D, x.grad.numpy(), rtol=0, atol=5e-7 if X.itemsize == 4 else 1e-15)
-
-
-def test_euclidean_loss(native, near, draw):
-    X, Y = draw(37), draw(37)
-    D = np.empty_like(X)
-    near(native(euclidean)(D, X, Y, 2.0, 0, 37), ((X - Y) ** 2).sum())
-    near(D, 2 * (X - Y))
+    near(Y, torch.softmax(torch.tensor(X, dtype=torch.float64), 1).numpy())

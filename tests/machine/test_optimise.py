@@ -5,14 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from allbps.machine.kernels.activation import (
-    gelu,
-    gelu_delta,
-    gelu_tanh,
-    gelu_tanh_delta,
-    relu,
-    relu_delta,
-)
 from allbps.machine.kernels.optimise import adam, momentum, rmsprop, sgd
 from allbps.machine.kernels.reduce import clip_factor, sum_of_squares
 
@@ -89,27 +81,3 @@ def test_clipping_by_the_norm_of_all_gradients(largest, native, near, draw):
     g.grad = torch.tensor(G, dtype=torch.float64)
     torch.nn.utils.clip_grad_norm_([g], largest)
     near(G * clip, g.grad.numpy())
-
-
-@pytest.mark.parametrize(
-    ("forward", "delta", "reference"),
-    [
-        (relu, relu_delta, torch.relu),
-        (gelu, gelu_delta, torch.nn.functional.gelu),
-        (gelu_tanh, gelu_tanh_delta, lambda x: torch.nn.functional.gelu(x, approximate="tanh")),
-    ],
-    ids=["relu", "gelu", "gelu_tanh"],
-)
-def test_activations_and_their_delta(forward, delta, reference, native, near, draw, dtype):
-    X, G = draw(50), draw(50)
-    X[:3] = [0, np.nan, -1]
-    x = torch.tensor(X, dtype=torch.float64, requires_grad=True)
-    y = reference(x)
-    y.backward(torch.tensor(G, dtype=torch.float64))
-    Y, D = np.empty_like(X), np.empty_like(X)
-    native(forward)(Y, X, 0, 50)
-    native(delta)(D, G, X, 0, 50)
-    known = ~np.isnan(X)
-    assert np.isnan(Y[1])
-    near(Y[known], y.detach().numpy()[known])
-    near(D, x.grad.numpy())

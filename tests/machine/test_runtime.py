@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from allbps.machine import cache, runtime
-from allbps.machine.kernels.reduce import combine, sum_all
+from allbps.machine.kernels.reduce import combine, sum_rows
 from allbps.machine.kernels.team import barrier, first_piece, next_piece
 from allbps.machine.target import host
 from allbps.machine.words import Int, Ints, Reals, kernel, nanoseconds, pointer_at
@@ -41,7 +41,7 @@ def total(tid: Int, threads: Int, team: Ints, arguments: Ints) -> None:
     x, parts, out = pointer_at(arguments, 0), pointer_at(arguments, 1), pointer_at(arguments, 2)
     p = first_piece(tid)
     while p < 13:
-        parts[p] = sum_all(x + p * 1000, 1000)
+        sum_rows(parts + p, x, 1, 1, p * 1000, (p + 1) * 1000)
         p = next_piece(team, p, threads)
     barrier(team, threads)
     if tid == 0:
@@ -56,6 +56,7 @@ def long_end(tid: Int, threads: Int, team: Ints, arguments: Ints) -> None:
         start = nanoseconds()
         while nanoseconds() - start < 20_000_000:
             pass
+        pointer_at(arguments, 0)[0] += 1.0
 
 
 @pytest.fixture(scope="module")
@@ -93,9 +94,11 @@ def test_helpers_that_fell_asleep_are_woken(steps):
 
 
 def test_helpers_may_fall_asleep_before_the_step_is_over(steps):
-    step = steps("long_end", [0], 3)
-    for _ in range(3):
+    ends = np.zeros(1, np.float32)
+    step = steps("long_end", [ends], 3)
+    for k in range(3):
         step()
+        assert ends[0] == k + 1
 
 
 def test_steps_called_from_several_python_threads_take_turns(steps):

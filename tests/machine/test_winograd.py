@@ -11,8 +11,6 @@ from allbps.machine.compile import compile  # noqa: A004
 from allbps.machine.kernels.conv import conv_forward, conv_input, conv_weights, flip_weights
 from allbps.machine.kernels.winograd import (
     POINTS,
-    cut_tiles,
-    group_size,
     scratch_size,
     winograd_delta,
     winograd_forward,
@@ -90,15 +88,6 @@ def test_delta_of_the_input_is_a_forward_of_the_flipped_weights(case, native):
     tiles = len(I) * -(-I.shape[1] // 4) * -(-I.shape[2] // 4)
     native(winograd_forward)(D, G, U, U, 0, scratch, H, W, O, C, 2 - p, 0, tiles)
     compare(D, want)
-
-
-def test_tiles_are_cut_by_shape_into_groups_at_most():
-    assert cut_tiles(4096, 16, 16) == (43, 16)
-    assert cut_tiles(1, 16, 16) == (1, 1)
-    for tiles, C, O in ((4096, 16, 16), (256, 64, 64), (100, 3, 5)):
-        forward, delta = cut_tiles(tiles, C, O)
-        assert -(-tiles // forward) <= group_size(C, O)
-        assert tiles // delta >= 32
 
 
 # -- the choice ------------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """A run that was stopped goes on as if nothing had happened."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -164,7 +165,10 @@ def test_other_data(trained):
 def test_the_same_data_elsewhere_are_the_same(trained, tmp_path):
     moved = tmp_path / "moved.npz"
     moved.write_bytes(Path(trained.data).read_bytes())
+    copied = shutil.copytree(trained.out, tmp_path / "copied")
     run(replace(trained, data=str(moved), epochs=2))
+    run(replace(trained, out=str(copied), epochs=2))
+    assert bits(trained.out) == bits(copied)
 
 
 def test_a_truncated_checkpoint(trained):

@@ -291,12 +291,6 @@ def as_doubles(p: Reals | Ints | Bytes) -> Doubles:
     return Pointer(p.array[p.offset :].view(np.float64))
 
 
-@word(lambda e, p: e.retype(p, "Reals"))
-def as_reals(p: Ints | Bytes) -> Reals:
-    """The same address, read as Reals."""
-    raise NotImplementedError("the type of the numbers is known to a compiled program only")
-
-
 @word(lambda e, table, i: e.pointer_at(table, i))
 def pointer_at(table: Ints, i: int) -> Reals:
     """The Reals whose address is entry i of a table of addresses."""

@@ -23,10 +23,6 @@ from ..words import (
 )
 
 LOG2_E = 1.4426950408889634
-SQRT_HALF = 0.7071067811865476
-TWO_OVER_SQRT_PI = 1.1283791670955126
-SQRT_TWO_OVER_PI = 0.7978845608028654
-TANH_GELU = 0.044715
 INFINITY, NAN = float("inf"), float("nan")
 
 EXP_SINGLE = (
@@ -186,35 +182,3 @@ def erf(x: Real) -> Real:
     near = x * polynomial(z, ERF_T) / polynomial(z, ERF_U)
     far = 1.0 - exp(-z) * polynomial(a, ERFC_P) / polynomial(a, ERFC_Q)
     return select(absolute(x) > 1.0, copysign(far, x), near)
-
-
-@inline
-def gelu(x: Real) -> Real:
-    """x·Φ(x), Φ the normal distribution."""
-    return 0.5 * x * (1.0 + erf(x * SQRT_HALF))
-
-
-@inline
-def gelu_delta(x: Real) -> Real:
-    """The derivative of gelu: Φ(x) + x·φ(x)."""
-    density = exp(-0.5 * x * x) * (0.5 * SQRT_HALF * TWO_OVER_SQRT_PI)
-    return 0.5 * (1.0 + erf(x * SQRT_HALF)) + x * density
-
-
-@inline
-def _tanh_share(x: Real) -> Real:
-    """(1 + tanh u)/2 = 1/(1 + e⁻²ᵘ) with u = √(2/π)·(x + 0.044715·x³)."""
-    return sigmoid(2.0 * SQRT_TWO_OVER_PI * x * (1.0 + TANH_GELU * x * x))
-
-
-@inline
-def gelu_tanh(x: Real) -> Real:
-    """The form of gelu by tanh: x·(1 + tanh u)/2."""
-    return x * _tanh_share(x)
-
-
-@inline
-def gelu_tanh_delta(x: Real) -> Real:
-    """The derivative of gelu_tanh: s + x·s·(1 - s)·2u′ with s = (1 + tanh u)/2."""
-    s = _tanh_share(x)
-    return s + x * s * (1.0 - s) * (2.0 * SQRT_TWO_OVER_PI * (1.0 + 3.0 * TANH_GELU * x * x))

@@ -1,4 +1,4 @@
-"""Softmax, cross-entropy from logits with its δ, and the Euclidean loss."""
+"""Softmax, and cross-entropy from logits with its δ."""
 
 from __future__ import annotations
 
@@ -46,16 +46,6 @@ def softmax(Y: Reals, X: Reals, N: Int, lo: Int, hi: Int) -> None:
 
 
 @kernel
-def softmax_delta(D: Reals, G: Reals, Y: Reals, N: Int, lo: Int, hi: Int) -> None:
-    """Rows lo..hi of δX = Y ⊙ (δY - Σ δY ⊙ Y)."""
-    for r in range(lo, hi):
-        d, g, y = D + r * N, G + r * N, Y + r * N
-        s = dot(g, y, N)
-        for n in lanes(N):
-            d[n] = y[n] * (g[n] - s)
-
-
-@kernel
 def cross_entropy(
     D: Reals, X: Reals, labels: Ints, scale: Real, N: Int, lo: Int, hi: Int
 ) -> Double:
@@ -75,14 +65,3 @@ def cross_entropy(
             d[n] *= share
         d[label] -= scale
     return total
-
-
-@kernel(reorder=True)
-def euclidean(D: Reals, X: Reals, Y: Reals, scale: Real, lo: Int, hi: Int) -> Double:
-    """scale·½ Σ (X - Y)² over lo..hi, and δX = scale·(X - Y)."""
-    total = double(0.0)
-    for i in lanes(lo, hi):
-        d = X[i] - Y[i]
-        D[i] = scale * d
-        total += double(d) * double(d)
-    return total * 0.5 * double(scale)

@@ -65,14 +65,6 @@ def batch_statistics(
 
 
 @kernel
-def evaluation_statistics(S: Reals, running: Reals, C: Int, eps: Real) -> None:
-    """S (2, C) from the running mean and variance: batch norm in evaluation."""
-    for c in lanes(C):
-        S[c] = running[c]
-        S[C + c] = 1.0 / sqrt(running[C + c] + eps)
-
-
-@kernel
 def batch_norm(
     Y: Reals, X: Reals, S: Reals, gain: Reals, shift: Reals, skip: Reals, flags: Int,
     C: Int, lo: Int, hi: Int,

@@ -43,15 +43,6 @@ def combine(out: Reals, partials: Reals, stride: Int, count: Int, lo: Int, hi: I
 
 
 @kernel(reorder=True)
-def sum_all(X: Reals, n: Int) -> float:
-    """Σ X[i], in lanes: for one piece of a longer sum."""
-    total = 0.0
-    for i in lanes(n, interleave=4):
-        total += X[i]
-    return total
-
-
-@kernel(reorder=True)
 def sum_of_squares(X: Reals, lo: Int, hi: Int) -> Double:
     """Σ X[i]² over lo..hi, in float64: one piece of a gradient's norm."""
     total = double(0.0)

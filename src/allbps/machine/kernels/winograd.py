@@ -270,16 +270,6 @@ def scratch_size(C: Int, O: Int) -> Int:
     return POINTS * (group_size(C, O) * (C + O) + 2 * APART + max(C, O)) + O
 
 
-def cut_tiles(tiles: int, C: int, O: int) -> tuple[int, int]:
-    """Into how many pieces winograd_forward and winograd_delta cut their tiles.
-
-    A function of the shapes only. A piece of the forward is a group or less. A piece of δK pays
-    for 36·C·O sums of its own, so it has at least 32 tiles to add up.
-    """
-    forward = min(max(16, -(-tiles // group_size(C, O))), -(-tiles // 6))
-    return forward, max(1, min(16, tiles // 32))
-
-
 @kernel
 def _transform_inputs(
     V: Reals, I: Reals, patch: Reals, H: Int, W: Int, C: Int, p: Int, th: Int, tw: Int,
