@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from allbps.machine.build import build
+from allbps.machine.execution.runtime import Step, default_threads
 from allbps.machine.kernels.conv import conv_forward, conv_input, conv_weights, flip_weights
 from allbps.machine.kernels.gemm import (
     collides,
@@ -37,10 +37,10 @@ from allbps.machine.kernels.winograd import (
     winograd_weights,
     winograd_weights_delta,
 )
-from allbps.machine.native import Loaded
-from allbps.machine.runtime import Step, default_threads
-from allbps.machine.target import host, narrowed
-from allbps.machine.words import Int, Ints, brgemm, kernel, pointer_at, stack
+from allbps.machine.language.build import build
+from allbps.machine.language.native import Loaded
+from allbps.machine.language.target import host, narrowed
+from allbps.machine.language.words import Int, Ints, brgemm, kernel, pointer_at, stack
 
 SCRATCH = 1 << 19  # numbers a thread may use
 PIECES = 16

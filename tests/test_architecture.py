@@ -68,6 +68,22 @@ def test_a_room_imports_only_from_lower_floors(file):
     assert not too_high, f"{file.name} ({room}) imports from {too_high}"
 
 
+MACHINE = ["language", "kernels", "planning", "works", "execution"]
+
+
+def test_inside_the_machine_imports_go_one_way_too():
+    """A file beside the folders may import from all of them, and none of them from it."""
+    for file in sorted((ROOT / "machine").rglob("*.py")):
+        inside = file.relative_to(ROOT / "machine").parts
+        below = MACHINE[: MACHINE.index(inside[0]) + 1] if len(inside) > 1 else None
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.ImportFrom) and below is not None:
+                assert not node.level, f"{file} imports relatively"
+                module = (node.module or "").split(".")
+                if module[:2] == ["allbps", "machine"]:
+                    assert module[2] in below, f"{file} imports {node.module}"
+
+
 def test_no_reading_imports_another():
     readings = {"derivation", "source", "picture", "page"}
     for name in readings:

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from allbps.machine.build import compiled
-from allbps.machine.target import Target, host, narrowed
+from allbps.machine.language.build import compiled
+from allbps.machine.language.target import Target, host, narrowed
 
 #: dtype, and the relative error its sums of some hundred terms may show.
 TOLERANCE = {np.float64: 1e-12, np.float32: 2e-5}

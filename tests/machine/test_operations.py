@@ -11,11 +11,11 @@ import allbps as bp
 from allbps.backprop import backprop, seed_of
 from allbps.ir import OPS
 from allbps.machine.compile import compile  # noqa: A004
-from allbps.machine.emit import Emitter
-from allbps.machine.fused import substitutes
-from allbps.machine.fusion import passes
-from allbps.machine.plan import make_plan
-from allbps.machine.tasks import Program
+from allbps.machine.planning.passes import passes
+from allbps.machine.planning.plan import make_plan
+from allbps.machine.planning.substitutes import substitutes
+from allbps.machine.works.emit import Emitter
+from allbps.machine.works.tasks import Program
 from allbps.trace import trace
 
 #: Operations that run through NumPy, and why no kernel of the machine would be better.

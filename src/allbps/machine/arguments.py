@@ -11,11 +11,10 @@ from numpy.typing import NDArray
 
 from allbps.errors import ArgumentError, DtypeError, ShapeError
 from allbps.ir import Node
-
-from .executable import Executable
-from .layout import row_major
-from .plan import Work
-from .tasks import Place
+from allbps.machine.execution.executable import Executable
+from allbps.machine.planning.layout import row_major
+from allbps.machine.planning.plan import Work
+from allbps.machine.works.tasks import Place
 
 FEW = 4096
 """Numbers up to which an argument is copied; larger ones are read where the caller has them."""

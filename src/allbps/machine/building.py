@@ -12,21 +12,20 @@ from numpy.typing import NDArray
 from allbps.backprop import Delta, backprop, seed_of
 from allbps.errors import ArgumentError, DtypeError, NotScalarError
 from allbps.ir import Node, constant
+from allbps.machine.arguments import Limit
+from allbps.machine.execution.codegen import Feed
+from allbps.machine.execution.executable import Executable
+from allbps.machine.options import Options
+from allbps.machine.planning.passes import passes
+from allbps.machine.planning.plan import VIEWS, Value, Work, make_plan
+from allbps.machine.planning.substitutes import substitutes
+from allbps.machine.planning.windows import is_slice
+from allbps.machine.works.emit import Emitter
+from allbps.machine.works.rows import is_lookup
+from allbps.machine.works.tasks import Memory, Place, Program
+from allbps.machine.works.updates import Moving, emit_carry, emit_updates, slots_used
 from allbps.trace import Traced
 from allbps.tree import leaves, same_structure
-
-from .arguments import Limit
-from .codegen import Feed
-from .emit import Emitter
-from .executable import Executable
-from .fused import substitutes
-from .fusion import VIEWS, passes
-from .options import Options
-from .plan import Value, Work, make_plan
-from .rows import is_lookup
-from .tasks import Memory, Place, Program
-from .updates import Moving, emit_carry, emit_updates, slots_used
-from .windows import is_slice
 
 
 class FallbackWarning(UserWarning):

@@ -14,14 +14,13 @@ from numpy.typing import NDArray
 
 from allbps.errors import ArgumentError
 from allbps.ir import Node
+from allbps.machine.arguments import Slot
+from allbps.machine.building import Build
+from allbps.machine.options import Options
+from allbps.machine.stages import Stages, stage_rows
+from allbps.machine.works.tasks import Place
 from allbps.trace import trace
 from allbps.tree import flatten, rebuild, tree_map
-
-from .arguments import Slot
-from .building import Build
-from .options import Options
-from .stages import Stages, stage_rows
-from .tasks import Place
 
 POSITIONAL = {inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD}
 

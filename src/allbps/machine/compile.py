@@ -8,13 +8,12 @@ from typing import Any
 
 from allbps.errors import ArgumentError
 from allbps.ir import values_on_demand
+from allbps.machine.building import Build
+from allbps.machine.called import Compiled, Gradients
+from allbps.machine.options import Convolution, Options, Params, own_words
+from allbps.machine.training import TrainStep
 from allbps.optim import Optimizer
 from allbps.trace import Traced, trace
-
-from .building import Build
-from .called import Compiled, Gradients
-from .options import Convolution, Options, Params, own_words
-from .training import TrainStep
 
 
 def compile(  # noqa: A001 - numpy, jax and torch users know the word

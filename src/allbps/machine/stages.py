@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .tasks import Task
+from allbps.machine.works.tasks import Task
 
 
 def stage_rows(regions: Sequence[Sequence[Task]]) -> list[Mapping[str, Any]]:

@@ -18,11 +18,10 @@ from allbps.errors import (
     unknown_name,
 )
 from allbps.ir import Node
+from allbps.machine.building import Build
+from allbps.machine.called import Called, like_nodes, pairs_of, put_all
+from allbps.machine.works.updates import rates_of, slots_used, table_of_rates
 from allbps.optim import Optimizer
-
-from .building import Build
-from .called import Called, like_nodes, pairs_of, put_all
-from .updates import rates_of, slots_used, table_of_rates
 
 
 class TrainStep(Called):

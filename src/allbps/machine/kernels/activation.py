@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..words import Int, Reals, inline, kernel, lanes, select
+from allbps.machine.language.words import Int, Reals, inline, kernel, lanes, select
 
 
 @inline

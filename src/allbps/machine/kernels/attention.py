@@ -15,10 +15,10 @@ so that heads can live side by side in one array. A piece is one (sequence, head
 
 from __future__ import annotations
 
-from ..words import Int, Real, Reals, brgemm, inline, kernel, lanes
-from .functions import INFINITY, exp, log
-from .gemm import transpose
-from .loss import dot, exponentials, largest
+from allbps.machine.kernels.functions import INFINITY, exp, log
+from allbps.machine.kernels.gemm import transpose
+from allbps.machine.kernels.loss import dot, exponentials, largest
+from allbps.machine.language.words import Int, Real, Reals, brgemm, inline, kernel, lanes
 
 
 @inline

@@ -11,7 +11,7 @@ is given to a copy of the image in scratch memory, one image at a time.
 
 from __future__ import annotations
 
-from ..words import Int, Reals, brgemm, kernel, lanes
+from allbps.machine.language.words import Int, Reals, brgemm, kernel, lanes
 
 
 @kernel

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..words import Int, Ints, Reals, kernel, lanes
+from allbps.machine.language.words import Int, Ints, Reals, kernel, lanes
 
 
 @kernel

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..words import Int, Real, Reals, kernel, lanes
+from allbps.machine.language.words import Int, Real, Reals, kernel, lanes
 
 
 @kernel

@@ -8,7 +8,7 @@ should.
 
 from __future__ import annotations
 
-from ..words import (
+from allbps.machine.language.words import (
     SINGLE,
     Real,
     absolute,

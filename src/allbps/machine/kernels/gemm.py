@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..words import LANES, Int, Reals, brgemm, kernel, lanes, transpose_square
+from allbps.machine.language.words import LANES, Int, Reals, brgemm, kernel, lanes, transpose_square
 
 #: Rows of B multiplied at a time: 512 rows of one panel (64 float32) stay in a 256 KB cache.
 DEPTH = 512

@@ -12,9 +12,9 @@ padding ph, pw, distances dh, dw of the kernel's cells; how many groups; images 
 
 from __future__ import annotations
 
-from ..words import Int, Reals, brgemm, kernel, lanes
-from .conv import pad_image
-from .pool import end_of_window, start_of_window, windows
+from allbps.machine.kernels.conv import pad_image
+from allbps.machine.kernels.pool import end_of_window, start_of_window, windows
+from allbps.machine.language.words import Int, Reals, brgemm, kernel, lanes
 
 BIAS, RELU = 2, 4
 

@@ -5,7 +5,18 @@ All are branch-free formulas of :mod:`.functions`; the ends of the range are as 
 
 from __future__ import annotations
 
-from ..words import (
+from allbps.machine.kernels.functions import (
+    EXP_P,
+    EXP_Q,
+    EXP_SINGLE,
+    INFINITY,
+    NAN,
+    exp,
+    log,
+    polynomial,
+    reduced,
+)
+from allbps.machine.language.words import (
     SINGLE,
     Real,
     absolute,
@@ -18,7 +29,6 @@ from ..words import (
     select,
     sqrt,
 )
-from .functions import EXP_P, EXP_Q, EXP_SINGLE, INFINITY, NAN, exp, log, polynomial, reduced
 
 LN_TWO = 0.6931471805599453
 LOG2_E, LOG10_E = 1.4426950408889634, 0.4342944819032518

@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
-from ..words import Double, Int, Ints, Real, Reals, double, kernel, lanes, maximum
-from .functions import exp, log
+from allbps.machine.kernels.functions import exp, log
+from allbps.machine.language.words import (
+    Double,
+    Int,
+    Ints,
+    Real,
+    Reals,
+    double,
+    kernel,
+    lanes,
+    maximum,
+)
 
 
 @kernel(reorder=True)

@@ -7,9 +7,21 @@ Computing the Sample Variance", 1983), which loses no digits where the mean is l
 
 from __future__ import annotations
 
-from ..words import Int, Real, Reals, inline, kernel, lanes, real, select, sqrt, stack, unroll
-from .activation import passed
-from .reduce import ROWS, sum_rows
+from allbps.machine.kernels.activation import passed
+from allbps.machine.kernels.reduce import ROWS, sum_rows
+from allbps.machine.language.words import (
+    Int,
+    Real,
+    Reals,
+    inline,
+    kernel,
+    lanes,
+    real,
+    select,
+    sqrt,
+    stack,
+    unroll,
+)
 
 RELU, ADD = 4, 8
 

@@ -6,7 +6,7 @@ Every update reads the gradient times ``clip``, 1 or the factor that shortens it
 
 from __future__ import annotations
 
-from ..words import Int, Real, Reals, kernel, lanes, select, sqrt
+from allbps.machine.language.words import Int, Real, Reals, kernel, lanes, select, sqrt
 
 
 @kernel

@@ -9,8 +9,19 @@ largest of clipped numbers is the clipped largest, and where it is 0 no δ passe
 
 from __future__ import annotations
 
-from ..words import Bytes, Int, Reals, inline, is_nan, kernel, lanes, real, select, unroll
-from .activation import passed
+from allbps.machine.kernels.activation import passed
+from allbps.machine.language.words import (
+    Bytes,
+    Int,
+    Reals,
+    inline,
+    is_nan,
+    kernel,
+    lanes,
+    real,
+    select,
+    unroll,
+)
 
 
 @inline

@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from ..words import Double, Doubles, Int, Reals, double, inline, kernel, lanes, real, sqrt
+from allbps.machine.language.words import (
+    Double,
+    Doubles,
+    Int,
+    Reals,
+    double,
+    inline,
+    kernel,
+    lanes,
+    real,
+    sqrt,
+)
 
 #: Rows added in registers before the sum goes to memory.
 ROWS = 8

@@ -6,9 +6,19 @@ arrays, in the order in which NumPy adds.
 
 from __future__ import annotations
 
-from ..words import Int, Ints, Real, Reals, is_nan, kernel, lanes, maximum, select
-from .functions import NAN, exp, log
-from .loss import dot, exponentials, largest
+from allbps.machine.kernels.functions import NAN, exp, log
+from allbps.machine.kernels.loss import dot, exponentials, largest
+from allbps.machine.language.words import (
+    Int,
+    Ints,
+    Real,
+    Reals,
+    is_nan,
+    kernel,
+    lanes,
+    maximum,
+    select,
+)
 
 # ---- one number from each row
 

@@ -9,7 +9,7 @@ sample of the lecture's net takes less time than one function call of Python.
 
 from __future__ import annotations
 
-from ..words import Int, Reals, kernel
+from allbps.machine.language.words import Int, Reals, kernel
 
 
 @kernel

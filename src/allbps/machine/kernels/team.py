@@ -15,7 +15,16 @@ else. With one thread all of it is a plain loop.
 
 from __future__ import annotations
 
-from ..words import Int, Ints, atomic_add, atomic_load, atomic_store, kernel, pause, yield_thread
+from allbps.machine.language.words import (
+    Int,
+    Ints,
+    atomic_add,
+    atomic_load,
+    atomic_store,
+    kernel,
+    pause,
+    yield_thread,
+)
 
 ARRIVED, GENERATION, TAKEN, FAILED = 0, 16, 32, 48
 TEAM_SIZE = 64

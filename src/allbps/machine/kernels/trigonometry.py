@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import math
 
-from ..words import (
+from allbps.machine.kernels.functions import INFINITY, NAN, polynomial
+from allbps.machine.language.words import (
     SINGLE,
     Double,
     Real,
@@ -26,7 +27,6 @@ from ..words import (
     select,
     sqrt,
 )
-from .functions import INFINITY, NAN, polynomial
 
 #: π/2 in three parts, each the float64 nearest to what the ones before leave.
 QUARTER = 1.5707963267948966

@@ -18,7 +18,19 @@ applied to rows, then to columns.
 
 from __future__ import annotations
 
-from ..words import LANES, Int, Real, Reals, brgemm, inline, kernel, lanes, select, stack, unroll
+from allbps.machine.language.words import (
+    LANES,
+    Int,
+    Real,
+    Reals,
+    brgemm,
+    inline,
+    kernel,
+    lanes,
+    select,
+    stack,
+    unroll,
+)
 
 POINTS = 36
 

@@ -7,7 +7,7 @@ long enough moves it from IDLE to ASLEEP and returns; it must then be woken from
 
 from __future__ import annotations
 
-from ..words import (
+from allbps.machine.language.words import (
     Int,
     Ints,
     atomic_load,

@@ -1,0 +1,203 @@
+"""A program in memory: its blocks, its compiled parts, and running them in order."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from allbps.machine.execution.codegen import (
+    COUNT,
+    DATA,
+    EXAMPLES,
+    LOSSES,
+    ORDER,
+    RATES,
+    SECTION,
+    Feed,
+    Source,
+    stretches,
+    write,
+)
+from allbps.machine.execution.regions import arena, assign_regions
+from allbps.machine.execution.runtime import Step, default_threads
+from allbps.machine.language import cache
+from allbps.machine.language.target import host
+from allbps.machine.works.tasks import Memory, Program
+from allbps.machine.works.updates import RATES as RATE_COLUMNS
+
+SMALL_STEP = 500_000
+"""Operations in a step up to which one thread is faster than several that wait for each other."""
+ALIGNMENT = 64
+
+
+def aligned(size: int, dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Zeros that begin at the start of a cache line."""
+    raw = np.zeros(size * dtype.itemsize + ALIGNMENT, np.uint8)
+    shift = -raw.ctypes.data % ALIGNMENT
+    return raw[shift : shift + size * dtype.itemsize].view(dtype)
+
+
+def _like(numbers: NDArray[Any], own: NDArray[Any]) -> bool:
+    """Could native code read the one as it reads the other?"""
+    return numbers.dtype == own.dtype and numbers.flags.c_contiguous and numbers.flags.aligned
+
+
+class Executable:
+    """A program ready to run.
+
+    Args:
+        program: its tasks and memory.
+        blocks: filled with the array behind each block.
+        feeds: arguments that an epoch fetches by itself, by name of their block.
+        loss: the block with the loss, for programs that take steps.
+        threads: how many; None for as many as pay.
+
+    """
+
+    def __init__(
+        self,
+        program: Program,
+        blocks: dict[Memory, NDArray[Any]],
+        feeds: Sequence[Feed],
+        loss: Memory | None,
+        threads: int | None,
+    ) -> None:
+        self.program, self.blocks, self.feeds = program, blocks, feeds
+        self.regions = assign_regions(program.tasks)
+        self.parts = stretches(self.regions)
+        flops = sum(task.flops for task in program.tasks)
+        small = flops < SMALL_STEP
+        self.threads = threads or (1 if small else default_threads())
+        self.table = list(program.memories)
+        self._index = {block: k for k, block in enumerate(self.table)}
+        self.loss = loss
+        self.source: Source = write(program, self.parts, self.table, feeds, loss)
+        self._allocate()
+        self.rates = np.zeros((1, RATE_COLUMNS), program.real)
+        self.done = np.zeros(1, np.int64)
+        self._paste = small and len(program.tasks) <= SECTION  # constant shapes in every kernel
+        self.clock = np.zeros(1 + max((len(p.native) for p in self.parts), default=0), np.int64)
+        self._entries = self._load(self.source)
+        self._calls = self._in_order(self._entries)
+        self._own = dict(self.blocks)
+        self._written = {block for task in program.tasks for block in task.writes}
+
+    @property
+    def counts_steps(self) -> bool:
+        """Is a whole step one native function, so that many can run without coming back?"""
+        return self.source.parts == ("step",) and "t: Int" in self.source.text
+
+    def _allocate(self) -> None:
+        """One array for everything that lives within a step, one each for what is kept."""
+        kept = {block for block in self.table if block.kept}
+        offsets, size = arena(self.program, kept)
+        pool = aligned(size, self.program.real)
+        for block in self.table:
+            if block in offsets:
+                self.blocks[block] = pool[offsets[block] : offsets[block] + block.size]
+            else:
+                self.blocks[block] = aligned(block.size, self.program.dtype(block))
+            if block.start is not None:
+                self.blocks[block][: block.start.size] = block.start
+        self.memory = size * self.program.real.itemsize
+
+    def _load(self, source: Source) -> dict[str, Step]:
+        if not source.parts:
+            return {}
+        single = self.program.real == np.float32
+        loaded = cache.load_text(
+            source.text, source.parts, host(), single=single, paste=self._paste
+        )
+        scratch = aligned(self.threads * max(self.program.scratch, 1), self.program.real)
+        losses = np.zeros(1, self.program.real)
+        arguments: list[NDArray[Any] | int] = [self.blocks[block] for block in self.table]
+        arguments += [scratch, self.rates, 1, 0, 0, losses, self.done, self.clock]
+        arguments += [0] * len(self.feeds)
+        return {name: Step(loaded, name, arguments, self.threads) for name in source.parts}
+
+    def bind(self, block: Memory, numbers: NDArray[Any] | None) -> bool:
+        """Let the next runs read a block from a dense array of the caller's, or again from its own.
+
+        False if the step writes the block, or the array is not what it is made of.
+        """
+        own = self._own[block]
+        if numbers is None:
+            numbers = own
+        elif block in self._written or not _like(numbers, own):
+            return False
+        if self.blocks[block] is not numbers:
+            self.blocks[block] = numbers.reshape(-1)
+            for entry in self._entries.values():
+                entry.replace(self._index[block], self.blocks[block])
+        return True
+
+    def profile(self, repeats: int) -> list[float]:
+        """Seconds of each region, Python calls included: medians over ``repeats`` runs.
+
+        Everything that is kept between runs is put back afterwards.
+        """
+        source = write(self.program, self.parts, self.table, self.feeds, self.loss, clocks=True)
+        calls = self._in_order(self._load(source))
+        before = {block: self.blocks[block].copy() for block in self.table if block.kept}
+        runs = [self._timed(calls) for _ in range(repeats + 1)][1:]
+        for block, numbers in before.items():
+            if block in self._written:
+                self.blocks[block][...] = numbers
+        return [float(x) for x in np.median(runs, axis=0)]
+
+    def _timed(self, calls: Sequence[Callable[[], None]]) -> list[float]:
+        spent = np.zeros(len(self.regions))
+        for part, call in zip(self.parts, calls, strict=True):
+            start = time.perf_counter_ns()
+            call()
+            if part.call is not None:
+                spent[part.call.region] += time.perf_counter_ns() - start
+            for k, region in enumerate(part.native):
+                spent[region[0].region] += self.clock[k + 1] - self.clock[k]
+        return list(spent * 1e-9)
+
+    def _in_order(self, loaded: Mapping[str, Step]) -> list[Callable[[], None]]:
+        entries = iter(loaded.values())
+        return [next(entries) if part.call is None else part.call.call for part in self.parts]  # type: ignore[misc]
+
+    def __call__(self) -> None:
+        """Run once."""
+        for call in self._calls:
+            call()
+
+    def run_many(
+        self,
+        order: NDArray[np.int64],
+        data: Sequence[NDArray[Any]],
+        rates: NDArray[Any],
+    ) -> NDArray[Any]:
+        """Take a step for each row of ``order`` in native code; the losses of those that were done.
+
+        Args:
+            order: numbers of the examples of each step, (steps, examples).
+            data: data sets, one for each feed, in the dtype of its block.
+            rates: rows of the table of rates, (steps, RATES).
+
+        """
+        (step,) = self._entries.values()
+        for feed in self.feeds:
+            self.bind(feed.block, None)
+        losses = np.zeros(len(order), self.program.real)
+        first = len(self.table)
+        before = step.arguments.copy()
+        step.arguments[first + RATES] = rates.ctypes.data
+        step.arguments[first + COUNT] = len(order)
+        step.arguments[first + EXAMPLES] = order.shape[1]
+        step.arguments[first + ORDER] = order.ctypes.data
+        step.arguments[first + LOSSES] = losses.ctypes.data
+        for feed, examples in zip(self.feeds, data, strict=True):
+            step.arguments[first + DATA + feed.number] = examples.ctypes.data
+        try:
+            step()
+        finally:
+            step.arguments[...] = before
+        return losses[: int(self.done[0])]

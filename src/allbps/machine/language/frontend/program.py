@@ -1,0 +1,94 @@
+"""A program: an LLVM module that grows by the kernels it is asked for and those they call."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import ir
+
+from allbps.machine.language import words
+from allbps.machine.language.frontend.emitter import Emitter
+from allbps.machine.language.frontend.errors import KernelError
+from allbps.machine.language.frontend.syntax import annotation, syntax
+from allbps.machine.language.frontend.values import DOUBLE, POINTEES, Reference
+from allbps.machine.language.microkernel import I1, I64, PTR
+from allbps.machine.language.native import symbol
+from allbps.machine.language.target import Target
+
+
+class Program:
+    """An LLVM module that grows by the kernels it is asked for and those they call.
+
+    Args:
+        target: the CPU.
+        single: whether Real is float32.
+        paste: let LLVM paste every kernel into its callers: for small nets with constant shapes.
+        insist: let LLVM warn on stderr about ``lanes`` loops that it makes no vectors of.
+
+    """
+
+    def __init__(
+        self, target: Target, *, single: bool, paste: bool = False, insist: bool = False
+    ) -> None:
+        self.target, self.single, self.paste, self.insist = target, single, paste, insist
+        self.real: ir.Type = ir.FloatType() if single else DOUBLE
+        self.itemsize = 4 if single else 8
+        self.lanes = target.lanes(self.itemsize)
+        self.module = ir.Module("allbps")
+        self.uses_brgemm = False
+        self._functions: dict[words.Kernel[Any, Any], ir.Function] = {}
+        self._metadata: list[str] = []
+
+    def export(self, kernel: words.Kernel[Any, Any]) -> None:
+        """Add a kernel and make it callable from outside."""
+        self.function(kernel).linkage = "external"
+
+    def function(self, kernel: words.Kernel[Any, Any]) -> ir.Function:
+        """The LLVM function of a kernel, emitted at its first use."""
+        if kernel not in self._functions:
+            tree = syntax(kernel)
+            kinds = [annotation(a.annotation, kernel) for a in tree.args.args]
+            result = annotation(tree.returns, kernel)
+            kind = ir.VoidType() if result == "None" else self.ir_type(result)
+            signature = ir.FunctionType(kind, [self.ir_type(k) for k in kinds])
+            fn = ir.Function(self.module, signature, self._symbol(kernel))
+            fn.linkage = "internal"
+            fn.attributes.add("nounwind")
+            if (
+                not kernel.small and not self.paste
+            ):  # one copy each: pasting them everywhere doubles compile time
+                fn.attributes.add("noinline")
+            self._functions[kernel] = fn
+            Emitter(self, fn, kernel).whole(tree, kinds, result)
+        return self._functions[kernel]
+
+    def _symbol(self, kernel: words.Kernel[Any, Any]) -> str:
+        if symbol(kernel.name) in self.module.globals:
+            raise KernelError(f"two kernels of one program are called {kernel.name}")
+        return symbol(kernel.name)
+
+    def text(self) -> str:
+        """The module as LLVM text."""
+        return "\n".join([str(self.module), *self._metadata])
+
+    def ir_type(self, kind: str) -> ir.Type:
+        """The LLVM type of an argument or a variable."""
+        if kind in POINTEES:
+            return PTR
+        return {"Int": I64, "Real": self.real, "Double": DOUBLE, "Bool": I1}[kind]
+
+    def loop_metadata(self, interleave: int) -> tuple[Reference, Reference]:
+        """Metadata that names a loop's memory accesses, and says they are independent."""
+        first = 10_000 + 8 * len(self._metadata)
+        properties = [
+            f'!"llvm.loop.parallel_accesses", !{first}',
+            f'!"llvm.loop.interleave.count", i32 {interleave}',
+            f'!"llvm.loop.vectorize.width", i32 {self.lanes}',
+        ]
+        if self.insist:
+            properties.append('!"llvm.loop.vectorize.enable", i1 true')
+        own = ", ".join(f"!{first + 1 + i}" for i in range(len(properties) + 1))
+        lines = [f"!{first} = distinct !{{}}", f"!{first + 1} = distinct !{{{own}}}"]
+        lines += [f"!{first + 2 + i} = !{{{text}}}" for i, text in enumerate(properties)]
+        self._metadata.append("\n".join(lines))
+        return Reference(first), Reference(first + 1)

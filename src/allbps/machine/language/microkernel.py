@@ -1,0 +1,419 @@
+"""The one building block, as LLVM vector code: a batch-reduce GEMM with strided operands.
+
+    C[r, :] (+)= Σ_b Σ_k A[b, r, k] · B[b, k, :]          (then + bias, then ReLU, if asked)
+
+Convolution, δK, δI and every matrix product are calls of it with other strides (Georganas et al.,
+"High-Performance Deep Learning via a Single Building Block", arXiv:1906.06440).
+
+Two layers are emitted. A *tile* keeps r rows × v vectors of C in registers while it walks over b
+and k. The *block* function cuts an M × N result into tiles of nearly equal height. Columns that
+do not fill a vector use a masked last vector where the CPU has masks, and one-lane tiles where it
+has none; no operand is ever read outside its M, N and K.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from llvmlite import ir
+
+from allbps.machine.language.target import Target
+
+#: Bits of the ``flags`` argument.
+ACCUMULATE, ADD_BIAS, RELU = 1, 2, 4
+
+I1, I32, I64, PTR = ir.IntType(1), ir.IntType(32), ir.IntType(64), ir.PointerType()
+
+#: Arguments of the block function, in order. Strides count numbers, not bytes.
+#: C[r, n] is at C + r*ldc + n, A[b, r, k] at A + b*sab + r*sar + k*sak, B[b, k, n] at
+#: B + b*sbb + k*sbk + n, and bias[n] at bias + n.
+BLOCK_ARGUMENTS = {
+    "C": PTR,
+    "ldc": I64,
+    "A": PTR,
+    "sar": I64,
+    "sak": I64,
+    "sab": I64,
+    "B": PTR,
+    "sbk": I64,
+    "sbb": I64,
+    "M": I64,
+    "N": I64,
+    "K": I64,
+    "batch": I64,
+    "flags": I64,
+    "bias": PTR,
+}
+
+
+def const(n: int) -> ir.Constant:
+    """A 64-bit integer constant."""
+    return ir.Constant(I64, n)
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A register tile: ``rows`` × ``vectors`` of ``lanes`` numbers, the last one masked or not."""
+
+    rows: int
+    vectors: int
+    lanes: int
+    masked: bool
+
+    def name(self, real: str) -> str:
+        """The tile's LLVM name."""
+        return f"tile_{real}_{self.rows}x{self.vectors}x{self.lanes}{'m' if self.masked else ''}"
+
+
+def block_name(real: ir.Type) -> str:
+    """The name of the block function in object code."""
+    return f"brgemm_{'f32' if isinstance(real, ir.FloatType) else 'f64'}"
+
+
+def block_module(target: Target, real: ir.Type) -> str:
+    """LLVM text of the block function for numbers of type ``real``, with all its tiles.
+
+    It is already in the form the code generator wants: LLVM's optimiser changes nothing but the
+    time it takes.
+    """
+    module = ir.Module(block_name(real))
+    signature = ir.FunctionType(ir.VoidType(), list(BLOCK_ARGUMENTS.values()))
+    fn = ir.Function(module, signature, block_name(real))
+    _Block(module, target, real, fn).emit()
+    return str(module)
+
+
+class _Block:
+    """Cuts M × N into tiles: columns outside, rows inside, so that B's panel stays in cache."""
+
+    def __init__(self, module: ir.Module, target: Target, real: ir.Type, fn: ir.Function) -> None:
+        self.module, self.target, self.real, self.fn = module, target, real, fn
+        self.lanes = target.lanes(4 if isinstance(real, ir.FloatType) else 8)
+        self.arg = dict(zip(BLOCK_ARGUMENTS, fn.args, strict=True))
+        self.b = ir.IRBuilder(fn.append_basic_block("entry"))
+
+    def emit(self) -> None:
+        if self.target.masks:
+            self._columns(const(0), self.arg["N"], self.lanes, masked=True)
+        else:
+            whole = self.b.and_(self.arg["N"], const(-self.lanes))
+            self._columns(const(0), whole, self.lanes, masked=False)
+            self._columns(whole, self.arg["N"], 1, masked=False)
+        self.b.ret_void()
+
+    def _columns(self, start: ir.Value, stop: ir.Value, lanes: int, *, masked: bool) -> None:
+        """Columns start..stop in as few tile widths as possible, as equal as possible."""
+        b, widest = self.b, max(self.target.tile_rows)
+        width = b.sub(stop, start)
+        vectors = b.udiv(b.add(width, const(lanes - 1)), const(lanes))
+        panels = b.udiv(b.add(vectors, const(widest - 1)), const(widest))
+
+        def panel(column: ir.Value, p: ir.Value) -> ir.Value:
+            left = b.sub(panels, p)
+            taken = b.udiv(b.sub(column, start), const(lanes))
+            count = b.udiv(b.add(b.sub(vectors, taken), b.sub(left, const(1))), left)
+            end = b.add(column, b.mul(count, const(lanes)))
+            over = b.icmp_signed(">", end, stop)
+            end = b.select(over, stop, end)
+            self._panel(column, b.sub(end, column), count, lanes, masked=masked)
+            return end
+
+        self._loop(panels, start, panel)
+
+    def _panel(
+        self, column: ir.Value, n: ir.Value, count: ir.Value, lanes: int, *, masked: bool
+    ) -> None:
+        """All rows of one panel of ``count`` vectors, by the tile height that width allows."""
+        b = self.b
+        done = b.append_basic_block("panel.done")
+        switch = b.switch(count, done)
+        for vectors in self.target.tile_rows:
+            block = b.append_basic_block(f"panel.{vectors}")
+            switch.add_case(const(vectors), block)
+            b.position_at_end(block)
+            self._rows(column, n, vectors, lanes, masked=masked)
+            b.branch(done)
+        b.position_at_end(done)
+
+    def _rows(
+        self, column: ir.Value, n: ir.Value, vectors: int, lanes: int, *, masked: bool
+    ) -> None:
+        """Rows 0..M in tiles whose heights differ by at most one."""
+        b, most = self.b, self.target.tile_rows[vectors]
+        tiles = b.udiv(b.add(self.arg["M"], const(most - 1)), const(most))
+
+        def tile(row: ir.Value, t: ir.Value) -> ir.Value:
+            left = b.sub(tiles, t)
+            height = b.udiv(b.add(b.sub(self.arg["M"], row), b.sub(left, const(1))), left)
+            done = b.append_basic_block("tile.done")
+            switch = b.switch(height, done)
+            for rows in range(1, most + 1):
+                block = b.append_basic_block(f"tile.{rows}")
+                switch.add_case(const(rows), block)
+                b.position_at_end(block)
+                self._call(Shape(rows, vectors, lanes, masked), row, column, n)
+                b.branch(done)
+            b.position_at_end(done)
+            return b.add(row, height)
+
+        self._loop(tiles, const(0), tile)
+
+    def _call(self, shape: Shape, row: ir.Value, column: ir.Value, n: ir.Value) -> None:
+        b, a = self.b, self.arg
+        here = b.add(b.mul(row, a["ldc"]), column)
+        b.call(
+            emit_tile(self.module, self.real, shape),
+            [
+                b.gep(a["C"], [here], source_etype=self.real),
+                a["ldc"],
+                b.gep(a["A"], [b.mul(row, a["sar"])], source_etype=self.real),
+                a["sar"],
+                a["sak"],
+                a["sab"],
+                b.gep(a["B"], [column], source_etype=self.real),
+                a["sbk"],
+                a["sbb"],
+                n,
+                a["K"],
+                a["batch"],
+                a["flags"],
+                b.gep(a["bias"], [column], source_etype=self.real),
+            ],
+        )
+
+    def _loop(
+        self, count: ir.Value, first: ir.Value, body: Callable[[ir.Value, ir.Value], ir.Value]
+    ) -> None:
+        """Emit ``carried = first; for i in range(count): carried = body(carried, i)``."""
+        b = self.b
+        before, head = b.block, b.append_basic_block("head")
+        inside, after = b.append_basic_block("body"), b.append_basic_block("after")
+        b.branch(head)
+        b.position_at_end(head)
+        i, carried = b.phi(I64), b.phi(I64)
+        i.add_incoming(const(0), before)
+        carried.add_incoming(first, before)
+        b.cbranch(b.icmp_signed("<", i, count), inside, after)
+        b.position_at_end(inside)
+        carried.add_incoming(body(carried, i), b.block)
+        i.add_incoming(b.add(i, const(1)), b.block)
+        b.branch(head)
+        b.position_at_end(after)
+
+
+TILE_ARGUMENTS = {name: kind for name, kind in BLOCK_ARGUMENTS.items() if name != "M"}
+
+
+def emit_tile(module: ir.Module, real: ir.Type, shape: Shape) -> ir.Function:
+    """The function for one register tile; emitted once."""
+    name = shape.name("f32" if isinstance(real, ir.FloatType) else "f64")
+    if name in module.globals:
+        return module.globals[name]
+    fn = ir.Function(module, ir.FunctionType(ir.VoidType(), list(TILE_ARGUMENTS.values())), name)
+    fn.linkage = "internal"
+    fn.attributes.add("noinline")
+    _Tile(module, real, shape, fn).emit()
+    return fn
+
+
+class _Tile:
+    """One register tile: zero the sums, walk b and k, then write C."""
+
+    def __init__(self, module: ir.Module, real: ir.Type, shape: Shape, fn: ir.Function) -> None:
+        self.module, self.real, self.shape, self.fn = module, real, shape, fn
+        self.arg = dict(zip(TILE_ARGUMENTS, fn.args, strict=True))
+        self.vector = ir.VectorType(real, shape.lanes)
+        self.suffix = f"v{shape.lanes}{'f32' if isinstance(real, ir.FloatType) else 'f64'}"
+        self.itemsize = 4 if isinstance(real, ir.FloatType) else 8
+        self.b = ir.IRBuilder(fn.append_basic_block("entry"))
+
+    def emit(self) -> None:
+        a = self.arg
+        self.mask = self._mask() if self.shape.masked else None
+        zeros = [ir.Constant(self.vector, None)] * (self.shape.rows * self.shape.vectors)
+        sums = self._over_batch(zeros)
+        sums = self._epilogue(ACCUMULATE, sums, lambda r, v: (a["C"], self._c_index(r, v)))
+        sums = self._epilogue(ADD_BIAS, sums, lambda r, v: (a["bias"], self._column(v)))
+        self._store(self._relu(sums))
+        self.b.ret_void()
+
+    def _mask(self) -> ir.Value:
+        """Which lanes of the last vector are columns of C: lane < n - lanes before it."""
+        b, lanes = self.b, self.shape.lanes
+        left = b.sub(self.arg["N"], self._column(self.shape.vectors - 1))
+        index = ir.Constant(ir.VectorType(I32, lanes), [ir.Constant(I32, i) for i in range(lanes)])
+        return b.icmp_signed("<", index, self._splat(b.trunc(left, I32), lanes))
+
+    # ---- the sum over b and k
+
+    def _over_batch(self, sums: list[ir.Value]) -> list[ir.Value]:
+        """Advance A by sab and B by sbb for each b; return the sums after the last."""
+        a = self.arg
+
+        def body(pointers: list[ir.Value], sums: list[ir.Value]) -> list[ir.Value]:
+            return self._over_k(pointers, sums)
+
+        return self._walk(a["batch"], [a["A"], a["B"]], [a["sab"], a["sbb"]], sums, body)
+
+    def _over_k(self, start: list[ir.Value], sums: list[ir.Value]) -> list[ir.Value]:
+        """Advance A by sak and B by sbk for each k, multiplying and adding a rows × vectors tile.
+
+        A's rows are reached from one pointer per three rows, so that base + stride and
+        base + 2*stride fit the CPU's addressing and the row offsets do not fill the registers.
+        """
+        b, a, rows = self.b, self.arg, self.shape.rows
+        bases = [self._gep(start[0], b.mul(a["sar"], const(r))) for r in range(0, rows, 3)]
+        two = b.shl(a["sar"], const(1))
+        offsets = [const(0), a["sar"], two]
+
+        def body(pointers: list[ir.Value], sums: list[ir.Value]) -> list[ir.Value]:
+            columns = [self._load(pointers[-1], self._column(v), v) for v in range(self._nv)]
+            out: list[ir.Value] = []
+            for r in range(rows):
+                p = self._gep(pointers[r // 3], offsets[r % 3])
+                x = self._splat(self.b.load(p, typ=self.real, align=self.itemsize))
+                out += [
+                    self.b.call(self._intrinsic("fmuladd", 3), [x, c, sums[r * self._nv + v]])
+                    for v, c in enumerate(columns)
+                ]
+            return out
+
+        steps = [a["sak"]] * len(bases) + [a["sbk"]]
+        return self._walk(a["K"], [*bases, start[1]], steps, sums, body)
+
+    def _walk(
+        self,
+        count: ir.Value,
+        pointers: list[ir.Value],
+        steps: list[ir.Value],
+        sums: list[ir.Value],
+        body: Callable[[list[ir.Value], list[ir.Value]], list[ir.Value]],
+    ) -> list[ir.Value]:
+        """Emit ``for _ in range(count): sums = body(pointers, sums); pointers += steps``."""
+        b = self.b
+        before, head = b.block, b.append_basic_block("head")
+        inside, after = b.append_basic_block("body"), b.append_basic_block("after")
+        b.branch(head)
+        b.position_at_end(head)
+        i = b.phi(I64)
+        ps, ss = [b.phi(PTR) for _ in pointers], [b.phi(self.vector) for _ in sums]
+        i.add_incoming(count, before)
+        for phi, value in zip([*ps, *ss], [*pointers, *sums], strict=True):
+            phi.add_incoming(value, before)
+        b.cbranch(b.icmp_signed(">", i, const(0)), inside, after)
+        b.position_at_end(inside)
+        new = body(ps, ss)
+        i.add_incoming(b.sub(i, const(1)), b.block)
+        moved = [self._gep(p, s) for p, s in zip(ps, steps, strict=True)]
+        for phi, value in zip([*ps, *ss], [*moved, *new], strict=True):
+            phi.add_incoming(value, b.block)
+        b.branch(head)
+        b.position_at_end(after)
+        return list(ss)
+
+    # ---- what happens to the sums
+
+    def _epilogue(
+        self,
+        flag: int,
+        sums: list[ir.Value],
+        where: Callable[[int, int], tuple[ir.Value, ir.Value]],
+    ) -> list[ir.Value]:
+        """If ``flag`` is set, add to each sum the vector that ``where`` points at."""
+
+        def added() -> list[ir.Value]:
+            out = []
+            for r in range(self.shape.rows):
+                for v in range(self._nv):
+                    pointer, index = where(r, v)
+                    out.append(self.b.fadd(sums[r * self._nv + v], self._load(pointer, index, v)))
+            return out
+
+        return self._if(flag, sums, added)
+
+    def _relu(self, sums: list[ir.Value]) -> list[ir.Value]:
+        """If asked, x where not x < 0, else 0: a NaN stays a NaN."""
+        zero = ir.Constant(self.vector, None)
+
+        def clipped() -> list[ir.Value]:
+            return [self.b.select(self.b.fcmp_ordered("<", s, zero), zero, s) for s in sums]
+
+        return self._if(RELU, sums, clipped)
+
+    def _if(
+        self, flag: int, sums: list[ir.Value], then: Callable[[], list[ir.Value]]
+    ) -> list[ir.Value]:
+        b = self.b
+        before, yes, after = b.block, b.append_basic_block("yes"), b.append_basic_block("go")
+        asked = b.icmp_signed("!=", b.and_(self.arg["flags"], const(flag)), const(0))
+        b.cbranch(asked, yes, after)
+        b.position_at_end(yes)
+        changed = then()
+        last = b.block
+        b.branch(after)
+        b.position_at_end(after)
+        out = []
+        for old, new in zip(sums, changed, strict=True):
+            phi = b.phi(self.vector)
+            phi.add_incoming(old, before)
+            phi.add_incoming(new, last)
+            out.append(phi)
+        return out
+
+    def _store(self, sums: list[ir.Value]) -> None:
+        for r in range(self.shape.rows):
+            for v in range(self._nv):
+                p = self._gep(self.arg["C"], self._c_index(r, v))
+                value = sums[r * self._nv + v]
+                if self.mask is not None and v == self._nv - 1:
+                    mask_type = ir.VectorType(I1, self.shape.lanes)
+                    fn = self._declare(
+                        f"llvm.masked.store.{self.suffix}.p0",
+                        ir.FunctionType(ir.VoidType(), [self.vector, PTR, I32, mask_type]),
+                    )
+                    self.b.call(fn, [value, p, ir.Constant(I32, self.itemsize), self.mask])
+                else:
+                    self.b.store(value, p, align=self.itemsize)
+
+    # ---- small words
+
+    @property
+    def _nv(self) -> int:
+        return self.shape.vectors
+
+    def _column(self, v: int) -> ir.Constant:
+        return const(v * self.shape.lanes)
+
+    def _c_index(self, r: int, v: int) -> ir.Value:
+        return self.b.add(self.b.mul(self.arg["ldc"], const(r)), self._column(v))
+
+    def _gep(self, pointer: ir.Value, index: ir.Value) -> ir.Value:
+        return self.b.gep(pointer, [index], source_etype=self.real)
+
+    def _load(self, pointer: ir.Value, index: ir.Value, v: int) -> ir.Value:
+        """A vector from memory; the last one only where the mask says so."""
+        p = self._gep(pointer, index)
+        if self.mask is None or v < self._nv - 1:
+            return self.b.load(p, typ=self.vector, align=self.itemsize)
+        mask_type = ir.VectorType(I1, self.shape.lanes)
+        fn = self._declare(
+            f"llvm.masked.load.{self.suffix}.p0",
+            ir.FunctionType(self.vector, [PTR, I32, mask_type, self.vector]),
+        )
+        zeros = ir.Constant(self.vector, None)
+        return self.b.call(fn, [p, ir.Constant(I32, self.itemsize), self.mask, zeros])
+
+    def _splat(self, x: ir.Value, lanes: int | None = None) -> ir.Value:
+        n = lanes or self.shape.lanes
+        undefined = ir.Constant(ir.VectorType(x.type, n), ir.Undefined)
+        first = self.b.insert_element(undefined, x, ir.Constant(I32, 0))
+        return self.b.shuffle_vector(first, undefined, ir.Constant(ir.VectorType(I32, n), None))
+
+    def _intrinsic(self, name: str, arguments: int) -> ir.Function:
+        signature = ir.FunctionType(self.vector, [self.vector] * arguments)
+        return self._declare(f"llvm.{name}.{self.suffix}", signature)
+
+    def _declare(self, name: str, signature: ir.FunctionType) -> ir.Function:
+        found = self.module.globals.get(name)
+        return found or ir.Function(self.module, signature, name)

@@ -1,0 +1,157 @@
+"""A bias, a skip connection or a ReLU as the end of the work before it, or of the pooling after."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from allbps.machine.planning.plan import Plan, Value, Work
+
+
+# -- ReLU and max-pool -----------------------------------------------------------------------------
+def clip_in_pooling(plan: Plan) -> Plan:
+    """max-pool(ReLU(z)) is a max-pool that clips its result, which is a fraction of the size."""
+    removed: list[Work] = []
+    placed: dict[Work, Work] = {}
+    for relu in plan.works:
+        if relu.kind == "relu" and relu.outputs[0] not in plan.wanted:
+            gone, instead = _clip_in_pooling(plan, relu)
+            removed += gone
+            placed |= instead
+    return plan.rewritten(removed, placed)
+
+
+def _clip_in_pooling(plan: Plan, relu: Work) -> tuple[list[Work], dict[Work, Work]]:
+    """Works that go, and what comes in the place of others; nothing where no pooling can clip."""
+    use = plan.users
+    readers = use.get(relu.outputs[0], [])
+    pools = [work for work in readers if work.kind == "max_pool2d"]
+    signs = [work for work in readers if work.kind == "greater"]
+    if len(pools) != 1 or len(readers) != 1 + len(signs) or len(signs) > 1:
+        return [], {}
+    (pool,) = pools
+    clipping = {**pool.attrs, "relu": True}
+    placed = {pool: replace(pool, inputs=relu.inputs, attrs=clipping)}
+    removed = [relu]
+    if signs:
+        masks = use.get(signs[0].outputs[0], [])
+        backs = [w for w in use.get(pool.outputs[0], []) if w.kind == "max_pool_x"]
+        if len(masks) != 1 or masks[0].kind != "where" or len(backs) != 1:
+            return [], {}
+        (mask,), (back,) = masks, backs
+        if mask.inputs[1] is not back.outputs[0] or use[back.outputs[0]] != [mask]:
+            return [], {}
+        clipped = replace(back, outputs=mask.outputs, attrs={**back.attrs, "relu": True})
+        placed[mask] = clipped
+        removed += [signs[0], back]
+    return removed, placed
+
+
+# -- ReLU and a skip connection behind a batch norm ------------------------------------------------
+def clip_in_norm(plan: Plan) -> Plan:
+    """ReLU(norm(x)) and ReLU(norm(x) + skip) are one work each."""
+    if not any(work.kind == "batch_norm" for work in plan.works):
+        return plan
+    for relu in plan.works:
+        if relu.kind == "relu":
+            plan = _clip(plan, relu)
+    return plan
+
+
+def _clip(plan: Plan, relu: Work) -> Plan:
+    use, maker = plan.users, plan.maker
+    before = maker.get(relu.inputs[0])
+    add = before if before is not None and before.kind == "add" else None
+    ends = add.inputs if add is not None else relu.inputs
+    if add is not None and (use[add.outputs[0]] != [relu] or add.inputs[0] is add.inputs[1]):
+        return plan
+    for value in ends:
+        norm = maker.get(value)
+        if norm is None or norm.kind != "batch_norm" or norm.attrs.get("relu"):
+            continue
+        backs = [work for work in use[value] if work.kind == "batch_norm_x"]
+        if len(use[value]) == 1 + len(backs) and value not in plan.wanted:
+            skip = [x for x in ends if x is not value]
+            if all(x.shape == value.shape and x.uniform is None for x in skip):
+                return _clipped(plan, norm, add, relu, backs, skip)
+    return plan
+
+
+def _clipped(
+    plan: Plan, norm: Work, add: Work | None, relu: Work, backs: list[Work], skip: list[Value]
+) -> Plan:
+    attrs = {**norm.attrs, "relu": True, "skip": bool(skip)}
+    joined = replace(
+        norm, inputs=(*norm.inputs, *skip), outputs=(*relu.outputs, *norm.outputs[1:]), attrs=attrs
+    )
+    placed = {relu: joined}
+    removed = {norm, *([add] if add is not None else [])}
+    use, maker = plan.users, plan.maker
+    for back in backs:
+        g, inputs, attrs = back.inputs[0], list(back.inputs), dict(back.attrs)
+        inputs[1] = relu.outputs[0]
+        mask = maker.get(g)
+        if mask is not None and mask.kind == "where" and use[g] == [back]:
+            sign = maker.get(mask.inputs[0])
+            if sign is not None and sign.kind == "greater" and sign.inputs[0] is relu.outputs[0]:
+                inputs[0], attrs["relu"] = mask.inputs[1], True
+                removed.add(mask)
+                if use[sign.outputs[0]] == [mask]:
+                    removed.add(sign)
+        placed[back] = replace(back, inputs=tuple(inputs), attrs=attrs)
+    return plan.rewritten(removed, placed)
+
+
+# -- bias and ReLU behind a product ----------------------------------------------------------------
+def add_bias(plan: Plan) -> Plan:
+    """A product and the vector added to each of its rows are one work."""
+    use = plan.users
+    removed, placed = [], {}
+    for product in plan.works:
+        out = product.outputs[0]
+        readers = use.get(out, [])
+        if product.kind not in ("matmul", "conv2d") or len(readers) != 1 or out in plan.wanted:
+            continue
+        (add,) = readers
+        if add.kind != "add" or add.inputs[0] is add.inputs[1]:
+            continue
+        bias = add.inputs[1] if add.inputs[0] is out else add.inputs[0]
+        if _is_bias(product, bias) and bias.dtype == out.dtype == add.outputs[0].dtype:
+            removed.append(product)
+            placed[add] = replace(
+                product,
+                inputs=(*product.inputs, bias),
+                outputs=add.outputs,
+                attrs={**product.attrs, "bias": True},
+                steps=(product, add),
+            )
+    return plan.rewritten(removed, placed)
+
+
+def _is_bias(product: Work, bias: Value) -> bool:
+    """One number for each column of a product, or for each channel of a convolution."""
+    shape = product.outputs[0].shape
+    if bias.uniform is not None or product.outputs[0].size == bias.size == 1:
+        return False
+    if product.kind == "matmul":
+        return len(shape) > 1 and bias.shape in ((shape[-1],), (1,) * (len(shape) - 1) + shape[-1:])
+    if len(shape) == 2:
+        return bias.shape == ()
+    return bias.shape in ((shape[1], 1, 1), (1, shape[1], 1, 1))
+
+
+def clip_in_product(plan: Plan) -> Plan:
+    """A product and the ReLU behind it are one work."""
+    use, maker = plan.users, plan.maker
+    removed, placed = [], {}
+    for relu in plan.works:
+        if relu.kind != "relu" or relu.inputs[0].constant is not None:
+            continue
+        product = maker.get(relu.inputs[0])
+        if product is None or product.kind not in ("matmul", "conv2d"):
+            continue
+        if len(use[relu.inputs[0]]) == 1 and relu.inputs[0] not in plan.wanted:
+            removed.append(product)
+            steps = (*(product.steps or (product,)), relu)
+            attrs = {**product.attrs, "relu": True}
+            placed[relu] = replace(product, outputs=relu.outputs, attrs=attrs, steps=steps)
+    return plan.rewritten(removed, placed)

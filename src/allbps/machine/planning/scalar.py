@@ -1,0 +1,245 @@
+"""An operation's own NumPy text read as arithmetic on one element.
+
+Which operations work element by element is not listed anywhere: it is those whose text can be
+read here. ``np.where({condition}, {a}, {b})`` becomes ``select(c, a, b)``, a truth value in a sum
+becomes 1 or 0, and a text with a word that is not in the vocabulary is refused.
+"""
+
+from __future__ import annotations
+
+import ast
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from allbps.ir import Node
+
+REAL, BOOL, INT = "Real", "Bool", "Int"
+
+#: Module -> the words and formulas of Reals that NumPy has a function for, by their names there.
+FORMULAS = {
+    "language.words": {
+        "np.sqrt": "sqrt", "np.abs": "absolute", "np.rint": "nearest", "np.maximum": "maximum",
+        "np.floor": "floor", "np.ceil": "ceil", "np.trunc": "trunc",
+    },
+    "kernels.functions": {
+        "np.exp": "exp", "np.log": "log", "np.tanh": "tanh", "special.erf": "erf",
+        "sigmoid": "sigmoid",
+    },
+    "kernels.trigonometry": {
+        f"np.{name}": name
+        for name in ("sin", "cos", "tan", "arcsin", "arccos", "arctan", "arctan2", "hypot")
+    },
+    "kernels.logarithmic": {
+        **{
+            f"np.{name}": name
+            for name in ("expm1", "log1p", "log2", "log10", "logaddexp", "sinh", "cosh",
+                         "arcsinh", "arccosh", "arctanh")
+        },
+        "binary_cross_entropy": "binary_cross_entropy",
+    },
+}  # fmt: skip
+#: NumPy's name of a function -> the word or formula.
+FUNCTIONS = {numpy: name for table in FORMULAS.values() for numpy, name in table.items()}
+#: Module -> everything that a loop's text may use.
+WORDS = {module: tuple(table.values()) for module, table in FORMULAS.items()}
+WORDS["language.words"] += ("lanes", "select", "real", "copysign", "is_nan")
+WORDS["kernels.functions"] += ("INFINITY", "NAN")
+WORDS["kernels.logarithmic"] += ("power", "modulo", "floor_quotient")
+COMPARISONS = {
+    ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=", ast.Eq: "==", ast.NotEq: "!=",
+}  # fmt: skip
+ARITHMETIC = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/"}
+QUOTIENTS = {ast.Mod: "modulo", ast.FloorDiv: "floor_quotient"}
+LOGICAL = {"np.logical_and": "&", "np.logical_or": "|", "np.logical_xor": "!="}
+
+
+class NotScalarTextError(Exception):
+    """The text is no arithmetic on single elements."""
+
+
+@dataclass(frozen=True)
+class Scalar:
+    """An expression of kernels.
+
+    Attributes:
+        code: its text.
+        kind: Real, Bool or Int.
+        simple: is it a name or a number, so that it may stand anywhere?
+
+    """
+
+    code: str
+    kind: str
+    simple: bool = False
+
+    @property
+    def closed(self) -> str:
+        """The text, in parentheses where it needs them."""
+        return self.code if self.simple else f"({self.code})"
+
+
+def scalar_of(node: Node, operands: Sequence[Scalar]) -> Scalar:
+    """What ``node`` computes for one element.
+
+    Raises:
+        NotScalarTextError: it does not work element by element.
+
+    """
+    names = [f"_{k}" for k in range(len(operands))]
+    text = node.op.text(node.op.numpy, names, node.attrs)
+    reader = _Reader(dict(zip(names, operands, strict=True)))
+    return reader.read(ast.parse(text, mode="eval").body)
+
+
+def number(value: float) -> Scalar:
+    """A constant."""
+    if math.isfinite(value):
+        return Scalar(repr(float(value)), REAL, simple=value >= 0)
+    if math.isnan(value):
+        return Scalar("NAN", REAL, simple=True)
+    return Scalar("INFINITY" if value > 0 else "-INFINITY", REAL, simple=value > 0)
+
+
+def as_real(x: Scalar) -> str:
+    """A scalar where a Real is needed."""
+    if x.kind == BOOL:
+        return f"select({x.code}, 1.0, 0.0)"
+    return f"real({x.code})" if x.kind == INT else x.closed
+
+
+class _Reader:
+    def __init__(self, operands: dict[str, Scalar]) -> None:
+        self.operands = operands
+
+    def read(self, node: ast.expr) -> Scalar:
+        value = _constant(node)
+        if value is not None:
+            return number(value)
+        method = getattr(self, f"_{type(node).__name__}", None)
+        if method is None:
+            raise NotScalarTextError(ast.unparse(node))
+        found: Scalar = method(node)
+        return found
+
+    def real(self, node: ast.expr) -> str:
+        return as_real(self.read(node))
+
+    def _Name(self, node: ast.Name) -> Scalar:
+        if node.id not in self.operands:
+            raise NotScalarTextError(node.id)
+        return self.operands[node.id]
+
+    def _UnaryOp(self, node: ast.UnaryOp) -> Scalar:
+        if not isinstance(node.op, ast.USub):
+            raise NotScalarTextError(ast.unparse(node))
+        return Scalar(f"-{self.real(node.operand)}", REAL)
+
+    def _BinOp(self, node: ast.BinOp) -> Scalar:
+        if isinstance(node.op, ast.Pow):
+            return self._power(node)
+        left, right = self.read(node.left), self.read(node.right)
+        if type(node.op) in QUOTIENTS:
+            word = QUOTIENTS[type(node.op)]
+            return Scalar(f"{word}({as_real(left)}, {as_real(right)})", REAL)
+        symbol = ARITHMETIC.get(type(node.op))
+        if symbol is None:
+            raise NotScalarTextError(ast.unparse(node))
+        if symbol == "*":
+            for truth, factor in ((left, right), (right, left)):
+                if truth.kind == BOOL:
+                    return Scalar(f"select({truth.code}, {as_real(factor)}, 0.0)", REAL)
+        return Scalar(f"{as_real(left)} {symbol} {as_real(right)}", REAL)
+
+    def _power(self, node: ast.BinOp) -> Scalar:
+        exponent = _constant(node.right)
+        x = self.real(node.left)
+        if exponent is None:
+            return Scalar(f"power({x}, {self.real(node.right)})", REAL)
+        if exponent in POWERS:
+            return Scalar(POWERS[exponent].format(x=x), REAL)
+        return Scalar(f"power({x}, {number(exponent).code})", REAL)
+
+    def _Compare(self, node: ast.Compare) -> Scalar:
+        if len(node.ops) != 1 or type(node.ops[0]) not in COMPARISONS:
+            raise NotScalarTextError(ast.unparse(node))
+        left, right = self.read(node.left), self.read(node.comparators[0])
+        sides = [x.closed for x in (left, right)]
+        if left.kind != right.kind or left.kind == BOOL:
+            sides = [as_real(x) for x in (left, right)]
+        return Scalar(f"{sides[0]} {COMPARISONS[type(node.ops[0])]} {sides[1]}", BOOL)
+
+    def _Call(self, node: ast.Call) -> Scalar:
+        name = ast.unparse(node.func)
+        if name == "sum" and isinstance(node.args[0], ast.List):
+            return Scalar(" + ".join(self.real(x) for x in node.args[0].elts), REAL)
+        if name == "np.asarray":  # astype
+            word = ast.unparse(node.keywords[0].value)
+            if word not in ("np.float32", "np.float64"):
+                raise NotScalarTextError(word)
+            return Scalar(self.real(node.args[0]), REAL)
+        if node.keywords:
+            raise NotScalarTextError(name)
+        parts = [self.read(x) for x in node.args]
+        if name == "np.where":
+            code = f"select({_truth(parts[0])}, {as_real(parts[1])}, {as_real(parts[2])})"
+            return Scalar(code, REAL)
+        if name in LOGICAL:
+            return Scalar(f"({_truth(parts[0])}) {LOGICAL[name]} ({_truth(parts[1])})", BOOL)
+        if name == "np.logical_not":
+            return Scalar(f"({_truth(parts[0])}) == False", BOOL)
+        return _function(name, [as_real(x) for x in parts])
+
+
+def _truth(x: Scalar) -> str:
+    """A scalar where a truth value is needed."""
+    if x.kind == BOOL:
+        return x.code
+    return f"{x.closed} != {'0' if x.kind == INT else '0.0'}"
+
+
+def _function(name: str, x: list[str]) -> Scalar:
+    """A function of Reals."""
+    if name == "np.maximum" and x[1] == "0.0":
+        return Scalar(f"max({x[0]}, 0.0)", REAL)  # max keeps a NaN on its left
+    if name in PHRASES:
+        code, kind = PHRASES[name]
+        return Scalar(code.format(*x), kind)
+    if name not in FUNCTIONS:
+        raise NotScalarTextError(name)
+    return Scalar(f"{FUNCTIONS[name]}({', '.join(x)})", REAL)
+
+
+PHRASES = {
+    "np.isnan": ("is_nan({0})", BOOL),
+    "np.isfinite": ("{0} - {0} == 0.0", BOOL),
+    "np.sign": ("select(({0} == 0.0) | is_nan({0}), {0}, copysign(1.0, {0}))", REAL),
+    "np.minimum": ("-maximum(-{0}, -{1})", REAL),
+}
+"""NumPy's name of a function -> an expression of kernels, and its kind."""
+
+
+def _constant(node: ast.expr) -> float | None:
+    """The value of an expression of numbers alone."""
+    parts = (ast.Constant, ast.BinOp, ast.UnaryOp, ast.operator, ast.unaryop)
+    names = {"np.pi": math.pi}
+    text = ast.unparse(node)
+    if text in names:
+        return names[text]
+    for inner in ast.walk(node):
+        known = isinstance(inner, parts) or ast.unparse(inner) in (*names, "np", "")
+        if not (known or isinstance(inner, ast.Load)):
+            return None
+    text = text.replace("np.pi", repr(math.pi))
+    value = eval(text)  # numbers and their operators only
+    return float(value) if isinstance(value, (bool, int, float)) else None
+
+
+#: Exponents that a few products, a quotient or a root make; x is written where it stands.
+POWERS = {
+    0: "1.0", 1: "{x}", 2: "{x} * {x}", 3: "{x} * {x} * {x}",
+    4: "({x} * {x}) * ({x} * {x})", 5: "({x} * {x}) * ({x} * {x}) * {x}",
+    6: "({x} * {x} * {x}) * ({x} * {x} * {x})", -1: "1.0 / {x}", -2: "1.0 / ({x} * {x})",
+    -3: "1.0 / ({x} * {x} * {x})", 0.5: "sqrt({x})", -0.5: "1.0 / sqrt({x})",
+    1.5: "{x} * sqrt({x})", -1.5: "1.0 / ({x} * sqrt({x}))",
+}  # fmt: skip

@@ -1,0 +1,225 @@
+"""Sums and means over axes, of an array or of what a loop would make, as kernels of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from allbps.machine.planning.layout import Layout, row_major
+from allbps.machine.planning.loops import scalar_kind
+from allbps.machine.planning.plan import Value, Work
+from allbps.machine.planning.scalar import as_real, number
+from allbps.machine.planning.sums import summed_axes
+from allbps.machine.works.loops import arrays_read
+from allbps.machine.works.nests import Nest, nest_of
+from allbps.machine.works.places import Places, memories
+from allbps.machine.works.tasks import Place, Program, Task, bounds, line_of, moved, pieces_for
+from allbps.machine.works.text import (
+    TYPES,
+    Array,
+    add_function,
+    compute,
+    doc_of,
+    indices_of,
+    kinds_of,
+)
+
+
+def emit_sum(program: Program, places: Places, work: Work) -> None:
+    """A sum or mean over axes, of an array or of what a loop would make."""
+    total = (work.steps or (work,))[-1]
+    source = total.inputs[0]
+    inputs = arrays_read(work)
+    here = [places.of(value) for value in inputs]
+    axes = summed_axes(total)
+    order = next(
+        (p.layout for v, p in zip(inputs, here, strict=True) if v.shape == source.shape),
+        row_major(source.shape),
+    )
+    kept_layout = _kept(order, axes)
+    result = work.outputs[0]
+    left = [axis for k, axis in enumerate(kept_layout.axes) if k not in axes and axis]
+    squeezed = Layout(kept_layout.dims, tuple(left.pop(0) if n != 1 else () for n in result.shape))
+    out = places.put(result, squeezed)
+    layouts = [order, kept_layout, *(p.layout for p in here)]
+    nest = nest_of(source.shape, layouts)
+    scale = 1.0 if total.kind == "sum" else result.size / max(source.size, 1)
+    _Sum(program, work, nest, list(zip(inputs, here, strict=True)), out, scale).emit()
+
+
+def _kept(order: Layout, axes: Sequence[int]) -> Layout:
+    """What is left of a layout when axes are summed over: these become length 1."""
+    gone = {d for k in axes for d in order.axes[k]}
+    kept = [d for d in range(len(order.dims)) if d not in gone]
+    return Layout(
+        tuple(order.dims[d] for d in kept),
+        tuple(
+            () if k in axes else tuple(kept.index(d) for d in order.axes[k])
+            for k in range(len(order.axes))
+        ),
+    )
+
+
+class _Sum:
+    """One sum on its way to tasks.
+
+    Strides: 0 is the order of memory, 1 the result (0 along what is summed over), then the inputs.
+    """
+
+    def __init__(self, program: Program, work: Work, nest: Nest,
+                 inputs: list[tuple[Value, Place]], out: Place, scale: float) -> None:  # fmt: skip
+        self.program, self.work, self.nest, self.inputs = program, work, nest, inputs
+        self.out, self.scale = out, scale
+        self.read = [
+            Array(f"x{k}", scalar_kind(value), nest.strides[k + 2])
+            for k, (value, _) in enumerate(inputs)
+        ]
+        start = {v: a.element("i") for (v, _), a in zip(inputs, self.read, strict=True)}
+        steps = (work.steps or (work,))[:-1]
+        self.lines, known = compute(steps, start)
+        source = (work.steps or (work,))[-1].inputs[0]
+        self.summand = (
+            as_real(known[source]) if source in known else number(source.uniform or 0.0).code
+        )
+
+    def emit(self) -> None:
+        """Sum along the innermost loop, or over rows."""
+        summed = [stride == 0 for stride in self.nest.strides[1]]
+        if all(summed):
+            self._everything()
+        elif summed[-1]:
+            self._along_rows(summed)
+        else:
+            self._over_rows(summed)
+
+    def _function(self, body: list[str]) -> str:
+        wish = f"{self.work.outputs[0].name or 'sum'}_sum"
+        arguments = [("y", "Reals")]
+        arguments += [(f"x{k}", TYPES[p.memory.kind]) for k, (_, p) in enumerate(self.inputs)]
+        doc = kinds_of(self.work)
+        return add_function(self.program, wish, arguments, doc, body, reorder=True)
+
+    def _task(self, name: str, pieces: int, count: int, target: str, writes: Place) -> None:
+        blocks = ", ".join([target, *(p.memory.name for _, p in self.inputs)])
+        self.program.tasks.append(
+            Task(
+                doc_of(self.work), pieces, (*bounds(count, pieces), f"{name}({blocks}, lo, hi)"),
+                reads=memories(p for _, p in self.inputs), writes=(writes.memory,),
+                flops=(len(self.lines) + 1) * int(np.prod(self.nest.lengths)),
+                traffic=moved(self.work.inputs), site=line_of(self.work),
+            )
+        )  # fmt: skip
+
+    def _find(self, names: Sequence[str]) -> list[str]:
+        return [line for array in self.read for line in array.at_row(names)]
+
+    def _scaled(self, code: str) -> str:
+        return code if self.scale == 1.0 else f"{code} * {self.scale!r}"
+
+    def _everything(self) -> None:
+        """All to one number: a partial result for each piece, then their sum."""
+        many = len(self.nest.lengths) > 1
+        inner = self.nest.lengths[-1]
+        names, decode = indices_of(self.nest.lengths, "r")
+        loop = [*self.lines, f"total += {self.summand}"]
+        if many:
+            count, each = self.nest.rows, inner
+            body = ["total = 0.0", "for r in range(lo, hi):",
+                    *(f"    {line}" for line in (*decode, *self._find(names))),
+                    f"    for i in lanes({inner}, interleave=4):",
+                    *(f"        {line}" for line in loop)]  # fmt: skip
+        else:
+            count, each = inner, 1
+            body = ["total = 0.0", *self._find(names), "for i in lanes(lo, hi, interleave=4):",
+                    *(f"    {line}" for line in loop)]  # fmt: skip
+        body.append(f"y[0] = {self._scaled('total')}")
+        name = self._function(body)
+        pieces = pieces_for(count, each * len(loop))
+        if pieces == 1:
+            self._task(name, 1, count, self.out.memory.name, self.out)
+            return
+        self._partials(name, pieces, count, 1)
+
+    def _partials(self, name: str, pieces: int, count: int, width: int) -> None:
+        label = f"{self.out.memory.name}_parts"
+        parts = self.program.memory(label, pieces * width)
+        at = f"{parts.name} + p * {width}" if width > 1 else f"{parts.name} + p"
+        self._task(name, pieces, count, at, Place(parts, row_major((pieces * width,))))
+        self.program.use("kernels.reduce", "combine")
+        call = f"combine({self.out.memory.name}, {parts.name}, {width}, {pieces}, 0, {width})"
+        self.program.tasks.append(
+            Task(
+                f"{self.out.memory.name}: sum of {pieces} partial results",
+                1,
+                (call,),
+                reads=(parts,),
+                writes=(self.out.memory,),
+                flops=pieces * width,
+                traffic=pieces * width,
+            )
+        )
+
+    def _along_rows(self, summed: list[bool]) -> None:
+        """The innermost loop is summed over: one result for each turn of the kept loops."""
+        kept = [k for k, gone in enumerate(summed) if not gone]
+        gone = [k for k, is_gone in enumerate(summed[:-1]) if is_gone]
+        order = [*kept, *gone, len(summed) - 1]
+        self._permute(order)
+        lengths = self.nest.lengths
+        rows = int(np.prod([lengths[k] for k in range(len(kept))], dtype=np.int64))
+        names, decode = indices_of([*lengths[: len(kept)], 0], "r")
+        more = [f"j{k}" for k in range(len(gone))]
+        body = ["for r in range(lo, hi):", *(f"    {line}" for line in decode), "    total = 0.0"]
+        depth = "    "
+        for k, variable in enumerate(more):
+            body.append(f"{depth}for {variable} in range({lengths[len(kept) + k]}):")
+            depth += "    "
+        body += [f"{depth}{line}" for line in self._find([*names, *more])]
+        body.append(f"{depth}for i in lanes({lengths[-1]}):")
+        body += [f"{depth}    {line}" for line in (*self.lines, f"total += {self.summand}")]
+        target = Array("y", "", (*self.nest.strides[1][: len(kept)], 0)).at_row(names)[0]
+        body += [f"    {target}", f"    y_r[0] = {self._scaled('total')}"]
+        name = self._function(body)
+        each = int(np.prod(lengths, dtype=np.int64)) // max(rows, 1)
+        self._task(name, pieces_for(rows, each * (len(self.lines) + 1)), rows,
+                   self.out.memory.name, self.out)  # fmt: skip
+
+    def _over_rows(self, summed: list[bool]) -> None:
+        """The innermost loop is kept: rows are added to each other, in partial results."""
+        gone = [k for k, is_gone in enumerate(summed) if is_gone]
+        kept = [k for k, is_gone in enumerate(summed[:-1]) if not is_gone]
+        self._permute([*gone, *kept, len(summed) - 1])
+        lengths = self.nest.lengths
+        rows = int(np.prod([lengths[k] for k in range(len(gone))], dtype=np.int64))
+        width, inner = self.out.layout.size, lengths[-1]
+        names, decode = indices_of([*lengths[: len(gone)], 0], "r")
+        more = [f"j{k}" for k in range(len(kept))]
+        strides = self.nest.strides[1][len(gone) :]
+        body = [f"for i in lanes({width}):", "    y[i] = 0.0", "for r in range(lo, hi):",
+                *(f"    {line}" for line in decode)]  # fmt: skip
+        depth = "    "
+        for k, variable in enumerate(more):
+            body.append(f"{depth}for {variable} in range({lengths[len(gone) + k]}):")
+            depth += "    "
+        body += [f"{depth}{line}" for line in self._find([*names, *more])]
+        body.append(f"{depth}{Array('y', '', strides).at_row(more)[0]}")
+        body.append(f"{depth}for i in lanes({inner}):")
+        body += [f"{depth}    {line}" for line in (*self.lines, f"y_r[i] += {self.summand}")]
+        if self.scale != 1.0:
+            body += [f"for i in lanes({width}):", f"    y[i] *= {self.scale!r}"]
+        name = self._function(body)
+        each = int(np.prod(lengths, dtype=np.int64)) // max(rows, 1)
+        pieces = pieces_for(rows, each * (len(self.lines) + 1))
+        if pieces == 1:
+            self._task(name, 1, rows, self.out.memory.name, self.out)
+        else:
+            self._partials(name, pieces, rows, width)
+
+    def _permute(self, order: list[int]) -> None:
+        """Put the loops into another order; the arrays' strides follow."""
+        self.nest = Nest(
+            tuple(self.nest.lengths[k] for k in order),
+            tuple(tuple(strides[k] for k in order) for strides in self.nest.strides),
+        )
+        self.read = [Array(a.name, a.kind, tuple(a.strides[k] for k in order)) for a in self.read]

@@ -1,0 +1,140 @@
+"""The text of generated kernels: arrays, indices, and what is computed for one element."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from allbps.machine.planning.loops import operand, scalar_kind
+from allbps.machine.planning.plan import Value, Work
+from allbps.machine.planning.scalar import BOOL, WORDS, Scalar, as_real, number, scalar_of
+from allbps.machine.works.tasks import Program
+
+TYPES = {"Real": "Reals", "Int": "Ints", "Byte": "Bytes"}
+
+
+@dataclass(frozen=True)
+class Array:
+    """An array in the text of a loop: its name there, its element kind, its strides."""
+
+    name: str
+    kind: str
+    strides: tuple[int, ...]
+
+    def element(self, inner: str) -> Scalar:
+        """Its element at the innermost loop's variable; a number that stays is read before."""
+        if self.strides[-1] == 0:
+            return Scalar(f"{self.name}_1", self.kind, simple=True)
+        step = inner if self.strides[-1] == 1 else f"{inner} * {self.strides[-1]}"
+        return self._read(f"{self.name}_r[{step}]")
+
+    def _read(self, code: str) -> Scalar:
+        return Scalar(f"{code} != 0", BOOL) if self.kind == BOOL else Scalar(code, self.kind, True)
+
+    def at_row(self, indices: Sequence[str]) -> list[str]:
+        """Lines that find its row, and read what does not change along it."""
+        parts = [
+            f"{index} * {stride}" if stride != 1 else index
+            for index, stride in zip(indices, self.strides, strict=False)
+            if stride
+        ]
+        place = " + ".join(parts)
+        lines = [f"{self.name}_r = {self.name}" + (f" + ({place})" if place else "")]
+        if self.strides[-1] == 0:
+            lines.append(f"{self.name}_1 = {self._read(f'{self.name}_r[0]').code}")
+        return lines
+
+
+def indices_of(lengths: Sequence[int], row: str) -> tuple[list[str], list[str]]:
+    """Names of the loop variables of all but the innermost loop, and lines that set them."""
+    if len(lengths) <= 1:
+        return [], []
+    if len(lengths) == 2:
+        return [row], []
+    names = [f"i{k}" for k in range(len(lengths) - 1)]
+    lines, inner = [], 1
+    for name, length in zip(names[::-1], lengths[-2::-1], strict=True):
+        whole = f"{row} // {inner}" if inner > 1 else row
+        lines.append(f"{name} = {whole} % {length}" if name != "i0" else f"{name} = {whole}")
+        inner *= length
+    return names, lines
+
+
+def compute(
+    steps: Sequence[Work], start: Mapping[Value, Scalar]
+) -> tuple[list[str], dict[Value, Scalar]]:
+    """Lines that do the steps for one element, and the name of each result."""
+    known = dict(start)
+    lines = []
+    for k, step in enumerate(steps):
+        operands = [_operand(value, known) for value in step.inputs]
+        if step.kind in ("broadcast_to", "identity"):
+            known[step.outputs[0]] = operands[0]
+            continue
+        assert step.node is not None
+        found = scalar_of(step.node, operands)
+        kind = scalar_kind(step.outputs[0])
+        code = found.code if found.kind == kind else as_real(found)
+        lines.append(f"t{k} = {code}")
+        known[step.outputs[0]] = operand(step.outputs[0], f"t{k}")
+    return lines, known
+
+
+def _operand(value: Value, known: Mapping[Value, Scalar]) -> Scalar:
+    if value in known:
+        return known[value]
+    uniform = value.uniform
+    assert uniform is not None
+    return number(uniform)
+
+
+def add_function(
+    program: Program,
+    wish: str,
+    arguments: Sequence[tuple[str, str]],
+    doc: str,
+    body: Sequence[str],
+    *,
+    reorder: bool = False,
+) -> str:
+    """The name of a kernel with this body; layers of one size share theirs.
+
+    Args:
+        program: where it goes.
+        wish: what it is called if it is new.
+        arguments: names and kinds.
+        doc: what it computes.
+        body: its lines.
+        reorder: may sums be added up in another order?
+
+    """
+    _use_words(program, body)
+    given = ", ".join(f"{arg}: {kind}" for arg, kind in [*arguments, ("lo", "Int"), ("hi", "Int")])
+    head = "@kernel(reorder=True)" if reorder else "@kernel"
+    lines = "\n".join(f"    {line}" for line in body)
+    key = f"{head}({given})\n{lines}"
+    if key not in program.shared:
+        name = program.shared[key] = program.names.fresh(wish)
+        text = f'{head}\ndef {name}({given}) -> None:\n    """{doc}"""\n{lines}\n'
+        program.functions[name] = text
+    return program.shared[key]
+
+
+def _use_words(program: Program, lines: Sequence[str]) -> None:
+    """Import the words and formulas that lines of a loop use."""
+    text = "\n".join(lines)
+    for module, names in WORDS.items():
+        for name in names:
+            if f"{name}(" in text or (name.isupper() and name in text):
+                program.use(module, name)
+
+
+def kinds_of(work: Work) -> str:
+    """The operations of a loop."""
+    return ", ".join(step.kind for step in work.steps or (work,)) + "."
+
+
+def doc_of(work: Work) -> str:
+    """What a loop computes, as names and operations."""
+    made = ", ".join(v.name for v in work.outputs if v.name)
+    return f"{made}: {kinds_of(work)}" if made else kinds_of(work)
