@@ -124,18 +124,26 @@ def _is_transposition(nest: Nest) -> bool:
     return source[0] == 1 and source[1] >= outer and nest.strides[0] == (inner, 1)
 
 
+BAND = 64
+"""Rows that one piece at least transposes: four squares side by side, which read whole lines."""
+
+
 def add_transposition(program: Program, nest: Nest, here: Place, there: Place) -> None:
-    """A task that transposes a matrix in squares."""
+    """A task that transposes a matrix in squares; no cut goes through one."""
     program.use("kernels.gemm", "transpose")
     rows, columns = nest.lengths
-    pieces = pieces_for(rows, columns * 4)
+    blocks = -(-rows // BAND)
+    pieces = pieces_for(blocks, BAND * columns * 4)
+    own = bounds(rows, 1)
+    if pieces > 1:
+        own = (*bounds(blocks, pieces), f"lo, hi = lo * {BAND}, min(hi * {BAND}, {rows})")
     call = (
         f"transpose({there.memory.name}, {columns}, {here.pointer}, {nest.strides[1][1]}, "
         f"{columns}, lo, hi)"
     )
     program.tasks.append(
         Task(
-            f"{here.memory.name} transposed", pieces, (*bounds(rows, pieces), call),
+            f"{here.memory.name} transposed", pieces, (*own, call),
             (here.memory,), (there.memory,), traffic=2 * rows * columns,
         )
     )  # fmt: skip
