@@ -196,4 +196,5 @@ def fastest_product(dtype: str, threads: int) -> float:
     traced = trace(lambda a, b: a @ b, matrix, matrix)
     signature = inspect.signature(lambda a, b: None)
     product = Build(signature, traced, Options(threads=threads)).executable
-    return 2.0 * n**3 / min(product.profile(1)[0] for _ in range(10))
+    # medians of runs in a row: at the first of them the other threads are still asleep
+    return 2.0 * n**3 / min(product.profile(10)[0] for _ in range(3))

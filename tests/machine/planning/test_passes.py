@@ -124,3 +124,60 @@ def test_a_chain_of_two_thousand_steps_is_several_loops(rng):
     step = bp.compile(bp.grad(deep), x)
     np.testing.assert_allclose(step(x), bp.grad(deep)(x), rtol=1e-12, atol=0)
     assert len(works(step)) >= 2000 // LONGEST
+
+
+MASKED = {
+    "product": ((70, 40), (40, 90), lambda x, W: x @ W),
+    "tiny product": ((3, 4), (4, 5), lambda x, W: x @ W),
+    "product cut along what it sums": ((8, 2100), (2100, 1200), lambda x, W: x @ W),
+    "rows of a batch": ((4, 9, 40), (40, 70), lambda x, W: x @ W),
+    "tiny image": ((1, 1, 6, 6), (1, 1, 3, 3), F.conv2d),
+    "images": ((3, 5, 9, 8), (7, 5, 3, 2), F.conv2d),
+    "stride and padding": ((3, 5, 9, 9), (7, 5, 3, 3), lambda x, K: F.conv2d(x, K, None, 2, 1)),
+    "groups": ((3, 6, 9, 9), (4, 3, 3, 3), lambda x, K: F.conv2d(x, K, groups=2)),
+    "every channel alone": ((3, 6, 9, 9), (6, 1, 3, 3), lambda x, K: F.conv2d(x, K, groups=6)),
+}
+
+
+@pytest.mark.parametrize("name", MASKED)
+def test_a_product_lays_the_mask_of_a_relu_on_its_own_delta(name, rng):
+    shape, weight, linear = MASKED[name]
+    x, W = rng.standard_normal(shape), rng.standard_normal(weight)
+    x.flat[::3] = 0.0  # ReLU′(0) = 0
+
+    def loss(x, W):
+        return np.mean(linear(F.relu(x * 1.0), W) ** 2)
+
+    step = compiled(loss, x, W, params=["x", "W"])
+    assert any(" where " in work for work in works(step))
+    assert not any("greater" in work for work in works(step))
+
+
+@pytest.mark.parametrize(
+    ("chosen", "masked"),
+    [
+        (lambda z, y: np.where(y > 0, z, 0.0), True),
+        (lambda z, y: np.where(y > 0.1, z, 0.0), False),
+        (lambda z, y: np.where(y > 0, z, 0.5), False),
+        (lambda z, y: np.where(y > 0, 0.0, z), False),
+        (lambda z, y: np.where(y[0] > 0, z, 0.0), False),
+    ],
+    ids=["mask", "another bound", "another number", "the other way", "a row of signs"],
+)
+def test_only_the_mask_of_a_relu_is_laid_on_a_product(chosen, masked, rng):
+    x, W, y = (rng.standard_normal(shape) for shape in ((20, 30), (30, 40), (20, 40)))
+    step = bp.compile(lambda x, W, y: chosen(x @ W, y), x, W, y)
+    np.testing.assert_allclose(step(x, W, y), chosen(x @ W, y), rtol=1e-12)
+    assert any(" where " in work for work in works(step)) == masked
+
+
+def test_a_masked_product_that_is_a_result_too_stands_for_itself(rng):
+    x, W = rng.standard_normal((20, 30)), rng.standard_normal((30, 40))
+
+    def both(x, W):
+        z = x @ W
+        return np.where(z > 0, z, 0.0), z
+
+    got = bp.compile(both, x, W)(x, W)
+    for one, other in zip(got, both(x, W), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-12)

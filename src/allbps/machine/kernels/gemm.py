@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from allbps.machine.kernels.activation import mask
 from allbps.machine.language.words import LANES, Int, Reals, brgemm, kernel, lanes, transpose_square
 
 #: Rows of B multiplied at a time: 512 rows of one panel (64 float32) stay in a 256 KB cache.
@@ -106,6 +107,17 @@ def product_piece(
         C + (d * M * N + left), ldc, A + k * sak, sar, sak, B + (k * ldb + left), ldb,
         right - left, end - k, flags, bias + left, r * M // rows, (r + 1) * M // rows,
     )  # fmt: skip
+
+
+@kernel
+def mask_piece(
+    D: Reals, Y: Reals, M: Int, N: Int, rows: Int, columns: Int, piece: Int
+) -> None:  # fmt: skip
+    """δ through a ReLU whose result is Y, for a piece that product_piece has just made; depth 1."""
+    r, c = piece // columns, piece % columns
+    panels = (N + 63) // 64
+    left, right = c * panels // columns * 64, min(N, (c + 1) * panels // columns * 64)
+    mask(D, Y, N, r * M // rows, (r + 1) * M // rows, left, right)
 
 
 @kernel

@@ -155,3 +155,40 @@ def clip_in_product(plan: Plan) -> Plan:
             attrs = {**product.attrs, "relu": True}
             placed[relu] = replace(product, outputs=relu.outputs, attrs=attrs, steps=steps)
     return plan.rewritten(removed, placed)
+
+
+def mask_in_product(plan: Plan) -> Plan:
+    """A δ that is a product, and the ReLU it comes back through, are one work.
+
+    The mask, where(y > 0, δ, 0), is laid on each piece as soon as it is made.
+    """
+    removed: list[Work] = []
+    placed: dict[Work, Work] = {}
+    for mask in plan.works:
+        if mask.kind != "where" or mask.inputs[2].uniform != 0.0:
+            continue
+        sign, product = (plan.maker.get(x) for x in mask.inputs[:2])
+        if sign is None or product is None or not _can_be_masked(plan, product, sign, mask):
+            continue
+        alone = plan.users[sign.outputs[0]] == [mask] and sign.outputs[0] not in plan.wanted
+        removed += [product, sign] if alone else [product]
+        placed[mask] = replace(
+            product,
+            inputs=(*product.inputs, sign.inputs[0]),
+            outputs=mask.outputs,
+            attrs={**product.attrs, "mask": True},
+            steps=(product, sign, mask),
+        )
+    return plan.rewritten(removed, placed)
+
+
+def _can_be_masked(plan: Plan, product: Work, sign: Work, mask: Work) -> bool:
+    made = product.outputs[0]
+    plain = not product.steps and (
+        product.kind == "conv2d_x"
+        or (product.kind == "matmul" and len(product.inputs[1].shape) == 2)
+    )
+    positive = sign.kind == "greater" and sign.inputs[1].uniform == 0.0
+    alike = sign.inputs[0].shape == made.shape and sign.inputs[0].dtype == made.dtype
+    alone = plan.users[made] == [mask] and made not in plan.wanted
+    return plain and positive and alike and alone and mask.outputs[0].dtype == made.dtype

@@ -13,6 +13,7 @@ from allbps.machine.planning.epilogues import (
     clip_in_norm,
     clip_in_pooling,
     clip_in_product,
+    mask_in_product,
 )
 from allbps.machine.planning.loops import join_loops, make_loops
 from allbps.machine.planning.plan import Plan
@@ -27,6 +28,7 @@ def passes(plan: Plan) -> Plan:
         clip_in_norm,
         add_bias,
         clip_in_product,
+        mask_in_product,
         make_loops,
         sum_once,
         sum_in_product,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from allbps.machine.planning.layout import row_major
 from allbps.machine.planning.plan import Value, Work
-from allbps.machine.works.images import conv_label, image_layout, weight_layout
+from allbps.machine.works.images import conv_label, image_layout, masked, weight_layout
 from allbps.machine.works.places import Places, memories
 from allbps.machine.works.rows import combine
 from allbps.machine.works.tasks import (
@@ -74,12 +74,12 @@ def emit_grouped(program: Program, places: Places, work: Work) -> None:
     scratch = _scratch(program, form)
     call = f"{form.kernel}_forward({blocks}, {flags}, {scratch}{form.sizes}, lo, hi)"
     program.use("kernels.groups", f"{form.kernel}_forward")
-    _add(program, work, form, form.products(work.outputs[0]), call, reads, out.memory)
+    _add(program, work, form, form.products(work.outputs[0]), (call,), reads, out.memory)
 
 
 def emit_grouped_input(program: Program, places: Places, work: Work) -> None:
-    """δI."""
-    g, w = work.inputs
+    """δI, through a ReLU if asked."""
+    g, w = work.inputs[:2]
     form = Form(work.attrs["shape"], w.shape, work)
     delta, weight = _images(places, g), places.as_layout(w, weight_layout(w.shape))
     out = places.put(work.outputs[0], image_layout(work.outputs[0].shape))
@@ -87,7 +87,8 @@ def emit_grouped_input(program: Program, places: Places, work: Work) -> None:
     blocks = _names(out.memory, delta.memory, taps.memory)
     call = f"{form.kernel}_input({blocks}, {_scratch(program, form)}{form.sizes}, lo, hi)"
     program.use("kernels.groups", f"{form.kernel}_input")
-    _add(program, work, form, form.products(g), call, [delta, taps], out.memory)
+    gate, line = masked(program, places, work, out, form.N)
+    _add(program, work, form, form.products(g), (call, *line), [delta, taps, *gate], out.memory)
 
 
 def emit_grouped_weights(program: Program, places: Places, work: Work) -> None:
@@ -104,7 +105,7 @@ def emit_grouped_weights(program: Program, places: Places, work: Work) -> None:
         f"{_scratch(program, form)}{form.sizes}, lo, hi)"
     )
     program.use("kernels.groups", f"{form.kernel}_weights")
-    _add(program, work, form, form.products(g), call, [delta, image], parts, pieces)
+    _add(program, work, form, form.products(g), (call,), [delta, image], parts, pieces)
     combine(program, out, Place(parts, row_major((pieces * size,))), pieces)
 
 
@@ -136,11 +137,11 @@ def _turned(program: Program, weight: Memory, form: Form) -> Place:
 
 
 def _add(
-    program: Program, work: Work, form: Form, products: int, call: str, reads: list[Place],
-    out: Memory, pieces: int | None = None,
+    program: Program, work: Work, form: Form, products: int, calls: tuple[str, ...],
+    reads: list[Place], out: Memory, pieces: int | None = None,
 ) -> None:  # fmt: skip
     pieces = pieces or pieces_for(form.N, products // max(form.N, 1))
     program.tasks.append(
-        Task(conv_label(work), pieces, (*bounds(form.N, pieces), call), memories(reads), (out,),
+        Task(conv_label(work), pieces, (*bounds(form.N, pieces), *calls), memories(reads), (out,),
              flops=2 * products, traffic=moved((*work.inputs, *work.outputs)), site=line_of(work))
     )  # fmt: skip

@@ -136,7 +136,7 @@ def _transformed(program: Program, weight: Memory, C: int, O: int) -> Memory:  #
 
 def _winograd_forward(
     program: Program, work: Work, win: Window, out: Place, image: Place, points: Memory,
-    bias: str, flags: int, reads: list[Place],
+    bias: str, flags: int, reads: list[Place], more: tuple[str, ...] = (),
 ) -> None:  # fmt: skip
     program.use("kernels.winograd", "winograd_forward")
     program.scratch = max(program.scratch, winograd.scratch_size(win.C, win.O))
@@ -146,7 +146,7 @@ def _winograd_forward(
         f"winograd_forward({out.memory.name}, {image.memory.name}, {points.name}, {bias}, {flags}, "
         f"scratch, {win.H}, {win.W}, {win.C}, {win.O}, {win.p}, lo * {tiles}, hi * {tiles})"
     )
-    add_conv(program, work, win, pieces, (*bounds(win.N, pieces), call),
+    add_conv(program, work, win, pieces, (*bounds(win.N, pieces), call, *more),
          [*reads, Place(points, row_major((points.size,)))], out.memory)  # fmt: skip
 
 
@@ -155,7 +155,7 @@ def add_conv(
     reads: list[Place], out: Memory,
 ) -> None:  # fmt: skip
     """A task that does a convolution in one of its three directions."""
-    way = ", by Winograd" if "winograd" in lines[-1] else ""
+    way = ", by Winograd" if any("winograd" in line for line in lines) else ""
     program.tasks.append(
         Task(conv_label(work) + way, pieces, lines, memories(reads), (out,), flops=2 * win.products,
              traffic=moved((*work.inputs, *work.outputs)), site=line_of(work))
@@ -167,7 +167,8 @@ def conv_label(work: Work) -> str:
     names = [value.name or "…" for value in work.inputs]
     out = work.outputs[0].name or "…"
     if work.kind == "conv2d_x":
-        return f"{out} = pad({names[0]}) * flip({names[1]})"
+        text = f"{out} = pad({names[0]}) * flip({names[1]})"
+        return text + (f" where {names[2]} > 0" if work.attrs.get("mask") else "")
     text = f"{out} = {names[1]} * {names[0]}" if work.kind == "conv2d_w" else (
         f"{out} = {names[0]} * {names[1]}"
     )  # fmt: skip
@@ -177,8 +178,8 @@ def conv_label(work: Work) -> str:
 
 # -- δI --------------------------------------------------------------------------------------------
 def emit_conv_input(program: Program, places: Places, work: Work) -> None:
-    """δI = pad(δJ) * flip(K)."""
-    g, w = work.inputs
+    """δI = pad(δJ) * flip(K), through a ReLU if asked."""
+    g, w = work.inputs[:2]
     win = Window(work.attrs["shape"], w.shape, work)
     delta = places.as_layout(g, image_layout(g.shape))
     weight = places.as_layout(w, weight_layout(w.shape))
@@ -190,15 +191,18 @@ def emit_conv_input(program: Program, places: Places, work: Work) -> None:
             f"small_conv_input({out.memory.name}, {delta.memory.name}, {weight.memory.name}, "
             f"{sizes})"
         )
-        add_conv(program, work, win, 1, (call,), [delta, weight], out.memory)
+        gate, line = masked(program, places, work, out, 1, "0, 1")
+        add_conv(program, work, win, 1, (call, *line), [delta, weight, *gate], out.memory)
         return
+    gate, line = masked(program, places, work, out, win.N)
     flipped = _flipped(program, weight.memory, win)
     if by_winograd(program, win) and win.p in (0, 1):
         points = _transformed(program, flipped, win.O, win.C)
         back = Window((win.N, win.O, win.oh, win.ow), (win.C, win.O, 3, 3), work)
         back.p = 2 - win.p
         back.oh, back.ow = win.H, win.W
-        _winograd_forward(program, work, back, out, delta, points, out.memory.name, 0, [delta])
+        reads = [delta, *gate]
+        _winograd_forward(program, work, back, out, delta, points, out.memory.name, 0, reads, line)
         return
     program.use("kernels.conv", "conv_input")
     program.scratch = max(program.scratch, padded_delta(win))
@@ -208,7 +212,23 @@ def emit_conv_input(program: Program, places: Places, work: Work) -> None:
         f"{win.sizes}, lo, hi)"
     )
     whole = Place(flipped, row_major((flipped.size,)))
-    add_conv(program, work, win, pieces, (*bounds(win.N, pieces), call), [delta, whole], out.memory)
+    lines = (*bounds(win.N, pieces), call, *line)
+    add_conv(program, work, win, pieces, lines, [delta, whole, *gate], out.memory)
+
+
+def masked(
+    program: Program, places: Places, work: Work, out: Place, count: int, images: str = "lo, hi"
+) -> tuple[list[Place], tuple[str, ...]]:
+    """What the ReLU behind a δI reads, and the line that lays its mask on some of ``count`` images.
+
+    Nothing where there is no ReLU.
+    """
+    if not work.attrs.get("mask"):
+        return [], ()
+    program.use("kernels.activation", "mask")
+    gate = places.as_layout(work.inputs[2], out.layout)
+    size = out.layout.size // count
+    return [gate], (f"mask({out.memory.name}, {gate.memory.name}, {size}, {images}, 0, {size})",)
 
 
 def win_shape(work: Work) -> Shape:

@@ -173,6 +173,9 @@ class _Product:
         self.ldb = self.ldb or self.N
         self.out = places.put(work.outputs[0], self._result(outer_a, outer_b))
         self.bias = places.of(work.inputs[2]) if work.attrs.get("bias") else None
+        self.gate = None
+        if work.attrs.get("mask"):
+            self.gate = places.as_layout(work.inputs[2], self.out.layout)
 
     def _result(self, outer_a: tuple[int, ...], outer_b: tuple[int, ...]) -> Layout:
         """Rows as A holds them, then columns as B does."""
@@ -194,14 +197,18 @@ class _Product:
             itemsize = self.program.real.itemsize
             packed = collides(self.sar, self.sak, self.M, self.K, itemsize)
             piece = self._packed_piece if packed else self._piece
-            rows = Rows(self.M, self.N, lambda target: (piece(target, cut, flags),))
-            self._task(cut.pieces, rows.into(self.out.memory.name), self.out, with_bias=True)
+            rows = Rows(
+                self.M,
+                self.N,
+                lambda target: (piece(target, cut, flags), *self._masked_piece(target, cut)),
+            )
+            self._task(cut.pieces, rows.into(self.out.memory.name), self.out, with_more=True)
             if cut.columns == 1:
                 self.program.tasks[-1].rows = rows
             return
         parts = self.program.memory(f"{self.out.memory.name}_parts", cut.depth * self.M * self.N)
         whole = Place(parts, row_major((parts.size,)))
-        self._task(cut.pieces, (self._piece(parts.name, cut, 0),), whole, with_bias=False)
+        self._task(cut.pieces, (self._piece(parts.name, cut, 0),), whole, with_more=False)
         self._finish(whole, cut.depth, flags, self._bias)
 
     @property
@@ -215,6 +222,19 @@ class _Product:
             f"{self.right.memory.name}, {self.ldb}, {self.M}, {self.N}, {self.K}, {flags}, "
             f"{self._bias}, {cut.rows}, {cut.columns}, {cut.depth}, p)"
         )
+
+    def _masked_piece(self, target: str, cut: Cut) -> tuple[str, ...]:
+        if self.gate is None:
+            return ()
+        self.program.use("kernels.gemm", "mask_piece")
+        sizes = f"{self.M}, {self.N}, {cut.rows}, {cut.columns}"
+        return (f"mask_piece({target}, {self.gate.memory.name}, {sizes}, p)",)
+
+    def _masked_rows(self, target: str, rows: str) -> tuple[str, ...]:
+        if self.gate is None:
+            return ()
+        self.program.use("kernels.activation", "mask")
+        return (f"mask({target}, {self.gate.memory.name}, {self.N}, {rows}, 0, {self.N})",)
 
     def _packed_piece(self, target: str, cut: Cut, flags: int) -> str:
         self.program.use("kernels.gemm", "packed_product_piece")
@@ -234,9 +254,9 @@ class _Product:
                 f"finish_product({target}, {self.N}, {parts.memory.name}, {count}, "
                 f"{self.M}, {self.N}, {flags}, {bias}, lo, hi)"
             )
-            return (*bounds(self.M, pieces), call)
+            return (*bounds(self.M, pieces), call, *self._masked_rows(target, "lo, hi"))
 
-        reads = memories([parts, *([self.bias] if self.bias else [])])
+        reads = memories([parts, *(x for x in (self.bias, self.gate) if x is not None)])
         self.program.tasks.append(
             Task(
                 f"{self.out.memory.name}: sum of {count} partial products",
@@ -262,12 +282,14 @@ class _Product:
             self.program.use("kernels.activation", "relu")
             name = self.out.memory.name
             lines.append(f"relu({name}, {name}, 0, {self.M * self.N})")
-        self._task(1, tuple(lines), self.out, with_bias=False)
+        lines += self._masked_rows(self.out.memory.name, f"0, {self.M}")
+        self._task(1, tuple(lines), self.out, with_more=True)
 
-    def _task(self, pieces: int, lines: tuple[str, ...], out: Place, *, with_bias: bool) -> None:
+    def _task(self, pieces: int, lines: tuple[str, ...], out: Place, *, with_more: bool) -> None:
+        """A task; ``with_more`` than both operands it reads the bias and the ReLU's result."""
         reads = [self.left, self.right]
-        if with_bias and self.bias is not None:
-            reads.append(self.bias)
+        if with_more:
+            reads += [x for x in (self.bias, self.gate) if x is not None]
         self.program.tasks.append(
             Task(label(self.work), pieces, lines, memories(reads), (out.memory,),
                  flops=2 * self.M * self.N * self.K,
@@ -280,6 +302,7 @@ def label(work: Work) -> str:
     names = [value.name or "…" for value in work.inputs]
     text = f"{work.outputs[0].name or '…'} = {names[0]} @ {names[1]}"
     text += f" + {names[2]}" if work.attrs.get("bias") else ""
+    text += f" where {names[2]} > 0" if work.attrs.get("mask") else ""
     return text + (", ReLU" if work.attrs.get("relu") else "")
 
 
