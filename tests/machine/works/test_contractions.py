@@ -23,16 +23,10 @@ SUMS = [
 ]
 
 
-@pytest.fixture
-def draw():
-    rng = np.random.default_rng(7)
-    return lambda *shape: rng.standard_normal(shape)
-
-
-def each(function, shapes, draw):
+def each(function, shapes, doubles):
     """Value and gradients, compiled and by NumPy."""
-    given = [draw(*shape) for shape in shapes]
-    weights = draw(*np.shape(function(*given)))
+    given = [doubles(*shape) for shape in shapes]
+    weights = doubles(*np.shape(function(*given)))
 
     def total(*xs):
         return np.sum(function(*xs) * weights)
@@ -48,8 +42,8 @@ def each(function, shapes, draw):
 
 
 @pytest.mark.parametrize(("subscripts", "shapes"), [(s, shapes) for s, *shapes in SUMS])
-def test_einstein_sums(subscripts, shapes, draw):
-    each(lambda *xs: np.einsum(subscripts, *xs), shapes, draw)
+def test_einstein_sums(subscripts, shapes, doubles):
+    each(lambda *xs: np.einsum(subscripts, *xs), shapes, doubles)
 
 
 @pytest.mark.parametrize(
@@ -57,8 +51,8 @@ def test_einstein_sums(subscripts, shapes, draw):
     [[(4, 3, 5), (2, 1, 5, 6)], [(3, 5), (4, 5, 2)], [(1, 3, 5), (4, 5, 2)], [(2, 3, 4), (4, 5)]],
     ids=str,
 )
-def test_products_whose_leading_axes_are_broadcast(shapes, draw):
-    each(lambda a, b: a @ b, shapes, draw)
+def test_products_whose_leading_axes_are_broadcast(shapes, doubles):
+    each(lambda a, b: a @ b, shapes, doubles)
 
 
 def test_many_tiny_products_are_numpys():

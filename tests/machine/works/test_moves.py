@@ -2,28 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
-
 import numpy as np
-import pytest
 
 import allbps as bp
 import allbps.functional as F
 from allbps.machine.compile import compile  # noqa: A004
 from allbps.ops.shape import dilate_op, flip, pad, subsample
-
-
-@pytest.fixture
-def draw():
-    rng = np.random.default_rng(7)
-    return lambda *shape: rng.standard_normal(shape)
-
-
-@pytest.fixture(autouse=True)
-def _nothing_falls_back():
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        yield
 
 
 def moved(y):
@@ -42,10 +26,10 @@ def moved(y):
     ]
 
 
-def test_moves_of_an_image_that_lies_channels_last(draw):
-    x, w = draw(2, 2, 7, 6), draw(3, 2, 2, 2)
+def test_moves_of_an_image_that_lies_channels_last(doubles):
+    x, w = doubles(2, 2, 7, 6), doubles(3, 2, 2, 2)
     shapes = [np.shape(z) for z in moved(np.zeros((2, 3, 6, 5)))]
-    weights = [draw(*shape) for shape in shapes]
+    weights = [doubles(*shape) for shape in shapes]
 
     def f(x, w):
         parts = moved(np.tanh(F.conv2d(x, w)))
@@ -62,8 +46,8 @@ def test_moves_of_an_image_that_lies_channels_last(draw):
         np.testing.assert_allclose(got, exact, rtol=1e-12, atol=1e-13)
 
 
-def test_one_axis_and_single_numbers(draw):
-    x = draw(7)
+def test_one_axis_and_single_numbers(doubles):
+    x = doubles(7)
 
     def f(x):
         return [np.flip(x), np.pad(x, 2), x[::3], np.concatenate([x, x[:1]]), np.cumsum(x[::-1])]
