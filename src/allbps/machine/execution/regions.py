@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+from numpy.typing import NDArray
+
 from allbps.machine.works.tasks import Memory, Program, Task
 
 
@@ -43,19 +46,27 @@ def arena(program: Program, kept: set[Memory], align: int = 16) -> tuple[dict[Me
         for block in (*task.reads, *task.writes):
             span = life.setdefault(block, [task.region, task.region])
             span[0], span[1] = min(span[0], task.region), max(span[1], task.region)
-    placed: list[tuple[int, int, list[int]]] = []
+    placed = np.zeros((4, 0), np.int64)  # start, stop, first and last region, by start
     offsets: dict[Memory, int] = {}
-    end = 0
     for block in sorted(life, key=lambda m: -m.size):
         if block in kept or block.kind != "Real":
             continue
         size = -(-block.size // align) * align
-        at = 0
-        for start, stop, span in sorted(placed, key=lambda item: item[0]):
-            together = span[0] <= life[block][1] and life[block][0] <= span[1]
-            if together and at < stop and start < at + size:
-                at = stop
-        placed.append((at, at + size, life[block]))
+        first, last = life[block]
+        together = (placed[2] <= last) & (first <= placed[3])
+        at = _first_gap(placed[0, together], placed[1, together], size)
+        here = np.searchsorted(placed[0], at, side="right")
+        placed = np.insert(placed, here, (at, at + size, first, last), axis=1)
         offsets[block] = at
-        end = max(end, at + size)
-    return offsets, end
+    return offsets, int(placed[1].max(initial=0))
+
+
+def _first_gap(starts: NDArray[np.int64], stops: NDArray[np.int64], size: int) -> int:
+    """Where ``size`` numbers first fit between stretches that are sorted by their starts.
+
+    >>> _first_gap(np.array([0, 4, 20]), np.array([8, 6, 30]), 10)
+    8
+    """
+    ends = np.concatenate([[0], np.maximum.accumulate(stops)])
+    fits = np.append(starts, np.iinfo(np.int64).max) - ends >= size
+    return int(ends[np.argmax(fits)])
