@@ -320,12 +320,6 @@ _REAL_NUMBERS_FROM = {
 }
 """Kind of dtype -> how to get rid of it."""
 
-_MEANING_MORE: dict[type, tuple[str, str]] = {
-    np.ma.MaskedArray: ("a masked array, and its mask would be lost", "x.filled(0), or np.where"),
-    np.matrix: ("an np.matrix, whose * is a matrix product", "np.asarray(x), and @ for products"),
-}
-"""Arrays that are more than their numbers -> what they are, and what to pass instead."""
-
 
 def array_of(value: Any, name: str = "") -> Any:
     """``value`` as something NumPy computes with: Python numbers stay as they are (weak dtype).
@@ -337,15 +331,8 @@ def array_of(value: Any, name: str = "") -> Any:
     if type(value) in PYTHON_DTYPES:
         return value
     array = value if isinstance(value, (np.ndarray, np.generic)) else np.asarray(value)
-    for kind, (what, instead) in _MEANING_MORE.items():
-        if isinstance(value, kind):
-            raise DtypeError(
-                f"{name or 'an operand'} is {what}",
-                where=str(user_site() or ""),
-                expected="a plain array",
-                got=f"{type(value).__name__} of shape {array.shape}",
-                todo=instead,
-            )
+    if isinstance(value, np.ndarray) and type(value) is not np.ndarray:
+        _refuse_meaning(value, name)
     if array.dtype.kind not in "biuf":
         raise DtypeError(
             f"{name or 'an operand'} is not made of real numbers",
@@ -355,6 +342,29 @@ def array_of(value: Any, name: str = "") -> Any:
             todo=_real_numbers_from(value, array.dtype.kind),
         )
     return array
+
+
+def _refuse_meaning(array: np.ndarray[Any, Any], name: str) -> None:
+    """Raise for an array that is more than its numbers."""
+    meaning = {  # not on import: numpy.ma takes 16 ms to load
+        np.ma.MaskedArray: (
+            "a masked array, and its mask would be lost",
+            "x.filled(0), or np.where",
+        ),
+        np.matrix: (
+            "an np.matrix, whose * is a matrix product",
+            "np.asarray(x), and @ for products",
+        ),
+    }
+    for kind, (what, instead) in meaning.items():
+        if isinstance(array, kind):
+            raise DtypeError(
+                f"{name or 'an operand'} is {what}",
+                where=str(user_site() or ""),
+                expected="a plain array",
+                got=f"{type(array).__name__} of shape {array.shape}",
+                todo=instead,
+            )
 
 
 def _real_numbers_from(value: Any, kind: str) -> str:
