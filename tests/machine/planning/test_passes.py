@@ -181,3 +181,18 @@ def test_a_masked_product_that_is_a_result_too_stands_for_itself(rng):
     got = bp.compile(both, x, W)(x, W)
     for one, other in zip(got, both(x, W), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-12)
+
+
+@pytest.mark.parametrize("skip", [True, False])
+def test_what_a_relu_behind_a_norm_reads_may_be_a_result_too(skip, rng):
+    x, s = rng.standard_normal((2, 3, 4, 5, 5))
+    gain, shift = rng.standard_normal((2, 4))
+
+    def both(x, s, gain, shift):
+        z = F.batch_norm(x, None, None, gain, shift, training=True)
+        z = z + s if skip else z
+        return F.relu(z), z
+
+    got = bp.compile(both, x, s, gain, shift)(x, s, gain, shift)
+    for one, other in zip(got, both(x, s, gain, shift), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-10, atol=1e-12)

@@ -7,7 +7,6 @@ the slices do not overlap, nothing has to be added: each δ is a part of the res
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from itertools import combinations
 from typing import Any
 
@@ -29,15 +28,13 @@ def join_slices(plan: Plan) -> Plan:
         if parts and _apart(parts):
             removed.update(parts, sums)
             placed[total] = _assemble(plan, parts, total)
-    works = [placed.get(work, work) for work in plan.works if work in placed or work not in removed]
-    return replace(plan, works=tuple(works))
+    return plan.rewritten(removed - placed.keys(), placed)
 
 
 def _inside(plan: Plan, total: Work) -> bool:
     """Is the sum itself a term of another?"""
-    made = total.outputs[0]
-    readers = plan.users.get(made, [])
-    return len(readers) == 1 and readers[0].kind == "accumulate" and made not in plan.wanted
+    reader = plan.only_reader(total.outputs[0])
+    return reader is not None and reader.kind == "accumulate"
 
 
 def _terms(plan: Plan, total: Work) -> tuple[list[Work], list[Work]]:
@@ -48,7 +45,7 @@ def _terms(plan: Plan, total: Work) -> tuple[list[Work], list[Work]]:
         sums.append(work)
         for value in work.inputs:
             term = plan.maker.get(value)
-            if term is None or len(plan.users[value]) != 1 or value in plan.wanted:
+            if term is None or plan.only_reader(value) is None:
                 return [], []
             if term.kind == "accumulate":
                 pending.append(term)
@@ -103,13 +100,13 @@ Landing = tuple[Work, int, tuple[Work, ...]]
 
 def landings(plan: Plan) -> dict[Value, Landing]:
     """Results that nobody reads but an assembly, which could be written there at once."""
-    use, maker = plan.users, plan.maker
+    maker = plan.maker
     found: dict[Value, Landing] = {}
     for work in plan.works:
         for k, part in enumerate(work.inputs if work.kind == "assemble" else ()):
             value, chain = _viewed(part, maker)
             between = (value, *(view.outputs[0] for view in chain))
-            if value in maker and all(len(use[v]) == 1 and v not in plan.wanted for v in between):
+            if value in maker and all(plan.only_reader(v) is not None for v in between):
                 found[value] = work, k, tuple(chain)
     return found
 

@@ -7,6 +7,14 @@ from dataclasses import replace
 from allbps.machine.planning.plan import Plan, Value, Work
 
 
+def _sign(plan: Plan, mask: Work) -> Work | None:
+    """The work y > 0 of δ through a ReLU, where(y > 0, δ, 0); None if ``mask`` is anything else."""
+    sign = plan.maker.get(mask.inputs[0]) if mask.kind == "where" else None
+    if sign is None or sign.kind != "greater":
+        return None
+    return sign if sign.inputs[1].uniform == mask.inputs[2].uniform == 0.0 else None
+
+
 # -- ReLU and max-pool -----------------------------------------------------------------------------
 def clip_in_pooling(plan: Plan) -> Plan:
     """max-pool(ReLU(z)) is a max-pool that clips its result, which is a fraction of the size."""
@@ -33,12 +41,12 @@ def _clip_in_pooling(plan: Plan, relu: Work) -> tuple[list[Work], dict[Work, Wor
     placed = {pool: replace(pool, inputs=relu.inputs, attrs=clipping)}
     removed = [relu]
     if signs:
-        masks = use.get(signs[0].outputs[0], [])
+        mask = plan.only_reader(signs[0].outputs[0])
         backs = [w for w in use.get(pool.outputs[0], []) if w.kind == "max_pool_x"]
-        if len(masks) != 1 or masks[0].kind != "where" or len(backs) != 1:
+        if mask is None or _sign(plan, mask) is not signs[0] or len(backs) != 1:
             return [], {}
-        (mask,), (back,) = masks, backs
-        if mask.inputs[1] is not back.outputs[0] or use[back.outputs[0]] != [mask]:
+        (back,) = backs
+        if mask.inputs[1] is not back.outputs[0] or plan.only_reader(back.outputs[0]) is not mask:
             return [], {}
         clipped = replace(back, outputs=mask.outputs, attrs={**back.attrs, "relu": True})
         placed[mask] = clipped
@@ -62,7 +70,9 @@ def _clip(plan: Plan, relu: Work) -> Plan:
     before = maker.get(relu.inputs[0])
     add = before if before is not None and before.kind == "add" else None
     ends = add.inputs if add is not None else relu.inputs
-    if add is not None and (use[add.outputs[0]] != [relu] or add.inputs[0] is add.inputs[1]):
+    if add is not None and add.inputs[0] is add.inputs[1]:
+        return plan
+    if add is not None and plan.only_reader(add.outputs[0]) is not relu:
         return plan
     for value in ends:
         norm = maker.get(value)
@@ -85,18 +95,16 @@ def _clipped(
     )
     placed = {relu: joined}
     removed = {norm, *([add] if add is not None else [])}
-    use, maker = plan.users, plan.maker
     for back in backs:
         g, inputs, attrs = back.inputs[0], list(back.inputs), dict(back.attrs)
         inputs[1] = relu.outputs[0]
-        mask = maker.get(g)
-        if mask is not None and mask.kind == "where" and use[g] == [back]:
-            sign = maker.get(mask.inputs[0])
-            if sign is not None and sign.kind == "greater" and sign.inputs[0] is relu.outputs[0]:
-                inputs[0], attrs["relu"] = mask.inputs[1], True
-                removed.add(mask)
-                if use[sign.outputs[0]] == [mask]:
-                    removed.add(sign)
+        mask = plan.maker.get(g) if plan.only_reader(g) is back else None
+        sign = _sign(plan, mask) if mask is not None else None
+        if mask is not None and sign is not None and sign.inputs[0] is relu.outputs[0]:
+            inputs[0], attrs["relu"] = mask.inputs[1], True
+            removed.add(mask)
+            if plan.only_reader(sign.outputs[0]) is mask:
+                removed.add(sign)
         placed[back] = replace(back, inputs=tuple(inputs), attrs=attrs)
     return plan.rewritten(removed, placed)
 
@@ -104,15 +112,11 @@ def _clipped(
 # -- bias and ReLU behind a product ----------------------------------------------------------------
 def add_bias(plan: Plan) -> Plan:
     """A product and the vector added to each of its rows are one work."""
-    use = plan.users
     removed, placed = [], {}
     for product in plan.works:
         out = product.outputs[0]
-        readers = use.get(out, [])
-        if product.kind not in ("matmul", "conv2d") or len(readers) != 1 or out in plan.wanted:
-            continue
-        (add,) = readers
-        if add.kind != "add" or add.inputs[0] is add.inputs[1]:
+        add = plan.only_reader(out) if product.kind in ("matmul", "conv2d") else None
+        if add is None or add.kind != "add" or add.inputs[0] is add.inputs[1]:
             continue
         bias = add.inputs[1] if add.inputs[0] is out else add.inputs[0]
         if _is_bias(product, bias) and bias.dtype == out.dtype == add.outputs[0].dtype:
@@ -141,15 +145,12 @@ def _is_bias(product: Work, bias: Value) -> bool:
 
 def clip_in_product(plan: Plan) -> Plan:
     """A product and the ReLU behind it are one work."""
-    use, maker = plan.users, plan.maker
     removed, placed = [], {}
     for relu in plan.works:
-        if relu.kind != "relu" or relu.inputs[0].constant is not None:
-            continue
-        product = maker.get(relu.inputs[0])
+        product = plan.maker.get(relu.inputs[0]) if relu.kind == "relu" else None
         if product is None or product.kind not in ("matmul", "conv2d"):
             continue
-        if len(use[relu.inputs[0]]) == 1 and relu.inputs[0] not in plan.wanted:
+        if plan.only_reader(relu.inputs[0]) is relu:
             removed.append(product)
             steps = (*(product.steps or (product,)), relu)
             attrs = {**product.attrs, "relu": True}
@@ -165,12 +166,11 @@ def mask_in_product(plan: Plan) -> Plan:
     removed: list[Work] = []
     placed: dict[Work, Work] = {}
     for mask in plan.works:
-        if mask.kind != "where" or mask.inputs[2].uniform != 0.0:
-            continue
-        sign, product = (plan.maker.get(x) for x in mask.inputs[:2])
+        sign = _sign(plan, mask)
+        product = plan.maker.get(mask.inputs[1]) if sign is not None else None
         if sign is None or product is None or not _can_be_masked(plan, product, sign, mask):
             continue
-        alone = plan.users[sign.outputs[0]] == [mask] and sign.outputs[0] not in plan.wanted
+        alone = plan.only_reader(sign.outputs[0]) is mask
         removed += [product, sign] if alone else [product]
         placed[mask] = replace(
             product,
@@ -188,7 +188,6 @@ def _can_be_masked(plan: Plan, product: Work, sign: Work, mask: Work) -> bool:
         product.kind == "conv2d_x"
         or (product.kind == "matmul" and len(product.inputs[1].shape) == 2)
     )
-    positive = sign.kind == "greater" and sign.inputs[1].uniform == 0.0
     alike = sign.inputs[0].shape == made.shape and sign.inputs[0].dtype == made.dtype
-    alone = plan.users[made] == [mask] and made not in plan.wanted
-    return plain and positive and alike and alone and mask.outputs[0].dtype == made.dtype
+    alone = plan.only_reader(made) is mask
+    return plain and alike and alone and mask.outputs[0].dtype == made.dtype

@@ -132,6 +132,11 @@ class Plan:
                 found.setdefault(value, []).append(work)
         return found
 
+    def only_reader(self, value: Value) -> Work | None:
+        """The one work that needs a value; None where several do, or it is a result."""
+        readers = self.users.get(value, [])
+        return readers[0] if len(readers) == 1 and value not in self.wanted else None
+
     @cached_property
     def maker(self) -> dict[Value, Work]:
         """Which work makes each value."""

@@ -11,15 +11,13 @@ SUMS = ("sum", "mean")
 
 def sum_once(plan: Plan) -> Plan:
     """A sum of a sum, the first of which nothing else reads, is one sum over more axes."""
-    use, maker = plan.users, plan.maker
+    maker = plan.maker
     removed: set[Work] = set()
     placed: dict[Work, Work] = {}
     for work in plan.works:
         first = maker.get(work.inputs[0]) if work.kind == "sum" else None
         first = placed.get(first, first) if first is not None else None
-        if first is None or first.kind != "sum" or len(use[work.inputs[0]]) > 1:
-            continue
-        if work.inputs[0] in plan.wanted:
+        if first is None or first.kind != "sum" or plan.only_reader(work.inputs[0]) is not work:
             continue
         axes = summed_axes(first)
         left = [k for k in range(len(first.inputs[0].shape)) if k not in axes]
@@ -45,16 +43,14 @@ def sum_in_product(plan: Plan) -> Plan:
 
     Σₙ Aₙ Bₙ, (n, M, K) · (n, K, N), is (M, n·K) · (n·K, N): no (n, M, N) in between.
     """
-    use, maker = plan.users, plan.maker
+    maker = plan.maker
     works: dict[Work, list[Work]] = {}
     removed = set()
     for total in plan.works:
         product = maker.get(total.inputs[0]) if total.kind == "sum" else None
         if product is None or product.kind != "matmul" or product.steps or total.steps:
             continue
-        if use[total.inputs[0]] != [total] or total.inputs[0] in plan.wanted:
-            continue
-        if _sums_all_leading(total, product):
+        if plan.only_reader(total.inputs[0]) is total and _sums_all_leading(total, product):
             removed.add(product)
             works[total] = _longer_product(product, total)
     kept = [w for work in plan.works if work not in removed for w in works.get(work, [work])]
@@ -88,16 +84,15 @@ def _longer_product(product: Work, total: Work) -> list[Work]:
 
 def sum_while_computing(plan: Plan) -> Plan:
     """A sum takes in the loop before it, if nothing else reads what the loop makes."""
-    use, maker = plan.users, plan.maker
+    maker = plan.maker
     removed, placed = [], {}
     for work in plan.works:
         if work.kind not in SUMS or work.inputs[0].dtype.kind != "f":
             continue
         before = maker.get(work.inputs[0])
-        alone = before is not None and len(before.outputs) == 1 and len(use[work.inputs[0]]) == 1
-        if before is not None and before.kind == "loop" and alone:
-            if work.inputs[0] in plan.wanted:
-                continue
+        if before is None or before.kind != "loop" or len(before.outputs) != 1:
+            continue
+        if plan.only_reader(work.inputs[0]) is work:
             removed.append(before)
             attrs = {**work.attrs, "axis": summed_axes(work)}
             total = replace(work, attrs=attrs)
