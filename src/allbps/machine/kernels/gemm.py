@@ -5,7 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from allbps.machine.kernels.activation import mask
-from allbps.machine.language.words import LANES, Int, Reals, brgemm, kernel, lanes, transpose_square
+from allbps.machine.language.words import (
+    LANES,
+    Int,
+    Reals,
+    brgemm,
+    inline,
+    kernel,
+    lanes,
+    transpose_square,
+)
 
 #: Rows of B multiplied at a time: 512 rows of one panel (64 float32) stay in a 256 KB cache.
 DEPTH = 512
@@ -89,6 +98,13 @@ def cut_product(M: int, N: int, K: int, panel: int = 64) -> Cut:
     return Cut(rows, columns, depth)
 
 
+@inline
+def columns_of(c: int, columns: int, N: int) -> tuple[int, int]:
+    """Where block c of so many begins and ends: whole panels of 64 columns."""
+    panels = (N + 63) // 64
+    return c * panels // columns * 64, min(N, (c + 1) * panels // columns * 64)
+
+
 @kernel
 def product_piece(
     C: Reals, ldc: Int, A: Reals, sar: Int, sak: Int, B: Reals, ldb: Int, M: Int, N: Int, K: Int,
@@ -100,8 +116,7 @@ def product_piece(
     """
     d, rest = piece // (rows * columns), piece % (rows * columns)
     r, c = rest // columns, rest % columns
-    panels = (N + 63) // 64
-    left, right = c * panels // columns * 64, min(N, (c + 1) * panels // columns * 64)
+    left, right = columns_of(c, columns, N)
     k, end = d * K // depth, (d + 1) * K // depth
     gemm(
         C + (d * M * N + left), ldc, A + k * sak, sar, sak, B + (k * ldb + left), ldb,
@@ -115,8 +130,7 @@ def mask_piece(
 ) -> None:  # fmt: skip
     """δ through a ReLU whose result is Y, for a piece that product_piece has just made; depth 1."""
     r, c = piece // columns, piece % columns
-    panels = (N + 63) // 64
-    left, right = c * panels // columns * 64, min(N, (c + 1) * panels // columns * 64)
+    left, right = columns_of(c, columns, N)
     mask(D, Y, N, r * M // rows, (r + 1) * M // rows, left, right)
 
 
@@ -131,8 +145,7 @@ def packed_product_piece(
     of A is copied to ``scratch`` (see packed_scratch), DEPTH rows at a time.
     """
     r, c = piece // columns, piece % columns
-    panels = (N + 63) // 64
-    left, right = c * panels // columns * 64, min(N, (c + 1) * panels // columns * 64)
+    left, right = columns_of(c, columns, N)
     lo, hi = r * M // rows, (r + 1) * M // rows
     width = hi - lo
     for k0 in range(0, max(K, 1), DEPTH):

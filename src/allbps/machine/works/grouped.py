@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from allbps.machine.planning.layout import row_major
 from allbps.machine.planning.plan import Value, Work
-from allbps.machine.works.images import conv_label, image_layout, masked, weight_layout
+from allbps.machine.works.images import conv_label, image_layout, weight_layout
+from allbps.machine.works.masks import gate_of, masked
 from allbps.machine.works.places import Places, memories
 from allbps.machine.works.rows import combine
 from allbps.machine.works.tasks import (
@@ -87,8 +88,10 @@ def emit_grouped_input(program: Program, places: Places, work: Work) -> None:
     blocks = _names(out.memory, delta.memory, taps.memory)
     call = f"{form.kernel}_input({blocks}, {_scratch(program, form)}{form.sizes}, lo, hi)"
     program.use("kernels.groups", f"{form.kernel}_input")
-    gate, line = masked(program, places, work, out, form.N)
-    _add(program, work, form, form.products(g), (call, *line), [delta, taps, *gate], out.memory)
+    gate = gate_of(places, work, out)
+    line = masked(program, out.memory.name, gate, out.layout.size // form.N)
+    reads = [delta, taps, *([gate] if gate is not None else [])]
+    _add(program, work, form, form.products(g), (call, *line), reads, out.memory)
 
 
 def emit_grouped_weights(program: Program, places: Places, work: Work) -> None:

@@ -7,6 +7,7 @@ import numpy as np
 from allbps.machine.kernels import winograd
 from allbps.machine.planning.layout import Layout, Shape, in_order, row_major
 from allbps.machine.planning.plan import Value, Work
+from allbps.machine.works.masks import gate_of, masked
 from allbps.machine.works.places import Places, memories
 from allbps.machine.works.tasks import (
     Memory,
@@ -184,6 +185,8 @@ def emit_conv_input(program: Program, places: Places, work: Work) -> None:
     delta = places.as_layout(g, image_layout(g.shape))
     weight = places.as_layout(w, weight_layout(w.shape))
     out = places.put(work.outputs[0], image_layout(win_shape(work)))
+    gate, each = gate_of(places, work, out), out.layout.size // win.N
+    gates = [gate] if gate is not None else []
     if win.small:
         program.use("kernels.small", "small_conv_input")
         sizes = f"{win.H}, {win.W}, {win.C}, {win.O}, {win.h}, {win.w}"
@@ -191,17 +194,17 @@ def emit_conv_input(program: Program, places: Places, work: Work) -> None:
             f"small_conv_input({out.memory.name}, {delta.memory.name}, {weight.memory.name}, "
             f"{sizes})"
         )
-        gate, line = masked(program, places, work, out, 1, "0, 1")
-        add_conv(program, work, win, 1, (call, *line), [delta, weight, *gate], out.memory)
+        line = masked(program, out.memory.name, gate, each, "0, 1")
+        add_conv(program, work, win, 1, (call, *line), [delta, weight, *gates], out.memory)
         return
-    gate, line = masked(program, places, work, out, win.N)
+    line = masked(program, out.memory.name, gate, each)
     flipped = _flipped(program, weight.memory, win)
     if by_winograd(program, win) and win.p in (0, 1):
         points = _transformed(program, flipped, win.O, win.C)
         back = Window((win.N, win.O, win.oh, win.ow), (win.C, win.O, 3, 3), work)
         back.p = 2 - win.p
         back.oh, back.ow = win.H, win.W
-        reads = [delta, *gate]
+        reads = [delta, *gates]
         _winograd_forward(program, work, back, out, delta, points, out.memory.name, 0, reads, line)
         return
     program.use("kernels.conv", "conv_input")
@@ -213,22 +216,7 @@ def emit_conv_input(program: Program, places: Places, work: Work) -> None:
     )
     whole = Place(flipped, row_major((flipped.size,)))
     lines = (*bounds(win.N, pieces), call, *line)
-    add_conv(program, work, win, pieces, lines, [delta, whole, *gate], out.memory)
-
-
-def masked(
-    program: Program, places: Places, work: Work, out: Place, count: int, images: str = "lo, hi"
-) -> tuple[list[Place], tuple[str, ...]]:
-    """What the ReLU behind a δI reads, and the line that lays its mask on some of ``count`` images.
-
-    Nothing where there is no ReLU.
-    """
-    if not work.attrs.get("mask"):
-        return [], ()
-    program.use("kernels.activation", "mask")
-    gate = places.as_layout(work.inputs[2], out.layout)
-    size = out.layout.size // count
-    return [gate], (f"mask({out.memory.name}, {gate.memory.name}, {size}, {images}, 0, {size})",)
+    add_conv(program, work, win, pieces, lines, [delta, whole, *gates], out.memory)
 
 
 def win_shape(work: Work) -> Shape:

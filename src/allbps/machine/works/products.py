@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from allbps.machine.kernels.gemm import Cut, collides, cut_product, packed_scratch
 from allbps.machine.planning.layout import Layout, Run, Shape, common_refinement, merged, row_major
 from allbps.machine.planning.plan import Value, Work
+from allbps.machine.works.masks import gate_of, masked
 from allbps.machine.works.places import Places, memories
 from allbps.machine.works.tasks import (
     Place,
@@ -173,9 +174,7 @@ class _Product:
         self.ldb = self.ldb or self.N
         self.out = places.put(work.outputs[0], self._result(outer_a, outer_b))
         self.bias = places.of(work.inputs[2]) if work.attrs.get("bias") else None
-        self.gate = None
-        if work.attrs.get("mask"):
-            self.gate = places.as_layout(work.inputs[2], self.out.layout)
+        self.gate = gate_of(places, work, self.out)
 
     def _result(self, outer_a: tuple[int, ...], outer_b: tuple[int, ...]) -> Layout:
         """Rows as A holds them, then columns as B does."""
@@ -230,12 +229,6 @@ class _Product:
         sizes = f"{self.M}, {self.N}, {cut.rows}, {cut.columns}"
         return (f"mask_piece({target}, {self.gate.memory.name}, {sizes}, p)",)
 
-    def _masked_rows(self, target: str, rows: str) -> tuple[str, ...]:
-        if self.gate is None:
-            return ()
-        self.program.use("kernels.activation", "mask")
-        return (f"mask({target}, {self.gate.memory.name}, {self.N}, {rows}, 0, {self.N})",)
-
     def _packed_piece(self, target: str, cut: Cut, flags: int) -> str:
         self.program.use("kernels.gemm", "packed_product_piece")
         self.program.scratch = max(self.program.scratch, packed_scratch(self.M, self.K, cut))
@@ -254,7 +247,7 @@ class _Product:
                 f"finish_product({target}, {self.N}, {parts.memory.name}, {count}, "
                 f"{self.M}, {self.N}, {flags}, {bias}, lo, hi)"
             )
-            return (*bounds(self.M, pieces), call, *self._masked_rows(target, "lo, hi"))
+            return (*bounds(self.M, pieces), call, *masked(self.program, target, self.gate, self.N))
 
         reads = memories([parts, *(x for x in (self.bias, self.gate) if x is not None)])
         self.program.tasks.append(
@@ -276,13 +269,12 @@ class _Product:
             f"{self.left.memory.name}, {self.sar}, {self.sak}, {self.right.memory.name}, "
             f"{self.ldb}, 1"
         )
-        call = f"small_product({self.out.memory.name}, {operands}, {self.M}, {self.N}, {self.K})"
-        lines = [call]
+        name = self.out.memory.name
+        lines = [f"small_product({name}, {operands}, {self.M}, {self.N}, {self.K})"]
         if self.work.attrs.get("relu"):
             self.program.use("kernels.activation", "relu")
-            name = self.out.memory.name
             lines.append(f"relu({name}, {name}, 0, {self.M * self.N})")
-        lines += self._masked_rows(self.out.memory.name, f"0, {self.M}")
+        lines += masked(self.program, name, self.gate, self.N, f"0, {self.M}")
         self._task(1, tuple(lines), self.out, with_more=True)
 
     def _task(self, pieces: int, lines: tuple[str, ...], out: Place, *, with_more: bool) -> None:
