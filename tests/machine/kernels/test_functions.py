@@ -1,4 +1,4 @@
-"""The vectorised functions against SciPy's and PyTorch's, over their whole range."""
+"""The vectorised functions against NumPy's and SciPy's, over their whole range."""
 
 from __future__ import annotations
 
@@ -8,8 +8,6 @@ import scipy.special
 
 from allbps.machine.kernels import functions
 from allbps.machine.language.words import Int, Reals, kernel, lanes
-
-torch = pytest.importorskip("torch")
 
 #: A few units in the last place.
 RELATIVE = {np.float32: 4e-7, np.float64: 1e-15}

@@ -1,4 +1,4 @@
-"""Softmax and losses against PyTorch's, at the ends of the range too."""
+"""Softmax and cross-entropy against PyTorch's, at the ends of the range too."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Batch norm and layer norm, training and evaluation, against PyTorch's."""
+"""Batch norm and layer norm against PyTorch's."""
 
 from __future__ import annotations
 
