@@ -40,14 +40,14 @@ def write(names: Sequence[str], out: Path, form: str | None, seed: int | None) -
         _check_form(form)
     forms = [form] if form else list(FORMATS)
     written = 0
-    sessions = _opened(names, seed, 100)
-    for opened in sessions:
+    systems = _opened(names, seed, 100)
+    for opened in systems:
         for one in forms:
             for name, text in documents(opened, one).items():
                 write_text(out / name, text)
                 written += 1
     if "html" in forms:
-        write_text(out / "index.html", _index(sessions))
+        write_text(out / "index.html", _index(systems))
         written += 1
     return f"{written} files written into {out}"
 
@@ -114,9 +114,9 @@ def _cell(judged: dict[str, Any] | None) -> str:
     return f"{judged['checked']} ({judged['max_error']:.0e})".rjust(JUDGE)
 
 
-def _index(sessions: Sequence[OpenSystem]) -> str:
+def _index(systems: Sequence[OpenSystem]) -> str:
     items = "".join(
-        f'<li><a href="{s.system.name}.html">{s.system.title}</a></li>' for s in sessions
+        f'<li><a href="{s.system.name}.html">{s.system.title}</a></li>' for s in systems
     )
     return page(
         "All the BPs",
