@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from _thread import interrupt_main
 from collections.abc import Callable
+from threading import Timer
 from types import FrameType
 from typing import NoReturn
 
@@ -23,6 +25,7 @@ def main() -> None:
     _answer(listen, _leave)  # no exception: an import would print or swallow it
     from allbps.commands import run
 
+    sys.unraisablehook = _ask_again
     _answer(listen, _unwind)
     try:
         code = run()
@@ -40,6 +43,14 @@ def _answer(listen: bool, answer: Callable[[int, FrameType | None], NoReturn]) -
 def _unwind(number: int, frame: FrameType | None) -> NoReturn:
     """Let the files that are being written be removed."""
     raise Stopped
+
+
+def _ask_again(lost: sys.UnraisableHookArgs) -> None:
+    """Ctrl-C in a destructor or a callback ends nothing there: let it come once more."""
+    if lost.exc_type is Stopped:
+        Timer(0.01, interrupt_main).start()
+    else:
+        sys.__unraisablehook__(lost)
 
 
 def _leave(number: int = signal.SIGINT, frame: FrameType | None = None) -> NoReturn:

@@ -36,6 +36,34 @@ def test_one_line_and_130(delay):
     assert (process.returncode, err.strip()) == (130, "stopped")
 
 
+LOST = """
+import signal, time
+import allbps.cli, allbps.commands
+
+class Destroyed:
+    def __del__(self):
+        signal.raise_signal(signal.SIGINT)
+        time.sleep(0.1)
+
+def run():
+    Destroyed()
+    for _ in range(200):
+        time.sleep(0.1)
+    return 0
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+allbps.commands.run = run
+allbps.cli.main()
+"""
+
+
+def test_a_destructor_does_not_swallow_it():
+    done = subprocess.run(
+        [sys.executable, "-c", LOST], capture_output=True, text=True, timeout=50, check=False
+    )
+    assert (done.returncode, done.stderr.strip()) == (130, "stopped")
+
+
 def test_the_door_is_small():
     code = "import sys, allbps.cli; print(sorted({'numpy', 'typer', 'rich'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
