@@ -95,6 +95,10 @@ class NonFiniteError(AllBPsError, FloatingPointError):
     """NaN or infinity where a finite number is needed."""
 
 
+class DivergedError(NonFiniteError):
+    """A training run whose numbers are no longer finite."""
+
+
 def unknown_name(name: str, known: list[str], kind: str = "", where: str = "") -> NameUnknownError:
     """The error for a name that is not there, with the nearest one that is.
 

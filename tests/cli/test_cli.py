@@ -180,3 +180,21 @@ def test_it_runs_as_a_module():
     )
     for command in ("lecture", "explain", "emit", "check", "train"):
         assert command in done.stdout
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_a_run_that_diverges_has_failed(allbps, tmp_path, as_json):
+    """Its only step leads to numbers beyond all bounds: code 1, one message, JSON that is JSON."""
+    words = ["--json"] if as_json else []
+    out = tmp_path / "out"
+    code, said, err = allbps(
+        "train", "--epochs", 1, "--lr", "1e30", "--batch-size", 5000, "--out", out, *words
+    )
+    assert code == 1
+    assert err.startswith("error: ")
+    assert "  to do:    a smaller --lr than 1e+30" in err
+    assert not (out / "weights.safetensors").exists()
+    if as_json:
+        assert "diverged" in json.loads(said, parse_constant=lambda name: pytest.fail(name))
+    else:
+        assert said == ""

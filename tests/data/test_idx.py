@@ -10,7 +10,7 @@ from allbps.data import load
 from allbps.data.idx import read_idx
 from allbps.errors import UserFileError
 
-PIXELS = np.arange(4 * 3 * 2, dtype=np.uint8).reshape(4, 3, 2)
+PIXELS = 10 * np.arange(4 * 3 * 2, dtype=np.uint8).reshape(4, 3, 2)
 LABELS = np.array([0, 1, 1, 0], np.uint8)
 
 
@@ -134,7 +134,7 @@ def test_counts_that_differ(tmp_path):
     write_four(tmp_path)
     (tmp_path / "train-labels-idx1-ubyte").write_bytes(idx(LABELS[:3]))
     assert message(lambda: load(tmp_path)) == (
-        f"{tmp_path} has more images than labels\n"
+        f"{tmp_path}/train-images-idx3-ubyte has more images than labels\n"
         "  expected: one label for each image\n"
         "  got:      4 images and 3 labels"
     )
@@ -173,3 +173,56 @@ def test_labels_given_as_images(tmp_path):
         f"{images} holds no labels\n  expected: an array of 1 axis: count\n"
         "  got:      an array of 3 axes"
     )
+
+
+COLOUR = np.arange(4 * 6 * 5 * 3, dtype=np.uint8).reshape(4, 6, 5, 3)
+
+
+@pytest.mark.parametrize("last", [True, False])
+@pytest.mark.parametrize("name", ["train-images-idx3-ubyte", "train-images-idx4-ubyte"])
+def test_colour_images_have_their_channels_first_or_last(tmp_path, name, last):
+    raw = COLOUR if last else COLOUR.transpose(0, 3, 1, 2)
+    (tmp_path / name).write_bytes(idx(np.ascontiguousarray(raw)))
+    (tmp_path / "train-labels-idx1-ubyte").write_bytes(idx(LABELS))
+    x = load(tmp_path).train.x
+    np.testing.assert_allclose(x * 255, COLOUR.transpose(0, 3, 1, 2), rtol=1e-6)
+
+
+def emnist(folder, name, count=4):
+    for what, data in (("images-idx3", PIXELS[:count]), ("labels-idx1", LABELS[:count])):
+        (folder / f"{name}-{what}-ubyte").write_bytes(idx(data))
+
+
+def test_a_prefix_is_understood(tmp_path):
+    emnist(tmp_path, "emnist-letters-train")
+    emnist(tmp_path, "emnist-letters-test", 2)
+    data = load(tmp_path)
+    assert (len(data.train), len(data.test)) == (4, 2)
+
+
+def test_one_of_several_data_sets_must_be_named(tmp_path):
+    emnist(tmp_path, "emnist-letters-train")
+    emnist(tmp_path, "emnist-digits-train")
+    assert message(lambda: load(tmp_path)) == (
+        f"{tmp_path} holds several data sets\n"
+        "  expected: one file of training images\n"
+        "  got:      emnist-digits-train-images-idx3-ubyte,"
+        " emnist-letters-train-images-idx3-ubyte\n"
+        "  to do:    name the files of one of them: --data IMAGES,LABELS"
+    )
+
+
+def test_files_of_other_names_are_hinted_at(tmp_path):
+    (tmp_path / "mine-idx3").write_bytes(idx(PIXELS))
+    assert message(lambda: load(tmp_path)).endswith(
+        "  to do:    IDX files of other names are named both: --data IMAGES,LABELS"
+    )
+
+
+def test_one_scale_for_all_files_of_a_folder(tmp_path):
+    for part, top in (("train", 1.0), ("t10k", 0.5)):
+        images = np.linspace(0, top, 24, dtype="f4").reshape(4, 3, 2)
+        (tmp_path / f"{part}-images-idx3-ubyte").write_bytes(idx(images, 0x0D))
+        (tmp_path / f"{part}-labels-idx1-ubyte").write_bytes(idx(LABELS))
+    data = load(tmp_path)
+    assert (data.train.x.max(), data.test.x.max()) == (1, 0.5)

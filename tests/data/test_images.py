@@ -3,10 +3,18 @@
 import numpy as np
 import pytest
 
-from allbps.data.images import labelled, labelled_like
+from allbps.data.images import Raw, assemble
 from allbps.errors import UserFileError
 
 LABELS = np.array([0, 1, 0])
+
+
+def labelled(source, pixels, labels, classes=None, **options):
+    return assemble(source, Raw(source, pixels, labels), classes=classes, **options).train
+
+
+def labelled_like(source, pixels, labels, train):
+    return assemble("f", Raw("f", *train), Raw(source, pixels, labels)).test
 
 
 def pixels(dtype=np.uint8):
@@ -28,7 +36,9 @@ def test_bytes_become_float32_between_0_and_1():
         (np.array([0.0, 128.0]), 255),
         (np.array([0, 255], np.int64), 255),
         (np.array([0, 65535], np.uint16), 65535),
-        (np.array([0, 200], np.uint16), 255),
+        (np.array([0, 9000], np.uint16), 65535),
+        (np.array([0, 200], ">u2"), 65535),
+        (np.array([0, 200], np.int16), 255),
     ],
 )
 def test_the_scale_follows_the_kind_of_number(raw, top):
@@ -46,8 +56,8 @@ def test_classes_are_the_distinct_labels_by_name():
 
 
 def test_held_out_labels_are_read_with_the_training_classes():
-    train = labelled("f", pixels(), np.array([7, 3, 5]))
-    test = labelled_like("t", pixels(), np.array([5.0, 5.0, 7.0]), train)
+    train = (pixels(float) / 12, np.array([7, 3, 5]))
+    test = labelled_like("t", pixels(float) / 12, np.array([5.0, 5.0, 7.0]), train)
     assert test.classes == ("3", "5", "7")
     assert test.labels.tolist() == [1, 1, 2]
 
@@ -94,7 +104,7 @@ WRONG = [
         "f has pixels out of range\n"
         "  expected: numbers 0 … 255\n"
         "  got:      numbers 0 … 1100\n"
-        "  to do:    scale them to 0 … 1 before saving",
+        "  to do:    scale them to 0 … 1 before saving, or say what is white, as with --white 1100",
     ),
     (
         (pixels(complex), LABELS),
@@ -131,7 +141,7 @@ def test_what_cannot_be_learnt_from_is_refused(raw, message):
 
 
 def test_held_out_images_of_an_unknown_class_are_refused():
-    train = labelled("f", pixels(), LABELS)
+    train = (pixels(), LABELS)
     with pytest.raises(UserFileError) as caught:
         labelled_like("t", pixels(), np.array([0, 1, 9]), train)
     assert str(caught.value) == (
@@ -142,7 +152,7 @@ def test_held_out_images_of_an_unknown_class_are_refused():
 
 
 def test_held_out_images_of_another_size_are_refused():
-    train = labelled("f", pixels(), LABELS)
+    train = (pixels(), LABELS)
     with pytest.raises(UserFileError) as caught:
         labelled_like("t", np.zeros((3, 3, 4, 5), np.uint8), LABELS, train)
     assert str(caught.value) == (
@@ -150,3 +160,72 @@ def test_held_out_images_of_another_size_are_refused():
         "  expected: 2×2, 1 channel\n"
         "  got:      4×5, 3 channels"
     )
+
+
+KINDS = {
+    "bool": [0, 1],
+    "uint8": [0, 255],
+    "uint16": [0, 65535],
+    "int64": [0, 255],
+    "float32": [0, 1],
+}
+
+
+def two(dtype, high):
+    return np.array([[0, high], [high, 0]], dtype).reshape(2, 1, 1, 2)
+
+
+@pytest.mark.parametrize("dtype", KINDS)
+@pytest.mark.parametrize("share", [1, 0.5])
+def test_one_scale_for_training_and_held_out_images(dtype, share):
+    """However bright the brightest in either is."""
+    high = KINDS[dtype][1]
+    part = np.dtype(dtype).type(high * share)
+    for train, test in ((high, part), (part, high)):
+        data = assemble(
+            "f",
+            Raw("f", two(dtype, train), np.arange(2)),
+            Raw("t", two(dtype, test), np.arange(2)),
+            Raw("v", two(dtype, train), np.arange(2)),
+        )
+        assert data.train.x.max() == pytest.approx(float(train) / high, rel=1e-6)
+        assert data.test.x.max() == pytest.approx(float(test) / high, rel=1e-6)
+        assert data.validation.x.max() == data.train.x.max()
+
+
+def test_floats_just_above_one_are_not_taken_for_bytes():
+    parts = Raw("f", two(float, 0.99), np.arange(2)), Raw("t", two(float, 1.02), np.arange(2))
+    with pytest.raises(UserFileError) as caught:
+        assemble("f", *parts)
+    assert str(caught.value) == (
+        "f has pixels out of range\n"
+        "  expected: numbers 0 … 1, or whole numbers 0 … 255\n"
+        "  got:      numbers 0 … 1.02\n"
+        "  to do:    scale them to 0 … 1 before saving, or say what is white, as with --white 1.02"
+    )
+    data = assemble("f", *parts, white=1)
+    assert data.test.x.max() == np.float32(1.02)
+
+
+def test_parts_of_different_kinds_are_refused():
+    with pytest.raises(UserFileError) as caught:
+        assemble(
+            "f",
+            Raw("f", two("uint8", 255), np.arange(2)),
+            Raw("t", two("float32", 1), np.arange(2)),
+        )
+    assert str(caught.value) == (
+        "the images of f are of different kinds\n"
+        "  expected: one kind of number in training and held-out images\n"
+        "  got:      8 bits (white is 255), floats (white is 1)\n"
+        "  to do:    save them alike"
+    )
+
+
+@pytest.mark.parametrize(("dtype", "high"), [("uint8", 1), ("uint16", 4095), ("float64", 16)])
+def test_dark_images_are_remarked_on(dtype, high):
+    data = assemble("f", Raw("f", two(dtype, high), np.arange(2)))
+    assert any(note.heed and f"--white {high}" in note.text for note in data.notes)
+    bright = assemble("f", Raw("f", two(dtype, high), np.arange(2)), white=high)
+    assert bright.train.x.max() == 1
+    assert not any(note.heed for note in bright.notes)

@@ -5,10 +5,10 @@ import zipfile
 import numpy as np
 import pytest
 
-from allbps.data import load
+from allbps.data import DataWarning, Decoding, load
 from allbps.errors import UserFileError
 
-GRAY = np.arange(24, dtype=np.uint8).reshape(4, 3, 2)
+GRAY = 10 * np.arange(24, dtype=np.uint8).reshape(4, 3, 2)
 LABELS = np.array([0, 1, 1, 0])
 
 
@@ -82,8 +82,8 @@ def test_pixels_that_are_no_images(tmp_path):
     path = save(tmp_path, images=np.zeros((4, 5)), labels=LABELS)
     assert message(path) == (
         f"images in {path} holds no images\n"
-        "  expected: shape (N, H, W), (N, C, H, W) or (N, H, W, C) with 1 or 3 channels,"
-        " or (N, H·H)\n"
+        "  expected: shape (N, H, W), (N, C, H, W) or (N, H, W, C) with 1 or 3 channels"
+        " (2 or 4 with alpha), or (N, H·H)\n"
         "  got:      shape (4, 5)"
     )
 
@@ -189,7 +189,7 @@ WRONG = {
         "  got:      4 images and 3 labels",
     ),
     "NaN": (
-        {"images": np.where(GRAY == 7, np.nan, GRAY), "labels": LABELS},
+        {"images": np.where(GRAY == 70, np.nan, GRAY), "labels": LABELS},
         "{path} has pixels that are not finite numbers\n"
         "  expected: numbers 0 … 1 or 0 … 255\n"
         "  got:      nan in image 1",
@@ -214,3 +214,45 @@ def test_what_the_archive_holds_is_wrong(tmp_path, name):
     arrays, expected = WRONG[name]
     path = save(tmp_path, **arrays)
     assert message(path) == expected.format(path=path)
+
+
+def test_validation_images_of_an_archive_are_kept_apart(tmp_path):
+    path = save(
+        tmp_path, x_train=GRAY, y_train=LABELS, x_val=GRAY[:3], y_val=LABELS[:3], x_test=GRAY[:2],
+        y_test=LABELS[:2],
+    )  # fmt: skip
+    data = load(path)
+    assert [len(part) for part in (data.train, data.validation, data.test)] == [4, 3, 2]
+
+
+def test_arrays_that_are_not_used_are_said(tmp_path):
+    path = save(tmp_path, images=GRAY, labels=LABELS, x_extra=GRAY)
+    with pytest.warns(DataWarning, match=r"left out: 1 .*x_extra"):
+        load(path)
+
+
+def transparent(dtype, white, channels):
+    """Black, covered by a half."""
+    images = np.zeros((4, 5, 6, channels), dtype)
+    images[:, 1:3, 1:3, -1] = white // 2 if white > 1 else 0.5
+    images[0, 0, 0] = white
+    return images
+
+
+@pytest.mark.parametrize("channels", [2, 4])
+@pytest.mark.parametrize(("dtype", "white"), [("u1", 255), ("u2", 65535), ("f4", 1), ("f8", 255)])
+def test_what_becomes_of_alpha_in_arrays_is_asked(tmp_path, dtype, white, channels):
+    path = save(tmp_path, images=transparent(dtype, white, channels), labels=LABELS)
+    assert "--alpha white lays the images on white" in message(path)
+    kept = load(path, Decoding(alpha="channel")).train
+    assert kept.shape == (channels, 5, 6)
+    laid = load(path, Decoding(alpha="white")).train
+    assert laid.shape == (channels - 1, 5, 6)
+    np.testing.assert_allclose(laid.x[1, :, 1, 1], 0.5, atol=0.003)
+    assert (laid.x[1, :, 0, 0] == 1).all()
+
+
+@pytest.mark.parametrize("shape", [(4, 3, 8, 3), (4, 1, 8, 3), (4, 4, 8, 2)])
+def test_axes_that_cannot_be_told_apart_are_refused(tmp_path, shape):
+    raw = np.arange(np.prod(shape)).reshape(shape) % 255
+    assert "whether" in message(save(tmp_path, images=raw, labels=LABELS))

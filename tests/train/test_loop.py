@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from allbps.errors import NonFiniteError
+from allbps.errors import DivergedError
+from allbps.optim import SGD
 from allbps.train import run
 from allbps.train.engine import Score, State, Taken
 from allbps.train.loop import finished
@@ -60,7 +61,7 @@ def test_early_stopping_keeps_the_best_weights(options):
 
 def test_a_loss_that_runs_away_stops_the_run_and_names_the_cause(options):
     chosen = options(model="mlp", lr=1e30, schedule="constant")
-    with pytest.raises(NonFiniteError) as caught:
+    with pytest.raises(DivergedError) as caught:
         run(chosen)
     lines = str(caught.value).splitlines()
     assert lines[0] in ("the loss became nan in epoch 1, step 2",
@@ -75,3 +76,50 @@ def test_a_loss_that_runs_away_stops_the_run_and_names_the_cause(options):
         f" {checkpoint}"
     )
     assert checkpoint.is_file()
+
+
+def strictly(path):
+    def refuse(name):
+        raise AssertionError(f"{name} in {path}")
+
+    return [json.loads(line, parse_constant=refuse) for line in path.read_text().splitlines()]
+
+
+@pytest.mark.parametrize("engine", ["machine", "numpy"])
+@pytest.mark.parametrize("optimizer", ["sgd", "adam", "adamw", "rmsprop"])
+@pytest.mark.parametrize("batch_size", [8, 96])
+@pytest.mark.parametrize("lr", [1e20, 1e38])
+def test_a_run_that_diverges_in_any_step_saves_nothing_as_learnt(
+    options, engine, optimizer, batch_size, lr
+):
+    """Also in the last one, whose own loss is still finite."""
+    chosen = options(
+        engine=engine, optimizer=optimizer, batch_size=batch_size, lr=lr, epochs=1,
+        schedule="constant",
+    )  # fmt: skip
+    with pytest.raises(DivergedError, match=r"became|no longer finite"):
+        run(chosen)
+    assert {path.name for path in chosen.folder.iterdir()} == {
+        "checkpoint.safetensors",
+        "log.jsonl",
+    }
+    assert strictly(chosen.folder / "log.jsonl") == []
+
+
+def test_what_was_reached_before_a_divergence_is_kept(options):
+    """The rate rises until it is too high: the last good epoch can be resumed."""
+    good = options(epochs=1, lr=0.1, schedule="constant")
+    run(good)
+    kept = (good.folder / "checkpoint.safetensors").read_bytes()
+    learnt = (good.folder / "weights.safetensors").read_bytes()
+
+    class Bursts(TrainOptions):
+        def optimiser(self, steps):
+            return SGD(lambda t: 0.1 if t < 12 else 1e38)
+
+    bad = Bursts(**{**vars(good), "epochs": 2, "resume": True})
+    with pytest.raises(DivergedError, match="after epoch 1 is in"):
+        run(bad)
+    assert (good.folder / "checkpoint.safetensors").read_bytes() == kept
+    assert (good.folder / "weights.safetensors").read_bytes() == learnt
+    assert len(strictly(good.folder / "log.jsonl")) == 1

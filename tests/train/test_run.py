@@ -93,12 +93,13 @@ def test_the_summary_says_what_was_written_and_how_well_it_went(options):
     assert lines[0] == (
         f"lecture on {chosen.data}: 96 training images, 24 held out; 4 classes; 2,884 parameters"
     )
-    assert lines[1].startswith("3 epochs, 36 steps in ")
-    assert lines[2] == (
+    assert lines[1] == "pixels: floats, 1 becomes 1"
+    assert lines[2].startswith("3 epochs, 36 steps in ")
+    assert lines[3] == (
         f"held-out accuracy {report.held_out.accuracy:.1%}, loss {report.held_out.loss:.3f}"
     )
-    assert lines[3] == "written:"
-    assert lines[4].split() == [f"{chosen.out}/weights.safetensors", "what", "was", "learnt"]
+    assert lines[4] == "written:"
+    assert lines[5].split() == [f"{chosen.out}/weights.safetensors", "what", "was", "learnt"]
 
 
 def test_data_with_their_own_test_images_are_judged_on_those(options, few_digits, tmp_path):

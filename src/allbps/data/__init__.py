@@ -5,10 +5,14 @@ Text: a file in UTF-8.
 """
 
 from allbps.data.batches import batch_order
+from allbps.data.decoding import Decoding
 from allbps.data.images import Dataset, Examples, Images
-from allbps.data.load import load
+from allbps.data.load import DataWarning, load, read
 from allbps.data.split import split
 from allbps.data.text import load_text
 from allbps.data.windows import Windows
 
-__all__ = ["Dataset", "Examples", "Images", "Windows", "batch_order", "load", "load_text", "split"]
+__all__ = [
+    "DataWarning", "Dataset", "Decoding", "Examples", "Images", "Windows", "batch_order", "load",
+    "load_text", "read", "split",
+]  # fmt: skip

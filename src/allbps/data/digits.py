@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from allbps.data.images import Dataset, labelled
+from allbps.data.images import Dataset, Raw, assemble
+from allbps.data.scale import Scale
 from allbps.extras import needs
 
 
@@ -22,5 +23,5 @@ def load_digits() -> Dataset:
         from sklearn.datasets import load_digits as bundled
 
     raw = bundled()
-    pixels = raw.images[:, None] / 16.0  # (N, 8, 8), 0 … 16 -> (N, 1, 8, 8), 0 … 1
-    return Dataset("digits", labelled("digits", pixels, raw.target))
+    pixels = raw.images[:, None]  # (N, 8, 8) -> (N, 1, 8, 8)
+    return assemble("digits", Raw("digits", pixels, raw.target), scale=Scale(16, "whole numbers"))

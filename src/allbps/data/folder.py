@@ -2,40 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import os
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from allbps.data.images import Dataset, labelled, labelled_like
-from allbps.errors import UserFileError
-from allbps.extras import needs
-
-if TYPE_CHECKING:
-    from PIL.Image import Image
-
-SUFFIXES = frozenset(
-    {".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
+from allbps.data.decoding import (
+    Decoding,
+    Form,
+    Header,
+    decode,
+    header,
+    is_image,
+    wide_extent,
 )
-TEST_FOLDERS = ("test", "val", "valid", "validation")
-GRAY = frozenset({"1", "L", "LA", "I;16", "I;16B", "I;16L"})
+from allbps.data.images import Dataset, Raw, assemble
+from allbps.data.scale import Note, Scale, choose_scale, darkness, left_out
+from allbps.errors import UserFileError
 
-
-@dataclass(frozen=True)
-class Decoding:
-    """How image files become arrays.
-
-    Attributes:
-        size: (height, width) to resize to; None leaves them, and they must agree.
-        grayscale: one channel; None means one channel if every file is gray, else three.
-
-    """
-
-    size: tuple[int, int] | None = None
-    grayscale: bool | None = None
+PARTS = {
+    "train": ("train", "training"),
+    "test": ("test", "testing"),
+    "validation": ("val", "valid", "validation", "dev"),
+}
+"""Part of a data set -> what its folder may be called."""
+LEFT_BY_PROGRAMS = frozenset({"__macosx", "thumbs.db", "ehthumbs.db", "desktop.ini", "@eadir"})
+"""Files and folders that systems leave among a user's own, beside all that begin with a dot."""
 
 
 @dataclass(frozen=True)
@@ -46,8 +42,25 @@ class File:
     label: str
 
 
+@dataclass
+class Aside:
+    """What a folder holds beside images."""
+
+    junk: list[str]
+    others: list[str]
+
+    def notes(self) -> list[Note]:
+        """What is said of it."""
+        names = ", ".join(sorted({Path(name).name for name in self.junk})[:3])
+        skipped = f"skipped: {len(self.junk)} hidden or left by programs ({names})"
+        return [
+            *([Note(skipped, heed=False)] if self.junk else []),
+            *left_out(self.others, "no image" if len(self.others) == 1 else "no images"),
+        ]
+
+
 def load_folder(folder: Path, decoding: Decoding) -> Dataset:
-    """Images of class folders; ``train`` and ``test`` (or ``val``) folders of them are understood.
+    """Images of class folders; folders ``train``, ``val`` and ``test`` of them are understood.
 
     Raises:
         UserFileError: fewer than two classes, an empty class folder, a file that is no image,
@@ -55,33 +68,81 @@ def load_folder(folder: Path, decoding: Decoding) -> Dataset:
         MissingExtraError: Pillow is not installed.
 
     """
-    top = {path.name: path for path in _folders(folder)}
-    held = next((top[name] for name in TEST_FOLDERS if name in top and "train" in top), None)
-    train_folder = top["train"] if held else folder
-    train_files = _files(train_folder)
-    test_files = _files(held) if held else []
-    pixels = _decode([*train_files, *test_files], decoding)
-    split = len(train_files)
-    names = np.array([file.label for file in (*train_files, *test_files)])
-    train = labelled(str(train_folder), pixels[:split], names[:split])
-    if held is None:
-        return Dataset(str(folder), train)
-    return Dataset(
-        str(folder), train, labelled_like(str(held), pixels[split:], names[split:], train)
+    aside = Aside([], [])
+    parts = {
+        part: (place, _files(place, folder, aside)) for part, place in _parts(folder, aside).items()
+    }
+    files = [file for _, found in parts.values() for file in found]
+    headers = [header(file.path) for file in files]
+    form, scale, dark = _form(folder, files, headers, decoding)
+    if decoding.size is None:
+        _check_sizes(files, headers)
+    pixels, vanished = _decode(files, form)
+    raws, start = {}, 0
+    for part, (place, found) in parts.items():
+        names = np.array([file.label for file in found])
+        raws[part] = Raw(str(place), pixels[start : start + len(found)], names)
+        start += len(found)
+    if "test" not in raws and "validation" in raws:
+        raws["test"] = raws.pop("validation")
+    return assemble(
+        str(folder),
+        raws["train"],
+        raws.get("test"),
+        raws.get("validation"),
+        scale=scale,
+        notes=(*dark, *_remarks(files, headers, form, vanished), *aside.notes()),
     )
 
 
 def has_class_folders(folder: Path) -> bool:
     """Does the folder hold folders?"""
-    return bool(_folders(folder))
+    return bool(_folders(folder, Aside([], [])))
 
 
-def _folders(folder: Path) -> list[Path]:
-    return sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
+def _folders(folder: Path, aside: Aside) -> list[Path]:
+    found = []
+    for path in sorted(folder.iterdir()):
+        if _is_junk(path.name):
+            aside.junk.append(str(path))
+        elif path.is_dir():
+            found.append(path)
+        else:
+            aside.others.append(str(path.relative_to(folder)))
+    return found
 
 
-def _files(folder: Path) -> list[File]:
-    classes = _folders(folder)
+def _is_junk(name: str) -> bool:
+    return name.startswith(".") or name.lower() in LEFT_BY_PROGRAMS
+
+
+def _parts(folder: Path, aside: Aside) -> dict[str, Path]:
+    """Part -> its folder; the folder itself where it is not divided into parts."""
+    called = {name: part for part, names in PARTS.items() for name in names}
+    folders = _folders(folder, aside)
+    parts: dict[str, Path] = {}
+    strangers = []
+    for path in folders:
+        part = called.get(path.name.lower())
+        if part is None:
+            strangers.append(path)
+        elif part in parts:
+            raise UserFileError(
+                f"{folder} has two folders of {part} images",
+                expected="one of them",
+                got=f"{parts[part].name} and {path.name}",
+            )
+        else:
+            parts[part] = path
+    divided = "train" in parts and (len(parts) > 1 or not strangers)
+    if not divided:
+        return {"train": folder}
+    aside.others += [f"{path.name}/" for path in strangers]
+    return {part: parts[part] for part in PARTS if part in parts}
+
+
+def _files(folder: Path, root: Path, aside: Aside) -> list[File]:
+    classes = _folders(folder, Aside([], []) if folder == root else aside)
     if len(classes) < 2:
         raise UserFileError(
             f"{folder} has fewer than two classes",
@@ -89,73 +150,117 @@ def _files(folder: Path) -> list[File]:
             got=", ".join(p.name for p in classes) or "no folders",
         )
     found = []
-    for name in classes:
-        files = sorted(p for p in name.iterdir() if p.suffix.lower() in SUFFIXES and p.is_file())
+    for place in classes:
+        files = list(_images(place, root, aside))
         if not files:
             raise UserFileError(
-                f"the class folder {name} holds no images",
-                expected="files that end in " + ", ".join(sorted(SUFFIXES)),
+                f"the class folder {place} holds no images",
+                expected="files of a kind that Pillow can open, such as .png, .jpg or .tif",
                 todo="put images there, or remove the folder",
             )
-        found += [File(path, name.name) for path in files]
+        found += [File(path, place.name) for path in files]
     return found
 
 
-def _decode(files: list[File], decoding: Decoding) -> NDArray[Any]:
-    """(N, C, H, W), uint8."""
-    opened = [_open(file.path) for file in files]
+def _images(place: Path, root: Path, aside: Aside) -> Iterator[Path]:
+    """The image files of a class, also those in folders of its own."""
+    seen: set[str] = set()
+    everything = []
+    for top, folders, names in os.walk(place, followlinks=True):
+        seen.add(os.path.realpath(top))
+        aside.junk += [str(Path(top, name)) for name in folders if _is_junk(name)]
+        folders[:] = [
+            name
+            for name in folders
+            if not _is_junk(name) and os.path.realpath(Path(top, name)) not in seen
+        ]
+        everything += [Path(top, name) for name in names]
+    for path in sorted(everything):
+        if _is_junk(path.name):
+            aside.junk.append(str(path))
+        elif path.is_file() and is_image(path):
+            yield path
+        else:
+            aside.others.append(str(path.relative_to(root)))
+
+
+def _form(
+    folder: Path, files: list[File], headers: list[Header], decoding: Decoding
+) -> tuple[Form, Scale, list[Note]]:
+    """What all images become, in what scale, and what is to be said of it."""
+    wide = [wide_extent(file.path) for file, head in zip(files, headers, strict=True) if head.wide]
+    whites: dict[str, float] = {}
+    dark: list[Note] = []
+    for kind in sorted({found.kind for found in wide}):
+        own = [found for found in wide if found.kind == kind]
+        scale = choose_scale(str(folder), own, decoding.white)
+        whites[kind] = scale.white
+        dark += darkness(own, scale)
+    if decoding.white is not None and not all(head.wide for head in headers):
+        raise UserFileError(
+            f"the images of {folder} say themselves what is white",
+            expected="--white for images of floats or of 32-bit numbers",
+            got=f"--white {decoding.white:g}",
+            todo="leave it out",
+        )
     gray = decoding.grayscale
     if gray is None:
-        gray = all(image.mode in GRAY for image in opened)
-    arrays = [_array(image, gray, decoding.size) for image in opened]
-    if decoding.size is None:
-        _check_sizes(files, arrays)
-    return np.stack(arrays).transpose(0, 3, 1, 2)  # (N, H, W, C) -> (N, C, H, W)
+        gray = all(head.gray for head in headers)
+    form = Form(gray, decoding.alpha == "channel", decoding.size, whites)
+    kinds = sorted({_kind(head, whites) for head in headers})
+    return form, Scale(1.0, " and ".join(kinds)), dark
 
 
-def _open(path: Path) -> Image:
-    with needs("pillow", extra="train", purpose="reading image files"):
-        from PIL import Image, ImageOps, UnidentifiedImageError
-
-    try:
-        with Image.open(path) as image:
-            image.load()
-            return ImageOps.exif_transpose(image)
-    except (UnidentifiedImageError, Image.DecompressionBombError) as error:
-        raise _corrupt(path, "not an image" if path.stat().st_size else "empty") from error
-    except (OSError, SyntaxError, ValueError, EOFError) as error:
-        raise _corrupt(path, str(error)) from error
+def _kind(head: Header, whites: dict[str, float]) -> str:
+    """``8 bits (255 is white)``."""
+    if head.mode == "1":
+        return "1 bit"
+    if head.mode == "F":
+        return f"floats ({whites['float']:g} is white)"
+    if head.wide:
+        return f"32 bits ({whites['integer']:g} is white)"
+    return "16 bits (65535 is white)" if head.mode.startswith("I") else "8 bits (255 is white)"
 
 
-def _corrupt(path: Path, reason: str) -> UserFileError:
-    return UserFileError(
-        f"the image file {path} cannot be read: {reason}", todo="replace it, or remove it"
-    )
+def _decode(files: list[File], form: Form) -> tuple[NDArray[Any], list[str]]:
+    """Images (N, C, H, W), and those that have vanished on white."""
+    decoded = [decode(file.path, form) for file in files]
+    vanished = [str(f.path) for f, (_, gone) in zip(files, decoded, strict=True) if gone]
+    return np.stack([image for image, _ in decoded]), vanished
 
 
-def _array(image: Image, gray: bool, size: tuple[int, int] | None) -> NDArray[np.uint8]:
-    """(H, W, C)."""
-    from PIL import Image as Pillow
+def _remarks(
+    files: list[File], headers: list[Header], form: Form, vanished: Sequence[str]
+) -> list[Note]:
+    pairs = list(zip(files, headers, strict=True))
+    clear = sum(head.alpha for head in headers)
+    several = [str(file.path) for file, head in pairs if head.frames > 1]
+    notes = []
+    if clear and not form.alpha:
+        notes.append(
+            Note(f"{clear} with transparency are laid on white; --alpha channel keeps it", False)
+        )
+    if vanished:
+        notes.append(
+            Note(
+                f"of {len(vanished)} with transparency nothing is seen on white ({vanished[0]});"
+                " --alpha channel keeps their alpha"
+            )
+        )
+    if several:
+        notes.append(
+            Note(f"of {len(several)} files with several pictures the first is read ({several[0]})")
+        )
+    return notes
 
-    if image.mode.startswith("I;16"):  # Pillow clips 16 bits where it should scale them
-        image = Pillow.fromarray((np.asarray(image) >> 8).astype(np.uint8))
-    image = image.convert("L" if gray else "RGB")
-    if size is not None:
-        height, width = size
-        image = image.resize((width, height), Pillow.Resampling.BILINEAR)
-    array = np.asarray(image, np.uint8)
-    return array[:, :, None] if gray else array
 
-
-def _check_sizes(files: list[File], arrays: Iterable[NDArray[np.uint8]]) -> None:
-    first: tuple[File, tuple[int, ...]] | None = None
-    for file, array in zip(files, arrays, strict=True):
-        first = first or (file, array.shape)
-        if array.shape != first[1]:
-            height, width = first[1][:2]
+def _check_sizes(files: list[File], headers: list[Header]) -> None:
+    height, width = headers[0].size
+    for file, head in zip(files, headers, strict=True):
+        if head.size != (height, width):
             raise UserFileError(
                 "the images differ in size",
-                expected=f"{height}×{width} everywhere, as in {first[0].path}",
-                got=f"{array.shape[0]}×{array.shape[1]} in {file.path}",
+                expected=f"{height}×{width} everywhere, as in {files[0].path}",
+                got=f"{head.size[0]}×{head.size[1]} in {file.path}",
                 todo=f"--resize {height}x{width}",
             )

@@ -6,6 +6,7 @@ Source of the format: Y. LeCun, C. Cortes, C. Burges, "The MNIST database", sect
 from __future__ import annotations
 
 import gzip
+import re
 import zlib
 from pathlib import Path
 from typing import Any
@@ -13,12 +14,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from allbps.data.images import Dataset, labelled, labelled_like
+from allbps.data.arrays import as_images
+from allbps.data.images import Dataset, Raw, assemble
+from allbps.data.scale import left_out
 from allbps.errors import UserFileError
 
 KINDS = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 GZIP = b"\x1f\x8b"
-PARTS = ("train", "t10k")
+PARTS = {
+    "train": ("train",),
+    "test": ("t10k", "test"),
+    "validation": ("val", "valid", "validation"),
+}
+"""Part of a data set -> how the names of its files call it."""
+FILE = re.compile(
+    r"(?P<prefix>.*?)(?P<part>train|t10k|test|valid|validation|val)-(?P<what>images|labels)"
+    r"[-.]idx[1-4]-ubyte(\.gz)?"
+)
 NAMES = "train-images-idx3-ubyte and train-labels-idx1-ubyte, each also with .gz"
 
 
@@ -72,27 +84,62 @@ def _cut_short(
 
 
 def holds_idx(folder: Path) -> bool:
-    """Does the folder hold the training files under their usual names?"""
-    return _find(folder, "train", "images") is not None
+    """Does the folder hold training files under their usual names?"""
+    return any(part == "train" and what == "images" for _, part, what in _found(folder))
 
 
-def load_idx_folder(folder: Path) -> Dataset:
+def load_idx_folder(
+    folder: Path, *, alpha: str | None = None, white: float | None = None
+) -> Dataset:
     """The four files of MNIST in one folder; the two test files may be missing.
 
+    A prefix before the usual names, as EMNIST has one, is understood.
+
+    Args:
+        folder: where they lie.
+        alpha: see ``Decoding``.
+        white: see ``Decoding``.
+
     Raises:
-        UserFileError: a file is missing or wrong.
+        UserFileError: a file is missing or wrong, or the folder holds several data sets.
 
     """
-    pairs = {part: _pair(folder, part) for part in PARTS}
-    found = pairs["train"]
-    assert found is not None, "holds_idx saw the training images"
-    train = labelled(str(folder), *_arrays(*found))
-    held = pairs["t10k"]
-    test = labelled_like(str(held[0]), *_arrays(*held), train) if held else None
-    return Dataset(str(folder), train, test)
+    found = _found(folder)
+    prefixes = sorted(
+        {prefix for prefix, part, what in found if (part, what) == ("train", "images")}
+    )
+    if len(prefixes) > 1:
+        raise UserFileError(
+            f"{folder} holds several data sets",
+            expected="one file of training images",
+            got=", ".join(found[prefix, "train", "images"].name for prefix in prefixes),
+            todo="name the files of one of them: --data IMAGES,LABELS",
+        )
+    raws = {
+        part: _raw(*pair, alpha)
+        for part in PARTS
+        if (pair := _pair(folder, found, prefixes[0], part)) is not None
+    }
+    used = {path for (prefix, *_), path in found.items() if prefix == prefixes[0]}
+    left = sorted(path.name for path in folder.iterdir() if "idx" in path.name and path not in used)
+    twins = {name for name in left if name.removesuffix(".gz") in {path.name for path in used}}
+    return assemble(
+        str(folder),
+        raws["train"],
+        raws.get("test"),
+        raws.get("validation"),
+        white=white,
+        notes=left_out([name for name in left if name not in twins]),
+    )
 
 
-def load_idx_pair(images: Path, labels: Path | None = None) -> Dataset:
+def load_idx_pair(
+    images: Path,
+    labels: Path | None = None,
+    *,
+    alpha: str | None = None,
+    white: float | None = None,
+) -> Dataset:
     """A file of images and a file of labels; the latter, if not named, lies beside the former.
 
     Raises:
@@ -101,7 +148,7 @@ def load_idx_pair(images: Path, labels: Path | None = None) -> Dataset:
     """
     if labels is None:
         labels = _sibling(images)
-    return Dataset(str(images), labelled(str(images), *_arrays(images, labels)))
+    return assemble(str(images), _raw(images, labels, alpha), white=white)
 
 
 def _sibling(images: Path) -> Path:
@@ -118,30 +165,39 @@ def _sibling(images: Path) -> Path:
     )
 
 
-def _pair(folder: Path, part: str) -> tuple[Path, Path] | None:
-    images, labels = _find(folder, part, "images"), _find(folder, part, "labels")
+Found = dict[tuple[str, str, str], Path]
+"""(prefix, part, images or labels) -> the file."""
+
+
+def _found(folder: Path) -> Found:
+    """The files of the folder that are named as MNIST's are; packed ones only without others."""
+    found: Found = {}
+    for path in sorted(folder.iterdir(), reverse=True):  # so that the plain one replaces x.gz
+        match = FILE.fullmatch(path.name)
+        if match and path.is_file():
+            part = next(part for part, names in PARTS.items() if match["part"] in names)
+            found[match["prefix"], part, match["what"]] = path
+    return found
+
+
+def _pair(folder: Path, found: Found, prefix: str, part: str) -> tuple[Path, Path] | None:
+    images, labels = found.get((prefix, part, "images")), found.get((prefix, part, "labels"))
     if images is None and labels is None:
         return None
     if images is None or labels is None:
-        present = (images or labels or folder).name
+        present = images or labels
+        assert present is not None
+        called = FILE.fullmatch(present.name)
+        assert called is not None
         raise UserFileError(
-            f"{folder} has {present} but no {part} {'labels' if images else 'images'}",
-            expected=NAMES.replace("train", part),
+            f"{folder} has {present.name} but no {called['part']} "
+            + ("labels" if images else "images"),
+            expected=NAMES.replace("train", prefix + called["part"]),
         )
     return images, labels
 
 
-def _find(folder: Path, part: str, what: str) -> Path | None:
-    axes = 3 if what == "images" else 1
-    for separator in "-.":
-        for ending in ("", ".gz"):
-            path = folder / f"{part}-{what}{separator}idx{axes}-ubyte{ending}"
-            if path.is_file():
-                return path
-    return None
-
-
-def _arrays(images: Path, labels: Path) -> tuple[NDArray[Any], NDArray[Any]]:
+def _raw(images: Path, labels: Path, alpha: str | None) -> Raw:
     """(N, C, H, W) pixels and (N,) labels."""
     pixels, classes = read_idx(images), read_idx(labels)
     if pixels.ndim not in (3, 4):
@@ -156,4 +212,4 @@ def _arrays(images: Path, labels: Path) -> tuple[NDArray[Any], NDArray[Any]]:
             expected="an array of 1 axis: count",
             got=f"an array of {classes.ndim} axes",
         )
-    return (pixels[:, None] if pixels.ndim == 3 else pixels), classes
+    return Raw(str(images), as_images(str(images), pixels, alpha), classes)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
+from allbps.data.decoding import Decoding
 from allbps.data.digits import load_digits
-from allbps.data.folder import Decoding, has_class_folders, load_folder
+from allbps.data.folder import has_class_folders, load_folder
 from allbps.data.idx import GZIP, NAMES, holds_idx, load_idx_folder, load_idx_pair
 from allbps.data.images import Dataset
 from allbps.data.npz import load_npz
@@ -17,41 +19,67 @@ KNOWN = (
 )
 
 
+class DataWarning(UserWarning):
+    """Data that were read, though perhaps not as they were meant."""
+
+
 def load(source: str | Path, decoding: Decoding | None = None) -> Dataset:
     """Load the images that ``source`` names.
 
     Args:
         source: ``digits``, or a path: an ``.npz`` archive, a folder with IDX files, a file of IDX
             images (its labels beside it), ``IMAGES,LABELS``, or a folder of class folders.
-        decoding: how image files are read.
+        decoding: how files are read.
 
     Raises:
         UserFileError: there is nothing there, or it is not what it should be.
-        ArgumentError: ``decoding`` for a source that holds no image files.
+        ArgumentError: ``decoding`` for a source that it does not suit.
         MissingExtraError: a library for this kind is not installed.
+
+    Warns:
+        DataWarning: something was left out, or may not be meant so; all notes are in the result.
 
     >>> len(load("digits").train)
     1797
 
     """
+    dataset = read(source, decoding)
+    for note in dataset.notes:
+        if note.heed:
+            warnings.warn(f"{source}: {note.text}", DataWarning, stacklevel=2)
+    return dataset
+
+
+def read(source: str | Path, decoding: Decoding | None = None) -> Dataset:
+    """As ``load``, for those who show the notes themselves."""
+    decoding = decoding or Decoding()
     path = Path(source).expanduser()
     if path.is_dir() and str(source) != "digits" and not holds_idx(path):
-        return _from_folder(path, decoding or Decoding())
-    if decoding not in (None, Decoding()):
+        return _from_folder(path, decoding)
+    if decoding.size or decoding.grayscale:
         raise ArgumentError(
             "--resize and --grayscale are for folders of image files",
             got=f"{source}, which is no such folder",
             todo="leave them out",
         )
     if str(source) == "digits":
+        if decoding != Decoding():
+            raise ArgumentError(
+                "--alpha and --white are for data of your own", got="digits", todo="leave them out"
+            )
         return load_digits()
     if path.is_dir():
-        return load_idx_folder(path)
+        return load_idx_folder(path, alpha=decoding.alpha, white=decoding.white)
     if path.is_file():
-        return _from_file(path)
+        return _from_file(path, decoding)
     first, comma, second = str(source).partition(",")
     if comma:
-        return load_idx_pair(Path(first).expanduser(), Path(second).expanduser())
+        return load_idx_pair(
+            Path(first).expanduser(),
+            Path(second).expanduser(),
+            alpha=decoding.alpha,
+            white=decoding.white,
+        )
     raise UserFileError(
         f"there is no {source}", expected=KNOWN, todo="check the path given to --data"
     )
@@ -64,19 +92,22 @@ def _from_folder(path: Path, decoding: Decoding) -> Dataset:
         f"the folder {path} holds no data that allbps knows",
         expected=f"folders of images, one for each class; or {NAMES}",
         got=", ".join(sorted(p.name for p in path.iterdir())[:5]) or "an empty folder",
+        todo="IDX files of other names are named both: --data IMAGES,LABELS"
+        if any("idx" in p.name for p in path.iterdir())
+        else "",
     )
 
 
-def _from_file(path: Path) -> Dataset:
+def _from_file(path: Path, decoding: Decoding) -> Dataset:
     try:
         with path.open("rb") as file:
             start = file.read(4)
     except OSError as error:
         raise UserFileError(f"{path} cannot be read: {error.strerror}") from error
     if path.suffix == ".npz" or start == b"PK\x03\x04":
-        return load_npz(path)
+        return load_npz(path, alpha=decoding.alpha, white=decoding.white)
     if start[:2] in (GZIP, b"\0\0") or "idx" in path.name:
-        return load_idx_pair(path)
+        return load_idx_pair(path, alpha=decoding.alpha, white=decoding.white)
     raise UserFileError(
         f"{path} is not a kind of data that allbps knows", expected=KNOWN, got=f"a file {path.name}"
     )

@@ -12,7 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from allbps.data.images import Dataset, labelled, labelled_like
+from allbps.data.arrays import as_images
+from allbps.data.images import Dataset, Raw, assemble
+from allbps.data.scale import left_out
 from allbps.errors import UserFileError
 
 TRAIN_KEYS = (
@@ -25,25 +27,55 @@ TRAIN_KEYS = (
     ("data", "target"),
 )
 TEST_KEYS = (("x_test", "y_test"), ("test_images", "test_labels"), ("X_test", "y_test"))
-CHANNELS = (1, 3)
+VALIDATION_KEYS = (
+    ("x_val", "y_val"),
+    ("x_valid", "y_valid"),
+    ("x_validation", "y_validation"),
+    ("val_images", "val_labels"),
+    ("validation_images", "validation_labels"),
+    ("X_val", "y_val"),
+    ("X_valid", "y_valid"),
+)
 ZIP, EMPTY_ZIP, NPY = b"PK\x03\x04", b"PK\x05\x06", b"\x93NUMPY"
 """How an archive, one without members, and a single array start."""
 
 
-def load_npz(path: Path) -> Dataset:
-    """Images and labels under one of the usual pairs of keys.
-
-    Keys, the first pair that is there: ``x_train, y_train``; ``train_images, train_labels``;
-    ``X_train, y_train``; ``images, labels``; ``X, y``; ``x, y``; ``data, target``. Test images, if
-    any, under ``x_test, y_test`` and so on. ``classes`` may name the classes. Images are (N, H, W),
-    (N, H, W, C), (N, C, H, W) or rows of H·H pixels.
+def load_npz(path: Path, *, alpha: str | None = None, white: float | None = None) -> Dataset:
+    """Images and labels of an archive under one of the usual pairs of keys.
 
     Raises:
         UserFileError: the archive cannot be read, or has no such keys, or what it holds is wrong.
 
     """
-    arrays = _read(path)
-    keys = next((pair for pair in TRAIN_KEYS if set(pair) <= set(arrays)), None)
+    return load_arrays(path, _read(path), alpha=alpha, white=white)
+
+
+def load_arrays(
+    path: Path,
+    arrays: Mapping[str, NDArray[Any]],
+    *,
+    alpha: str | None = None,
+    white: float | None = None,
+) -> Dataset:
+    """Images and labels under one of the usual pairs of names.
+
+    Names, the first pair that is there: ``x_train, y_train``; ``train_images, train_labels``;
+    ``X_train, y_train``; ``images, labels``; ``X, y``; ``x, y``; ``data, target``. Test images, if
+    any, under ``x_test, y_test`` and so on, validation images under ``x_val, y_val`` and so on.
+    ``classes`` may name the classes. Images are (N, H, W), (N, H, W, C), (N, C, H, W) or rows of
+    H·H pixels.
+
+    Args:
+        path: where the arrays come from, for messages.
+        arrays: by name.
+        alpha: see ``Decoding``.
+        white: see ``Decoding``.
+
+    Raises:
+        UserFileError: there are no such names, or what is there is wrong.
+
+    """
+    keys = _first(TRAIN_KEYS, arrays)
     if keys is None:
         raise UserFileError(
             f"{path} has no images and labels under names that allbps knows",
@@ -51,17 +83,28 @@ def load_npz(path: Path) -> Dataset:
             got=", ".join(sorted(arrays)) or "an empty archive",
             todo="np.savez(path, images=…, labels=…)",
         )
-    classes = _class_names(path, arrays["classes"]) if "classes" in arrays else None
-    train = labelled(str(path), *_pair(path, arrays, keys), classes)
-    held = next((pair for pair in TEST_KEYS if set(pair) <= set(arrays)), None)
-    if held is None:
-        return Dataset(str(path), train)
-    pixels, labels = _pair(path, arrays, held)
-    if classes is not None:
-        return Dataset(
-            str(path), train, labelled(f"{held[0]} in {path}", pixels, labels, train.classes)
-        )
-    return Dataset(str(path), train, labelled_like(f"{held[0]} in {path}", pixels, labels, train))
+    held, deciding = _first(TEST_KEYS, arrays), _first(VALIDATION_KEYS, arrays)
+
+    def raw(pair: tuple[str, str]) -> Raw:
+        source = str(path) if pair is keys else f"{pair[0]} in {path}"
+        return Raw(source, *_pair(path, arrays, pair, alpha))
+
+    used = {"classes", *keys, *(held or ()), *(deciding or ())}
+    return assemble(
+        str(path),
+        raw(keys),
+        raw(held) if held else None,
+        raw(deciding) if deciding else None,
+        classes=_class_names(path, arrays["classes"]) if "classes" in arrays else None,
+        white=white,
+        notes=left_out(sorted(set(arrays) - used)),
+    )
+
+
+def _first(
+    pairs: tuple[tuple[str, str], ...], arrays: Mapping[str, NDArray[Any]]
+) -> tuple[str, str] | None:
+    return next((pair for pair in pairs if set(pair) <= set(arrays)), None)
 
 
 def _read(path: Path) -> dict[str, NDArray[Any]]:
@@ -124,7 +167,7 @@ def _class_names(path: Path, names: NDArray[Any]) -> list[str]:
 
 
 def _pair(
-    path: Path, arrays: Mapping[str, NDArray[Any]], keys: tuple[str, str]
+    path: Path, arrays: Mapping[str, NDArray[Any]], keys: tuple[str, str], alpha: str | None
 ) -> tuple[NDArray[Any], NDArray[Any]]:
     pixels, labels = arrays[keys[0]], arrays[keys[1]]
     if labels.ndim == 2 and labels.shape[1] == 1:
@@ -135,23 +178,4 @@ def _pair(
             expected="one label for each image, shape (N,)",
             got=f"shape {labels.shape}",
         )
-    return _nchw(f"{keys[0]} in {path}", pixels), labels
-
-
-def _nchw(source: str, pixels: NDArray[Any]) -> NDArray[Any]:
-    """Images as (N, C, H, W)."""
-    shape = pixels.shape
-    side = round(shape[1] ** 0.5) if len(shape) == 2 else 0
-    if len(shape) == 2 and side * side == shape[1]:
-        return pixels.reshape(len(pixels), 1, side, side)
-    if len(shape) == 3:
-        return pixels[:, None]
-    if len(shape) == 4 and shape[1] in CHANNELS:
-        return pixels
-    if len(shape) == 4 and shape[3] in CHANNELS:
-        return pixels.transpose(0, 3, 1, 2)
-    raise UserFileError(
-        f"{source} holds no images",
-        expected="shape (N, H, W), (N, C, H, W) or (N, H, W, C) with 1 or 3 channels, or (N, H·H)",
-        got=f"shape {shape}",
-    )
+    return as_images(f"{keys[0]} in {path}", pixels, alpha), labels

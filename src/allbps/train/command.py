@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from allbps.errors import DivergedError
 from allbps.exits import INTERRUPTED
 from allbps.nn import MODELS
 from allbps.train.engines import ENGINES
@@ -80,6 +81,15 @@ def train(
     grayscale: Annotated[
         bool, typer.Option("--grayscale", help="Read image files with one channel.")
     ] = TrainOptions.grayscale,
+    alpha: Annotated[
+        str | None,
+        typer.Option(
+            metavar="white|channel", help="Transparent images: laid on white, or a channel more."
+        ),
+    ] = TrainOptions.alpha,
+    white: Annotated[
+        float | None, typer.Option(help="The number that is white, where the data do not say it.")
+    ] = TrainOptions.white,
     context: Annotated[
         int, typer.Option(help="Characters that a net for text reads at once.")
     ] = TrainOptions.context,
@@ -104,9 +114,15 @@ def train(
         momentum=momentum, nesterov=nesterov, weight_decay=weight_decay, schedule=schedule,
         step_epochs=step_epochs, warmup=warmup, clip=clip, seed=seed, held_out=held_out,
         validation=validation, patience=patience, resize=resize, grayscale=grayscale,
-        context=context, engine=engine, threads=threads, out=str(out), resume=resume,
+        alpha=alpha, white=white, context=context, engine=engine, threads=threads, out=str(out),
+        resume=resume,
     )  # fmt: skip
-    report = run(options, quiet=quiet)
+    try:
+        report = run(options, quiet=quiet)
+    except DivergedError as error:
+        if as_json:
+            typer.echo(json.dumps({"diverged": error.what, "got": error.got, "todo": error.todo}))
+        raise
     typer.echo(json.dumps(report.to_json(), indent=2) if as_json else str(report))
     if report.interrupted:
         raise typer.Exit(INTERRUPTED)

@@ -11,12 +11,15 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import Any
 
+import numpy as np
+
 from allbps.data import Examples, batch_order
-from allbps.errors import NonFiniteError
+from allbps.errors import DivergedError
 from allbps.optim import rate
-from allbps.train.engine import Engine, Task
+from allbps.train.engine import Engine, State, Task
 from allbps.train.moment import Moment, best_epoch
 from allbps.train.options import TrainOptions
+from allbps.tree import flatten
 
 PAUSE = 0.25
 """About how many seconds of steps are taken before the loop looks up."""
@@ -83,7 +86,7 @@ def train(
         save: told the same after every epoch.
 
     Raises:
-        NonFiniteError: the loss became NaN or infinite; the last save stands.
+        DivergedError: the loss became NaN or infinite; the last save stands.
 
     """
     while not finished(course.options, moment) and not stop.asked:
@@ -116,7 +119,8 @@ def _rest_of_epoch(
         state, taken = course.engine.run(moment.state, part)
         seconds = time.perf_counter() - started
         if not math.isfinite(taken.losses[-1]):
-            raise _diverged(course, moment, part, taken.losses)
+            raise _loss_diverged(course, moment, part, taken.losses)
+        _check_state(course, moment, state)
         moment = moment.after(state, taken)
         watch(moment)
         at_once = max(1, min(2 * at_once, int(at_once * PAUSE / max(seconds, 1e-6))))
@@ -127,20 +131,42 @@ def _close(course: Course, moment: Moment) -> Moment:
     """Judge the epoch on held-out images and write its row."""
     lr = rate(course.task.optimiser.lr, int(moment.state.optimiser["step"]) - 1)
     held = course.engine.evaluate(moment.state.params, course.held)
+    if not math.isfinite(held.loss):
+        raise diverged(
+            course, moment, f"the loss on held-out examples became {held.loss}", "the loss itself"
+        )
     return moment.end_of_epoch(lr, held, keep_best=course.options.patience is not None)
 
 
-def _diverged(
+def _check_state(course: Course, moment: Moment, state: State) -> None:
+    """A last step may have led to a state from which no loss is computed any more."""
+    for path, array in flatten({**state.params, "optimiser": state.optimiser}):
+        if not np.isfinite(array).all():
+            what = "the optimiser's memory is" if "optimiser" in path else "the parameters are"
+            raise diverged(course, moment, f"{what} no longer finite", path.lstrip("."))
+
+
+def _loss_diverged(
     course: Course, moment: Moment, part: Sequence[Any], losses: Sequence[float]
-) -> NonFiniteError:
+) -> DivergedError:
     """The error for steps the last of which had a loss that is no finite number."""
     good = len(losses) - 1
     state = course.engine.run(moment.state, part[:good])[0] if good else moment.state
-    options = course.options
-    return NonFiniteError(
+    return diverged(
+        course,
+        moment,
         f"the loss became {losses[-1]} in epoch {moment.epoch + 1}, step {moment.step + good + 1}",
+        f"the first that is not: {course.engine.origin(state, part[good])}",
+    )
+
+
+def diverged(course: Course, moment: Moment, what: str, got: str) -> DivergedError:
+    """The error that ends a run; what was saved before stands."""
+    options = course.options
+    return DivergedError(
+        what,
         expected="finite numbers",
-        got=f"the first that is not: {course.engine.origin(state, part[good])}",
+        got=got,
         todo=f"a smaller --lr than {options.highest_rate:g}, or --clip 1; what was reached after"
         f" epoch {moment.epoch} is in {options.folder / 'checkpoint.safetensors'}",
     )

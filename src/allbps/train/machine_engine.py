@@ -175,6 +175,7 @@ def _hits(logits: Any, labels: Any) -> Any:
 
 def _cross_entropy(logits: NDArray[Any], labels: NDArray[Any]) -> float:
     """The mean of ln Σ eᶻ - z of the label's own score."""
-    shifted = logits - np.max(logits, axis=-1, keepdims=True)
-    own = np.take_along_axis(shifted, labels[..., None], axis=-1)[..., 0]
-    return float(np.mean(np.log(np.sum(np.exp(shifted), axis=-1)) - own))
+    with np.errstate(all="ignore"):  # numbers that are not finite are found in the loss
+        shifted = logits - np.max(logits, axis=-1, keepdims=True)
+        own = np.take_along_axis(shifted, labels[..., None], axis=-1)[..., 0]
+        return float(np.mean(np.log(np.sum(np.exp(shifted), axis=-1)) - own))

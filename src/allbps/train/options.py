@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from allbps import nn
-from allbps.data.folder import Decoding
+from allbps.data import Decoding
 from allbps.errors import ArgumentError, unknown_name
 from allbps.optim import (
     SGD,
@@ -65,6 +65,8 @@ class TrainOptions:
         patience: stop after so many epochs without a better validation loss; None never stops.
         resize: ``HEIGHTxWIDTH`` for folders of images of different sizes.
         grayscale: read folders of images with one channel.
+        alpha: ``white`` lays transparent images on white, ``channel`` keeps alpha as a channel.
+        white: the number that is white, where the kind of number does not say it.
         context: characters that a net for text reads at once.
         engine: what computes: ``machine``, compiled code, or ``numpy``.
         threads: of the machine; None takes as many as pay. No bit depends on it.
@@ -92,6 +94,8 @@ class TrainOptions:
     patience: int | None = None
     resize: str | None = None
     grayscale: bool = False
+    alpha: str | None = None
+    white: float | None = None
     context: int = 128
     engine: str = "machine"
     threads: int | None = None
@@ -140,14 +144,17 @@ class TrainOptions:
             ArgumentError: ``resize`` is not two lengths.
 
         """
+        return Decoding(self._size(), self.grayscale or None, self.alpha, self.white)
+
+    def _size(self) -> tuple[int, int] | None:
         if self.resize is None:
-            return Decoding(None, self.grayscale or None)
+            return None
         lengths = self.resize.lower().split("x")
         if len(lengths) != 2 or not all(n.isdecimal() and int(n) > 0 for n in lengths):
             raise ArgumentError(
                 "--resize is not a size", expected="HEIGHTxWIDTH, as 28x28", got=self.resize
             )
-        return Decoding((int(lengths[0]), int(lengths[1])), self.grayscale or None)
+        return int(lengths[0]), int(lengths[1])
 
     def optimiser(self, steps_per_epoch: int) -> Optimizer:
         """The optimiser with its schedule.

@@ -25,6 +25,7 @@ class Report:
         held_out: on images that played no part in training; None where interrupted.
         seconds: spent in training, in this run.
         examples_per_second: in this run.
+        remarks: what was decided in reading the data.
         note: why training ended before the last epoch, if it did.
         files: file -> what it holds.
         go_on: the command that goes on from here.
@@ -44,6 +45,7 @@ class Report:
     held_out: Score | None
     seconds: float
     examples_per_second: float
+    remarks: tuple[str, ...]
     note: str
     files: Mapping[str, str]
     go_on: str
@@ -54,7 +56,7 @@ class Report:
         return asdict(self)
 
     def __str__(self) -> str:
-        lines = [self._what(), *self._how()]
+        lines = [self._what(), *self.remarks, *self._how()]
         if self.files:
             width = max(map(len, self.files))
             lines += ["written:"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -11,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from allbps import nn
-from allbps.data import Dataset, Examples, load, load_text, split
+from allbps.data import Dataset, Decoding, Examples, load_text, read, split
 from allbps.errors import ArgumentError
 from allbps.files import write_text
 from allbps.train.checkpoint import load_checkpoint, save_checkpoint
@@ -20,7 +21,7 @@ from allbps.train.engine import Score, State, Task
 from allbps.train.engines import make_engine
 from allbps.train.figures import check_drawing
 from allbps.train.kernels import as_kernels, draw_kernels
-from allbps.train.loop import Course, Stop, finished, train
+from allbps.train.loop import Course, Stop, diverged, finished, train
 from allbps.train.moment import Moment, best_epoch
 from allbps.train.options import TrainOptions
 from allbps.train.progress import Watch, watching
@@ -55,7 +56,7 @@ def run(options: TrainOptions, *, quiet: bool = True) -> Report:
         UserFileError: the data, the checkpoint or the folder for results cannot be used.
         ArgumentError: options that do not go together, or not with the checkpoint.
         MissingExtraError: a library of the extra ``train`` is not installed.
-        NonFiniteError: the loss became NaN or infinite.
+        DivergedError: the loss became NaN or infinite; nothing is saved as learnt.
 
     """
     check_drawing()
@@ -84,12 +85,18 @@ def run(options: TrainOptions, *, quiet: bool = True) -> Report:
 def _dataset(options: TrainOptions) -> Dataset:
     """Images, or a text for a net that reads text."""
     if nn.named(options.model).reads != "text":
-        return load(options.data, options.decoding())
+        return read(options.data, options.decoding())
     if options.data == TrainOptions.data:
         raise ArgumentError(
             f"the net {options.model} reads text",
             expected="--data FILE.txt, a text in UTF-8",
             got=f"--data {options.data}, which are images",
+        )
+    if options.decoding() != Decoding():
+        raise ArgumentError(
+            "--resize, --grayscale, --alpha and --white are for images",
+            got=f"the net {options.model}, which reads text",
+            todo="leave them out",
         )
     return load_text(options.data, options.context)
 
@@ -99,8 +106,8 @@ def _parts(dataset: Dataset, options: TrainOptions) -> Parts:
     if test is None:
         rng = np.random.default_rng([options.seed, SPLIT_STREAM])
         train_images, test = split(train_images, options.held_out, rng)
-    if not options.validation_share:
-        return Parts(train_images, None, test)
+    if dataset.validation is not None or not options.validation_share:
+        return Parts(train_images, dataset.validation, test)
     rng = np.random.default_rng([options.seed, VALIDATION_STREAM])
     train_images, validation = split(train_images, options.validation_share, rng)
     return Parts(train_images, validation, test)
@@ -137,7 +144,7 @@ def _and_save(watch: Watch, save: Callable[[Moment], None]) -> Callable[[Moment]
 
 
 def _log(moment: Moment) -> str:
-    return "".join(json.dumps(asdict(row)) + "\n" for row in moment.history)
+    return "".join(json.dumps(asdict(row), allow_nan=False) + "\n" for row in moment.history)
 
 
 def _conclude(
@@ -146,6 +153,8 @@ def _conclude(
     options = course.options
     params = moment.best or moment.state.params
     test = None if interrupted else course.engine.evaluate(params, parts.test)
+    if test is not None and not math.isfinite(test.loss):
+        raise diverged(course, moment, f"the held-out loss became {test.loss}", "the loss itself")
     report = Report(
         model=options.model,
         data=dataset.name,
@@ -160,11 +169,15 @@ def _conclude(
         seconds=watch.seconds,
         examples_per_second=watch.rate,
         note=_note(options, moment, interrupted),
+        remarks=tuple(note.text for note in dataset.notes),
         files=_write(course, parts, moment, params, test),
         go_on=options.command(resume=True),
         interrupted=interrupted,
     )
-    write_text(options.folder / "report.json", json.dumps(report.to_json(), indent=2) + "\n")
+    write_text(
+        options.folder / "report.json",
+        json.dumps(report.to_json(), indent=2, allow_nan=False) + "\n",
+    )
     return report
 
 
