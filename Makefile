@@ -1,10 +1,11 @@
 # make demo: derive and verify the lecture, train on real images.   make test: the checks and tests.
+# make site: the documentation as a site, in site/.
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: demo test wheel-test clean
+.PHONY: demo test site wheel-test clean
 
 demo: $(READY)
 	$(BIN)/python -m allbps.demo demo-output
@@ -14,6 +15,10 @@ test: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/pytest -n 2 --dist worksteal
+
+# offline; a warning is an error
+site: $(READY)
+	$(BIN)/sphinx-build -q -W --keep-going -b html docs site
 
 # the tests against the built wheel, outside the source tree
 wheel-test: $(READY)
@@ -27,4 +32,4 @@ $(READY): pyproject.toml
 	@touch $@
 
 clean:
-	rm -rf $(VENV) demo-output build dist
+	rm -rf $(VENV) demo-output site docs/generated build dist
