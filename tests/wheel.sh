@@ -29,7 +29,7 @@ EOF
 bin=$work/venv/bin
 "$python" $pip freeze --exclude-editable >"$work/versions.txt"
 "$bin/python" $pip install --constraint "$work/versions.txt" "$wheel[dev]"
-(cd "$root" && cp -R tests examples docs benchmarks README.md CHANGELOG.md pyproject.toml "$work")
+(cd "$root" && cp -R tests examples docs benchmarks README.md CHANGELOG.md CONTRIBUTING.md pyproject.toml "$work")
 cd "$work"
 "$bin/allbps" lecture --check
 "$bin/python" -c "import allbps; assert allbps.__file__.startswith('$work/venv/'), allbps.__file__"
