@@ -6,7 +6,7 @@ import inspect
 import linecache
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
 from keyword import iskeyword
@@ -21,16 +21,52 @@ from allbps.ir import (
     INPUT,
     Graph,
     Node,
+    Observation,
     Site,
+    ancestors,
     call_user,
     lift,
     new_input,
+    observed_here,
     require_function,
     user_site,
     within,
 )
 from allbps.names import Watcher, choose_names, identifier
 from allbps.tree import flatten, leaves, rebuild, tree_map
+
+
+@dataclass(frozen=True, eq=False)
+class Guard:
+    """What a traced function takes for granted: a value that was looked at while it ran.
+
+    Attributes:
+        node: a node of the graph, or one that only guards need.
+        value: what it was: a truth value, a number, an array.
+        purpose: what it was needed for.
+        site: the user's line that looked.
+
+    """
+
+    node: Node
+    value: Any
+    purpose: str
+    site: Site | None
+
+    def __str__(self) -> str:
+        shown = repr(np.asarray(self.value).tolist())
+        line = str(self.site) if self.site else self.purpose
+        return f"{line}  → {shown if len(shown) <= SHOWN else shown[: SHOWN - 1] + '…'}"
+
+    @cached_property
+    def key(self) -> Any:
+        """Equal for guards of two traces that found the same at the same place."""
+        array = np.asarray(self.value)
+        return self.site, self.purpose, array.shape, array.dtype.str, array.tobytes()
+
+
+SHOWN = 40
+"""Characters of an observed value in a line."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +81,8 @@ class Traced:
         doc: its docstring, if any.
         outputs: the container it returned, with nodes as leaves.
         parameters: parameter name -> the container of nodes passed for it, for array parameters.
+        guards: the values it looked at, in order: the graph is the function's where all are the
+            same.
 
     """
 
@@ -55,6 +93,7 @@ class Traced:
     doc: str
     outputs: Any
     parameters: Mapping[str, Any]
+    guards: tuple[Guard, ...] = ()
 
     def find(self, name: str) -> Node | None:
         """The node of that name, or None.
@@ -95,6 +134,7 @@ def trace(f: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Traced:
             opened[name] = _open(name, tree, bit, given)
         with watcher.watching():
             returned = _call(f, opened)
+        observed = observed_here()
     results = leaves(returned)
     if not results or any(isinstance(x, str) for x in results):
         raise ArgumentError(
@@ -107,7 +147,7 @@ def trace(f: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Traced:
     outputs = [lift(leaf) for leaf in results]
     graph = Graph(tuple(given), tuple(outputs))
     names = choose_names(graph, given, watcher.bound, _name(f))
-    copy = _without_values(graph, names)
+    copy = _without_values(graph, [seen.node for seen in observed], names)
     inputs = tuple(copy[node] for node in graph.inputs)
     return Traced(
         graph=Graph(inputs, tuple(copy[node] for node in outputs)),
@@ -117,7 +157,17 @@ def trace(f: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Traced:
         doc=inspect.getdoc(f) or "",
         outputs=rebuild(returned, iter(copy[node] for node in outputs)),
         parameters={name: copied(tree, copy) for name, tree in opened.items()},
+        guards=tuple(_guards(observed, copy)),
     )
+
+
+def _guards(observed: Iterable[Observation], copy: Mapping[Node, Node]) -> Iterator[Guard]:
+    """Each value that was looked at, once, at the line that looked first."""
+    seen: set[Any] = set()
+    for node, value, purpose, site in observed:
+        if node not in seen:
+            seen.add(node)
+            yield Guard(copy[node], value, purpose, site)
 
 
 def _name(f: Callable[..., Any]) -> str:
@@ -217,18 +267,27 @@ def copied(tree: Any, copy: Mapping[Node, Node]) -> Any:
     return tree_map(lambda x: copy[x] if isinstance(x, Node) else x, tree)
 
 
-def _without_values(graph: Graph, names: Mapping[Node, str]) -> dict[Node, Node]:
-    """A copy of every node with its name and without its number; constants keep theirs."""
+def _without_values(graph: Graph, more: list[Node], names: Mapping[Node, str]) -> dict[Node, Node]:
+    """A copy of every node with its name and without its number; constants keep theirs.
+
+    Args:
+        graph: what to copy.
+        more: nodes to copy that the graph need not have.
+        names: what to call them.
+
+    """
     copy: dict[Node, Node] = {}
-    unused = [node for node in graph.inputs if node not in set(graph.nodes)]
-    for node in (*unused, *graph.nodes):
+    inputs = set(graph.inputs)
+    for node in ancestors([*graph.inputs, *graph.outputs, *more]):
+        inner = node.op is INPUT and node not in inputs  # a plain argument of a grad inside
+        op = CONST if inner else node.op
         copy[node] = Node(
-            node.op,
+            op,
             tuple(copy[x] for x in node.inputs),
             node.shape,
             node.dtype,
-            attrs={"name": names[node]} if node.op is INPUT else node.attrs,
-            value=node.value if node.op is CONST else None,
+            attrs={"name": names[node]} if op is INPUT else node.attrs,
+            value=node.value if op is CONST else None,
             name=names.get(node, ""),
             site=node.site,
         )

@@ -58,6 +58,5 @@ def _masked_weights(scores: Node, mask: Node) -> Node:
     # not −∞: a row of nothing else has no softmax, and is set to 0 below
     lowest = float(np.finfo(scores.dtype).min / 2)
     weights = activation.softmax_op(where(mask, scores, lowest), axis=-1)
-    if np.all(np.any(mask.known("a mask"), axis=-1)):
-        return weights
-    return where(mask, weights, 0.0)
+    everywhere = not mask.traces and np.all(np.any(mask.known("a mask"), axis=-1))
+    return weights if everywhere else where(mask, weights, 0.0)

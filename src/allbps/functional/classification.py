@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from allbps.functional.common import array, misfit, reduced, works_on_arrays
+from allbps.functional.common import array, granted, misfit, reduced, works_on_arrays
 from allbps.ir import INPUT, Node, lift, promote
 from allbps.ops import loss
 from allbps.ops.comparison import where
-from allbps.ops.function import astype, exp, log
+from allbps.ops.function import abs_, astype, exp, log
+from allbps.ops.questions import all_
 from allbps.ops.reduce import sum_
 from allbps.ops.shape import reshape, transpose
 
@@ -89,19 +90,17 @@ def _soft_cross_entropy(logits: Node, target: Node) -> Node:
     """
     explained = target.op is INPUT and bool(target.name) and logits.traces | target.traces == 1
     settled = not target.is_float or not target.traces or explained
-    ones = (
-        settled
-        and target.value is not None
-        and bool(np.allclose(np.sum(target.value, axis=-1), 1, rtol=0, atol=1e-12))
-    )
+    settled = settled and target.has_value
+    apart = abs_(sum_(target, axis=-1, keepdims=False) - 1.0)
+    ones = settled and granted(all_(apart <= 1e-12, axis=None, keepdims=False))
     return loss.soft_cross_entropy_op(logits, target, normalised=ones)
 
 
 def _labels(labels: Node, ignore_index: int) -> tuple[Node, Node | None]:
     """Class numbers, and which of them count; None if all do."""
-    if not np.any(labels.known("a loss") == ignore_index):
-        return labels, None
     counted = labels != ignore_index
+    if granted(all_(counted, axis=None, keepdims=False)):
+        return labels, None
     return where(counted, labels, 0), counted
 
 

@@ -63,6 +63,11 @@ def array(x: Any) -> Node:
     return x if isinstance(x, Node) else lift(np.asarray(x))
 
 
+def granted(condition: Node) -> bool:
+    """Does it hold? Only if it does, what is built now may depend on that."""
+    return bool(condition.value) and bool(condition)
+
+
 def reduced(x: Node, reduction: str) -> Node:
     """The mean or sum over all elements, or none.
 

@@ -8,10 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from allbps.functional.common import array, misused, works_on_arrays
+from allbps.functional.common import array, granted, misused, works_on_arrays
 from allbps.ir import Node, lift
 from allbps.ops import loss
 from allbps.ops.index import getitem_by
+from allbps.ops.questions import all_
+from allbps.ops.reduce import max_
 
 
 @works_on_arrays
@@ -50,7 +52,7 @@ def embedding(input: Any, weight: Any) -> Node:
 
     """
     numbers = lift(input)
-    if numbers.dtype.kind == "i" and np.any(numbers.known("embedding") < 0):
+    if numbers.dtype.kind == "i" and not granted(all_(numbers >= 0, axis=None, keepdims=False)):
         raise misused("embedding takes row numbers from 0", got=str(np.min(numbers.value)))
     return getitem_by(lift(weight), numbers)
 
@@ -65,5 +67,5 @@ def one_hot(tensor: Any, num_classes: int = -1) -> Node:
     """
     labels = array(tensor)
     if num_classes == -1:
-        num_classes = int(np.max(labels.known("one_hot"), initial=-1)) + 1
+        num_classes = int(max_(labels, axis=None, keepdims=False)) + 1 if labels.size else 0
     return loss.one_hot_op(labels, classes=index(num_classes), dtype=np.dtype(np.int64))

@@ -27,7 +27,7 @@ from allbps.ir.op import (
     values_on_demand,
 )
 from allbps.ir.site import Site, placed_at, user_site
-from allbps.ir.traces import followed_elsewhere, within
+from allbps.ir.traces import Observation, followed_elsewhere, observed_here, within
 from allbps.ir.wording import call_user, require_function
 
 __all__ = [
@@ -44,6 +44,7 @@ __all__ = [
     "NotDifferentiable",
     "NotImplementedRule",
     "Notation",
+    "Observation",
     "Op",
     "Precedence",
     "Rule",
@@ -61,6 +62,7 @@ __all__ = [
     "lift",
     "new_input",
     "numpy_function",
+    "observed_here",
     "placed_at",
     "promote",
     "require_function",

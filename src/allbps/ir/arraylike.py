@@ -18,6 +18,7 @@ from allbps.errors import (
     TraceError,
 )
 from allbps.ir.site import name_in_user_code, user_site
+from allbps.ir.traces import observe
 from allbps.ir.wording import in_user_terms
 from allbps.tree import leaves
 
@@ -166,7 +167,7 @@ class ArrayLike:
 
     # -- plain numbers: reading them is allowed where nothing is forgotten ---------------------
     def known(self, purpose: str) -> Any:
-        """The value seen while tracing.
+        """The value seen while tracing, which a compiled function checks in every call.
 
         Raises:
             TraceError: in an abstract graph, where there is no value.
@@ -178,7 +179,7 @@ class ArrayLike:
                 where=str(user_site() or ""),
                 todo="call the function on concrete arrays",
             )
-        return self.value
+        return observe(cast("Node", self), purpose)
 
     def __bool__(self) -> bool:
         if self.size != 1:
@@ -237,7 +238,7 @@ class ArrayLike:
         return self.known(purpose)
 
     def __format__(self, spec: str) -> str:
-        return format(self.known("printing"), spec) if self.value is not None else repr(self)
+        return repr(self) if self.value is None else format(self.value, spec)
 
     # -- NumPy's protocols ---------------------------------------------------------------------
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Which traces are open, here and in other threads."""
+"""Which traces are open, here and in other threads, and which values they looked at."""
 
 from __future__ import annotations
 
@@ -7,17 +7,39 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from operator import attrgetter
 from threading import Lock
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from allbps.ir.node import Node
+from allbps.ir.site import Site, user_site
+
+if TYPE_CHECKING:
+    from allbps.ir.node import Node
+
+
+class Observation(NamedTuple):
+    """A value that somebody looked at while tracing: what was traced holds where it is the same.
+
+    Attributes:
+        node: whose value.
+        value: what it was.
+        purpose: what it was needed for.
+        site: the user's line.
+
+    """
+
+    node: Node
+    value: Any
+    purpose: str
+    site: Site | None
 
 
 class _Trace:
-    """An open trace and the inputs that were made for it."""
+    """An open trace, the inputs that were made for it, and the values that were looked at."""
 
-    __slots__ = ("inputs",)
+    __slots__ = ("inputs", "observed")
 
     def __init__(self) -> None:
         self.inputs: set[Node] = set()
+        self.observed: list[Observation] = []
 
 
 _here: ContextVar[tuple[_Trace, ...]] = ContextVar("allbps_traces", default=())
@@ -44,6 +66,26 @@ def belongs_here(node: Node) -> None:
     """Say that ``node`` is an input of the innermost trace."""
     if _here.get():
         _here.get()[-1].inputs.add(node)
+
+
+def observe(node: Node, purpose: str) -> Any:
+    """The value of ``node``, which the graph from here on takes for granted.
+
+    Every trace whose arguments decide about it remembers that. This is the only way to a number
+    of a traced array on which anything may depend.
+    """
+    value = node.value
+    if node.traces:
+        seen = Observation(node, value, purpose, user_site())
+        for depth, trace in enumerate(_here.get()):
+            if node.traces >> depth & 1:
+                trace.observed.append(seen)
+    return value
+
+
+def observed_here() -> list[Observation]:
+    """What was looked at in the innermost trace, in order."""
+    return _here.get()[-1].observed
 
 
 def followed_elsewhere(nodes: list[Node]) -> set[Node]:

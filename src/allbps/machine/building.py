@@ -55,9 +55,10 @@ class Build:
         ]
         names = {delta.node: f"d{x.name}" for x, delta in deltas.items() if not delta.node.name}
         wanted = [*traced.graph.outputs, *self.grads]
-        plan = make_plan(traced.graph.inputs, wanted, substitutes(traced.graph, deltas), names)
-        self.plan = passes(plan)
-        self.program = Program(self._real(), convolution=options.convolution)
+        real = self._real()
+        stands = substitutes(traced.graph, deltas, real)
+        self.plan = passes(make_plan(traced.graph.inputs, wanted, stands, names))
+        self.program = Program(real, convolution=options.convolution)
         self.blocks: dict[Memory, NDArray[Any]] = {}
         self.value_of = dict(zip(traced.graph.inputs, self.plan.inputs, strict=True))
         open_values = [self.value_of[x] for x in self.params if self.optimizer is not None]

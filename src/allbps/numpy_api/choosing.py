@@ -10,10 +10,12 @@ import numpy as np
 from allbps.errors import ArgumentError, ShapeError
 from allbps.ir import Node, lift, numpy_function, promote, user_site
 from allbps.numpy_api.arguments import plain_axis, refuse
+from allbps.numpy_api.questions import holds
 from allbps.numpy_api.shapes import at, moveaxis
 from allbps.ops.comparison import where
 from allbps.ops.function import astype
 from allbps.ops.index import getitem_by, put_add_op
+from allbps.ops.questions import argpartition
 from allbps.ops.reduce import mean
 from allbps.ops.shape import broadcast_to, reshape, reshape_to
 from allbps.ops.shapes import normal_axis
@@ -25,7 +27,7 @@ from allbps.ops.sort import argsort
 def where_by(condition: Any, x: Any = None, y: Any = None) -> Any:
     """``numpy.where``; with a condition alone the indices where it holds."""
     if x is None and y is None:
-        return np.where(lift(condition).known("np.where of one argument"))
+        return np.nonzero(holds(condition, "np.where of one argument"))
     return where(condition, x, y)
 
 
@@ -68,14 +70,14 @@ def compress(condition: Any, a: Any, axis: Any = None, out: Any = None) -> Node:
     if axis is None:
         node, axis = reshape_to(node, -1), 0
     axis = normal_axis(int(axis), node.ndim)
-    (index,) = np.nonzero(lift(condition).known("a condition"))
+    (index,) = np.nonzero(holds(condition, "np.compress"))
     return getitem_by(node, at(axis, node.ndim, index))
 
 
 @numpy_function(np.extract)
 def extract(condition: Any, arr: Any) -> Node:
     """``numpy.extract``: the elements whose condition holds, in one row."""
-    return compress(np.ravel(lift(condition).known("a condition")), arr)
+    return compress(np.ravel(holds(condition, "np.extract")), arr)
 
 
 # -- by index --------------------------------------------------------------------------------------
@@ -150,6 +152,16 @@ def argsort_by(
     return argsort(node, axis=axis)
 
 
+@numpy_function(np.lexsort)
+def lexsort(keys: Any, axis: int = -1) -> Node:
+    """``numpy.lexsort``: a stable sort by each key, the last one last."""
+    rows = [lift(key) for key in keys]
+    order = argsort(rows[0], axis=axis)
+    for key in rows[1:]:
+        order = take_along_axis(order, argsort(take_along_axis(key, order, axis), axis=axis), axis)
+    return order
+
+
 @numpy_function(np.sort)
 def sort(
     a: Any, axis: Any = -1, kind: Any = None, order: Any = None, *, stable: Any = None
@@ -167,17 +179,17 @@ def partition(
     """``numpy.partition``."""
     refuse("partition", order=order)
     node, axis = _row(a, axis)
-    index = np.argpartition(node.known("np.partition"), kth, axis=axis)
-    return take_along_axis(node, index, axis)
+    return take_along_axis(node, argpartition(node, kth=kth, axis=axis), axis)
 
 
 @numpy_function(np.argpartition)
-def argpartition(
+def argpartition_by(
     a: Any, kth: Any, axis: Any = -1, kind: str = "introselect", order: Any = None
-) -> Any:
-    """``numpy.argpartition``: plain indices."""
+) -> Node:
+    """``numpy.argpartition``."""
     refuse("argpartition", order=order)
-    return np.argpartition(lift(a).known("np.argpartition"), kth, axis=axis)
+    node, axis = _row(a, axis)
+    return argpartition(node, kth=kth, axis=axis)
 
 
 @numpy_function(np.median)

@@ -9,6 +9,7 @@ import numpy as np
 from allbps.errors import ArgumentError, ShapeError
 from allbps.ir import Node, lift, numpy_function, user_site
 from allbps.numpy_api.arguments import given
+from allbps.numpy_api.elementwise import clip
 from allbps.numpy_api.joining import concatenate_by
 from allbps.numpy_api.shapes import at
 from allbps.ops.arithmetic import div, mod
@@ -17,9 +18,11 @@ from allbps.ops.cumulate import cumsum
 from allbps.ops.function import abs_, astype
 from allbps.ops.index import getitem_by
 from allbps.ops.join import joined
+from allbps.ops.questions import searchsorted
 from allbps.ops.reduce import sum_
 from allbps.ops.shape import broadcast_to, reshape, reshape_to
 from allbps.ops.shapes import normal_axes, normal_axis
+from allbps.ops.sort import argsort
 
 
 def _part(x: Node, axis: int, start: int | None, stop: int | None) -> Node:
@@ -153,8 +156,7 @@ def interp(
     if period is not None:
         x, xp, fp = _one_period(x, xp, fp, abs(period))
         left = right = None
-    places = np.searchsorted(xp.known("np.interp"), x.known("np.interp"), side="right")
-    k = np.clip(places - 1, 0, xp.size - 2)
+    k = clip(searchsorted(xp, x, side="right") - 1, 0, xp.size - 2)
     start, slope = getitem_by(xp, k), getitem_by(fp, k + 1) - getitem_by(fp, k)
     inside = getitem_by(fp, k) + slope * (x - start) / (getitem_by(xp, k + 1) - start)
     below = getitem_by(fp, 0) if left is None else left
@@ -167,7 +169,7 @@ def interp(
 def _one_period(x: Node, xp: Node, fp: Node, period: Any) -> tuple[Node, Node, Node]:
     """Everything within one period, with the neighbours beyond its two ends."""
     places = mod(xp, period)
-    order = np.argsort(places.known("np.interp"))
+    order = argsort(places, axis=-1)
     places, heights = getitem_by(places, order), getitem_by(fp, order)
     before, after = getitem_by(places, slice(-1, None)), getitem_by(places, slice(0, 1))
     wide = joined([before - period, places, after + period])

@@ -31,6 +31,7 @@ from allbps.ops.function import (
     sin,
     trunc,
 )
+from allbps.ops.questions import exponent
 from allbps.ops.shape import identity
 
 
@@ -148,10 +149,11 @@ def ldexp(x: Any, exponent: Any) -> Node:
 
 
 @numpy_function(np.frexp)
-def frexp(x: Any) -> tuple[Node, Any]:
-    """Mantissa and exponent; the exponent is given as a plain value."""
-    _, exponent = np.frexp(lift(x).known("np.frexp"))
-    return ldexp(x, -exponent), exponent
+def frexp(x: Any) -> tuple[Node, Node]:
+    """Mantissa and exponent."""
+    node = lift(x)
+    power = exponent(node)
+    return ldexp(node, -power), power
 
 
 # -- bounds and gaps -------------------------------------------------------------------------------

@@ -1,7 +1,4 @@
-"""Questions about an array whose answers have no derivative: they are given as plain values.
-
-Like an ``if`` on a traced number they see the numbers of this run.
-"""
+"""What is known of an array without its numbers; printing it, and writing into it."""
 
 from __future__ import annotations
 
@@ -12,79 +9,9 @@ import numpy as np
 
 from allbps.errors import InPlaceError
 from allbps.ir import Node, lift, numpy_function, traced_among, user_site
-from allbps.numpy_api.arguments import refuse
-from allbps.ops.function import astype
-from allbps.ops.index import put_add_op
 
-
-def _value(x: Any, purpose: str) -> Any:
-    if isinstance(x, Node):
-        return x.known(purpose)
-    if isinstance(x, (list, tuple)):
-        return type(x)(_value(part, purpose) for part in x)
-    return x
-
-
-def _asked(function: Any) -> Callable[..., Any]:
-    """``function`` of the numbers seen while tracing."""
-    purpose = f"np.{function.__name__}"
-
-    def ask(*args: Any, **kwargs: Any) -> Any:
-        plain = {key: _value(value, purpose) for key, value in kwargs.items()}
-        return function(*[_value(x, purpose) for x in args], **plain)
-
-    return ask
-
-
-for _function in (
-    np.all,
-    np.allclose,
-    np.any,
-    np.argwhere,
-    np.array2string,
-    np.array_equal,
-    np.array_equiv,
-    np.array_repr,
-    np.array_str,
-    np.count_nonzero,
-    np.digitize,
-    np.flatnonzero,
-    np.isclose,
-    np.linalg.matrix_rank,
-    np.lexsort,
-    np.nanargmax,
-    np.nanargmin,
-    np.nonzero,
-    np.isin,
-    np.searchsorted,
-    np.spacing,
-):
-    numpy_function(_function)(_asked(_function))
-
-
-@numpy_function(np.bincount)
-def bincount(x: Any, weights: Any = None, minlength: int = 0) -> Any:
-    """``numpy.bincount``: how often each number, or the sum of its weights."""
-    places = _value(x, "np.bincount")
-    counts = np.bincount(places, minlength=minlength)
-    if weights is None:
-        return counts
-    floats = astype(weights, dtype=np.dtype(np.float64))
-    return put_add_op(floats, np.asarray(places), shape=counts.shape, parts=("array",))
-
-
-@numpy_function(np.histogram)
-def histogram(
-    a: Any,
-    bins: Any = 10,
-    range: Any = None,  # noqa: A002
-    density: Any = None,
-    weights: Any = None,
-) -> Any:
-    """``numpy.histogram`` of the numbers seen while tracing; traced weights are refused."""
-    refuse("histogram", weights=weights if isinstance(weights, Node) else None)
-    options = {"range": range, "density": density, "weights": weights}
-    return _asked(np.histogram)(a, bins, **options)
+for _printed in (np.array2string, np.array_repr, np.array_str):
+    numpy_function(_printed)(lambda a, *args, _f=_printed, **how: _f(lift(a).value, *args, **how))
 
 
 # -- shape and dtype: known without numbers --------------------------------------------------------

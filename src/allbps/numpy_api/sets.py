@@ -10,7 +10,9 @@ from allbps.ir import Node, lift, numpy_function
 from allbps.numpy_api.arguments import refuse
 from allbps.numpy_api.choosing import take
 from allbps.numpy_api.joining import concatenate_by
+from allbps.ops.comparison import equal
 from allbps.ops.index import getitem_by
+from allbps.ops.questions import isin, ranks_op
 
 
 @numpy_function(np.unique)
@@ -20,14 +22,17 @@ def unique(
     return_inverse: bool = False,
     return_counts: bool = False,
     axis: Any = None,
-    **options: Any,
+    *,
+    equal_nan: bool = True,
+    sorted: bool = True,  # noqa: A002
 ) -> Any:
     """``numpy.unique``: the first of each group of equal numbers, in rising order."""
     node = lift(ar)
-    options |= {"return_inverse": return_inverse, "return_counts": return_counts, "axis": axis}
-    _, index, *others = np.unique(node.known("np.unique"), return_index=True, **options)
+    places = ranks_op(node, axis=axis, equal_nan=bool(equal_nan)).known("np.unique")
+    _, index, inverse, counts = np.unique(places, True, True, True)  # of ranks as of numbers
     chosen = take(node, index, axis)
-    found = (chosen, *([index] if return_index else []), *others)
+    asked = ((return_index, index), (return_inverse, inverse), (return_counts, counts))
+    found = (chosen, *(answer for wanted, answer in asked if wanted))
     return found if len(found) > 1 else chosen
 
 
@@ -68,5 +73,4 @@ def setxor1d(ar1: Any, ar2: Any, assume_unique: bool = False) -> Node:
 
 def _among(ar1: Any, ar2: Any, assume_unique: bool, wanted: bool) -> Node:
     numbers = take(ar1, np.arange(lift(ar1).size)) if assume_unique else unique_values(ar1)
-    there = np.isin(numbers.known("np.isin"), lift(ar2).known("np.isin"))
-    return getitem_by(numbers, there == wanted)
+    return getitem_by(numbers, equal(isin(numbers, lift(ar2)), wanted))

@@ -12,7 +12,8 @@ from allbps.numpy_api.arguments import given, plain_axis, refuse
 from allbps.numpy_api.choosing import diagonal, sort, take_along_axis
 from allbps.numpy_api.joining import concatenate_by
 from allbps.numpy_api.shapes import atleast_2d, moveaxis
-from allbps.ops.function import astype, sqrt
+from allbps.ops.comparison import isnan, logical_not
+from allbps.ops.function import astype, floor, minimum, sqrt
 from allbps.ops.index import getitem_by
 from allbps.ops.linalg import matmul
 from allbps.ops.reduce import mean, sum_
@@ -38,8 +39,8 @@ def quantile(
     node, axes = lift(a), _axes(a, axis)
     ranked = _ranked(node, axes)
     place = _place_among(ranked.shape[-1], q, method)
-    below = np.floor(lift(place).known("q")).astype(int)
-    above = np.minimum(below + 1, ranked.shape[-1] - 1)
+    below = astype(floor(place), dtype=np.dtype(int))
+    above = minimum(below + 1, ranked.shape[-1] - 1)
     low, high = getitem_by(ranked, (..., below)), getitem_by(ranked, (..., above))
     share = place - below
     if isinstance(q, (int, float)):  # a Python number adapts to the dtype of the array
@@ -64,15 +65,16 @@ def nanquantile(
     refuse("nanquantile", out=out, weights=weights)
     node, axes = lift(a), _axes(a, axis)
     ranked = _ranked(node, axes)
-    counts = np.sum(~np.isnan(ranked.known("np.nanquantile")), axis=-1)
+    counts = sum_(logical_not(isnan(ranked)), axis=-1, keepdims=False)
     wanted = np.asarray(q)
-    rows = [_place_among(max(int(n), 1), wanted.ravel(), method) for n in counts.flat]
-    place = np.reshape(rows, (*counts.shape, wanted.size))
-    below = np.floor(place).astype(int)
-    above = np.minimum(below + 1, np.maximum(counts - 1, 0)[..., None])
+    numbers = range(ranked.shape[-1] + 1)
+    place = np.stack([_place_among(max(n, 1), wanted.ravel(), method) for n in numbers])
+    first = np.floor(place).astype(int)  # for each count of numbers, as the two below
+    second = np.minimum(first + 1, np.maximum(np.arange(len(place)) - 1, 0)[:, None])
+    below, above = (getitem_by(lift(table), counts) for table in (first, second))
     low, high = (take_along_axis(ranked, index, -1) for index in (below, above))
-    share = place - below
-    share = share.astype(node.dtype) if isinstance(q, (int, float)) else share
+    share = getitem_by(lift(place - first), counts)
+    share = astype(share, dtype=node.dtype) if isinstance(q, (int, float)) else share
     made = moveaxis(low + (high - low) * share, -1, 0)  # (q, ...)
     made = reshape(made, shape=wanted.shape + made.shape[1:])
     return _kept(made, node, axes) if given(keepdims) and keepdims else made

@@ -8,6 +8,7 @@ import numpy as np
 
 from allbps.errors import ArgumentError, ShapeError
 from allbps.ir import OPERATORS, Aval, Bad, Node, Notation, Op, Rule, Sample, lift
+from allbps.ops.reduce import sum_
 
 Parts = tuple[Any, ...]
 """An index with its arrays taken out: ints, (start, stop, step), None, ..., and "array" for each
@@ -228,6 +229,8 @@ def getitem_by(x: Any, index: Any) -> Node:
             raise ArgumentError(
                 "an index must be made of integers or truth values", got=f"dtype {array.dtype}"
             )
+        if array.dtype.kind == "b" and array.traces:  # how many it picks is a length
+            int(sum_(array, axis=None, keepdims=False))
     return getitem(
         x, *arrays, parts=tuple("array" if is_array(p) else static_part(p) for p in parts)
     )

@@ -17,6 +17,7 @@ from allbps.machine.planning.attentions import attentions
 from allbps.machine.planning.norms import norms
 from allbps.machine.planning.plan import Fused, Stand
 from allbps.ops.comparison import where
+from allbps.ops.reduce import sum_
 
 Maker = Callable[[Node, Node], "Stand | None"]
 """(upstream δ, consumer) -> what stands for the contribution."""
@@ -26,8 +27,17 @@ EXPANDED = ("euclidean_loss", "standardise", "attention_weights")
 """Operations whose expansion is as exact as their own text: it runs, and is joined with others."""
 
 
-def substitutes(graph: Graph, deltas: Mapping[Node, Delta]) -> dict[Node, Stand]:
-    """Contribution -> what stands for it, for every rule that has a kernel."""
+def substitutes(
+    graph: Graph, deltas: Mapping[Node, Delta], real: Any = np.float64
+) -> dict[Node, Stand]:
+    """Contribution -> what stands for it, for every rule that has a kernel.
+
+    Args:
+        graph: the function.
+        deltas: its δ.
+        real: the dtype that kernels compute in.
+
+    """
     found: dict[Node, Stand] = {}
     for delta in deltas.values():
         for term in delta.terms:
@@ -42,10 +52,26 @@ def substitutes(graph: Graph, deltas: Mapping[Node, Delta]) -> dict[Node, Stand]
     found.update(norms(graph, deltas))
     found.update(attentions(graph, deltas))
     for node in graph.nodes:
-        if node.op.name in EXPANDED and node.op.expand is not None:
-            with placed_at(node.site):
+        with placed_at(node.site):
+            if node.op.name in EXPANDED and node.op.expand is not None:
                 found[node] = node.op.expand(*node.inputs, **node.attrs)
+            elif node.op.name in COUNTED:
+                found[node] = COUNTED[node.op.name](*node.inputs, np.dtype(real).type, **node.attrs)
     return found
+
+
+# -- truth values ----------------------------------------------------------------------------------
+def _all(x: Node, real: Any, **axes: Any) -> Node:
+    """No failure: counted as a sum of reals, which has a kernel."""
+    return sum_(where(x, real(0), real(1)), **axes) == 0.0
+
+
+def _any(x: Node, real: Any, **axes: Any) -> Node:
+    return sum_(where(x, real(1), real(0)), **axes) > 0.0
+
+
+COUNTED: Mapping[str, Callable[..., Node]] = {"all": _all, "any": _any}
+"""Reductions of truth values."""
 
 
 def relu_delta(g: Node, y: Node) -> Stand:
