@@ -102,7 +102,7 @@ def _chosen(traced: Traced, wrt: Iterable[str] | None) -> list[Node]:
         found = [x for x in arguments if x.name == name or x.name.startswith(f"{name}_")]
         exact = [x for x in found if x.name == name] or found
         if not exact:
-            raise unknown_name(name, [x.name for x in arguments], "argument")
+            raise traced.unknown(name, [x.name for x in arguments], "argument")
         for x in exact:
             if not x.is_float:
                 raise _needs_floats(f"{x.name} holds {x.dtype} numbers", traced)

@@ -15,7 +15,13 @@ from typing import Any
 import numpy as np
 
 import allbps.numpy_api  # noqa: F401  (fills the table that NumPy calls are looked up in)
-from allbps.errors import ArgumentError, NonFiniteError, ShapeError
+from allbps.errors import (
+    ArgumentError,
+    NameUnknownError,
+    NonFiniteError,
+    ShapeError,
+    unknown_name,
+)
 from allbps.ir import (
     CONST,
     INPUT,
@@ -25,9 +31,11 @@ from allbps.ir import (
     Site,
     ancestors,
     call_user,
+    hidden_in,
     lift,
     new_input,
     observed_here,
+    refuse_foreign,
     require_function,
     user_site,
     within,
@@ -83,6 +91,7 @@ class Traced:
         parameters: parameter name -> the container of nodes passed for it, for array parameters.
         guards: the values it looked at, in order: the graph is the function's where all are the
             same.
+        hidden: names of arrays that the function's object keeps: constants, which have no δ.
 
     """
 
@@ -94,6 +103,7 @@ class Traced:
     outputs: Any
     parameters: Mapping[str, Any]
     guards: tuple[Guard, ...] = ()
+    hidden: tuple[str, ...] = ()
 
     def find(self, name: str) -> Node | None:
         """The node of that name, or None.
@@ -102,6 +112,16 @@ class Traced:
         """
         known = self._by_name
         return known[name] if name in known else known.get(f"{name}_")
+
+    def unknown(self, name: str, known: list[str], kind: str) -> NameUnknownError:
+        """The error for a name that is not among ``known``; it may be hidden in an object."""
+        error = unknown_name(name, known, kind)
+        if self.hidden:
+            error.todo = (
+                f"{', '.join(self.hidden)} of the object are constants here: give"
+                f" {self.function} an argument for what is to have a δ"
+            )
+        return error
 
     @cached_property
     def _by_name(self) -> dict[str, Node]:
@@ -158,6 +178,7 @@ def trace(f: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Traced:
         outputs=rebuild(returned, iter(copy[node] for node in outputs)),
         parameters={name: copied(tree, copy) for name, tree in opened.items()},
         guards=tuple(_guards(observed, copy)),
+        hidden=hidden_in(f),
     )
 
 
@@ -253,6 +274,7 @@ def _open(name: str, tree: Any, bit: int, given: dict[Node, str]) -> Any:
     fresh: list[Any] = []
     for path, leaf in flatten(tree, name):
         if isinstance(leaf, int) or not is_array_like(leaf):
+            refuse_foreign(leaf, path)
             fresh.append(leaf)  # an option such as axis=1 or causal=True
             continue
         array = leaf.value if isinstance(leaf, Node) else np.asanyarray(leaf)[()]

@@ -25,6 +25,7 @@ from allbps.ir import (
     is_array_of_nodes,
     lift,
     new_input,
+    refuse_foreign,
     user_site,
     within,
 )
@@ -64,6 +65,7 @@ def _open(tree: Any, bit: int, f: Callable[..., Any], k: int) -> Any:
     """
     fresh = []
     for path, leaf in flatten(tree):
+        refuse_foreign(leaf, _argument(f, k) + path)
         node = _fresh(leaf, bit)
         if node is None or not node.is_float:
             raise _not_float(leaf, _argument(f, k) + path)
@@ -322,6 +324,8 @@ def _fitted(given: Any, like: Any, nodes: list[Node], what: str, whose: str) -> 
             expected=str(tree_map(lambda leaf: lift(leaf).shape, like)),
             got=str(tree_map(np.shape, given)),
         )
+    for leaf in leaves(given):
+        refuse_foreign(leaf, what)
     found = [
         lift(leaf if isinstance(leaf, Node) else np.asarray(leaf)[()]) for leaf in leaves(given)
     ]

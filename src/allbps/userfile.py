@@ -34,6 +34,8 @@ class UserFunction:
 def load(target: str) -> UserFunction:
     """The function named by ``FILE.py:FUNCTION``, with its inputs.
 
+    ``FILE.py:OBJECT.METHOD`` names the method of an object in the file.
+
     Inputs come from, in this order: ``FUNCTION_inputs`` in the file, a dict or a function that
     returns one; ``inputs``, likewise; variables of the file that have the parameters' names. A
     parameter with a default needs none. ``FUNCTION_cotangents`` or ``cotangents`` may give δ for
@@ -45,7 +47,7 @@ def load(target: str) -> UserFunction:
         ArgumentError: an input is missing.
     """
     path, _, name = target.rpartition(":")
-    if not path or not name.isidentifier():
+    if not path or not all(part.isidentifier() for part in name.split(".")):
         raise UserFileError(
             "the function to work on is not named",
             expected="FILE.py:FUNCTION",
@@ -54,12 +56,18 @@ def load(target: str) -> UserFunction:
         )
     module = _module(Path(path))
     function = _function(module, name, path)
-    inputs = _inputs(function, name, module, Path(path))
-    return UserFunction(function, inputs, _given(module, name, "cotangents") or {})
+    own = name.rpartition(".")[2]
+    inputs = _inputs(function, own, module, Path(path))
+    return UserFunction(function, inputs, _given(module, own, "cotangents") or {})
 
 
 def _function(module: ModuleType, name: str, path: str) -> Callable[..., Any]:
-    found: Callable[..., Any] | None = vars(module).get(name)
+    first, *rest = name.split(".")
+    found: Callable[..., Any] | None = vars(module).get(first)
+    for attribute in rest:
+        if isinstance(found, type) and inspect.isfunction(vars(found).get(attribute)):
+            raise _of_a_class(found.__name__, attribute, path)
+        found = getattr(found, attribute, None)
     if callable(found):
         return found
     if found is not None:
@@ -74,6 +82,17 @@ def _function(module: ModuleType, name: str, path: str) -> Callable[..., Any]:
         if inspect.isfunction(value) and value.__module__ == module.__name__
     ]
     raise unknown_name(name, own or ["(none in the file)"], "function", path)
+
+
+def _of_a_class(kind: str, method: str, path: str) -> UserFileError:
+    return UserFileError(
+        f"{kind}.{method} is a method, which needs an object",
+        where=path,
+        expected="a function, or the method of an object in the file",
+        got=f"the method of a class, {kind}.{method}",
+        todo=f"add  net = {kind}(…)  to the file and write {path}:net.{method}; its arrays are"
+        " constants, so what is to have a δ must be an argument",
+    )
 
 
 def _module(path: Path) -> ModuleType:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from allbps.backward import Backward, backward
-from allbps.errors import ArgumentError, unknown_name
+from allbps.errors import ArgumentError
 from allbps.files import write_text
 from allbps.readings.derivation import Derivation, Step, derivation
 from allbps.readings.dialect import dialect_named
@@ -79,7 +79,7 @@ class Worked:
         """
         node = self.backward.traced.find(name)
         if node is None:
-            raise unknown_name(name, list(self.names), "value")
+            raise self.backward.traced.unknown(name, list(self.names), "value")
         own = node.name
         forward, delta = self._steps.get(own), self._steps.get(f"d{own}")
         return Entry(

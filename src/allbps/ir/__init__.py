@@ -1,6 +1,8 @@
 """The graph: what an operation is (Op), one use of it (Node), a whole computation (Graph)."""
 
 from allbps.ir.arraylike import NUMPY, OPERATORS, label, traced_among
+from allbps.ir.calls import call_user, require_function
+from allbps.ir.foreign import hidden_in, refuse_foreign
 from allbps.ir.graph import Graph, ancestors
 from allbps.ir.node import Node
 from allbps.ir.notation import Formula, Notation, Precedence
@@ -28,7 +30,6 @@ from allbps.ir.op import (
 )
 from allbps.ir.site import Site, placed_at, user_site
 from allbps.ir.traces import Observation, followed_elsewhere, observed_here, within
-from allbps.ir.wording import call_user, require_function
 
 __all__ = [
     "CONST",
@@ -57,6 +58,7 @@ __all__ = [
     "call_user",
     "constant",
     "followed_elsewhere",
+    "hidden_in",
     "is_array_of_nodes",
     "label",
     "lift",
@@ -65,6 +67,7 @@ __all__ = [
     "observed_here",
     "placed_at",
     "promote",
+    "refuse_foreign",
     "require_function",
     "traced_among",
     "user_site",

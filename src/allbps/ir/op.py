@@ -16,6 +16,7 @@ import numpy as np
 
 from allbps.errors import AllBPsError, DtypeError
 from allbps.ir.arraylike import NUMPY, OPERATORS
+from allbps.ir.foreign import refuse_foreign
 from allbps.ir.node import NO_ATTRS, ON_DEMAND, Node
 from allbps.ir.notation import Notation
 from allbps.ir.site import user_site
@@ -330,6 +331,8 @@ def array_of(value: Any, name: str = "") -> Any:
     """
     if type(value) in PYTHON_DTYPES:
         return value
+    if not isinstance(value, (np.ndarray, np.generic, list, tuple)):
+        refuse_foreign(value, name)
     array = value if isinstance(value, (np.ndarray, np.generic)) else np.asarray(value)
     if isinstance(value, np.ndarray) and type(value) is not np.ndarray:
         _refuse_meaning(value, name)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from allbps.errors import ArgumentError, DtypeError, ShapeError
-from allbps.ir import Node
+from allbps.ir import Node, refuse_foreign
 from allbps.machine.execution.executable import Executable
 from allbps.machine.planning.layout import row_major
 from allbps.machine.planning.plan import Work
@@ -93,6 +93,8 @@ class Slot:
             ArgumentError: its numbers are not what kernels trust them to be.
 
         """
+        if not isinstance(leaf, (np.ndarray, np.generic)):
+            refuse_foreign(leaf, path)
         array = np.asarray(leaf)
         if array.shape != self._shape:
             raise ShapeError(

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Literal, get_args
 
-from allbps.errors import ArgumentError, unknown_name
+from allbps.errors import ArgumentError
 from allbps.optim import Optimizer
 from allbps.trace import Traced
 
@@ -122,7 +122,7 @@ def _arguments(traced: Traced, wanted: Params) -> Iterator[str]:
     for which in [wanted] if isinstance(wanted, (str, int)) else wanted:
         if isinstance(which, str):
             if which not in known:
-                raise unknown_name(which, known, "argument")
+                raise traced.unknown(which, known, "argument")
             yield which
         elif -len(known) <= which < len(known):
             yield known[which]

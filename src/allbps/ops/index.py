@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import operator
 from typing import Any
 
 import numpy as np
 
 from allbps.errors import ArgumentError, ShapeError
-from allbps.ir import OPERATORS, Aval, Bad, Node, Notation, Op, Rule, Sample, lift
+from allbps.ir import OPERATORS, Aval, Bad, Node, Notation, Op, Rule, Sample, lift, user_site
 from allbps.ops.reduce import sum_
 
 Parts = tuple[Any, ...]
@@ -19,10 +20,23 @@ def static_part(part: Any) -> Any:
     """One part of an index as an attribute."""
     if isinstance(part, slice):
         ends = (part.start, part.stop, part.step)
-        return tuple(None if end is None else int(end) for end in ends)
+        return tuple(None if end is None else _whole(end) for end in ends)
     if part is None or part is Ellipsis:
         return part
-    return int(part)
+    return _whole(part)
+
+
+def _whole(part: Any) -> int:
+    """A whole number; 1.0 is none, for NumPy neither."""
+    try:
+        return operator.index(part)
+    except TypeError:
+        raise ArgumentError(
+            "an index is no whole number",
+            where=str(user_site() or ""),
+            expected="whole numbers, slices of them, None, …, or arrays of whole numbers or bools",
+            got=repr(part),
+        ) from None
 
 
 def is_array(part: Any) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from allbps.backward import Backward, backward
-from allbps.errors import ArgumentError, ShapeError, unknown_name
+from allbps.errors import ArgumentError, ShapeError
 from allbps.names import identifier
 from allbps.readings.source import emit
 from allbps.trace import Traced, check_inputs, trace
@@ -137,7 +137,7 @@ def _named(traced: Traced, gradients: Mapping[str, Any]) -> dict[str, Any]:
             if name not in names and name[:1] == "d" and name[1:] in names:
                 name = name[1:]
             if name not in names:
-                raise unknown_name(name, list(dict.fromkeys(names)))
+                raise traced.unknown(name, list(dict.fromkeys(names)), "")
             named[name] = np.asarray(leaf)
     return named
 
