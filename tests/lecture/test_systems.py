@@ -8,7 +8,7 @@ import pytest
 from allbps.errors import NameUnknownError
 from allbps.lecture import NAMES, system
 from allbps.lecture.pages import FORMATS, documents, open_system
-from allbps.lecture.system import Example
+from allbps.lecture.system import Example, Numbers
 
 
 def first(name):
@@ -74,7 +74,9 @@ def test_convolution_has_the_boxed_formulas():
 def test_flip_of_the_slides_kernel():
     from allbps.lecture.convolution import flip_and_pad
 
-    np.testing.assert_array_equal(flip_and_pad()["flip(K)"], [[6, 4, 2], [5, 3, 1]])
+    np.testing.assert_array_equal(
+        flip_and_pad(first("convolution"))["flip(K)"], [[6, 4, 2], [5, 3, 1]]
+    )
 
 
 def test_max_pooling_lands_where_the_slide_does():
@@ -106,10 +108,11 @@ def test_the_convnet_does_not_compute_the_delta_of_its_input():
 def test_the_convnets_loop_draws_examples_at_random_and_finds_the_kernel():
     from allbps.lecture.convnet import WANTED, iterations, training_loop
 
-    rows = training_loop()
+    worked = first("convnet")
+    rows = training_loop(worked)
     assert rows[-1][3] < rows[0][3] / 1000
-    assert {int(row[1]) for row, _ in iterations()} == {1, 2, 3, 4}
-    *_, (_, kernel) = iterations()
+    assert {int(row[1]) for row, _ in iterations(worked)} == {1, 2, 3, 4}
+    *_, (_, kernel) = iterations(worked)
     assert np.max(np.abs(kernel - WANTED)) < 0.05
 
 
@@ -125,7 +128,7 @@ def test_the_worked_example_agrees_with_pytorch():
     pytest.importorskip("torch")
     from allbps.lecture.pytorch_example import beside_pytorch
 
-    shown = beside_pytorch()
+    shown = beside_pytorch(first("pytorch-example"))
     for name in ("δO", "δK", "δJ", "δW"):
         np.testing.assert_array_equal(shown[name], shown[f"{name} by PyTorch"])
 
@@ -203,3 +206,64 @@ def test_another_seed_keeps_shapes_and_what_is_fixed():
     np.testing.assert_array_equal(other["y"].value, example.inputs["y"])
     assert other["logits"].value.shape == (3,)
     assert np.any(other["logits"].value != example.inputs["logits"])
+
+
+SEEDS = range(6)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_a_page_says_beside_an_example_is_said_of_the_numbers_drawn(name):
+    """Every symbol that a table or a list shares with the derivation has the derivation's value."""
+    for seed in SEEDS:
+        opened = open_system(system(name), seed)
+        first = opened.first
+        for section in system(name).sections:
+            if isinstance(section, Numbers) and section.caption not in LEARNED:
+                shown = section.compute(first)
+                for symbol, value in shown.items():
+                    plain = {"δyᵖ": ("yp", "delta")}.get(symbol)
+                    key, part = plain or (symbol.lstrip("δ"), "delta" if "δ" in symbol else "value")
+                    if key in first.names:
+                        np.testing.assert_allclose(value, getattr(first[key], part), rtol=1e-12)
+
+
+LEARNED = {"What was learned"}  # the kernel after the loop, not the one it began with
+
+
+def test_the_worked_example_beside_pytorch_takes_the_numbers_drawn():
+    pytest.importorskip("torch")
+    from allbps.lecture.pytorch_example import beside_pytorch
+
+    for seed in SEEDS:
+        shown = beside_pytorch(next(system("pytorch-example").examples).work(seed))
+        for name in ("δO", "δK", "δJ", "δW"):
+            np.testing.assert_array_equal(shown[name], shown[f"{name} by PyTorch"])
+
+
+def test_prose_about_the_worked_example_counts_what_is_there():
+    from allbps.lecture.pytorch_example import about
+
+    assert "two cells of $J$ are dead, and both winners stand elsewhere" in about(
+        first("pytorch-example")
+    )
+    said = {about(next(system("pytorch-example").examples).work(seed)) for seed in range(20)}
+    assert len(said) > 1
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_drawn_numbers_leave_something_to_see_in_every_step(name):
+    for seed in SEEDS:
+        for example in system(name).examples:
+            worked = example.work(seed)
+            for delta in worked.backward.steps:
+                assert np.any(worked.values[delta.node.name]), f"seed {seed}: δ{delta.primal.name}"
+            sigmoids = [n for n in worked.backward.traced.graph.nodes if n.op.name == "sigmoid"]
+            for node in sigmoids:
+                slope = worked.values[node.name] * (1 - worked.values[node.name])
+                assert np.min(slope) > 0.04, "a saturated σ shows nothing"
+
+
+def test_a_seed_always_draws_the_same_numbers():
+    for example in system("neural-net").examples:
+        one, two = example.work(4), example.work(4)
+        assert one.to_text() == two.to_text()

@@ -7,6 +7,7 @@ import numpy as np
 
 import allbps.functional as F
 from allbps.lecture.system import Example, Numbers, Prose, System
+from allbps.worked import Worked
 
 
 def attention_scores(x: Any, y: Any) -> Any:
@@ -20,14 +21,14 @@ Y = np.array([[1.0, 1.0], [0.0, 1.0], [-1.0, 0.5], [2.0, 0.0]])
 DELTA_S = np.array([[1.0, 0.0, 0.0, -1.0], [0.0, 2.0, 0.0, 1.0], [-1.0, 0.0, 1.0, 0.0]])
 
 
-def jacobians() -> Mapping[str, Any]:
-    s: Any = F.softmax(X @ Y.T)
+def jacobians(worked: Worked) -> Mapping[str, Any]:
+    s, delta = worked["s"].value, worked["s"].delta
     shown: dict[str, Any] = {}
     for i in range(3):
         low = "₁₂₃"[i]
         jacobian = np.diag(s[i]) - np.outer(s[i], s[i])
         shown[f"J{'¹²³'[i]}"] = jacobian
-        shown[f"δz{low} = J{'¹²³'[i]} δs{low}"] = jacobian @ DELTA_S[i]
+        shown[f"δz{low} = J{'¹²³'[i]} δs{low}"] = jacobian @ delta[i]
     return shown
 
 

@@ -7,6 +7,7 @@ import numpy as np
 
 import allbps.functional as F
 from allbps.lecture.system import Example, Numbers, Prose, System
+from allbps.worked import Worked
 
 
 def convolution(I: Any, K: Any) -> Any:
@@ -18,13 +19,14 @@ KERNEL = np.array([[1.0, 3.0, 5.0], [2.0, 4.0, 6.0]])
 DELTA_J = np.array([[1.0, 0.0, -1.0], [2.0, 1.0, 0.0], [0.0, -2.0, 1.0]])
 
 
-def flip_and_pad() -> Mapping[str, Any]:
-    h, w = KERNEL.shape
+def flip_and_pad(worked: Worked) -> Mapping[str, Any]:
+    kernel, delta = worked["K"].value, worked["J"].delta
+    h, w = kernel.shape
     return {
-        "K": KERNEL,
-        "flip(K)": np.flip(KERNEL),
-        "δJ": DELTA_J,
-        "pad(δJ)": np.pad(DELTA_J, ((h - 1, h - 1), (w - 1, w - 1))),
+        "K": kernel,
+        "flip(K)": np.flip(kernel),
+        "δJ": delta,
+        "pad(δJ)": np.pad(delta, ((h - 1, h - 1), (w - 1, w - 1))),
     }
 
 

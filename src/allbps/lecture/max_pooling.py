@@ -6,6 +6,7 @@ import numpy as np
 
 import allbps.functional as F
 from allbps.lecture.system import Example, Prose, System
+from allbps.worked import Worked
 
 
 def pool_2x2(x: Any) -> Any:
@@ -21,6 +22,10 @@ def pool_overlapping(x: Any) -> Any:
 def pool_padded(x: Any) -> Any:
     y = F.max_pool2d(x, 3, stride=2, padding=1)
     return y
+
+
+def wins_twice(worked: Worked) -> bool:
+    return bool(np.count_nonzero(worked["x"].delta) < worked["y"].value.size)
 
 
 # the winners stand where the slide puts δy₁ … δy₄
@@ -64,6 +69,7 @@ SYSTEM = System(
             {"x": SLIDE_X},
             cotangents={"y": SLIDE_DELTA},
             caption="3×3 with stride 1: the same winner in more than one window",
+            holds=wins_twice,
         ),
         Example(
             pool_padded,

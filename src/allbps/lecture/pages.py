@@ -41,6 +41,11 @@ class OpenSystem:
         """The derivation of one example."""
         return self.worked[id(example)]
 
+    @property
+    def first(self) -> Worked:
+        """The first example, which the prose and the tables are about."""
+        return next(iter(self.worked.values()))
+
 
 def open_system(system: System, seed: int | None = None, width: int = 100) -> OpenSystem:
     """Work all examples of a system."""
@@ -61,10 +66,10 @@ def documents(opened: OpenSystem, form: str) -> dict[str, str]:
     }
 
 
-def computed(section: Numbers | Table) -> Any:
-    """What a section computes, or the sentence that says why it cannot."""
+def computed(section: Numbers | Table, opened: OpenSystem) -> Any:
+    """What a section computes from the example, or the sentence that says why it cannot."""
     try:
-        return section.compute()
+        return section.compute(opened.first)
     except MissingExtraError as error:
         return str(error)
 
@@ -76,13 +81,15 @@ def as_text(opened: OpenSystem) -> str:
     parts = [f"{title}\n{'═' * len(title)}"]
     for section in opened.system.sections:
         if isinstance(section, Prose):
-            parts.append(textwrap.fill(section.text.replace("$", ""), min(opened.width, 88)))
+            parts.append(
+                textwrap.fill(section.about(opened.first).replace("$", ""), min(opened.width, 88))
+            )
         elif isinstance(section, Example):
             heading = section.caption or "Worked on numbers"
             parts.append(f"{heading}\n{'─' * len(heading)}")
             parts.append(opened.of(section).to_text(opened.width).strip("\n"))
         else:
-            shown = _shown_text(section, computed(section))
+            shown = _shown_text(section, computed(section, opened))
             parts.append(f"{section.caption}\n{textwrap.indent(shown, '  ')}")
     return "\n\n".join(parts) + "\n"
 
@@ -115,13 +122,15 @@ def as_markdown(opened: OpenSystem) -> str:
     parts = [f"# {opened.system.title}"]
     for section in opened.system.sections:
         if isinstance(section, Prose):
-            parts.append(mathematics(section.text, lambda m: markdown.inline(latex(m))))
+            parts.append(
+                mathematics(section.about(opened.first), lambda m: markdown.inline(latex(m)))
+            )
         elif isinstance(section, Example):
             parts += [f"## {section.caption}"] if section.caption else []
             parts.append(_demoted(opened.of(section).to_markdown()))
         else:
             parts.append(f"**{section.caption}**")
-            shown = _shown_markdown(section, computed(section))
+            shown = _shown_markdown(section, computed(section, opened))
             parts.append(shown)
     return "\n\n".join(parts) + "\n"
 
@@ -165,7 +174,7 @@ def as_latex(opened: OpenSystem) -> str:
     parts = []
     for section in opened.system.sections:
         if isinstance(section, Prose):
-            pieces = re.split(r"\$([^$]+)\$", section.text)
+            pieces = re.split(r"\$([^$]+)\$", section.about(opened.first))
             parts.append(
                 "".join(f"${latex(p)}$" if k % 2 else tex.escape(p) for k, p in enumerate(pieces))
             )
@@ -174,7 +183,7 @@ def as_latex(opened: OpenSystem) -> str:
             parts.append(tex.body(opened.of(section).derivation))
         else:
             parts.append(rf"\paragraph{{{tex.escape(section.caption)}}}")
-            shown = _shown_latex(section, computed(section))
+            shown = _shown_latex(section, computed(section, opened))
             parts.append(shown)
     return tex.document(opened.system.title, "\n\n".join(parts))
 
@@ -213,7 +222,7 @@ def as_html(opened: OpenSystem) -> str:
     blocks = []
     for section in opened.system.sections:
         if isinstance(section, Prose):
-            pieces = re.split(r"\$([^$]+)\$", section.text)
+            pieces = re.split(r"\$([^$]+)\$", section.about(opened.first))
             text = "".join(inline(latex(p)) if k % 2 else escape(p) for k, p in enumerate(pieces))
             blocks.append(Block("", f"<p>{text}</p>", "html"))
         elif isinstance(section, Example):
@@ -222,7 +231,7 @@ def as_html(opened: OpenSystem) -> str:
             blocks.append(Block("Derivation", worked.to_mathml(), "html"))
             blocks.append(Block("In NumPy", worked.to_source("numpy"), "code"))
         else:
-            found = computed(section)
+            found = computed(section, opened)
             if isinstance(found, str):
                 text = f"<p>{escape(found)}</p>"
             elif isinstance(section, Numbers):
@@ -250,12 +259,12 @@ def as_json(opened: OpenSystem) -> str:
     sections: list[dict[str, Any]] = []
     for section in opened.system.sections:
         if isinstance(section, Prose):
-            sections.append({"kind": "prose", "text": section.text})
+            sections.append({"kind": "prose", "text": section.about(opened.first)})
         elif isinstance(section, Example):
             derived = opened.of(section).derivation.to_json()
             sections.append({"kind": "example", "caption": section.caption, **derived})
         else:
-            found = computed(section)
+            found = computed(section, opened)
             kind = type(section).__name__.lower()
             sections.append({"kind": kind, "caption": section.caption, "values": _plain(found)})
     system = opened.system

@@ -7,6 +7,8 @@ import numpy as np
 
 import allbps.functional as F
 from allbps.lecture.system import Example, Numbers, Prose, System
+from allbps.readings.numbers import number
+from allbps.worked import Worked
 
 
 def pytorch_example(I: Any, W: Any, IO: Any) -> Any:
@@ -15,6 +17,32 @@ def pytorch_example(I: Any, W: Any, IO: Any) -> Any:
     O = F.max_pool2d(K, 2)
     loss = F.euclidean_loss(O, IO)
     return loss
+
+
+NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight")
+
+
+def winners(worked: Worked) -> list[int]:
+    """The place of each winner in its 2×2 window, row by row from 0."""
+    k = worked["K"].value
+    windows = [k[:, 2 * j : 2 * j + 2] for j in range(k.shape[1] // 2)]
+    return [int(np.argmax(window)) for window in windows]
+
+
+def about(worked: Worked) -> str:
+    """What there is to see in the numbers."""
+    dead = NUMBERS[int(np.sum(worked["J"].value < 0))]
+    cells = "cell of $J$ is" if dead == "one" else "cells of $J$ are"
+    late = sum(place > 0 for place in winners(worked))
+    stand = {0: "both winners stand first", 1: "one winner does not stand first"}
+    where = stand.get(late, "both winners stand elsewhere than first")
+    ideal = ", ".join(number(x) for x in worked["IO"].value[0])
+    return (
+        "$I * W = J$ without padding and with stride 1, $K = ReLU(J)$, $O$ the 2×2 max pooling "
+        f"of $K$ with stride 2. The ideal output is $IO = [{ideal}]$ and the loss $½ ‖O − IO‖²$. "
+        f"The numbers are small integers; {dead} {cells} dead, and {where} in "
+        f"{'their windows' if late != 1 else 'its window'}."
+    )
 
 
 EXAMPLE = Example(
@@ -31,12 +59,11 @@ EXAMPLE = Example(
 )
 
 
-def beside_pytorch() -> Mapping[str, Any]:
+def beside_pytorch(worked: Worked) -> Mapping[str, Any]:
     """Every δ twice: derived here, and by PyTorch's autograd from the same forward pass."""
     from allbps.verify.evidence import Case
     from allbps.verify.torch_judge import autograd
 
-    worked = EXAMPLE.work()
     gradients = autograd(Case(worked.backward, worked.values))
     theirs = {node.name: gradient for node, gradient in gradients.items()}
     shown: dict[str, Any] = {}
@@ -50,12 +77,7 @@ SYSTEM = System(
     name="pytorch-example",
     title="A worked example, verified with PyTorch",
     sections=(
-        Prose(
-            "$I * W = J$ without padding and with stride 1, $K = ReLU(J)$, $O$ the 2×2 max "
-            "pooling of $K$ with stride 2. The ideal output is $IO = [7, 10]$ and the loss $½ ‖O "
-            "− IO‖²$. The numbers are small integers; two cells of $J$ are dead, and both "
-            "winners stand elsewhere than first in their window."
-        ),
+        Prose(about),
         EXAMPLE,
         Numbers("Verified with PyTorch autograd", beside_pytorch),
     ),

@@ -36,7 +36,7 @@ SYSTEM = System(
         ),
         Prose(
             "Overwriting instead of adding, $δW = Z₂ᵀ δY$ alone, is the classic mistake here; it "
-            "still makes the loss go down for a while, which hides it."
+            "often still makes the loss go down for a while, which hides it."
         ),
     ),
 )

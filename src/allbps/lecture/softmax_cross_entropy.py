@@ -7,6 +7,7 @@ import numpy as np
 
 import allbps.functional as F
 from allbps.lecture.system import Example, Numbers, Prose, System
+from allbps.worked import Worked
 
 
 def in_two_pieces(logits: Any, y: Any) -> Any:
@@ -26,11 +27,10 @@ ONE_HOT = np.array([0.0, 1.0, 0.0])
 SYMBOLS = {"yp": "yᵖ"}
 
 
-def jacobian_and_product() -> Mapping[str, Any]:
-    yp: Any = F.softmax(LOGITS)
+def jacobian_and_product(worked: Worked) -> Mapping[str, Any]:
+    yp, y, delta = worked["yp"].value, worked["y"].value, worked["yp"].delta
     jacobian = np.diag(yp) - np.outer(yp, yp)
-    delta = -ONE_HOT / yp
-    return {"J": jacobian, "δyᵖ": delta, "J δyᵖ": jacobian @ delta, "yᵖ − y": yp - ONE_HOT}
+    return {"J": jacobian, "δyᵖ": delta, "J δyᵖ": jacobian @ delta, "yᵖ − y": yp - y}
 
 
 SYSTEM = System(

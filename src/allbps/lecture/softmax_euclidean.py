@@ -7,6 +7,7 @@ import numpy as np
 
 import allbps.functional as F
 from allbps.lecture.system import Example, Prose, System, Table
+from allbps.worked import Worked
 
 
 def softmax_euclidean(logits: Any, y: Any) -> Any:
@@ -15,7 +16,7 @@ def softmax_euclidean(logits: Any, y: Any) -> Any:
     return loss
 
 
-def confidently_wrong() -> Sequence[Sequence[float]]:
+def confidently_wrong(worked: Worked) -> Sequence[Sequence[float]]:
     """‖δlogits‖ of both losses when the wrong class leads by a margin."""
     rows = []
     for margin in (0.0, 2.0, 5.0, 10.0, 20.0):

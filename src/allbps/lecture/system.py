@@ -6,16 +6,23 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
+from allbps.lecture.draw import draw
 from allbps.worked import Worked, explain
 
 
 @dataclass(frozen=True)
 class Prose:
-    """A paragraph; mathematics stands between dollar signs, in the notation of the house."""
+    """A paragraph; mathematics stands between dollar signs, in the notation of the house.
 
-    text: str
+    Attributes:
+        text: the paragraph, or what writes it from the first example where it speaks of numbers.
+    """
+
+    text: str | Callable[[Worked], str]
+
+    def about(self, first: Worked) -> str:
+        """The paragraph beside an example."""
+        return self.text if isinstance(self.text, str) else self.text(first)
 
 
 @dataclass(frozen=True)
@@ -24,11 +31,11 @@ class Numbers:
 
     Attributes:
         caption: what they show.
-        compute: gives symbol -> value.
+        compute: gives symbol -> value, from the first example of the system.
     """
 
     caption: str
-    compute: Callable[[], Mapping[str, Any]]
+    compute: Callable[[Worked], Mapping[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -38,12 +45,12 @@ class Table:
     Attributes:
         caption: what the table shows.
         headings: one per column.
-        compute: gives the rows.
+        compute: gives the rows, from the first example of the system.
     """
 
     caption: str
     headings: tuple[str, ...]
-    compute: Callable[[], Sequence[Sequence[float]]]
+    compute: Callable[[Worked], Sequence[Sequence[float]]]
 
 
 @dataclass(frozen=True)
@@ -58,6 +65,7 @@ class Example:
         symbols: how names are written, where the name itself would not do.
         fixed: arguments that a seed does not change (labels, one-hot rows).
         caption: what is new in this example.
+        holds: does what the text says of the example hold for these numbers?
     """
 
     function: Callable[..., Any]
@@ -67,30 +75,18 @@ class Example:
     symbols: Mapping[str, str] = field(default_factory=dict)
     fixed: tuple[str, ...] = ()
     caption: str = ""
+    holds: Callable[[Worked], bool] = lambda worked: True
 
     def work(self, seed: int | None = None) -> Worked:
         """Derive it, on the hand-chosen numbers or on others drawn from a seed."""
-        inputs, cotangents = self.inputs, self.cotangents
-        if seed is not None:
-            rng = np.random.default_rng(seed)
-            inputs = {
-                name: value if name in self.fixed else like(value, rng)
-                for name, value in inputs.items()
-            }
-            cotangents = {name: like(value, rng) for name, value in cotangents.items()}
+        if seed is None:
+            return self._worked(self.inputs, self.cotangents)
+        return draw(self._worked, self.inputs, self.cotangents, self.fixed, self.holds, seed)
+
+    def _worked(self, inputs: Mapping[str, Any], cotangents: Mapping[str, Any]) -> Worked:
         return explain(
             self.function, wrt=self.wrt, cotangents=cotangents, symbols=self.symbols, **inputs
         )
-
-
-def like(value: Any, rng: np.random.Generator) -> Any:
-    """Other numbers of the same shape, integers for integers, else with one decimal."""
-    if not isinstance(value, (float, np.ndarray)):
-        return value
-    shape = np.shape(value)
-    if np.all(np.asarray(value) == np.round(value)):
-        return rng.integers(-4, 10, shape).astype(float)[()]
-    return np.round(rng.uniform(-2, 2, shape), 1)[()]
 
 
 Section = Prose | Numbers | Table | Example
