@@ -15,15 +15,16 @@ from allbps.ir import Node, constant
 from allbps.machine.arguments import Limit
 from allbps.machine.execution.codegen import Feed
 from allbps.machine.execution.executable import Executable
+from allbps.machine.language.operands import Memory
 from allbps.machine.options import Options
 from allbps.machine.planning.passes import passes
 from allbps.machine.planning.plan import VIEWS, Value, Work, make_plan
 from allbps.machine.planning.substitutes import substitutes
 from allbps.machine.planning.windows import is_slice
+from allbps.machine.works.embedding import is_lookup
 from allbps.machine.works.emit import Emitter
-from allbps.machine.works.rows import is_lookup
-from allbps.machine.works.tasks import Memory, Place, Program
-from allbps.machine.works.updates import Moving, emit_carry, emit_updates, slots_used
+from allbps.machine.works.tasks import Place, Program
+from allbps.machine.works.updates import COLUMNS, Moving, emit_carry, emit_updates, slots_used
 from allbps.trace import Traced
 from allbps.tree import leaves, same_structure
 
@@ -67,7 +68,7 @@ class Build:
         self.places = emitter.places
         self._finish(emitter)
         self.executable = Executable(
-            self.program, self.blocks, self.feeds, self.loss, options.threads
+            self.program, self.blocks, self.feeds, self.loss, options.threads, COLUMNS
         )
         _say_what_falls_back(emitter)
 
@@ -184,7 +185,8 @@ class Build:
 
     def _feeds(self) -> list[Feed]:
         """Arguments that an epoch fetches: all but what the step keeps."""
-        return [Feed(self.inputs[x].memory, k) for k, x in enumerate(self.fetched)]
+        blocks = [self.inputs[x].memory for x in self.fetched]
+        return [Feed(block, Memory(f"_data{k}", 0, block.kind)) for k, block in enumerate(blocks)]
 
     @property
     def fetched(self) -> list[Node]:

@@ -12,8 +12,8 @@ from allbps.machine.works.tasks import Task
 def stage_rows(regions: Sequence[Sequence[Task]]) -> list[Mapping[str, Any]]:
     """What each task does; tasks of one stage run at once."""
     return [
-        {"stage": k, "work": task.label, "pieces": task.pieces, "flops": task.flops,
-         "numbers": task.traffic, "line": task.site, "numpy": task.call is not None}
+        {"stage": k, "work": task.label, "pieces": task.cut.pieces, "flops": task.flops,
+         "numbers": task.traffic, "line": task.site, "numpy": task.python is not None}
         for k, region in enumerate(regions, 1)
         for task in region
     ]  # fmt: skip

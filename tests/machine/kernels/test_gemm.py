@@ -7,7 +7,7 @@ import pytest
 
 from allbps.machine.kernels.gemm import (
     DEPTH,
-    Cut,
+    Blocks,
     batched_gemm,
     cut_product,
     finish_product,
@@ -132,7 +132,7 @@ def test_pieces_of_a_transposed_product_are_packed(M, N, K, flags, native, near,
     A, B, bias, C = draw(K, M), draw(K, N), draw(N), draw(M, N)
     want = A.T @ B + (C + bias if flags else 0)
     cut = cut_product(M, N, K)
-    cut = cut if cut.depth == 1 else Cut(cut.rows, cut.columns, 1)
+    cut = cut if cut.depth == 1 else Blocks(cut.rows, cut.columns, 1)
     scratch = np.full(packed_scratch(M, K, cut), np.nan, dtype)
     for piece in range(cut.pieces):
         native(packed_product_piece)(

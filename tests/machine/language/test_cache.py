@@ -85,7 +85,7 @@ def test_code_from_disk_runs_in_a_new_process(folder):
         "from allbps.machine.kernels.reduce import sum_of_squares; "
         "from allbps.machine.language.target import host; "
         "_, (f,) = cache.load_kernels((sum_of_squares,), host(), single=False);"
-        "print(f(np.arange(5.0).ctypes.data, 0, 5))"
+        "s = np.zeros(1); f(s.ctypes.data, np.arange(5.0).ctypes.data, 0, 5); print(s[0])"
     )
     environment = {**os.environ, "ALLBPS_CACHE_DIR": str(folder)}
     for _ in range(2):

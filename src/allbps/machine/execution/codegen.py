@@ -2,13 +2,72 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
-from allbps.machine.works.tasks import Memory, Program, Task
+from allbps.machine.execution.printing import Printer, condition, indented, written
+from allbps.machine.kernels.batch import fetch, fetch_integers
+from allbps.machine.language.calls import Finite
+from allbps.machine.language.operands import HI, LO, RATES, Memory, Operation, Variable
+from allbps.machine.language.words import (
+    as_bytes,
+    as_doubles,
+    as_ints,
+    nanoseconds,
+    pointer_at,
+)
+from allbps.machine.planning.scalar import VOCABULARY
+from allbps.machine.works.tasks import Cut, Program, Task
 
-READ = {"Real": "{}", "Int": "as_ints({})", "Byte": "as_bytes({})",
-        "Double": "as_doubles({})"}  # fmt: skip
+READ = {"Int": as_ints, "Byte": as_bytes, "Double": as_doubles}
+"""Kind of memory -> the word that reads an address so, but for Reals."""
+
+STEP, EXAMPLES = Variable("t"), Variable("examples")
+"""The number of a step in a run of many, and how many examples each takes."""
+SCRATCH = Memory("_scratch", 0, kept=True)
+STEPS = Memory("_steps", 0, kept=True)
+BATCH = Memory("_batch", 0, kept=True)
+ORDER = Memory("_order", 0, "Int", kept=True)
+LOSSES = Memory("_losses", 0, kept=True)
+DONE = Memory("_done", 0, "Int", kept=True)
+CLOCK = Memory("_clock", 0, "Int", kept=True)
+RUNTIME = (SCRATCH, RATES, STEPS, BATCH, ORDER, LOSSES, DONE, CLOCK)
+"""What a step is given beside the program's blocks.
+
+Scratch memory and rates; how many steps, how many examples in each (0 to fetch none) and their
+numbers; the losses; how many steps were done; the times of a profile.
+"""
+
+
+@dataclass(frozen=True)
+class Feed:
+    """An argument that a native epoch fetches by itself: a block, and the data set for it."""
+
+    block: Memory
+    data: Memory
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Everything that a step is given, in the order of its addresses.
+
+    Attributes:
+        blocks: the program's.
+        feeds: arguments that an epoch fetches.
+        rates: columns of the table of rates.
+
+    """
+
+    blocks: tuple[Memory, ...]
+    feeds: tuple[Feed, ...]
+    rates: int
+
+    @cached_property
+    def column(self) -> Mapping[Memory, int]:
+        """Which address is that of a block."""
+        data = [feed.data for feed in self.feeds]
+        return {block: k for k, block in enumerate((*self.blocks, *RUNTIME, *data))}
 
 
 @dataclass(frozen=True)
@@ -18,26 +77,28 @@ class Source:
     Attributes:
         text: of the module; empty where nothing is native.
         parts: names of the kernels that make up a step, in order.
+        counts_steps: is a whole step one of them, which can take many without coming back?
 
     """
 
-    text: str
-    parts: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Feed:
-    """An argument that a native epoch fetches by itself: from data set number ``number``."""
-
-    block: Memory
-    number: int
+    text: str = ""
+    parts: tuple[str, ...] = ()
+    counts_steps: bool = False
 
 
 @dataclass(frozen=True)
 class Stretch:
-    """Regions that run one after the other without coming back to Python, or one Python call."""
+    """Regions that run one after the other without coming back to Python, or one Python call.
 
-    native: tuple[tuple[Task, ...], ...] = ()
+    Attributes:
+        regions: the native ones.
+        first: the number of the first region among all.
+        call: the task that calls Python.
+
+    """
+
+    regions: tuple[tuple[Task, ...], ...]
+    first: int
     call: Task | None = None
 
 
@@ -45,32 +106,26 @@ def stretches(regions: Sequence[Sequence[Task]]) -> list[Stretch]:
     """Regions cut where an operation runs through NumPy."""
     out: list[Stretch] = []
     current: list[tuple[Task, ...]] = []
-    for region in regions:
-        native = tuple(task for task in region if task.call is None)
-        calls = [task for task in region if task.call is not None]
+    first = 0
+    for number, region in enumerate(regions):
+        native = tuple(task for task in region if task.python is None)
+        calls = [task for task in region if task.python is not None]
         if native:
+            first = first if current else number
             current.append(native)
-        if calls:
-            if current:
-                out.append(Stretch(tuple(current)))
-                current = []
-            out += [Stretch(call=task) for task in calls]
+        if calls and current:
+            out.append(Stretch(tuple(current), first))
+            current = []
+        out += [Stretch((), number, task) for task in calls]
     if current:
-        out.append(Stretch(tuple(current)))
+        out.append(Stretch(tuple(current), first))
     return out
-
-
-#: Behind the blocks in ``a``: scratch memory, rates, how many steps, whether to fetch examples
-#: (so many in a step, 0 for none), their numbers, the losses, how many steps were done, the
-#: times of a profile; then the data sets.
-SCRATCH, RATES, COUNT, EXAMPLES, ORDER, LOSSES, DONE, CLOCK, DATA = range(9)
 
 
 def write(
     program: Program,
     parts: Sequence[Stretch],
-    table: Sequence[Memory],
-    feeds: Sequence[Feed],
+    layout: Layout,
     loss: Memory | None,
     *,
     clocks: bool = False,
@@ -80,121 +135,129 @@ def write(
     Args:
         program: what to write.
         parts: stretches; those that call Python are left out.
-        table: blocks in the order of their addresses in ``a``.
-        feeds: arguments that an epoch in native code fetches.
+        layout: what the step is given.
         loss: the block with the loss, if steps are counted.
         clocks: note the time after every region.
 
     """
     native = [stretch for stretch in parts if stretch.call is None]
     if not native:
-        return Source("", ())
-    names = tuple(f"part{k}" for k in range(len(native))) if len(parts) > 1 else ("step",)
+        return Source()
+    writer = _Writer(program, layout, clocks)
     if len(parts) == 1 and loss is not None:
-        once = _part("once", native[0], program, table, ", t: Int", clocks)
-        return Source(_module(program, [*once, _many(program, table, feeds, loss)]), names)
+        once = writer.part("_once", native[0], counted=True)
+        return Source(writer.module([*once, writer.many(loss)]), ("step",), counts_steps=True)
+    names = tuple(f"part{k}" for k in range(len(native))) if len(parts) > 1 else ("step",)
     bodies = [
         body
         for name, stretch in zip(names, native, strict=True)
-        for body in _part(name, stretch, program, table, "", clocks)
+        for body in writer.part(name, stretch)
     ]
-    return Source(_module(program, bodies), names)
-
-
-def _many(program: Program, table: Sequence[Memory], feeds: Sequence[Feed], loss: Memory) -> str:
-    """The kernel that takes many steps: fetch examples, one step, keep the loss."""
-    first = len(table)
-    lines = [
-        "@kernel",
-        "def step(tid: Int, threads: Int, team: Ints, a: Ints) -> None:",
-        f"    order = as_ints(pointer_at(a, {first + ORDER}))",
-        f"    losses, loss = pointer_at(a, {first + LOSSES}), pointer_at(a, {table.index(loss)})",
-        f"    done = as_ints(pointer_at(a, {first + DONE}))",
-        f"    for t in range(a[{first + COUNT}]):",
-    ]
-    if feeds:
-        lines.append(f"        examples = a[{first + EXAMPLES}]")
-        lines.append("        if examples > 0:")
-        tasks = [_fetch(program, feed, table, first) for feed in feeds]
-        lines += [f"            {line}" for line in _region(tasks)]
-    lines += [
-        "        once(tid, threads, team, a, t)",
-        "        if tid == 0:",
-        "            losses[t] = loss[0]",
-        "            done[0] = t + 1",
-        "        if loss[0] - loss[0] != 0.0:  # NaN or infinity: nothing was updated",
-        "            break",
-        "        barrier(team, threads)",
-    ]
-    return "\n".join(lines)
-
-
-def _fetch(program: Program, feed: Feed, table: Sequence[Memory], first: int) -> Task:
-    real = feed.block.kind == "Real"
-    program.use("kernels.batch", "fetch" if real else "fetch_integers")
-    pieces = min(16, max(1, feed.block.size // 4096))
-    here = READ[feed.block.kind].format(f"pointer_at(a, {table.index(feed.block)})")
-    data = READ[feed.block.kind].format(f"pointer_at(a, {first + DATA + feed.number})")
-    rows = ("lo, hi = 0, examples",) if pieces == 1 else (
-        f"lo, hi = p * examples // {pieces}, (p + 1) * examples // {pieces}",
-    )  # fmt: skip
-    call = (
-        f"{'fetch' if real else 'fetch_integers'}({here}, {data}, order + t * examples, "
-        f"{feed.block.size} // examples, lo, hi)"
-    )
-    return Task(f"{feed.block.name}: the next examples", pieces, (*rows, call), (), (feed.block,))
-
-
-def _module(program: Program, bodies: Iterable[str]) -> str:
-    by_module: dict[str, list[str]] = {}
-    for name, module in program.imports.items():
-        by_module.setdefault(module, []).append(name)
-    for module, names in ALWAYS.items():
-        by_module.setdefault(module, []).extend(names)
-    lines = [
-        f"from allbps.machine.{module} import {', '.join(sorted(set(names)))}"
-        for module, names in sorted(by_module.items())
-    ]
-    functions = [text.rstrip() for text in program.functions.values()]
-    return "\n\n\n".join(["\n".join(lines), *functions, *(b.rstrip() for b in bodies)]) + "\n"
-
-
-ALWAYS = {
-    "language.words": ["Bytes", "Int", "Ints", "Real", "Reals", "as_bytes", "as_doubles",
-              "as_ints", "kernel", "nanoseconds", "pointer_at"],
-    "kernels.team": ["barrier", "first_piece", "next_piece"],
-}  # fmt: skip
+    return Source(writer.module(bodies), names)
 
 
 SECTION = 64
 """Tasks in one kernel: what LLVM needs for a function grows faster than the function."""
+HEAD = "_tid: Int, _threads: Int, _team: Ints, _a: Ints"
 
 
-def _part(
-    name: str,
-    stretch: Stretch,
-    program: Program,
-    table: Sequence[Memory],
-    more: str,
-    clocks: bool,
-) -> Iterable[str]:
-    """The kernel of a stretch; of a long one, those of its sections and one that calls them."""
-    head = "(tid: Int, threads: Int, team: Ints, a: Ints"
-    sections = list(_sections(stretch.native))
-    if len(sections) == 1:
-        lines = _section(sections[0], program, table, more, clocks)
-        yield "\n".join(["@kernel", f"def {name}{head}{more}) -> None:", *lines])
-        return
-    calls = []
-    for first, regions in sections:
-        section = f"{name}_from_{first}"
-        lines = _section((first, regions), program, table, more, clocks)
-        yield "\n".join(["@kernel", f"def {section}{head}{more}) -> None:", *lines])
-        calls.append(f"    {section}(tid, threads, team, a{', t' if more else ''})")
-    yield "\n".join(["@kernel", f"def {name}{head}{more}) -> None:", *calls])
+class _Writer:
+    """The kernels of one module."""
+
+    def __init__(self, program: Program, layout: Layout, clocks: bool) -> None:
+        self.program, self.layout, self.clocks = program, layout, clocks
+        self.printer = Printer()
+
+    def module(self, bodies: Iterable[str]) -> str:
+        """All of it: imports, kernels of the program's own, and the parts of the step."""
+        own = self.program.written.values()
+        for word, module in {w: m for kernel in own for w, m in kernel.words.items()}.items():
+            self.printer.imports.plain(module, word)
+        self.printer.imports.plain(VOCABULARY["kernel"], "kernel")
+        imports = ["from __future__ import annotations", "", *self.printer.imports.lines()]
+        texts = ["\n".join(imports), *(kernel.text for kernel in own), *bodies]
+        return "\n\n\n".join(text.rstrip() for text in texts) + "\n"
+
+    def part(self, name: str, stretch: Stretch, *, counted: bool = False) -> Iterator[str]:
+        """The kernel of a stretch; of a long one, those of its sections and one that calls them."""
+        more, passed = (", _t: Int", ", _t") if counted else ("", "")
+        sections = list(_sections(stretch.regions))
+        if len(sections) == 1:
+            yield _kernel(name, more, self._section(*sections[0], counted))
+            return
+        calls = []
+        for first, regions in sections:
+            section = f"_{name.strip('_')}_from_{first}"
+            yield _kernel(section, more, self._section(first, regions, counted))
+            calls.append(f"{section}(_tid, _threads, _team, _a{passed})")
+        yield _kernel(name, more, calls)
+
+    def many(self, loss: Memory) -> str:
+        """The kernel that takes many steps: fetch examples, one step, keep the loss."""
+        printer, t = self.printer, written(STEP)
+        used = {LOSSES, DONE, loss}
+        tasks = [_fetch(feed) for feed in self.layout.feeds]
+        used |= {block for task in tasks for call in task.calls for block in call.blocks}
+        lines = [*self._declarations(used)]
+        turn = []
+        if tasks:
+            turn += [f"{written(EXAMPLES)} = {self._entry(BATCH)}", f"if {written(EXAMPLES)} > 0:"]
+            turn += indented(printer.region(tasks))
+        finite = condition(Finite(loss))
+        turn += [
+            f"_once(_tid, _threads, _team, _a, {t})",
+            "if _tid == 0:",
+            f"    {LOSSES.name}[{t}] = {loss.name}[0]",
+            f"    {DONE.name}[0] = {t} + 1",
+            f"if not ({finite}):  # NaN or infinity: nothing was updated",
+            "    break",
+            printer.barrier(),
+        ]
+        lines += [f"for {t} in {printer.word(range, self._entry(STEPS))}:", *indented(turn)]
+        return _kernel("step", "", lines)
+
+    def _section(
+        self, first: int, regions: Sequence[Sequence[Task]], counted: bool
+    ) -> Iterator[str]:
+        """The lines of a kernel that does some regions."""
+        tasks = [task for region in regions for task in region]
+        calls = [call for task in tasks for call in task.calls]
+        used = {block for call in calls for block in call.blocks}
+        used |= {SCRATCH} if any(call.scratch for call in calls) else set()
+        used |= {CLOCK} if self.clocks else set()
+        yield from self._declarations(used, counted=counted)
+        clock = f"{CLOCK.name}[{{}}] = {self.printer.word(nanoseconds)}" if self.clocks else ""
+        if clock and first == 1:
+            yield from ("if _tid == 0:", f"    {clock.format(0)}")
+        for k, region in enumerate(regions, first):
+            yield ""
+            yield from self.printer.region(region)
+            if clock:
+                yield from ("if _tid == 0:", f"    {clock.format(k)}")
+
+    def _declarations(self, used: set[Memory], *, counted: bool = False) -> Iterator[str]:
+        """Lines that find the blocks that are used; each thread and step has places of its own."""
+        behind = {SCRATCH: f" + _tid * {self.program.scratch}"}
+        if counted:
+            behind[RATES] = f" + {written(STEP)} * {self.layout.rates}"
+        for block in self.layout.column:
+            if block in used:
+                place = self.printer.word(pointer_at, "_a", self.layout.column[block])
+                if block.kind in READ:
+                    place = self.printer.word(READ[block.kind], place)
+                size = f"  # {block.size}" if block.size else ""
+                yield f"{block.name} = {place}{behind.get(block, '')}{size}"
+
+    def _entry(self, block: Memory) -> str:
+        """A number that stands among the addresses."""
+        return f"_a[{self.layout.column[block]}]"
 
 
-def _sections(regions: Sequence[Sequence[Task]]) -> Iterable[tuple[int, list[Sequence[Task]]]]:
+def _kernel(name: str, more: str, lines: Iterable[str]) -> str:
+    return "\n".join(["@kernel", f"def {name}({HEAD}{more}) -> None:", *indented(lines)])
+
+
+def _sections(regions: Sequence[Sequence[Task]]) -> Iterator[tuple[int, list[Sequence[Task]]]]:
     """Regions in a row with some SECTION tasks together, and the number of the first."""
     first, section, tasks = 1, list[Sequence[Task]](), 0
     for k, region in enumerate(regions, 1):
@@ -206,86 +269,12 @@ def _sections(regions: Sequence[Sequence[Task]]) -> Iterable[tuple[int, list[Seq
     yield first, section
 
 
-def _section(
-    numbered: tuple[int, Sequence[Sequence[Task]]],
-    program: Program,
-    table: Sequence[Memory],
-    more: str,
-    clocks: bool,
-) -> Iterable[str]:
-    """The lines of a kernel that does some regions."""
-    first, regions = numbered
-    lines = [f"    {line}" for line in _declarations(_used(regions, table), table)]
-    text = "\n".join(line for region in regions for task in region for line in task.lines)
-    if "scratch" in text:
-        place = len(table) + SCRATCH
-        lines.append(f"    scratch = pointer_at(a, {place}) + tid * {program.scratch}")
-    if "rates" in text:
-        row = " + t * 4" if more else ""
-        lines.append(f"    rates = pointer_at(a, {len(table) + RATES}){row}")
-    if clocks:
-        lines.append(f"    clock = as_ints(pointer_at(a, {len(table) + CLOCK}))")
-        if first == 1:
-            lines += ["    if tid == 0:", "        clock[0] = nanoseconds()"]
-    for k, region in enumerate(regions, first):
-        lines.append("")
-        lines += [f"    {line}" for line in _region(region)]
-        if clocks:
-            lines += ["    if tid == 0:", f"        clock[{k}] = nanoseconds()"]
-    return lines
-
-
-def _used(regions: Sequence[Sequence[Task]], table: Sequence[Memory]) -> list[Memory]:
-    touched = {
-        block
-        for region in regions
-        for task in region
-        for block in (*task.reads, *task.writes, *task.after)
-    }
-    return [block for block in table if block in touched]
-
-
-def _declarations(used: Sequence[Memory], table: Sequence[Memory]) -> Iterable[str]:
-    where = {block: k for k, block in enumerate(table)}
-    for block in used:
-        pointer = READ[block.kind].format(f"pointer_at(a, {where[block]})")
-        yield f"{block.name} = {pointer}  # {block.size}"
-
-
-def _region(region: Sequence[Task]) -> Iterable[str]:
-    """The pieces of all tasks of a region, handed out one after the other, then a barrier."""
-    tasks = sorted(region, key=lambda task: -task.flops)
-    total = sum(task.pieces for task in tasks)
-    for task in tasks:
-        yield f"# {task.label}"  # no line numbers: an edit elsewhere must not compile anew
-    if total == 1:
-        yield "if tid == 0:"
-        yield "    p = 0"
-        yield from (f"    {line}" for line in tasks[0].lines)
-    else:
-        yield "piece = first_piece(tid)"
-        yield f"while piece < {total}:"
-        yield from (f"    {line}" for line in _dispatch(tasks, 0))
-        yield "    piece = next_piece(team, piece, threads)"
-    yield "barrier(team, threads)"
-
-
-def _dispatch(tasks: Sequence[Task], start: int) -> Iterable[str]:
-    """Lines that do piece ``piece`` of tasks whose first piece has number ``start``.
-
-    By halves, so that many tasks are no long chain of questions.
-    """
-    if len(tasks) == 1:
-        yield f"p = piece - {start}" if start else "p = piece"
-        yield from tasks[0].lines
-        return
-    half = (len(tasks) + 1) // 2 if len(tasks) > FEW else 1
-    middle = start + sum(task.pieces for task in tasks[:half])
-    yield f"if piece < {middle}:"
-    yield from (f"    {line}" for line in _dispatch(tasks[:half], start))
-    yield "else:"
-    yield from (f"    {line}" for line in _dispatch(tasks[half:], middle))
-
-
-FEW = 4
-"""Tasks that are asked for one after the other, the largest first."""
+def _fetch(feed: Feed) -> Task:
+    """The next examples of a data set, copied to the argument that a step reads."""
+    kernel = fetch if feed.block.kind == "Real" else fetch_integers
+    call = kernel.on(
+        X=feed.block, data=feed.data, order=ORDER + STEP * EXAMPLES,
+        size=Operation(feed.block.size, "//", EXAMPLES), lo=LO, hi=HI,
+    )  # fmt: skip
+    cut = Cut(EXAMPLES, min(16, max(1, feed.block.size // 4096)))
+    return Task(f"{feed.block.name}: the next examples", cut, (call,))

@@ -10,14 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from allbps.machine.execution.codegen import (
-    COUNT,
-    DATA,
-    EXAMPLES,
+    BATCH,
+    CLOCK,
+    DONE,
     LOSSES,
     ORDER,
-    RATES,
+    SCRATCH,
     SECTION,
+    STEPS,
     Feed,
+    Layout,
     Source,
     stretches,
     write,
@@ -25,9 +27,9 @@ from allbps.machine.execution.codegen import (
 from allbps.machine.execution.regions import arena, assign_regions
 from allbps.machine.execution.runtime import Step, default_threads
 from allbps.machine.language import cache
+from allbps.machine.language.operands import RATES, Memory
 from allbps.machine.language.target import host
-from allbps.machine.works.tasks import Memory, Program
-from allbps.machine.works.updates import RATES as RATE_COLUMNS
+from allbps.machine.works.tasks import Program
 
 SMALL_STEP = 500_000
 """Operations in a step up to which one thread is faster than several that wait for each other."""
@@ -52,8 +54,9 @@ class Executable:
     Args:
         program: its tasks and memory.
         blocks: filled with the array behind each block.
-        feeds: arguments that an epoch fetches by itself, by name of their block.
+        feeds: arguments that an epoch fetches by itself.
         loss: the block with the loss, for programs that take steps.
+        rates: columns of the table of rates.
         threads: how many; None for as many as pay.
 
     """
@@ -65,38 +68,38 @@ class Executable:
         feeds: Sequence[Feed],
         loss: Memory | None,
         threads: int | None,
+        rates: int = 0,
     ) -> None:
-        self.program, self.blocks, self.feeds = program, blocks, feeds
+        self.program, self.blocks = program, blocks
         self.regions = assign_regions(program.tasks)
         self.parts = stretches(self.regions)
         flops = sum(task.flops for task in program.tasks)
         small = flops < SMALL_STEP
         self.threads = threads or (1 if small else default_threads())
-        self.table = list(program.memories)
-        self._index = {block: k for k, block in enumerate(self.table)}
+        self.layout = Layout(tuple(program.memories), tuple(feeds), rates)
         self.loss = loss
-        self.source: Source = write(program, self.parts, self.table, feeds, loss)
+        self.source: Source = write(program, self.parts, self.layout, loss)
         self._allocate()
-        self.rates = np.zeros((1, RATE_COLUMNS), program.real)
+        self._own = dict(self.blocks)
+        self.rates = np.zeros((1, rates), program.real)
         self.done = np.zeros(1, np.int64)
+        longest = max((len(part.regions) for part in self.parts), default=0)
+        self.clock = np.zeros(1 + longest, np.int64)
         self._paste = small and len(program.tasks) <= SECTION  # constant shapes in every kernel
-        self.clock = np.zeros(1 + max((len(p.native) for p in self.parts), default=0), np.int64)
         self._entries = self._load(self.source)
         self._calls = self._in_order(self._entries)
-        self._own = dict(self.blocks)
         self._written = {block for task in program.tasks for block in task.writes}
 
     @property
     def counts_steps(self) -> bool:
         """Is a whole step one native function, so that many can run without coming back?"""
-        return self.source.parts == ("step",) and "t: Int" in self.source.text
+        return self.source.counts_steps
 
     def _allocate(self) -> None:
         """One array for everything that lives within a step, one each for what is kept."""
-        kept = {block for block in self.table if block.kept}
-        offsets, size = arena(self.program, kept)
+        offsets, size = arena(self.regions)
         pool = aligned(size, self.program.real)
-        for block in self.table:
+        for block in self.layout.blocks:
             if block in offsets:
                 self.blocks[block] = pool[offsets[block] : offsets[block] + block.size]
             else:
@@ -114,9 +117,11 @@ class Executable:
         )
         scratch = aligned(self.threads * max(self.program.scratch, 1), self.program.real)
         losses = np.zeros(1, self.program.real)
-        arguments: list[NDArray[Any] | int] = [self.blocks[block] for block in self.table]
-        arguments += [scratch, self.rates, 1, 0, 0, losses, self.done, self.clock]
-        arguments += [0] * len(self.feeds)
+        given: dict[Memory, NDArray[Any] | int] = {
+            **self.blocks, SCRATCH: scratch, RATES: self.rates, STEPS: 1, LOSSES: losses,
+            DONE: self.done, CLOCK: self.clock,
+        }  # fmt: skip
+        arguments = [given.get(block, 0) for block in self.layout.column]
         return {name: Step(loaded, name, arguments, self.threads) for name in source.parts}
 
     def bind(self, block: Memory, numbers: NDArray[Any] | None) -> bool:
@@ -132,7 +137,7 @@ class Executable:
         if self.blocks[block] is not numbers:
             self.blocks[block] = numbers.reshape(-1)
             for entry in self._entries.values():
-                entry.replace(self._index[block], self.blocks[block])
+                entry.replace(self.layout.column[block], self.blocks[block])
         return True
 
     def profile(self, repeats: int) -> list[float]:
@@ -140,9 +145,9 @@ class Executable:
 
         Everything that is kept between runs is put back afterwards.
         """
-        source = write(self.program, self.parts, self.table, self.feeds, self.loss, clocks=True)
+        source = write(self.program, self.parts, self.layout, self.loss, clocks=True)
         calls = self._in_order(self._load(source))
-        before = {block: self.blocks[block].copy() for block in self.table if block.kept}
+        before = {block: self.blocks[block].copy() for block in self.layout.blocks if block.kept}
         runs = [self._timed(calls) for _ in range(repeats + 1)][1:]
         for block, numbers in before.items():
             if block in self._written:
@@ -155,14 +160,15 @@ class Executable:
             start = time.perf_counter_ns()
             call()
             if part.call is not None:
-                spent[part.call.region] += time.perf_counter_ns() - start
-            for k, region in enumerate(part.native):
-                spent[region[0].region] += self.clock[k + 1] - self.clock[k]
+                spent[part.first] += time.perf_counter_ns() - start
+            for k in range(len(part.regions)):
+                spent[part.first + k] += self.clock[k + 1] - self.clock[k]
         return list(spent * 1e-9)
 
     def _in_order(self, loaded: Mapping[str, Step]) -> list[Callable[[], None]]:
         entries = iter(loaded.values())
-        return [next(entries) if part.call is None else part.call.call for part in self.parts]  # type: ignore[misc]
+        tasks = (part.call for part in self.parts)
+        return [task.python.run if task and task.python else next(entries) for task in tasks]
 
     def __call__(self) -> None:
         """Run once."""
@@ -184,18 +190,16 @@ class Executable:
 
         """
         (step,) = self._entries.values()
-        for feed in self.feeds:
+        for feed in self.layout.feeds:
             self.bind(feed.block, None)
         losses = np.zeros(len(order), self.program.real)
-        first = len(self.table)
         before = step.arguments.copy()
-        step.arguments[first + RATES] = rates.ctypes.data
-        step.arguments[first + COUNT] = len(order)
-        step.arguments[first + EXAMPLES] = order.shape[1]
-        step.arguments[first + ORDER] = order.ctypes.data
-        step.arguments[first + LOSSES] = losses.ctypes.data
-        for feed, examples in zip(self.feeds, data, strict=True):
-            step.arguments[first + DATA + feed.number] = examples.ctypes.data
+        given: dict[Memory, NDArray[Any]] = {RATES: rates, ORDER: order, LOSSES: losses}
+        given |= zip((feed.data for feed in self.layout.feeds), data, strict=True)
+        numbers = {STEPS: len(order), BATCH: order.shape[1]}
+        numbers |= {block: array.ctypes.data for block, array in given.items()}
+        for block, number in numbers.items():
+            step.arguments[self.layout.column[block]] = number
         try:
             step()
         finally:

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from allbps.machine.works.tasks import Memory, Program, Task
+from allbps.machine.language.operands import Memory
+from allbps.machine.works.tasks import Task
 
 
 def assign_regions(tasks: Sequence[Task]) -> list[list[Task]]:
@@ -21,35 +22,34 @@ def assign_regions(tasks: Sequence[Task]) -> list[list[Task]]:
     regions: list[list[Task]] = []
     for task in tasks:
         first = 0
-        for block in (*task.reads, *task.after):
+        for block in task.reads:
             first = max(first, written.get(block, -1) + 1)
         for block in task.writes:
-            first = max(first, written.get(block, -1) + 1, read.get(block, -1) + 1)
-        task.region = first
+            before = -1 if block.shared else written.get(block, -1)
+            first = max(first, before + 1, read.get(block, -1) + 1)
         while len(regions) <= first:
             regions.append([])
         regions[first].append(task)
-        for block in (*task.reads, *task.after):
+        for block in task.reads:
             read[block] = max(read.get(block, -1), first)
         for block in task.writes:
-            written[block] = first
+            written[block] = max(written.get(block, -1), first)
     return regions
 
 
-def arena(program: Program, kept: set[Memory], align: int = 16) -> tuple[dict[Memory, int], int]:
+def arena(regions: Sequence[Sequence[Task]], align: int = 16) -> tuple[dict[Memory, int], int]:
     """Offsets of the blocks that live within one step, so that memory is used again; its size.
 
     First fit, largest block first. Blocks overlap only if no region needs both.
     """
     life: dict[Memory, list[int]] = {}
-    for task in program.tasks:
-        for block in (*task.reads, *task.writes):
-            span = life.setdefault(block, [task.region, task.region])
-            span[0], span[1] = min(span[0], task.region), max(span[1], task.region)
+    for k, region in enumerate(regions):
+        for block in {block for task in region for block in (*task.reads, *task.writes)}:
+            life.setdefault(block, [k, k])[1] = k
     placed = np.zeros((4, 0), np.int64)  # start, stop, first and last region, by start
     offsets: dict[Memory, int] = {}
     for block in sorted(life, key=lambda m: -m.size):
-        if block in kept or block.kind != "Real":
+        if block.kept or block.kind != "Real":
             continue
         size = -(-block.size // align) * align
         first, last = life[block]

@@ -6,7 +6,10 @@ from dataclasses import dataclass
 
 from allbps.machine.kernels.activation import mask
 from allbps.machine.language.words import (
+    ADD_TO,
+    BIAS,
     LANES,
+    RELU,
     Int,
     Reals,
     brgemm,
@@ -33,8 +36,8 @@ def gemm(
     k = 0
     while k < K or k == 0:  # K = 0 still has to write C
         depth = min(DEPTH, K - k)
-        first = flags & 1 if k == 0 else 1
-        last = flags & 6 if k + depth >= K else 0
+        first = flags & ADD_TO if k == 0 else 1
+        last = flags & (BIAS | RELU) if k + depth >= K else 0
         brgemm(
             C + lo * ldc, ldc, A + (lo * sar + k * sak), sar, sak, 0, B + k * ldb, ldb, 0,
             hi - lo, N, depth, 1, first | last, bias,
@@ -69,7 +72,7 @@ def transpose(T: Reals, ldt: Int, A: Reals, lda: Int, rows: Int, lo: Int, hi: In
 
 
 @dataclass(frozen=True)
-class Cut:
+class Blocks:
     """Into how many pieces a product is cut, along M, N and K.
 
     With ``depth`` > 1 every piece along K writes an (M, N) partial result of its own, and
@@ -86,7 +89,7 @@ class Cut:
         return self.rows * self.columns * self.depth
 
 
-def cut_product(M: int, N: int, K: int, panel: int = 64) -> Cut:
+def cut_product(M: int, N: int, K: int, panel: int = 64) -> Blocks:
     """Pieces for (M, K) · (K, N): a function of the shapes only, so that no bit depends on threads.
 
     Columns are cut into panels that keep K·panel numbers of B in the second cache, rows into
@@ -95,7 +98,7 @@ def cut_product(M: int, N: int, K: int, panel: int = 64) -> Cut:
     columns = max(1, -(-N // panel)) if K * N > 1 << 16 else 1
     rows = max(1, min(M // 48, -(-24 // columns)))
     depth = max(1, min(K // 512, -(-16 // (rows * columns)))) if rows * columns < 8 else 1
-    return Cut(rows, columns, depth)
+    return Blocks(rows, columns, depth)
 
 
 @inline
@@ -154,8 +157,8 @@ def packed_product_piece(
             a = A + ((k0 + k) * sak + lo)
             for i in lanes(width):
                 scratch[k * width + i] = a[i]
-        first = flags & 1 if k0 == 0 else 1
-        last = flags & 6 if k0 + depth >= K else 0
+        first = flags & ADD_TO if k0 == 0 else 1
+        last = flags & (BIAS | RELU) if k0 + depth >= K else 0
         brgemm(
             C + (lo * ldc + left), ldc, scratch, 1, width, 0, B + (k0 * ldb + left), ldb, 0,
             width, right - left, depth, 1, first | last, bias + left,
@@ -171,7 +174,7 @@ def collides(sar: int, sak: int, M: int, K: int, itemsize: int) -> bool:
     return sar == 1 and M > 1 and K > 64 and sak * itemsize % HALF_PAGE == 0
 
 
-def packed_scratch(M: int, K: int, cut: Cut) -> int:
+def packed_scratch(M: int, K: int, cut: Blocks) -> int:
     """Numbers of scratch memory that packed_product_piece needs."""
     return min(K, DEPTH) * -(-M // cut.rows)
 
@@ -183,15 +186,15 @@ def finish_product(
 ) -> None:  # fmt: skip
     """Rows lo..hi of C (+)= Σ_d partials[d], d in order, then the microkernel's epilogue."""
     for r in range(lo, hi):
-        if not flags & 1:
+        if not flags & ADD_TO:
             for n in lanes(N):
                 C[r * ldc + n] = 0.0
         for d in range(count):
             for n in lanes(N):
                 C[r * ldc + n] += partials[(d * M + r) * N + n]
-        if flags & 2:
+        if flags & BIAS:
             for n in lanes(N):
                 C[r * ldc + n] += bias[n]
-        if flags & 4:
+        if flags & RELU:
             for n in lanes(N):
                 C[r * ldc + n] = max(C[r * ldc + n], 0.0)

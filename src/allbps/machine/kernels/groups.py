@@ -14,9 +14,7 @@ from __future__ import annotations
 
 from allbps.machine.kernels.conv import pad_image
 from allbps.machine.kernels.pool import end_of_window, start_of_window, windows
-from allbps.machine.language.words import Int, Reals, brgemm, kernel, lanes
-
-BIAS, RELU = 2, 4
+from allbps.machine.language.words import BIAS, RELU, Int, Reals, brgemm, kernel, lanes
 
 
 @kernel

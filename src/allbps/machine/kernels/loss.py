@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from allbps.machine.kernels.functions import exp, log
 from allbps.machine.language.words import (
-    Double,
     Int,
     Ints,
     Real,
@@ -13,6 +12,7 @@ from allbps.machine.language.words import (
     kernel,
     lanes,
     maximum,
+    real,
 )
 
 
@@ -57,9 +57,9 @@ def softmax(Y: Reals, X: Reals, N: Int, lo: Int, hi: Int) -> None:
 
 @kernel
 def cross_entropy(
-    D: Reals, X: Reals, labels: Ints, scale: Real, N: Int, lo: Int, hi: Int
-) -> Double:
-    """Σ over rows lo..hi of scale·(ln Σ e^x - x[label]), and δX = scale·(softmax(x) - onehot).
+    L: Reals, D: Reals, X: Reals, labels: Ints, scale: Real, N: Int, lo: Int, hi: Int
+) -> None:
+    """L (1) = Σ over rows lo..hi of scale·(ln Σ e^x - x[label]); δX = scale·(softmax(x) - onehot).
 
     scale = 1/M for the mean over M rows. The labels must be in 0..N-1.
     """
@@ -74,4 +74,4 @@ def cross_entropy(
         for n in lanes(N):
             d[n] *= share
         d[label] -= scale
-    return total
+    L[0] = real(total)

@@ -10,6 +10,8 @@ from __future__ import annotations
 from allbps.machine.kernels.activation import passed
 from allbps.machine.kernels.reduce import ROWS, sum_rows
 from allbps.machine.language.words import (
+    RELU,
+    SKIP,
     Int,
     Real,
     Reals,
@@ -22,8 +24,6 @@ from allbps.machine.language.words import (
     stack,
     unroll,
 )
-
-RELU, ADD = 4, 8
 
 
 @kernel
@@ -85,7 +85,7 @@ def batch_norm(
     relu = flags & RELU != 0
     for r in range(lo, hi):
         x, y = X + r * C, Y + r * C
-        if flags & ADD:
+        if flags & SKIP:
             z = skip + r * C
             for c in lanes(C):
                 t = (x[c] - S[c]) * (S[C + c] * gain[c]) + shift[c] + z[c]

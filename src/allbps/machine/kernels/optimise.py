@@ -19,12 +19,12 @@ def sgd(P: Reals, G: Reals, clip: Real, lr: Real, decay: Real, lo: Int, hi: Int)
 @kernel
 def momentum(
     P: Reals, G: Reals, V: Reals, clip: Real, lr: Real, decay: Real, rate: Real, damping: Real,
-    nesterov: bool, first: bool, lo: Int, hi: Int,
+    nesterov: bool, first: Real, lo: Int, hi: Int,
 ) -> None:  # fmt: skip
     """V = rate·V + (1 - damping)·g, in the first step V = g; P -= lr·V, or lr·(g + rate·V)."""
     for i in lanes(lo, hi):
         g = G[i] * clip + decay * P[i]
-        v = select(first, g, rate * V[i] + (1.0 - damping) * g)
+        v = select(first != 0.0, g, rate * V[i] + (1.0 - damping) * g)
         V[i] = v
         P[i] -= lr * select(nesterov, g + rate * v, v)
 

@@ -54,22 +54,22 @@ def combine(out: Reals, partials: Reals, stride: Int, count: Int, lo: Int, hi: I
 
 
 @kernel(reorder=True)
-def sum_of_squares(X: Reals, lo: Int, hi: Int) -> Double:
-    """Σ X[i]² over lo..hi, in float64: one piece of a gradient's norm."""
+def sum_of_squares(S: Doubles, X: Reals, lo: Int, hi: Int) -> None:
+    """S (1) = Σ X[i]² over lo..hi, in float64: one piece of a gradient's norm."""
     total = double(0.0)
     for i in lanes(lo, hi, interleave=2):
         x = double(X[i])
         total += x * x
-    return total
+    S[0] = total
 
 
 @kernel
-def clip_factor(squares: Doubles, count: Int, largest: Double) -> float:
-    """What to multiply gradients by so that their norm √Σ squares is at most ``largest``.
+def clip_factor(clip: Reals, squares: Doubles, count: Int, largest: Double) -> None:
+    """Write clip (1): what makes gradients of the norm √Σ squares at most ``largest`` long.
 
     PyTorch's clip_grad_norm_: largest / (norm + 1e-6), at most 1.
     """
     total = double(0.0)
     for p in range(count):
         total += squares[p]
-    return real(min(largest / (sqrt(total) + 1e-6), 1.0))
+    clip[0] = real(min(largest / (sqrt(total) + 1e-6), 1.0))

@@ -19,7 +19,9 @@ applied to rows, then to columns.
 from __future__ import annotations
 
 from allbps.machine.language.words import (
+    BIAS,
     LANES,
+    RELU,
     Int,
     Real,
     Reals,
@@ -314,11 +316,10 @@ def winograd_forward(
     group = group_size(C, O)
     V, M = scratch, scratch + POINTS * (group * C + APART)
     patch = M + POINTS * (group * O + APART)
-    shift = patch + POINTS * max(C, O)
+    zeros = patch + POINTS * max(C, O)
     for o in lanes(O):
-        shift[o] = 0.0
-    if flags & 2:
-        shift = bias
+        zeros[o] = 0.0
+    shift = bias if flags & BIAS else zeros
     for t0 in range(lo, hi, group):
         end = min(t0 + group, hi)
         tiles = end - t0
@@ -334,9 +335,9 @@ def winograd_forward(
             m, image = M + (t - t0) * O, J + n * oh * ow * O
             if i0 + 4 <= oh and j0 + 4 <= ow:
                 to = image + (i0 * ow + j0) * O
-                _output_patch(to, ow * O, m, step, O, shift, flags & 4 != 0)
+                _output_patch(to, ow * O, m, step, O, shift, flags & RELU != 0)
             else:
-                _output_patch(patch, 4 * O, m, step, O, shift, flags & 4 != 0)
+                _output_patch(patch, 4 * O, m, step, O, shift, flags & RELU != 0)
                 _write_patch(image, patch, oh, ow, O, i0, j0)
 
 

@@ -12,8 +12,9 @@ import numpy as np
 from llvmlite import ir
 
 from allbps.machine.language import native, words
-from allbps.machine.language.frontend import POINTEES, Program, annotation, syntax
+from allbps.machine.language.frontend import Program
 from allbps.machine.language.microkernel import block_module
+from allbps.machine.language.syntax import kinds, result_kind
 from allbps.machine.language.target import Target, host
 
 
@@ -29,8 +30,7 @@ def build(
 ) -> list[bytes]:
     """The object files that hold the kernels."""
     program = Program(target, single=single, paste=paste)
-    for kernel in kernels:
-        program.export(kernel)
+    program.export(*kernels)
     objects = [native.object_code(program.text(), target)]
     if program.uses_brgemm:
         objects.append(microkernel_object(target, single=single))
@@ -41,23 +41,20 @@ def kernels_of(text: str, file: str) -> dict[str, words.Kernel[Any, Any]]:
     """The kernels that a generated text defines, by name; ``file`` is what errors call it."""
     namespace: dict[str, Any] = {"__name__": file}
     exec(compile(text, file, "exec"), namespace)
-    found = {}
+    found: dict[str, words.Kernel[Any, Any]] = {}
     for node in ast.parse(text).body:
         if isinstance(node, ast.FunctionDef) and isinstance(namespace[node.name], words.Kernel):
-            found[node.name] = namespace[node.name]
-            found[node.name].tree = node
+            found[node.name] = words.Kernel.of_text(namespace[node.name], node)
     return found
 
 
 def prototype(kernel: words.Kernel[Any, Any], *, single: bool) -> Any:
     """The ctypes signature of a kernel."""
     real = ctypes.c_float if single else ctypes.c_double
-    types: dict[str, Any] = dict.fromkeys(POINTEES, ctypes.c_void_p)
+    types: dict[str, Any] = dict.fromkeys(words.POINTEES, ctypes.c_void_p)
     types |= {"Int": ctypes.c_int64, "Real": real, "Double": ctypes.c_double}
     types |= {"Bool": ctypes.c_bool, "None": None}
-    tree = syntax(kernel)
-    kinds = [annotation(a.annotation, kernel) for a in tree.args.args]
-    return ctypes.CFUNCTYPE(types[annotation(tree.returns, kernel)], *(types[k] for k in kinds))
+    return ctypes.CFUNCTYPE(types[result_kind(kernel)], *(types[k] for k in kinds(kernel).values()))
 
 
 def compiled(

@@ -19,9 +19,7 @@ from dataclasses import dataclass
 from llvmlite import ir
 
 from allbps.machine.language.target import Target
-
-#: Bits of the ``flags`` argument.
-ACCUMULATE, ADD_BIAS, RELU = 1, 2, 4
+from allbps.machine.language.words import ADD_TO, BIAS, RELU
 
 I1, I32, I64, PTR = ir.IntType(1), ir.IntType(32), ir.IntType(64), ir.PointerType()
 
@@ -233,8 +231,8 @@ class _Tile:
         self.mask = self._mask() if self.shape.masked else None
         zeros = [ir.Constant(self.vector, None)] * (self.shape.rows * self.shape.vectors)
         sums = self._over_batch(zeros)
-        sums = self._epilogue(ACCUMULATE, sums, lambda r, v: (a["C"], self._c_index(r, v)))
-        sums = self._epilogue(ADD_BIAS, sums, lambda r, v: (a["bias"], self._column(v)))
+        sums = self._epilogue(ADD_TO, sums, lambda r, v: (a["C"], self._c_index(r, v)))
+        sums = self._epilogue(BIAS, sums, lambda r, v: (a["bias"], self._column(v)))
         self._store(self._relu(sums))
         self.b.ret_void()
 

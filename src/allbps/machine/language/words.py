@@ -13,9 +13,16 @@ from __future__ import annotations
 import ast
 import math
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from fractions import Fraction
-from typing import Any, Generic, ParamSpec, TypeAlias, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeAlias, TypeVar, overload
+
+from allbps.machine.language.syntax import meaning, tree_of
+
+if TYPE_CHECKING:
+    from allbps.machine.language.calls import Call
+    from allbps.machine.language.operands import Operand
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -49,7 +56,40 @@ Bytes: TypeAlias = Pointer[int]
 Doubles: TypeAlias = Pointer[float]
 
 
-class Kernel(Generic[P, R]):
+POINTEES = {"Reals": "Real", "Ints": "Int", "Bytes": "Byte", "Doubles": "Double"}
+"""Kind of pointer -> kind of what it points to."""
+
+#: Bits of the argument ``flags`` of kernels with an epilogue: C += …, + bias, ReLU, + skip.
+ADD_TO, BIAS, RELU, SKIP = 1, 2, 4, 8
+
+
+class Routine(ABC):
+    """What a kernel may call, and what may be asked of it without compiling it."""
+
+    name: str
+
+    @property
+    @abstractmethod
+    def tree(self) -> ast.FunctionDef:
+        """Its syntax tree."""
+
+    @abstractmethod
+    def lookup(self, name: str) -> Any:
+        """What a name that it does not assign to stands for."""
+
+    def on(self, **arguments: Operand) -> Call:
+        """A call of it, by the names of its arguments.
+
+        Raises:
+            KernelError: an argument is missing, unknown or of another kind.
+
+        """
+        from allbps.machine.language.calls import call_of
+
+        return call_of(self, arguments)
+
+
+class Kernel(Routine, Generic[P, R]):
     """A Python function that can be compiled.
 
     Args:
@@ -65,8 +105,23 @@ class Kernel(Generic[P, R]):
     ) -> None:
         self.function, self.expand, self.reorder, self.small = function, expand, reorder, small
         self.name = function.__name__
-        self.tree: ast.FunctionDef | None = None  # where the text is in no file
+        self._tree: ast.FunctionDef | None = None
         self.__doc__ = function.__doc__
+
+    @classmethod
+    def of_text(cls, kernel: Kernel[P, R], tree: ast.FunctionDef) -> Kernel[P, R]:
+        """A kernel that was made of a text that is in no file, with the tree of that text."""
+        kernel._tree = tree
+        return kernel
+
+    @property
+    def tree(self) -> ast.FunctionDef:
+        """Its syntax tree."""
+        return self._tree or tree_of(self.function)
+
+    def lookup(self, name: str) -> Any:
+        """What a name that it does not assign to stands for."""
+        return meaning(self.function, name)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         return self.function(*args, **kwargs)
@@ -95,13 +150,22 @@ def inline(function: Callable[P, R]) -> Kernel[P, R]:
     return Kernel(function, expand=True, reorder=False, small=True)
 
 
-class Word(Generic[P, R]):
+class Word(Routine, Generic[P, R]):
     """A word that the compiler knows: Python's meaning, and how to emit LLVM code for it."""
 
     def __init__(self, function: Callable[P, R], emit: Callable[..., Any]) -> None:
         self.function, self.emit = function, emit
         self.name = function.__name__
         self.__doc__ = function.__doc__
+
+    @property
+    def tree(self) -> ast.FunctionDef:
+        """The syntax tree of its meaning."""
+        return tree_of(self.function)
+
+    def lookup(self, name: str) -> Any:
+        """What a name in its meaning stands for."""
+        return meaning(self.function, name)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         return self.function(*args, **kwargs)
@@ -112,17 +176,23 @@ def word(emit: Callable[..., Any]) -> Callable[[Callable[P, R]], Word[P, R]]:
     return lambda function: Word(function, emit)
 
 
-class Static:
-    """A name that the compiler replaces by a constant of the program being built."""
+class Static(int):
+    """A number to CPython that the compiler replaces by one of the program being built."""
 
-    def __init__(self, of_program: Callable[[Any], int]) -> None:
-        self.of_program = of_program
+    of_program: Callable[[Any], int]
+
+    @classmethod
+    def of(cls, plain: int, of_program: Callable[[Any], int]) -> Static:
+        """A static number, given CPython's and the compiler's."""
+        made = cls(plain)
+        made.of_program = of_program
+        return made
 
 
 #: Whether Real is float32.
-SINGLE: Any = Static(lambda program: program.single)
+SINGLE = Static.of(False, lambda program: program.single)
 #: Numbers of type Real in one vector register.
-LANES: Any = Static(lambda program: program.lanes)
+LANES = Static.of(4, lambda program: program.lanes)
 
 
 # ---- loops
@@ -268,7 +338,7 @@ def stack(n: int) -> Reals:
 
 
 @word(lambda e, p: e.retype(p, "Ints"))
-def as_ints(p: Reals | Bytes) -> Ints:
+def as_ints(p: Reals) -> Ints:
     """The same address, read as integers."""
     import numpy as np
 
@@ -276,7 +346,7 @@ def as_ints(p: Reals | Bytes) -> Ints:
 
 
 @word(lambda e, p: e.retype(p, "Bytes"))
-def as_bytes(p: Reals | Ints) -> Bytes:
+def as_bytes(p: Reals) -> Bytes:
     """The same address, read as bytes."""
     import numpy as np
 
@@ -284,7 +354,7 @@ def as_bytes(p: Reals | Ints) -> Bytes:
 
 
 @word(lambda e, p: e.retype(p, "Doubles"))
-def as_doubles(p: Reals | Ints | Bytes) -> Doubles:
+def as_doubles(p: Reals) -> Doubles:
     """The same address, read as float64 numbers."""
     import numpy as np
 
@@ -300,7 +370,9 @@ def pointer_at(table: Ints, i: int) -> Reals:
 @word(lambda e, T, ldt, A, lda: e.transpose_square(T, ldt, A, lda))
 def transpose_square(T: Reals, ldt: Int, A: Reals, lda: Int) -> None:
     """T[j, i] = A[i, j] for a square of LANES × LANES numbers, in vector registers."""
-    raise NotImplementedError("the width of a vector is known to a compiled program only")
+    for j in range(LANES):
+        for i in range(LANES):
+            T[j * ldt + i] = A[i * lda + j]
 
 
 # ---- threads
@@ -368,10 +440,10 @@ def brgemm(
     """C[r, n] (+)= Σ_b Σ_k A[b, r, k]·B[b, k, n], then bias and ReLU; see :mod:`.microkernel`."""
     for r in range(M):
         for n in range(N):
-            total = C[r * ldc + n] if flags & 1 else 0.0
+            total = C[r * ldc + n] if flags & ADD_TO else 0.0
             for b in range(batch):
                 for k in range(K):
                     total += A[b * sab + r * sar + k * sak] * B[b * sbb + k * sbk + n]
-            if flags & 2:
+            if flags & BIAS:
                 total += bias[n]
-            C[r * ldc + n] = 0.0 if flags & 4 and total < 0 else total
+            C[r * ldc + n] = 0.0 if flags & RELU and total < 0 else total

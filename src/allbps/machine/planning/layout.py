@@ -128,6 +128,16 @@ def in_order(shape: Shape, order: Sequence[int]) -> Layout:
     return Layout(tuple(shape[k] for k in kept), axes)
 
 
+def image_layout(shape: Shape) -> Layout:
+    """Channels last; a matrix is an image with one channel."""
+    return in_order(shape, (0, 2, 3, 1)) if len(shape) == 4 else row_major(shape)
+
+
+def weight_layout(shape: Shape) -> Layout:
+    """(h, w, C, O)."""
+    return in_order(shape, (2, 3, 1, 0)) if len(shape) == 4 else row_major(shape)
+
+
 def merged(runs: Sequence[Run]) -> list[Run]:
     """Neighbouring runs that continue each other as one."""
     out: list[Run] = []

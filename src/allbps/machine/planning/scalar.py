@@ -41,11 +41,16 @@ FORMULAS = {
 }  # fmt: skip
 #: NumPy's name of a function -> the word or formula.
 FUNCTIONS = {numpy: name for table in FORMULAS.values() for numpy, name in table.items()}
-#: Module -> everything that a loop's text may use.
-WORDS = {module: tuple(table.values()) for module, table in FORMULAS.items()}
-WORDS["language.words"] += ("lanes", "select", "real", "copysign", "is_nan")
-WORDS["kernels.functions"] += ("INFINITY", "NAN")
-WORDS["kernels.logarithmic"] += ("power", "modulo", "floor_quotient")
+#: What the text of a kernel that is written for a program may use -> its module.
+VOCABULARY = {
+    **{word: module for module, table in FORMULAS.items() for word in table.values()},
+    **dict.fromkeys(
+        ("lanes", "select", "real", "copysign", "is_nan", "fma", "kernel"), "language.words"
+    ),
+    **dict.fromkeys(("INFINITY", "NAN"), "kernels.functions"),
+    **dict.fromkeys(("power", "modulo", "floor_quotient"), "kernels.logarithmic"),
+    "pad_image": "kernels.conv",
+}
 COMPARISONS = {
     ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=", ast.Eq: "==", ast.NotEq: "!=",
 }  # fmt: skip

@@ -15,11 +15,11 @@ from math import prod
 import numpy as np
 
 from allbps.machine.planning.plan import Value, Work
+from allbps.machine.works.gemm import emit_matmul
 from allbps.machine.works.picks import pick
 from allbps.machine.works.places import Places
-from allbps.machine.works.products import emit_matmul
 from allbps.machine.works.sums import emit_sum
-from allbps.machine.works.tasks import Program
+from allbps.machine.works.tasks import NoKernelError
 from allbps.ops.einsum import LETTERS, sides
 
 TINY = 64
@@ -38,28 +38,28 @@ class Lettered:
         return prod(self.value.shape[self.letters.index(c)] for c in letters)
 
 
-def emit_einsum(program: Program, places: Places, work: Work) -> bool:
-    """A sum of products; False for many that are too small."""
+def emit_einsum(places: Places, work: Work) -> None:
+    """A sum of products; not of many that are too small."""
     terms, result = sides(work.attrs["subscripts"])
-    return _emit(program, places, work, terms, result)
+    _emit(places, work, terms, result)
 
 
-def emit_product(program: Program, places: Places, work: Work) -> bool:
+def emit_product(places: Places, work: Work) -> None:
     """A matrix product, leading axes broadcast where they must be."""
     a, b = work.inputs[:2]
     if len(b.shape) <= 2 or a.shape[:-2] == b.shape[:-2] or work.steps or len(a.shape) < 2:
-        emit_matmul(program, places, work)
-        return True
+        emit_matmul(places, work)
+        return
     leading = LETTERS[: len(work.outputs[0].shape) - 2]
     own = [leading[len(leading) - len(x.shape) + 2 :] for x in (a, b)]
     i, k, j = list(LETTERS[len(leading) : len(leading) + 3])
-    return _emit(program, places, work, [f"{own[0]}{i}{k}", f"{own[1]}{k}{j}"], f"{leading}{i}{j}")
+    _emit(places, work, [f"{own[0]}{i}{k}", f"{own[1]}{k}{j}"], f"{leading}{i}{j}")
 
 
-def _emit(program: Program, places: Places, work: Work, terms: Sequence[str], result: str) -> bool:
+def _emit(places: Places, work: Work, terms: Sequence[str], result: str) -> None:
     if any(x.size == 0 or x.dtype.kind != "f" for x in work.inputs):
-        return False
-    maker = _Contraction(program, places, work)
+        raise NoKernelError
+    maker = _Contraction(places, work)
     lengths = {c: n for x, t in zip(work.inputs, terms, strict=True)
                for c, n in zip(t, x.shape, strict=True) if n != 1}  # fmt: skip
     operands = [
@@ -69,23 +69,19 @@ def _emit(program: Program, places: Places, work: Work, terms: Sequence[str], re
     total = operands[0]
     for k, operand in enumerate(operands[1:], 1):
         needed = set(result).union(*(x.letters for x in operands[k + 1 :]))
-        joined = maker.product(total, operand, needed)
-        if joined is None:
-            return False
-        total = joined
+        total = maker.product(total, operand, needed)
     total = maker.summed(total, set(result))
     kept = "".join(c for c in result if c in lengths)
     order = tuple(total.letters.index(c) for c in kept)
     turned = maker.transposed(total, order)
     places.view(Work("reshape", (turned.value,), work.outputs))
-    return True
 
 
 class _Contraction:
     """The works between the operands of a contraction and its result."""
 
-    def __init__(self, program: Program, places: Places, work: Work) -> None:
-        self.program, self.places, self.work = program, places, work
+    def __init__(self, places: Places, work: Work) -> None:
+        self.places, self.work = places, work
 
     def diagonal(self, x: Lettered) -> Lettered:
         """An operand without letters that it has twice: their axes are walked together."""
@@ -96,7 +92,7 @@ class _Contraction:
         counts = dict(zip(letters, np.indices(shape), strict=True))
         at = np.ravel_multi_index(tuple(counts[c] for c in x.letters), x.value.shape)
         made = Value(shape, x.value.dtype, x.value.name)
-        pick(self.program, self.places, self.work, x.value, at, made)
+        pick(self.places, self.work, x.value, at, made)
         return Lettered(made, letters)
 
     def without_ones(self, x: Lettered, lengths: dict[str, int]) -> Lettered:
@@ -104,8 +100,13 @@ class _Contraction:
         letters = "".join(c for c, n in zip(x.letters, x.value.shape, strict=True) if n != 1)
         return self._reshaped(x, tuple(lengths[c] for c in letters), letters)
 
-    def product(self, a: Lettered, b: Lettered, needed: set[str]) -> Lettered | None:
-        """The product of two operands, summed over what nobody needs; None if too small to pay."""
+    def product(self, a: Lettered, b: Lettered, needed: set[str]) -> Lettered:
+        """The product of two operands, summed over what nobody needs.
+
+        Raises:
+            NoKernelError: there are many products, and each is too small to pay.
+
+        """
         a = self.summed(a, needed | set(b.letters))
         b = self.summed(b, needed | set(a.letters))
         both = [c for c in a.letters if c in b.letters]
@@ -113,14 +114,12 @@ class _Contraction:
         rows, columns = ([c for c in x.letters if c not in both] for x in (a, b))
         count, M, K, N = a.length(batch), a.length(rows), a.length(gone), b.length(columns)
         if count > TINY and M * N * K < TINY:
-            return None
+            raise NoKernelError
         front = (count,) if batch else ()
         left = self._arranged(a, [*batch, *rows, *gone], (*front, M, K))
         right = self._arranged(b, [*batch, *gone, *columns], (*front, K, N))
         made = Value((*front, M, N), a.value.dtype, self.work.outputs[0].name)
-        emit_matmul(
-            self.program, self.places, Work("matmul", (left, right), (made,), {}, self.work.node)
-        )
+        emit_matmul(self.places, Work("matmul", (left, right), (made,), {}, self.work.node))
         letters = "".join([*batch, *rows, *columns])
         shape = tuple((a if c in a.letters else b).length(c) for c in letters)
         return self._reshaped(Lettered(made, letters), shape, letters)
@@ -133,7 +132,7 @@ class _Contraction:
         letters = "".join(c for c in x.letters if c in needed)
         made = Value(tuple(x.length(c) for c in letters), x.value.dtype, x.value.name)
         attrs = {"axis": axes, "keepdims": False}
-        emit_sum(self.program, self.places, Work("sum", (x.value,), (made,), attrs, self.work.node))
+        emit_sum(self.places, Work("sum", (x.value,), (made,), attrs, self.work.node))
         return Lettered(made, letters)
 
     def transposed(self, x: Lettered, order: tuple[int, ...]) -> Lettered:

@@ -3,43 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 
-import numpy as np
-
-from allbps.machine.planning.layout import Layout, row_major
+from allbps.machine.kernels.gemm import transpose
+from allbps.machine.language.operands import HI, LO
+from allbps.machine.planning.layout import Layout
 from allbps.machine.planning.loops import scalar_kind
 from allbps.machine.planning.plan import Value, Work
-from allbps.machine.planning.scalar import BOOL, INT
+from allbps.machine.planning.scalar import BOOL
 from allbps.machine.works.nests import Nest, nest_of
-from allbps.machine.works.places import Places, memories
-from allbps.machine.works.tasks import Place, Program, Task, bounds, line_of, moved, pieces_for
+from allbps.machine.works.tasks import Cut, Place, Program
 from allbps.machine.works.text import (
     TYPES,
     Array,
-    add_function,
     compute,
     doc_of,
     indices_of,
     kinds_of,
+    written,
 )
 
 
 def arrays_read(work: Work) -> list[Value]:
     """The inputs that lie in memory: all but constants of one number."""
     return [value for value in work.inputs if value.uniform is None]
-
-
-def emit_loop(program: Program, places: Places, work: Work) -> None:
-    """A loop as a task."""
-    shape = work.outputs[0].shape
-    inputs = arrays_read(work)
-    here = [places.strided(value) for value in inputs]
-    dense = (p.layout for v, p in zip(inputs, here, strict=True) if v.shape == shape and p.whole)
-    layout = next(dense, row_major(shape))
-    nest = nest_of(shape, [layout, *(p.layout for p in here)])
-    outs = [places.put(value, layout) for value in work.outputs]
-    add_loop(program, work, nest, list(zip(inputs, here, strict=True)),
-             list(zip(work.outputs, outs, strict=True)))  # fmt: skip
 
 
 def add_loop(
@@ -71,9 +58,9 @@ def add_loop(
         code = f"select({code}, 1, 0)" if scalar_kind(value) == BOOL else code
         step = nest.strides[0][-1]
         lines.append(f"y{k}_r[{'i' if step in (0, 1) else f'i * {step}'}] = {code}")
-    written = [Array(f"y{k}", "", nest.strides[0]) for k in range(len(outputs))]
+    made = [Array(f"y{k}", "", nest.strides[0]) for k in range(len(outputs))]
     names, decode = indices_of(nest.lengths, "r")
-    find = [line for array in (*written, *read) for line in array.at_row(names)]
+    find = [line for array in (*made, *read) for line in array.at_row(names)]
     inner = nest.lengths[-1]
     if many:
         body = [
@@ -85,34 +72,32 @@ def add_loop(
     else:
         body = [*find, "for i in lanes(lo, hi):", *(f"    {line}" for line in lines)]
     count, each = (nest.rows, inner) if many else (inner, 1)
-    pieces = pieces_for(count, each * max(len(lines), 1))
     label = outputs[0][0].name or "loop"
-    arguments = [(f"y{k}", TYPES[p.memory.kind]) for k, (_, p) in enumerate(outputs)]
-    arguments += [(f"x{k}", TYPES[p.memory.kind]) for k, (_, p) in enumerate(inputs)]
-    name = add_function(program, f"{label}_loop", arguments, kinds_of(work), body)
-    call = f"{name}({', '.join(p.pointer for _, p in (*outputs, *inputs))}, lo, hi)"
-    program.tasks.append(
-        Task(
-            doc_of(work), pieces, (*bounds(count, pieces), call),
-            reads=memories(p for _, p in inputs), writes=memories(p for _, p in outputs),
-            flops=len(lines) * int(np.prod(nest.lengths)),
-            traffic=moved((*work.inputs, *work.outputs)),
-            site=line_of(work),
-        )
-    )  # fmt: skip
+    blocks = {f"y{k}": place for k, (_, place) in enumerate(outputs)}
+    blocks |= {f"x{k}": place for k, (_, place) in enumerate(inputs)}
+    kinds = {name: TYPES[place.memory.kind] for name, place in blocks.items()}
+    kernel = written(program, f"{label}_loop", kinds, kinds_of(work), body)
+    call = kernel.on(**{name: place.pointer for name, place in blocks.items()}, lo=LO, hi=HI)
+    cut = Cut.of(count, each * max(len(lines), 1))
+    program.add(doc_of(work), cut, call, flops=len(lines) * prod(nest.lengths), work=work)
 
 
-def add_copy(program: Program, places: Places, value: Value, here: Place, layout: Layout) -> Place:
+def add_move(program: Program, work: Work, x: Value, here: Place, there: Place) -> None:
+    """A task that copies a value from one place to another."""
+    step = Work("identity", (x,), (x,), node=work.node)
+    copy = Work("loop", (x,), (x,), node=work.node, steps=(step,))
+    nest = nest_of(x.shape, [there.layout, here.layout])
+    add_loop(program, copy, nest, [(x, here)], [(x, there)])
+
+
+def add_copy(program: Program, value: Value, here: Place, layout: Layout) -> Place:
     """A task that copies a value into another layout."""
-    block = program.memory(f"{here.memory.name}_copy", layout.size, here.memory.kind)
-    there = Place(block, layout)
+    there = Place(program.memory(f"{here.memory.name}_copy", layout.size, here.memory.kind), layout)
     nest = nest_of(value.shape, [layout, here.layout])
     if here.memory.kind == "Real" and _is_transposition(nest):
         add_transposition(program, nest, here, there)
-        return there
-    step = Work("identity", (value,), (value,))
-    work = Work("loop", (value,), (value,), steps=(step,))
-    add_loop(program, work, nest, [(value, here)], [(value, there)])
+    else:
+        add_move(program, Work("identity", (value,), (value,)), value, here, there)
     return there
 
 
@@ -130,25 +115,10 @@ BAND = 64
 
 def add_transposition(program: Program, nest: Nest, here: Place, there: Place) -> None:
     """A task that transposes a matrix in squares; no cut goes through one."""
-    program.use("kernels.gemm", "transpose")
     rows, columns = nest.lengths
-    blocks = -(-rows // BAND)
-    pieces = pieces_for(blocks, BAND * columns * 4)
-    own = bounds(rows, 1)
-    if pieces > 1:
-        own = (*bounds(blocks, pieces), f"lo, hi = lo * {BAND}, min(hi * {BAND}, {rows})")
-    call = (
-        f"transpose({there.memory.name}, {columns}, {here.pointer}, {nest.strides[1][1]}, "
-        f"{columns}, lo, hi)"
-    )
-    program.tasks.append(
-        Task(
-            f"{here.memory.name} transposed", pieces, (*own, call),
-            (here.memory,), (there.memory,), traffic=2 * rows * columns,
-        )
+    call = transpose.on(
+        T=there.memory, ldt=columns, A=here.pointer, lda=nest.strides[1][1], rows=columns,
+        lo=LO, hi=HI,
     )  # fmt: skip
-
-
-def uses_integers(work: Work) -> bool:
-    """Does a loop write integers, which only NumPy does here?"""
-    return any(scalar_kind(value) == INT for value in work.outputs)
+    cut = Cut.of(rows, columns * 4, block=BAND)
+    program.add(f"{here.memory.name} transposed", cut, call, traffic=2 * rows * columns)

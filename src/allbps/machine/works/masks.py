@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
+from allbps.machine.kernels.activation import mask
+from allbps.machine.language.calls import Call
+from allbps.machine.language.operands import HI, LO, Memory, Pointer, Whole
 from allbps.machine.planning.plan import Work
 from allbps.machine.works.places import Places
-from allbps.machine.works.tasks import Place, Program
+from allbps.machine.works.tasks import Place
 
 
-def gate_of(places: Places, work: Work, out: Place) -> Place | None:
-    """The ReLU's result, laid out as its δ; None where there is no ReLU."""
-    return places.as_layout(work.inputs[2], out.layout) if work.attrs.get("mask") else None
+@dataclass(frozen=True)
+class Gate:
+    """The result of a ReLU, in rows of ``width`` numbers, laid out as the δ that it masks."""
+
+    memory: Memory
+    width: int
+
+    def on(self, target: Pointer, lo: Whole | int = LO, hi: Whole | int = HI) -> Call:
+        """The call that lays the mask on some rows of ``target``."""
+        return mask.on(
+            D=target, Y=self.memory, ld=self.width, lo=lo, hi=hi, left=0, right=self.width
+        )
 
 
-def masked(
-    program: Program, target: str, gate: Place | None, width: int, rows: str = "lo, hi"
-) -> tuple[str, ...]:
-    """The line that lays the mask on some rows of ``target``; nothing where there is no ReLU."""
-    if gate is None:
-        return ()
-    program.use("kernels.activation", "mask")
-    return (f"mask({target}, {gate.memory.name}, {width}, {rows}, 0, {width})",)
+def gate_of(places: Places, work: Work, out: Place, width: int) -> Gate | None:
+    """The gate of the δ that a work puts at ``out``; None where there is no ReLU."""
+    if not work.attrs.get("mask"):
+        return None
+    return Gate(places.as_layout(work.inputs[2], out.layout).memory, width)

@@ -12,10 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from allbps.machine.planning.layout import Layout, Run, common_refinement
-
-
-class NoLoopError(Exception):
-    """These arrays cannot be walked in one nest of loops."""
+from allbps.machine.works.tasks import NoKernelError
 
 
 @dataclass(frozen=True)
@@ -46,7 +43,7 @@ def nest_of(shape: Sequence[int], layouts: Sequence[Layout], leading: int = 0) -
         leading: the array whose memory gives the order.
 
     Raises:
-        NoLoopError: the arrays are cut up in ways that do not fit.
+        NoKernelError: the arrays are cut up in ways that do not fit.
 
     """
     axes = []
@@ -64,7 +61,7 @@ def nest_of_runs(axes: Sequence[Sequence[Sequence[Run]]], leading: int = 0) -> N
     """The same from the runs of each array along each axis.
 
     Raises:
-        NoLoopError: the arrays are cut up in ways that do not fit.
+        NoKernelError: the arrays are cut up in ways that do not fit.
 
     """
     count = len(axes[0]) if axes else 2
@@ -72,7 +69,7 @@ def nest_of_runs(axes: Sequence[Sequence[Sequence[Run]]], leading: int = 0) -> N
     for runs in axes:
         cut = common_refinement(runs)
         if cut is None:
-            raise NoLoopError
+            raise NoKernelError
         pieces = zip(*cut, strict=True) if any(runs) else ()
         loops += [(piece[0][0], tuple(stride for _, stride in piece)) for piece in pieces]
     loops.sort(key=lambda loop: -loop[1][leading])

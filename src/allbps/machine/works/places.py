@@ -8,14 +8,15 @@ way the product reads them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Mapping
+from collections.abc import Container, Iterable
 
 import numpy as np
 
-from allbps.machine.planning.assembly import Landing
+from allbps.machine.planning.assembly import landings
 from allbps.machine.planning.layout import Layout, row_major
-from allbps.machine.planning.plan import Value, Work
-from allbps.machine.works.tasks import Memory, Place, Program, kind_of
+from allbps.machine.planning.plan import Plan, Value, Work
+from allbps.machine.works.loops import add_copy
+from allbps.machine.works.tasks import Place, Program, kind_of
 
 
 class Places:
@@ -23,19 +24,22 @@ class Places:
 
     Args:
         program: where memory comes from.
+        plan: the values and works.
         open_values: parameters, whose layout may be chosen.
 
     """
 
-    def __init__(self, program: Program, open_values: Iterable[Value]) -> None:
-        self.program = program
+    def __init__(self, program: Program, plan: Plan, open_values: Iterable[Value] = ()) -> None:
+        self.program, self._plan = program, plan
         self._open = dict.fromkeys(open_values)
         self._known: dict[Value, Place] = {}
         self._views: dict[Value, Work] = {}
         self._parts: dict[Value, Place] = {}
         self._copies: dict[tuple[Value, Layout], Place] = {}
-        self.copy: Callable[[Value, Place, Layout], Place] | None = None
-        self.landings: Mapping[Value, Landing] = {}
+        self.landings = landings(plan)
+        for value in plan.inputs:
+            if value not in self._open:
+                self.put(value, row_major(value.shape), kept=True)
 
     def put(self, value: Value, layout: Layout, *, kept: bool = False) -> Place:
         """Memory for a value."""
@@ -47,6 +51,10 @@ class Places:
     def put_into(self, value: Value, place: Place) -> None:
         """Let a value lie in a part of a larger block."""
         self._parts[value] = place
+
+    def kept(self, value: Value) -> Value:
+        """What the work that made a value kept for its δ, as its second result."""
+        return self._plan.maker[value].outputs[1]
 
     def landed(self, value: Value) -> bool:
         """Does a value lie in a part of a larger block?"""
@@ -143,8 +151,7 @@ class Places:
 
     def _copied(self, value: Value, here: Place, layout: Layout) -> Place:
         if (value, layout) not in self._copies:
-            assert self.copy is not None
-            self._copies[value, layout] = self.copy(value, here, layout)
+            self._copies[value, layout] = add_copy(self.program, value, here, layout)
         return self._copies[value, layout]
 
     def _constant(self, value: Value) -> Place:
@@ -174,8 +181,3 @@ def unviewed(work: Work, layout: Layout) -> Layout | None:
     if work.kind == "transpose":
         return layout.transposed([int(k) for k in np.argsort(work.attrs["axes"])])
     return layout.reshaped(work.inputs[0].shape)
-
-
-def memories(places: Iterable[Place]) -> tuple[Memory, ...]:
-    """The blocks of some places, each once."""
-    return tuple(dict.fromkeys(place.memory for place in places))

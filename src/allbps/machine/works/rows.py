@@ -1,112 +1,196 @@
-"""Cross-entropy as a loss with its δ, and rows of a table by number."""
+"""Works along axes as rows of memory: extremes, products, softmax, running sums.
+
+The axes that a work goes along are brought together as the innermost ones: where they lie, if they
+lie there, else in a copy. What remains keeps the order that it has in memory.
+"""
 
 from __future__ import annotations
 
-import numpy as np
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import prod
+from typing import Any
 
-from allbps.machine.planning.layout import row_major
-from allbps.machine.planning.plan import Work
-from allbps.machine.planning.substitutes import is_argument
-from allbps.machine.works.places import Places, memories
-from allbps.machine.works.tasks import Place, Program, Task, bounds, line_of, moved, pieces_for
+from allbps.machine.kernels import rows as kernels
+from allbps.machine.kernels.loss import softmax
+from allbps.machine.language.calls import Call
+from allbps.machine.language.operands import HI, LO, Memory, Operand, Scratch
+from allbps.machine.language.words import Routine
+from allbps.machine.planning.layout import Layout, in_order, row_major
+from allbps.machine.planning.plan import Value, Work
+from allbps.machine.works.places import Places
+from allbps.machine.works.tasks import Cut, NoKernelError, Place
+
+LONG = 20
+"""Operations for each number of a row with an exponential, roughly."""
 
 
-def emit_cross_entropy(program: Program, places: Places, work: Work) -> None:
-    """The loss, added up from partial results, and δ of the logits."""
-    program.use("kernels.loss", "cross_entropy")
-    program.use("kernels.reduce", "combine")
-    program.use("language.words", "real")
-    logits, labels = work.inputs
-    x = places.as_layout(logits, row_major(logits.shape))
-    goal = places.as_layout(labels, row_major(labels.shape))
-    loss, delta = (places.put(value, row_major(value.shape)) for value in work.outputs)
+@dataclass(frozen=True)
+class Rows:
+    """An array as rows.
+
+    Attributes:
+        place: where it lies, the axes of a row innermost.
+        order: its axes as they lie in memory.
+        along: those of a row.
+        count: how many rows.
+        length: numbers in a row.
+
+    """
+
+    place: Place
+    order: tuple[int, ...]
+    along: tuple[int, ...]
+    count: int
+    length: int
+
+    def reduced(self, out: Value) -> Layout:
+        """The layout of one number for each row."""
+        kept = [k for k in self.order if k not in self.along]
+        if len(out.shape) == len(self.order):  # the axes of a row are kept with length 1
+            return in_order(out.shape, [*kept, *self.along])
+        left = sorted(kept)
+        return in_order(out.shape, [left.index(k) for k in kept])
+
+
+def rows_of(places: Places, x: Value, axis: Any) -> Rows:
+    """An array as rows along ``axis``: a number, several, or None for all."""
+    ndim = len(x.shape)
+    chosen = range(ndim) if axis is None else axis if isinstance(axis, tuple) else (axis,)
+    along = tuple(sorted(k % ndim for k in chosen))
+    order = (*_kept(places, x, along), *along)
+    layout = in_order(x.shape, order)
+    length = prod(x.shape[k] for k in along)
+    return Rows(places.as_layout(x, layout), order, along, x.size // max(length, 1), length)
+
+
+def _kept(places: Places, x: Value, along: Sequence[int]) -> list[int]:
+    """The other axes, outermost in memory first."""
+    kept = [k for k in range(len(x.shape)) if k not in along]
+    if places.is_open(x):
+        return kept
+    layout = places.strided(x).layout
+    return sorted(kept, key=lambda k: -max((layout.strides[d] for d in layout.axes[k]), default=0))
+
+
+def _require_reals(work: Work) -> None:
+    """Refuse arrays without numbers, or of others than real ones.
+
+    Raises:
+        NoKernelError: there is one.
+
+    """
+    if not all(x.size > 0 and x.dtype.kind == "f" for x in work.inputs):
+        raise NoKernelError
+
+
+def _add(places: Places, work: Work, out: Memory, rows: int, each: int, call: Call) -> None:
+    label = f"{out.name} = {work.kind}({', '.join(x.name or '…' for x in work.inputs)})"
+    places.program.add(label, Cut.of(rows, each), call, flops=each * rows, work=work)
+
+
+# -- one number from each row ----------------------------------------------------------------------
+REDUCTIONS: dict[str, Routine] = {
+    "max": kernels.row_max, "min": kernels.row_min, "prod": kernels.row_prod,
+    "logsumexp": kernels.row_logsumexp, "argmax": kernels.row_argmax, "argmin": kernels.row_argmin,
+}  # fmt: skip
+
+
+def emit_reduction(places: Places, work: Work) -> None:
+    """One number from each row."""
+    _require_reals(work)
+    rows = rows_of(places, work.inputs[0], work.attrs["axis"])
+    out = places.put(work.outputs[0], rows.reduced(work.outputs[0])).memory
+    call = REDUCTIONS[work.kind].on(Y=out, X=rows.place.memory, N=rows.length, lo=LO, hi=HI)
+    each = LONG if work.kind == "logsumexp" else 2
+    _add(places, work, out, rows.count, rows.length * each, call)
+
+
+# -- one row from each row -------------------------------------------------------------------------
+def emit_winner(places: Places, work: Work) -> None:
+    """1 at the first largest or smallest, else 0."""
+    kernel = kernels.first_largest if work.attrs["largest"] else kernels.first_smallest
+    _row_by_row(places, work, kernel, 3)
+
+
+def emit_softmax(places: Places, work: Work) -> None:
+    """Softmax along an axis."""
+    _row_by_row(places, work, softmax, LONG)
+
+
+def emit_log_softmax(places: Places, work: Work) -> None:
+    """Its logarithm."""
+    _row_by_row(places, work, kernels.log_softmax, LONG)
+
+
+def _row_by_row(places: Places, work: Work, kernel: Routine, each: int) -> None:
+    _require_reals(work)
+    rows = rows_of(places, work.inputs[0], work.attrs["axis"])
+    out = places.put(work.outputs[0], rows.place.layout).memory
+    call = kernel.on(Y=out, X=rows.place.memory, N=rows.length, lo=LO, hi=HI)
+    _add(places, work, out, rows.count, rows.length * each, call)
+
+
+# -- losses of rows --------------------------------------------------------------------------------
+def emit_one_hot(places: Places, work: Work) -> None:
+    """1 at each label, else 0."""
+    labels, made = work.inputs[0], work.outputs[0]
+    if made.size == 0 or made.dtype != places.program.real:
+        raise NoKernelError
+    which = places.as_layout(labels, row_major(labels.shape)).memory
+    out = places.put(made, row_major(made.shape)).memory
+    classes = made.shape[-1]
+    call = kernels.one_hot.on(Y=out, labels=which, N=classes, lo=LO, hi=HI)
+    _add(places, work, out, labels.size, classes, call)
+
+
+def emit_cross_entropies(places: Places, work: Work) -> None:
+    """The cross-entropy of each row, from labels or from probabilities."""
+    logits, goal = work.inputs
+    if logits.size == 0:
+        raise NoKernelError
     classes = logits.shape[-1]
-    rows = logits.size // classes
-    pieces = pieces_for(rows, classes * 30)
-    parts = program.memory(f"{loss.memory.name}_parts", pieces) if pieces > 1 else loss.memory
-    place = f"{parts.name}[{'p' if pieces > 1 else 0}]"
-    call = (
-        f"{place} = real(cross_entropy({delta.memory.name}, {x.memory.name}, {goal.memory.name}, "
-        f"{work.attrs['scale']!r}, {classes}, lo, hi))"
-    )
-    name = f"{loss.memory.name}, {delta.memory.name}"
-    program.tasks.append(
-        Task(f"{name}: cross-entropy of {logits.name or '…'}", pieces,
-             (*bounds(rows, pieces), call), memories([x, goal]), (parts, delta.memory),
-             flops=30 * logits.size, traffic=moved((*work.inputs, *work.outputs)),
-             site=line_of(work))
-    )  # fmt: skip
-    if pieces > 1:
-        combine(program, loss, Place(parts, row_major((pieces,))), pieces)
+    here = places.as_layout(logits, row_major(logits.shape)).memory
+    other = places.as_layout(goal, row_major(goal.shape)).memory
+    out = places.put(work.outputs[0], row_major(work.outputs[0].shape)).memory
+    rest: dict[str, Operand] = {"N": classes, "lo": LO, "hi": HI}
+    if work.kind == "cross_entropy":
+        call = kernels.row_cross_entropy.on(Y=out, X=here, labels=other, **rest)
+    else:
+        scratch = Scratch(classes)
+        call = kernels.row_soft_cross_entropy.on(Y=out, X=here, T=other, scratch=scratch, **rest)
+    _add(places, work, out, logits.size // classes, classes * LONG, call)
 
 
-def emit_embedding(program: Program, places: Places, work: Work) -> bool:
-    """Rows of a table by an index that is an argument; False for other ways to index."""
-    if not is_lookup(work):
-        return False
-    program.use("kernels.embedding", "embedding")
-    table, index = work.inputs
-    rows, columns = places.as_layout(table, row_major(table.shape)), table.shape[1]
-    which = places.as_layout(index, row_major(index.shape))
-    out = places.put(work.outputs[0], row_major(work.outputs[0].shape))
-    pieces = pieces_for(index.size, columns)
-    call = (
-        f"embedding({out.memory.name}, {rows.memory.name}, {which.memory.name}, {columns}, lo, hi)"
-    )
-    program.tasks.append(
-        Task(f"{out.memory.name} = {rows.memory.name}[{which.memory.name}]", pieces,
-             (*bounds(index.size, pieces), call), memories([rows, which]), (out.memory,),
-             traffic=2 * work.outputs[0].size, site=line_of(work))
-    )  # fmt: skip
-    return True
+# -- running sums ----------------------------------------------------------------------------------
+def emit_running(places: Places, work: Work) -> None:
+    """A running sum, product or recurrence along an axis."""
+    _require_reals(work)
+    made = work.outputs[0]
+    axis = work.attrs["axis"] % len(made.shape)
+    outer, N, inner = prod(made.shape[:axis]), made.shape[axis], prod(made.shape[axis + 1 :])
+    here = [places.as_layout(x, row_major(x.shape)).memory for x in work.inputs]
+    out = places.put(made, row_major(made.shape)).memory
+    kernel, names = RUNNING[work.kind]
+    operands = dict(zip(names, here, strict=True))
+    call = kernel.on(Y=out, **operands, N=N, inner=inner, lo=LO, hi=HI)
+    _add(places, work, out, outer, 2 * N * inner, call)
 
 
-def emit_embedding_delta(program: Program, places: Places, work: Work) -> bool:
-    """δ of the table: rows added up where an index repeats, each piece some columns."""
-    if not is_lookup(work):
-        return False
-    program.use("kernels.embedding", "embedding_delta")
-    upstream, index = work.inputs
-    V, C = work.outputs[0].shape
-    delta = places.as_layout(upstream, row_major(upstream.shape))
-    which = places.as_layout(index, row_major(index.shape))
-    out = places.put(work.outputs[0], row_major((V, C)))
-    pieces = max(1, min(pieces_for(C, index.size), C // 16))
-    call = (
-        f"embedding_delta({out.memory.name}, {delta.memory.name}, {which.memory.name}, {V}, "
-        f"{index.size}, {C}, False, lo, hi)"
-    )
-    program.tasks.append(
-        Task(f"{out.memory.name}: δ of the rows at {which.memory.name}", pieces,
-             (*bounds(C, pieces), call), memories([delta, which]), (out.memory,),
-             flops=upstream.size, traffic=upstream.size + V * C, site=line_of(work))
-    )  # fmt: skip
-    return True
+RUNNING: dict[str, tuple[Routine, str]] = {
+    "cumsum": (kernels.cumsum, "X"),
+    "cumprod": (kernels.cumprod, "X"),
+    "recurrence": (kernels.recurrence, "AB"),
+}
+"""Kind of work -> its kernel, and what that calls its operands."""
 
-
-def is_lookup(work: Work) -> bool:
-    """Rows of a matrix at an index that can be looked at before a kernel trusts it."""
-    if work.kind not in ("getitem", "put_add") or work.node is None or len(work.inputs) != 2:
-        return False
-    table = work.inputs[0].shape if work.kind == "getitem" else work.outputs[0].shape
-    index = work.node.inputs[1]
-    rows = work.attrs["parts"] == ("array",) and len(table) == 2
-    return rows and index.dtype == np.int64 and is_argument(index)
-
-
-def combine(program: Program, out: Place, parts: Place, count: int) -> None:
-    """A task that adds partial results, each as large as ``out``, in order."""
-    program.use("kernels.reduce", "combine")
-    size = out.layout.size
-    call = f"combine({out.memory.name}, {parts.memory.name}, {size}, {count}, 0, {size})"
-    program.tasks.append(
-        Task(
-            f"{out.memory.name}: sum of {count} partial results",
-            1,
-            (call,),
-            (parts.memory,),
-            (out.memory,),
-            flops=count * size,
-            traffic=count * size,
-        )
-    )
+KERNELS = {
+    **dict.fromkeys(REDUCTIONS, emit_reduction),
+    **dict.fromkeys(RUNNING, emit_running),
+    **dict.fromkeys(("cross_entropy", "soft_cross_entropy"), emit_cross_entropies),
+    "winner": emit_winner,
+    "softmax": emit_softmax,
+    "log_softmax": emit_log_softmax,
+    "one_hot": emit_one_hot,
+}
+"""Kind of work -> what makes its tasks."""

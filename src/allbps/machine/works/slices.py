@@ -2,54 +2,52 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
+from allbps.machine.kernels.fill import fill
+from allbps.machine.language.operands import HI, LO, Memory
 from allbps.machine.planning.layout import Layout, row_major
 from allbps.machine.planning.plan import Value, Work
 from allbps.machine.planning.windows import is_window
-from allbps.machine.works.loops import add_loop
-from allbps.machine.works.nests import nest_of
+from allbps.machine.works.loops import add_move
 from allbps.machine.works.places import Places, unviewed
-from allbps.machine.works.tasks import Place, Program, Task, bounds, pieces_for
+from allbps.machine.works.tasks import Cut, NoKernelError, Place, Program
 
 
-def emit_slice_delta(program: Program, places: Places, work: Work) -> bool:
-    """Zeros with an array copied into a slice; False where the index holds arrays."""
+def emit_slice_delta(places: Places, work: Work) -> None:
+    """Zeros with an array copied into a slice."""
     (x, out) = work.inputs[0], work.outputs[0]
     if not is_window(work) or x.size == 0 or x.dtype.kind != "f":
-        return False
+        raise NoKernelError
     there = places.put(out, row_major(out.shape))
-    zero(program, there)
-    part = there.window(work.attrs["parts"])
-    assert part is not None
-    copy_into(program, places, work, x, part)
-    return True
+    zero(places.program, there.memory)
+    copy_into(places, work, x, part_of(there, work.attrs["parts"]))
 
 
-def emit_assembly(program: Program, places: Places, work: Work) -> None:
+def emit_assembly(places: Places, work: Work) -> None:
     """Each part where it belongs; what was written there at once needs nothing."""
-    there = _assembled(program, places, work)
+    there = _assembled(places, work)
     roots = {(owner, k): value for value, (owner, k, _) in places.landings.items()}
     for k, (x, parts) in enumerate(zip(work.inputs, work.attrs["parts"], strict=True)):
         root = roots.get((work, k))
         if root is None or not places.landed(root):
-            part = there.window(parts)
-            assert part is not None
-            copy_into(program, places, work, x, part)
+            copy_into(places, work, x, part_of(there, parts))
 
 
-def landing(program: Program, places: Places, value: Value) -> Place | None:
+def landing(places: Places, value: Value) -> Place | None:
     """The part of an assembly that a value will be, before its numbers are there."""
     if value not in places.landings:
         return None
     work, k, chain = places.landings[value]
-    part = _assembled(program, places, work).window(work.attrs["parts"][k])
-    assert part is not None
+    part = part_of(_assembled(places, work), work.attrs["parts"][k])
     layout: Layout | None = part.layout
     for view in chain:
         layout = None if layout is None else unviewed(view, layout)
     return None if layout is None else Place(part.memory, layout, part.start)
 
 
-def _assembled(program: Program, places: Places, work: Work) -> Place:
+def _assembled(places: Places, work: Work) -> Place:
     """Memory for what an assembly makes, as the array lies whose δ it is."""
     out, like = work.outputs[0], work.attrs["like"]
     if not places.is_put(out):
@@ -57,28 +55,27 @@ def _assembled(program: Program, places: Places, work: Work) -> Place:
         simple = own is not None and own.whole and own.window(()) is not None
         there = places.put(out, own.layout if own is not None and simple else row_major(out.shape))
         if not work.attrs["covers"]:
-            zero(program, there)
+            zero(places.program, there.memory)
     return places.of(out)
 
 
-def copy_into(program: Program, places: Places, work: Work, x: Value, part: Place) -> None:
+def part_of(place: Place, parts: Sequence[Any]) -> Place:
+    """The part of a dense array that an index picks."""
+    part = place.window(parts)
+    assert part is not None
+    return part
+
+
+def copy_into(places: Places, work: Work, x: Value, part: Place) -> None:
     """A task that copies a value into a part of a block."""
-    here = places.strided(x)
-    nest = nest_of(x.shape, [part.layout, here.layout])
-    step = Work("identity", (x,), (x,), node=work.node)
-    copy = Work("loop", (x,), (x,), node=work.node, steps=(step,))
-    add_loop(program, copy, nest, [(x, here)], [(x, part)])
+    add_move(places.program, work, x, places.strided(x), part)
 
 
-def zero(program: Program, there: Place) -> None:
+def zero(program: Program, there: Memory) -> None:
     """A task that fills a block with zeros."""
-    program.use("kernels.fill", "fill")
-    size = there.layout.size
-    pieces = pieces_for(size, 1)
-    call = f"fill({there.memory.name}, 0.0, lo, hi)"
-    program.tasks.append(
-        Task(
-            f"{there.memory.name} = 0", pieces, (*bounds(size, pieces), call), (),
-            (there.memory,), traffic=size,
-        )
-    )  # fmt: skip
+    call = fill.on(X=there, value=0.0, lo=LO, hi=HI)
+    program.add(f"{there.name} = 0", Cut.of(there.size, 1), call, traffic=there.size)
+
+
+KERNELS = {"put_add": emit_slice_delta, "assemble": emit_assembly}
+"""Kind of work -> what makes its tasks."""

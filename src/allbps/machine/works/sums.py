@@ -3,31 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 
-import numpy as np
-
+from allbps.machine.language.operands import HI, LO
 from allbps.machine.planning.layout import Layout, row_major
 from allbps.machine.planning.loops import scalar_kind
 from allbps.machine.planning.plan import Value, Work
 from allbps.machine.planning.scalar import as_real, number
-from allbps.machine.planning.sums import summed_axes
+from allbps.machine.planning.sums import SUMS, summed_axes
 from allbps.machine.works.loops import arrays_read
 from allbps.machine.works.nests import Nest, nest_of
-from allbps.machine.works.places import Places, memories
-from allbps.machine.works.tasks import Place, Program, Task, bounds, line_of, moved, pieces_for
+from allbps.machine.works.places import Places
+from allbps.machine.works.tasks import ONCE, Cut, NoKernelError, Place, Program, partial
 from allbps.machine.works.text import (
     TYPES,
     Array,
-    add_function,
     compute,
     doc_of,
     indices_of,
     kinds_of,
+    written,
 )
 
 
-def emit_sum(program: Program, places: Places, work: Work) -> None:
+def emit_sum(places: Places, work: Work) -> None:
     """A sum or mean over axes, of an array or of what a loop would make."""
+    if work.outputs[0].dtype != places.program.real:
+        raise NoKernelError
     total = (work.steps or (work,))[-1]
     source = total.inputs[0]
     inputs = arrays_read(work)
@@ -45,7 +47,7 @@ def emit_sum(program: Program, places: Places, work: Work) -> None:
     layouts = [order, kept_layout, *(p.layout for p in here)]
     nest = nest_of(source.shape, layouts)
     scale = 1.0 if total.kind == "sum" else result.size / max(source.size, 1)
-    _Sum(program, work, nest, list(zip(inputs, here, strict=True)), out, scale).emit()
+    _Sum(places.program, work, nest, list(zip(inputs, here, strict=True)), out, scale).emit()
 
 
 def _kept(order: Layout, axes: Sequence[int]) -> Layout:
@@ -93,23 +95,20 @@ class _Sum:
         else:
             self._over_rows(summed)
 
-    def _function(self, body: list[str]) -> str:
+    def _add(self, body: list[str], cut: Cut, width: int = 0) -> None:
+        """A kernel and a task that calls it; with ``width`` each piece makes a partial result."""
         wish = f"{self.work.outputs[0].name or 'sum'}_sum"
-        arguments = [("y", "Reals")]
-        arguments += [(f"x{k}", TYPES[p.memory.kind]) for k, (_, p) in enumerate(self.inputs)]
-        doc = kinds_of(self.work)
-        return add_function(self.program, wish, arguments, doc, body, reorder=True)
-
-    def _task(self, name: str, pieces: int, count: int, target: str, writes: Place) -> None:
-        blocks = ", ".join([target, *(p.memory.name for _, p in self.inputs)])
-        self.program.tasks.append(
-            Task(
-                doc_of(self.work), pieces, (*bounds(count, pieces), f"{name}({blocks}, lo, hi)"),
-                reads=memories(p for _, p in self.inputs), writes=(writes.memory,),
-                flops=(len(self.lines) + 1) * int(np.prod(self.nest.lengths)),
-                traffic=moved(self.work.inputs), site=line_of(self.work),
-            )
+        blocks = {f"x{k}": place.memory for k, (_, place) in enumerate(self.inputs)}
+        kinds = {"y": "Reals", **{name: TYPES[block.kind] for name, block in blocks.items()}}
+        kernel = written(self.program, wish, kinds, kinds_of(self.work), body, reorder=True)
+        out = self.out.memory
+        parts = partial(self.program, out.name, width, cut if width else ONCE, into=out)
+        self.program.add(
+            doc_of(self.work), cut, kernel.on(y=parts.own, **blocks, lo=LO, hi=HI),
+            flops=(len(self.lines) + 1) * prod(self.nest.lengths),
+            traffic=sum(x.size for x in self.work.inputs), work=self.work,
         )  # fmt: skip
+        parts.combine(self.program, (out, 0, width))
 
     def _find(self, names: Sequence[str]) -> list[str]:
         return [line for array in self.read for line in array.at_row(names)]
@@ -134,31 +133,7 @@ class _Sum:
             body = ["total = 0.0", *self._find(names), "for i in lanes(lo, hi, interleave=4):",
                     *(f"    {line}" for line in loop)]  # fmt: skip
         body.append(f"y[0] = {self._scaled('total')}")
-        name = self._function(body)
-        pieces = pieces_for(count, each * len(loop))
-        if pieces == 1:
-            self._task(name, 1, count, self.out.memory.name, self.out)
-            return
-        self._partials(name, pieces, count, 1)
-
-    def _partials(self, name: str, pieces: int, count: int, width: int) -> None:
-        label = f"{self.out.memory.name}_parts"
-        parts = self.program.memory(label, pieces * width)
-        at = f"{parts.name} + p * {width}" if width > 1 else f"{parts.name} + p"
-        self._task(name, pieces, count, at, Place(parts, row_major((pieces * width,))))
-        self.program.use("kernels.reduce", "combine")
-        call = f"combine({self.out.memory.name}, {parts.name}, {width}, {pieces}, 0, {width})"
-        self.program.tasks.append(
-            Task(
-                f"{self.out.memory.name}: sum of {pieces} partial results",
-                1,
-                (call,),
-                reads=(parts,),
-                writes=(self.out.memory,),
-                flops=pieces * width,
-                traffic=pieces * width,
-            )
-        )
+        self._add(body, Cut.of(count, each * len(loop)), width=1)
 
     def _along_rows(self, summed: list[bool]) -> None:
         """The innermost loop is summed over: one result for each turn of the kept loops."""
@@ -167,7 +142,7 @@ class _Sum:
         order = [*kept, *gone, len(summed) - 1]
         self._permute(order)
         lengths = self.nest.lengths
-        rows = int(np.prod([lengths[k] for k in range(len(kept))], dtype=np.int64))
+        rows = prod(lengths[: len(kept)])
         names, decode = indices_of([*lengths[: len(kept)], 0], "r")
         more = [f"j{k}" for k in range(len(gone))]
         body = ["for r in range(lo, hi):", *(f"    {line}" for line in decode), "    total = 0.0"]
@@ -180,10 +155,7 @@ class _Sum:
         body += [f"{depth}    {line}" for line in (*self.lines, f"total += {self.summand}")]
         target = Array("y", "", (*self.nest.strides[1][: len(kept)], 0)).at_row(names)[0]
         body += [f"    {target}", f"    y_r[0] = {self._scaled('total')}"]
-        name = self._function(body)
-        each = int(np.prod(lengths, dtype=np.int64)) // max(rows, 1)
-        self._task(name, pieces_for(rows, each * (len(self.lines) + 1)), rows,
-                   self.out.memory.name, self.out)  # fmt: skip
+        self._add(body, self._rows(rows))
 
     def _over_rows(self, summed: list[bool]) -> None:
         """The innermost loop is kept: rows are added to each other, in partial results."""
@@ -191,7 +163,7 @@ class _Sum:
         kept = [k for k, is_gone in enumerate(summed[:-1]) if not is_gone]
         self._permute([*gone, *kept, len(summed) - 1])
         lengths = self.nest.lengths
-        rows = int(np.prod([lengths[k] for k in range(len(gone))], dtype=np.int64))
+        rows = prod(lengths[: len(gone)])
         width, inner = self.out.layout.size, lengths[-1]
         names, decode = indices_of([*lengths[: len(gone)], 0], "r")
         more = [f"j{k}" for k in range(len(kept))]
@@ -208,13 +180,12 @@ class _Sum:
         body += [f"{depth}    {line}" for line in (*self.lines, f"y_r[i] += {self.summand}")]
         if self.scale != 1.0:
             body += [f"for i in lanes({width}):", f"    y[i] *= {self.scale!r}"]
-        name = self._function(body)
-        each = int(np.prod(lengths, dtype=np.int64)) // max(rows, 1)
-        pieces = pieces_for(rows, each * (len(self.lines) + 1))
-        if pieces == 1:
-            self._task(name, 1, rows, self.out.memory.name, self.out)
-        else:
-            self._partials(name, pieces, rows, width)
+        self._add(body, self._rows(rows), width)
+
+    def _rows(self, rows: int) -> Cut:
+        """So many rows in pieces."""
+        each = prod(self.nest.lengths) // max(rows, 1)
+        return Cut.of(rows, each * (len(self.lines) + 1))
 
     def _permute(self, order: list[int]) -> None:
         """Put the loops into another order; the arrays' strides follow."""
@@ -223,3 +194,7 @@ class _Sum:
             tuple(tuple(strides[k] for k in order) for strides in self.nest.strides),
         )
         self.read = [Array(a.name, a.kind, tuple(a.strides[k] for k in order)) for a in self.read]
+
+
+KERNELS = dict.fromkeys(SUMS, emit_sum)
+"""Kind of work -> what makes its tasks."""

@@ -8,21 +8,15 @@ vector lanes; two pixels share what is read of the kernel.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-from allbps.machine.planning.plan import Work
-from allbps.machine.works.images import (
-    BIAS,
-    RELU,
-    Window,
-    add_conv,
-    by_winograd,
-    emit_conv,
-    image_layout,
-    weight_layout,
-)
-from allbps.machine.works.places import Places
-from allbps.machine.works.tasks import Program, bounds, pieces_for
-from allbps.machine.works.text import add_function
+from allbps.machine.language.words import BIAS, RELU
+from allbps.machine.language.written import Written
+from allbps.machine.works.tasks import Program
+from allbps.machine.works.text import written
+
+if TYPE_CHECKING:
+    from allbps.machine.works.conv import Window
 
 FEW_TAPS = 12
 """Up to this many terms in each sum."""
@@ -32,38 +26,16 @@ PIXELS = 2
 """Pixels worked on at a time."""
 
 
-def emit_convolution(program: Program, places: Places, work: Work) -> None:
-    """J = I * K + b, ReLU, by a kernel of its own where that pays."""
-    x, w = work.inputs[:2]
-    win = Window(x.shape, w.shape, work)
-    if not _has_few_taps(win) or by_winograd(program, win):
-        emit_conv(program, places, work)
-        return
-    image = places.as_layout(x, image_layout(x.shape))
-    weight = places.as_layout(w, weight_layout(w.shape))
-    bias = places.of(work.inputs[2]) if work.attrs.get("bias") else None
-    out = places.put(work.outputs[0], image_layout(work.outputs[0].shape))
-    flags = BIAS * (bias is not None) + RELU * bool(work.attrs.get("relu"))
-    reads = [image, weight, *([bias] if bias else [])]
-    program.scratch = max(program.scratch, win.padded)
-    blocks = ", ".join(p.memory.name for p in (out, image, weight, bias or out))
-    call = f"{_kernel(program, win, flags, out.memory.name)}({blocks}, scratch, lo, hi)"
-    pieces = pieces_for(win.N, win.products // win.N)
-    add_conv(program, work, win, pieces, (*bounds(win.N, pieces), call), reads, out.memory)
+def are_few(terms: int, channels: int, outputs: int) -> bool:
+    """Does a kernel for the sizes pay, for sums of so many terms?"""
+    return terms <= FEW_TAPS and channels <= 3 and outputs % WIDTH == 0
 
 
-def _has_few_taps(win: Window) -> bool:
-    few = win.h * win.w * win.C <= FEW_TAPS and win.C <= 3
-    return few and win.O % WIDTH == 0 and not win.small
-
-
-def _kernel(program: Program, win: Window, flags: int, label: str) -> str:
-    """The name of a new kernel over images."""
-    program.use("language.words", "lanes", "fma")
-    program.use("kernels.conv", "pad_image")
-    arguments = [(x, "Reals") for x in ("J", "I", "K", "bias", "scratch")]
+def written_for(program: Program, win: Window, flags: int, label: str) -> Written:
+    """A new kernel over images: J = I * K + bias, ReLU."""
+    arguments = dict.fromkeys(("J", "I", "K", "bias", "scratch"), "Reals")
     doc = f"({win.H}, {win.W}, {win.C}) * ({win.h}, {win.w}, {win.C}, {win.O}), images lo..hi."
-    return add_function(program, f"{label}_taps", arguments, doc, list(_body(win, flags)))
+    return written(program, f"{label}_taps", arguments, doc, list(_body(win, flags)))
 
 
 def _body(win: Window, flags: int) -> Iterator[str]:

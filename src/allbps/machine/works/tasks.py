@@ -1,4 +1,4 @@
-"""Tasks: what a step does, cut into pieces that any thread may do, and the memory they touch."""
+"""Tasks: what a step does, cut into pieces that any thread may do, as calls of kernels."""
 
 from __future__ import annotations
 
@@ -6,41 +6,27 @@ import keyword
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from allbps.machine.planning.layout import Layout, Shape
-from allbps.machine.planning.plan import Value, Work
+from allbps.machine.kernels.reduce import combine
+from allbps.machine.language.calls import Call, once
+from allbps.machine.language.operands import HI, LO, PIECE, Memory, Pointer, Whole
+from allbps.machine.language.written import Written
+from allbps.machine.planning.layout import Layout
+from allbps.machine.planning.plan import Work
+from allbps.machine.planning.scalar import VOCABULARY
 from allbps.machine.planning.windows import window
 
-_COUNTERS = ("t", "tid", "threads", "team", "a", "i", "p", "lo", "hi", "piece", "head", "examples")
-_OTHERS = (
-    "once", "step", "order", "losses", "done", "scratch", "rates", "clock", "kernel", "delta",
-)  # fmt: skip
-RESERVED = frozenset((*_COUNTERS, *_OTHERS, "real", "select", "lanes", "double"))
-"""Names that the generated source uses itself."""
+MOST_PIECES = 32
+WORTH_A_PIECE = 16384
+"""Operations that pay for handing out a piece."""
 
 
-@dataclass(eq=False)
-class Memory:
-    """A block of numbers.
-
-    Attributes:
-        name: a variable's name in the generated source.
-        size: how many numbers.
-        kind: Real, Int, Byte or Double.
-        kept: does it hold something between steps (parameters, arguments, constants, results)?
-        start: numbers to fill it with once, if any.
-
-    """
-
-    name: str
-    size: int
-    kind: str = "Real"
-    kept: bool = False
-    start: NDArray[Any] | None = None
+class NoKernelError(Exception):
+    """No kernel does this work; raised before memory is given to any of its results."""
 
 
 @dataclass(frozen=True)
@@ -52,9 +38,9 @@ class Place:
     start: int = 0
 
     @property
-    def pointer(self) -> str:
-        """Its first element in source."""
-        return f"{self.memory.name} + {self.start}" if self.start else self.memory.name
+    def pointer(self) -> Pointer:
+        """Its first element."""
+        return self.memory + self.start if self.start else self.memory
 
     @property
     def whole(self) -> bool:
@@ -68,18 +54,72 @@ class Place:
 
 
 @dataclass(frozen=True)
-class Rows:
-    """A result made row by row: piece p makes rows p·count // pieces to (p+1)·count // pieces.
+class Cut:
+    """Items cut into pieces: a function of shapes alone, so that no bit depends on threads.
 
     Attributes:
-        count, width: rows, and numbers in each.
-        into: source of a piece, given what points at row 0.
+        count: how many items there are.
+        pieces: into how many pieces they are cut.
+        block: pieces begin at multiples of it.
+
+    """
+
+    count: int | Whole
+    pieces: int
+    block: int = 1
+
+    @classmethod
+    def of(cls, count: int, each: int, block: int = 1) -> Cut:
+        """Pieces for ``count`` items of ``each`` operations.
+
+        >>> Cut.of(100, each=1000)
+        Cut(count=100, pieces=6, block=1)
+
+        """
+        blocks, work = -(-count // block), count * max(each, 1)
+        pieces = max(1, min(MOST_PIECES, blocks, work // WORTH_A_PIECE))
+        return cls(count, pieces, block if pieces > 1 else 1)
+
+
+ONCE = Cut(1, 1)
+"""All of it in one piece."""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """A result made row by row: each piece of the task makes whole rows of it.
+
+    Attributes:
+        count: how many.
+        pieces: into how many pieces they are cut.
+        width: numbers in each.
+        into: the calls of a piece, given what points at row 0.
 
     """
 
     count: int
+    pieces: int
     width: int
-    into: Callable[[str], tuple[str, ...]]
+    into: Callable[[Pointer], tuple[Call, ...]]
+
+    @property
+    def cut(self) -> Cut:
+        """The rows in pieces."""
+        return Cut(self.count, self.pieces)
+
+    @property
+    def most(self) -> int:
+        """Numbers of the largest piece."""
+        return -(-self.count // self.pieces) * self.width
+
+
+@dataclass(frozen=True)
+class InPython:
+    """An operation without a kernel: a Python function, and the memory that it touches."""
+
+    run: Callable[[], None]
+    reads: tuple[Memory, ...]
+    writes: tuple[Memory, ...]
 
 
 @dataclass(eq=False)
@@ -88,76 +128,84 @@ class Task:
 
     Attributes:
         label: what it does, for people.
-        pieces: how many there are; a function of shapes alone, so that no bit depends on threads.
-        lines: source of one piece, ``p`` being its number.
-        reads, writes: the memory it touches.
+        cut: its pieces.
+        calls: what a piece does, in order.
         flops, traffic: arithmetic operations, and numbers moved.
-        call: instead of source, a Python function: an operation without a kernel.
-        after: memory whose writers must be done, though it is not read.
+        site: the user's line behind it.
         rows: how the pieces make the result, where each makes whole rows of it.
+        python: instead of calls, a Python function.
 
     """
 
     label: str
-    pieces: int
-    lines: tuple[str, ...]
-    reads: tuple[Memory, ...]
-    writes: tuple[Memory, ...]
+    cut: Cut
+    calls: tuple[Call, ...]
     flops: int = 0
     traffic: int = 0
-    call: Callable[[], None] | None = None
-    after: tuple[Memory, ...] = ()
     site: str = ""
-    region: int = -1
     rows: Rows | None = None
+    python: InPython | None = None
+
+    @cached_property
+    def reads(self) -> tuple[Memory, ...]:
+        """The memory that it reads."""
+        return once(m for part in self._parts for m in part.reads)
+
+    @cached_property
+    def writes(self) -> tuple[Memory, ...]:
+        """The memory that it writes."""
+        return once(m for part in self._parts for m in part.writes)
+
+    @property
+    def _parts(self) -> Sequence[Call | InPython]:
+        return self.calls if self.python is None else (self.python,)
 
 
 class Names:
-    """Hands out identifiers that are not taken."""
+    """Hands out identifiers that are not taken; each begins with a letter and ends with none `_`.
 
-    def __init__(self) -> None:
-        self.taken: set[str] = set()
+    What the machine itself calls something in a step begins with an underscore, so the two never
+    meet.
+    """
+
+    def __init__(self, taken: Iterable[str] = ()) -> None:
+        self._taken = set(taken)
         self._last: dict[str, int] = {}  # the number last tried behind each word
 
     def fresh(self, wish: str) -> str:
         """``wish`` as an identifier, with a number behind it if it is taken."""
         word = re.sub(r"\W", "_", wish.encode("ascii", "replace").decode()).strip("_") or "t"
-        if word[0].isdigit() or keyword.iskeyword(word) or word in RESERVED:
+        if not word[0].isalpha() or keyword.iskeyword(word):
             word = f"v_{word}"
         name, k = word, self._last.get(word, 1)
-        while name in self.taken:
+        while name in self._taken:
             k += 1
             name = f"{word}_{k}"
         self._last[word] = k
-        self.taken.add(name)
+        self._taken.add(name)
         return name
 
 
 @dataclass
 class Program:
-    """Everything that the generated source is made of.
+    """Everything that a step is made of.
 
     Attributes:
         real: the dtype of its numbers.
+        convolution: how 3×3 convolutions are done: "direct", "winograd", or "auto".
         memories: every block of memory.
         tasks: in an order in which they can be done.
-        functions: generated kernels, text by name.
-        shared: names of generated kernels by all that tells them apart.
-        imports: kernels and words that the source uses: name -> module.
-        scratch: Reals of scratch memory for each thread.
-        convolution: how 3×3 convolutions are done: "direct", "winograd", or "auto".
+        written: kernels of its own, by all that tells them apart.
+        names: of memory and kernels; none is a word that the text of a kernel may use.
 
     """
 
     real: np.dtype[Any]
+    convolution: str = "auto"
     memories: list[Memory] = field(default_factory=list)
     tasks: list[Task] = field(default_factory=list)
-    functions: dict[str, str] = field(default_factory=dict)
-    shared: dict[str, str] = field(default_factory=dict)
-    imports: dict[str, str] = field(default_factory=dict)
-    scratch: int = 0
-    convolution: str = "auto"
-    names: Names = field(default_factory=Names)
+    written: dict[str, Written] = field(default_factory=dict)
+    names: Names = field(default_factory=lambda: Names(VOCABULARY))
 
     def memory(self, name: str, size: int, kind: str = "Real", **more: Any) -> Memory:
         """A new block."""
@@ -165,20 +213,42 @@ class Program:
         self.memories.append(block)
         return block
 
-    def use(self, module: str, *names: str) -> None:
-        """Import kernels; ``module`` is relative to the machine."""
-        for name in names:
-            self.imports[name] = module
-            self.names.taken.add(name)
+    def add(
+        self,
+        label: str,
+        cut: Cut,
+        *calls: Call,
+        flops: int = 0,
+        traffic: int | None = None,
+        work: Work | None = None,
+        rows: Rows | None = None,
+        python: InPython | None = None,
+        site: str = "",
+    ) -> None:
+        """A task; what it moves and its line are those of ``work``, where there is one."""
+        if traffic is None:
+            values = (*work.inputs, *work.outputs) if work is not None else ()
+            traffic = sum(value.size for value in values)
+        if work is not None and work.site is not None:
+            site = f"line {work.site.line}"
+        self.tasks.append(Task(label, cut, calls, flops, traffic, site, rows, python))
+
+    @property
+    def scratch(self) -> int:
+        """Reals of scratch memory for each thread."""
+        return max((call.scratch for task in self.tasks for call in task.calls), default=0)
 
     def dtype(self, memory: Memory) -> np.dtype[Any]:
         """What a block is made of."""
-        other: dict[str, np.dtype[Any]] = {
-            "Int": np.dtype(np.int64),
-            "Byte": np.dtype(np.uint8),
-            "Double": np.dtype(np.float64),
-        }
-        return other.get(memory.kind, self.real)
+        return DTYPES.get(memory.kind, self.real)
+
+
+DTYPES: dict[str, np.dtype[Any]] = {
+    "Int": np.dtype(np.int64),
+    "Byte": np.dtype(np.uint8),
+    "Double": np.dtype(np.float64),
+}
+"""Kind of memory -> its dtype, but for Reals."""
 
 
 def kind_of(dtype: np.dtype[Any]) -> str:
@@ -186,31 +256,60 @@ def kind_of(dtype: np.dtype[Any]) -> str:
     return {"b": "Byte", "u": "Byte", "i": "Int"}.get(dtype.kind, "Real")
 
 
-def pieces_for(count: int, each: int) -> int:
-    """Into how many pieces to cut ``count`` items of ``each`` operations: at most 32."""
-    return max(1, min(32, count, count * max(each, 1) // 16384))
+@dataclass(frozen=True)
+class Partial:
+    """Partial results, one for each piece of a task, and how they are put together.
+
+    Attributes:
+        memory: all of them, one behind the other.
+        width: numbers of each.
+        count: how many there are.
+
+    """
+
+    memory: Memory
+    width: int
+    count: int
+
+    @property
+    def own(self) -> Pointer:
+        """Where a piece puts its own."""
+        return self.memory + PIECE * self.width if self.count > 1 else self.memory
+
+    def combine(
+        self, program: Program, *results: tuple[Memory, int, int], work: Work | None = None
+    ) -> None:
+        """A task that adds them in order, if they are not the result already.
+
+        Args:
+            program: where it goes.
+            results: blocks, each with where its numbers begin in a partial result, and how many.
+            work: what is computed.
+
+        """
+        one = len(results) == 1
+        if one and results[0][0] is self.memory:
+            return
+        cut = Cut.of(self.width, self.count) if one else ONCE
+        calls = [
+            combine.on(
+                out=out, partials=self.memory + first if first else self.memory,
+                stride=self.width, count=self.count, lo=LO if one else 0, hi=HI if one else length,
+            )
+            for out, first, length in results
+        ]  # fmt: skip
+        label = f"{', '.join(out.name for out, *_ in results)}: sum of {self.count} partial results"
+        size = self.width * self.count
+        program.add(label, cut, *calls, flops=size, traffic=size, work=work)
 
 
-def bounds(count: int, pieces: int) -> tuple[str, ...]:
-    """Lines that set ``lo`` and ``hi`` for piece ``p`` of ``count`` items."""
-    if pieces == 1:
-        return (f"lo, hi = 0, {count}",)
-    if count % pieces == 0:
-        each = count // pieces
-        return (f"lo, hi = p * {each}, p * {each} + {each}",)
-    return (f"lo, hi = p * {count} // {pieces}, (p + 1) * {count} // {pieces}",)
+def partial(
+    program: Program, name: str, width: int, cut: Cut, into: Memory | None = None
+) -> Partial:
+    """Memory for partial results of ``width`` numbers of the pieces of a task.
 
-
-def line_of(work: Work) -> str:
-    """The user's line behind a work."""
-    return f"line {work.site.line}" if work.site is not None else ""
-
-
-def moved(values: Iterable[Value]) -> int:
-    """Numbers read or written by a work on these values."""
-    return sum(value.size for value in values)
-
-
-def shown(shape: Shape) -> str:
-    """A shape for a comment."""
-    return f"({', '.join(map(str, shape))}{',' if len(shape) == 1 else ''})"
+    Where there is one piece, and what it makes is all of the result, that is ``into``.
+    """
+    if into is not None and cut.pieces == 1:
+        return Partial(into, width, 1)
+    return Partial(program.memory(f"{name}_parts", cut.pieces * width), width, cut.pieces)

@@ -5,9 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from allbps.machine.language.written import Written
 from allbps.machine.planning.loops import operand, scalar_kind
 from allbps.machine.planning.plan import Value, Work
-from allbps.machine.planning.scalar import BOOL, WORDS, Scalar, as_real, number, scalar_of
+from allbps.machine.planning.scalar import (
+    BOOL,
+    VOCABULARY,
+    Scalar,
+    as_real,
+    number,
+    scalar_of,
+)
 from allbps.machine.works.tasks import Program
 
 TYPES = {"Real": "Reals", "Int": "Ints", "Byte": "Bytes"}
@@ -88,16 +96,16 @@ def _operand(value: Value, known: Mapping[Value, Scalar]) -> Scalar:
     return number(uniform)
 
 
-def add_function(
+def written(
     program: Program,
     wish: str,
-    arguments: Sequence[tuple[str, str]],
+    arguments: Mapping[str, str],
     doc: str,
     body: Sequence[str],
     *,
     reorder: bool = False,
-) -> str:
-    """The name of a kernel with this body; layers of one size share theirs.
+) -> Written:
+    """A kernel with this body over items ``lo`` to ``hi``; layers of one size share theirs.
 
     Args:
         program: where it goes.
@@ -108,25 +116,18 @@ def add_function(
         reorder: may sums be added up in another order?
 
     """
-    _use_words(program, body)
-    given = ", ".join(f"{arg}: {kind}" for arg, kind in [*arguments, ("lo", "Int"), ("hi", "Int")])
+    given = ", ".join(f"{arg}: {kind}" for arg, kind in {**arguments, **BOUNDS}.items())
     head = "@kernel(reorder=True)" if reorder else "@kernel"
     lines = "\n".join(f"    {line}" for line in body)
     key = f"{head}({given})\n{lines}"
-    if key not in program.shared:
-        name = program.shared[key] = program.names.fresh(wish)
+    if key not in program.written:
+        name = program.names.fresh(wish)
         text = f'{head}\ndef {name}({given}) -> None:\n    """{doc}"""\n{lines}\n'
-        program.functions[name] = text
-    return program.shared[key]
+        program.written[key] = Written(name, text, VOCABULARY)
+    return program.written[key]
 
 
-def _use_words(program: Program, lines: Sequence[str]) -> None:
-    """Import the words and formulas that lines of a loop use."""
-    text = "\n".join(lines)
-    for module, names in WORDS.items():
-        for name in names:
-            if f"{name}(" in text or (name.isupper() and name in text):
-                program.use(module, name)
+BOUNDS = {"lo": "Int", "hi": "Int"}
 
 
 def kinds_of(work: Work) -> str:

@@ -14,11 +14,26 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from allbps.machine.works.places import memories
-from allbps.machine.works.tasks import Memory, Place, Program, Task, bounds, pieces_for
+from allbps.machine.kernels import optimise as kernels
+from allbps.machine.kernels.fill import move
+from allbps.machine.kernels.reduce import clip_factor, sum_of_squares
+from allbps.machine.language.calls import Call, Finite
+from allbps.machine.language.operands import (
+    HI,
+    LO,
+    PIECE,
+    RATES,
+    Memory,
+    Number,
+    Operand,
+    Pointer,
+    Scratch,
+    Whole,
+)
+from allbps.machine.works.tasks import ONCE, Cut, Place, Program, Task
 from allbps.optim import SGD, Adam, Optimizer, RMSprop, rate
 
-RATES = 4
+COLUMNS = 4
 """Columns of the table: learning rate, Adam's two corrections, 1 in the very first step."""
 
 
@@ -44,13 +59,13 @@ def rates_of(optimizer: Optimizer, t: int) -> list[float]:
 def table_of_rates(
     optimizer: Optimizer, taken: int, steps: int, real: np.dtype[Any]
 ) -> NDArray[Any]:
-    """The rows for the steps after the first ``taken``: (steps, RATES)."""
+    """The rows for the steps after the first ``taken``: (steps, COLUMNS)."""
     if isinstance(optimizer, SGD) and not callable(optimizer.lr):
-        table = np.full((steps, RATES), rates_of(optimizer, taken + 2), real)
+        table = np.full((steps, COLUMNS), rates_of(optimizer, taken + 2), real)
         table[:1] = rates_of(optimizer, taken + 1)
         return table
     rows = [rates_of(optimizer, t) for t in range(taken + 1, taken + 1 + steps)]
-    return np.array(rows, real).reshape(steps, RATES)
+    return np.array(rows, real).reshape(steps, COLUMNS)
 
 
 def slots_used(optimizer: Optimizer) -> tuple[str, ...]:
@@ -60,32 +75,49 @@ def slots_used(optimizer: Optimizer) -> tuple[str, ...]:
     return optimizer.slots
 
 
-def update_call(optimizer: Optimizer, moving: Moving, g: str, clip: str) -> tuple[str, str]:
-    """The kernel that moves a parameter by δ ``g``, and the call of it for elements lo..hi."""
-    p = moving.param.memory.name
-    slots = "".join(f"{slot.name}, " for slot in moving.slots)
-    decay = repr(float(optimizer.weight_decay))
+def update_call(
+    optimizer: Optimizer, moving: Moving, delta: Pointer, clip: Operand, rows: dict[str, Whole]
+) -> Call:
+    """The call that moves some elements of a parameter."""
+    p, decay = moving.param.memory, float(optimizer.weight_decay)
+    common = {"P": p, "G": delta, "clip": clip, "lr": Number(RATES, 0), "decay": decay, **rows}
     if isinstance(optimizer, Adam):
-        b1, b2 = optimizer.betas
-        rest = (
-            f"rates[0], {decay}, {optimizer.decoupled}, {b1!r}, {b2!r}, {optimizer.eps!r}, "
-            "rates[1], rates[2]"
+        M, V = moving.slots
+        return kernels.adam.on(
+            **common,
+            M=M,
+            V=V,
+            decoupled=optimizer.decoupled,
+            beta1=float(optimizer.betas[0]),
+            beta2=float(optimizer.betas[1]),
+            eps=float(optimizer.eps),
+            correction1=Number(RATES, 1),
+            correction2=Number(RATES, 2),
         )
-        return "adam", f"adam({p}, {g}, {slots}{clip}, {rest}, lo, hi)"
     if isinstance(optimizer, RMSprop):
-        rest = (
-            f"rates[0], {decay}, {optimizer.alpha!r}, {optimizer.eps!r}, "
-            f"{optimizer.momentum!r}, {optimizer.centered}"
+        V, A, B = moving.slots
+        return kernels.rmsprop.on(
+            **common,
+            V=V,
+            A=A,
+            B=B,
+            alpha=float(optimizer.alpha),
+            eps=float(optimizer.eps),
+            rate=float(optimizer.momentum),
+            centered=optimizer.centered,
         )
-        return "rmsprop", f"rmsprop({p}, {g}, {slots}{clip}, {rest}, lo, hi)"
     assert isinstance(optimizer, SGD)
     if not optimizer.momentum:
-        return "sgd", f"sgd({p}, {g}, {clip}, rates[0], {decay}, lo, hi)"
-    rest = (
-        f"rates[0], {decay}, {float(optimizer.momentum)!r}, {float(optimizer.dampening)!r}, "
-        f"{optimizer.nesterov}, rates[3] != 0.0"
+        return kernels.sgd.on(**common)
+    (V,) = moving.slots
+    return kernels.momentum.on(
+        **common,
+        V=V,
+        rate=float(optimizer.momentum),
+        damping=float(optimizer.dampening),
+        nesterov=optimizer.nesterov,
+        first=Number(RATES, 3),
     )
-    return "momentum", f"momentum({p}, {g}, {slots}{clip}, {rest}, lo, hi)"
 
 
 def emit_updates(
@@ -107,28 +139,22 @@ def emit_updates(
     for moving in parameters:
         product = _product(program, moving, moved) if clip is None else None
         if product is None:
-            program.tasks.append(_update(program, optimizer, moving, loss, clip))
+            _update(program, optimizer, moving, loss, clip)
         else:
             program.tasks.remove(product)
             program.memories.remove(moving.delta.memory)
-            program.tasks.append(_update_by_rows(program, optimizer, moving, loss, product, begin))
+            _update_by_rows(program, optimizer, moving, loss, product, begin)
 
 
 def _update(
     program: Program, optimizer: Optimizer, moving: Moving, loss: Memory, clip: Memory | None
-) -> Task:
+) -> None:
     """The task that moves one parameter."""
-    factor, clips = ("1.0", ()) if clip is None else (f"{clip.name}[0]", (clip,))
-    kernel, call = update_call(optimizer, moving, moving.delta.memory.name, factor)
-    program.use("kernels.optimise", kernel)
+    factor = 1.0 if clip is None else Number(clip)
+    call = update_call(optimizer, moving, moving.delta.memory, factor, {"lo": LO, "hi": HI})
     size = moving.param.layout.size
-    pieces = pieces_for(size, 10)
-    return Task(
-        f"{moving.name}: {type(optimizer).__name__}", pieces,
-        (*bounds(size, pieces), f"if {_finite(loss)}:", f"    {call}"),
-        (*memories([moving.delta, moving.param]), *moving.slots, *clips),
-        (moving.param.memory, *moving.slots), flops=4 * size, traffic=3 * size, after=(loss,),
-    )  # fmt: skip
+    label = f"{moving.name}: {type(optimizer).__name__}"
+    program.add(label, Cut.of(size, 10), call.when(Finite(loss)), flops=4 * size, traffic=3 * size)
 
 
 SCRATCH = 1 << 16
@@ -145,82 +171,50 @@ def _product(program: Program, moving: Moving, moved: Set[Memory]) -> Task | Non
     if len(touching) != 1 or delta.kept or not moving.delta.whole:
         return None
     (task,) = touching
-    if moved & {*task.reads}:
+    if moved & {*task.reads} or task.rows is None:
         return None
-    if task.rows is None or -(-task.rows.count // task.pieces) * task.rows.width > SCRATCH:
-        return None
-    return task
+    return task if task.rows.most <= SCRATCH else None
 
 
 def _update_by_rows(
     program: Program, optimizer: Optimizer, moving: Moving, loss: Memory, product: Task, begin: int
-) -> Task:
+) -> None:
     """δ and update as one task: each piece moves the rows whose δ it has just made.
 
     So δ never goes through memory: it stands in scratch memory from ``begin`` on. The task stands
     last, behind all who read the parameter.
     """
     assert product.rows is not None
-    rows, width = product.rows.count, product.rows.width
-    kernel, call = update_call(optimizer, moving, "delta", "1.0")
-    program.use("kernels.optimise", kernel)
-    program.scratch = max(program.scratch, begin + -(-rows // product.pieces) * width)
-    own = bounds(rows, product.pieces)
-    return Task(
-        f"{product.label}, {moving.name}: {type(optimizer).__name__}", product.pieces,
-        (
-            *own, f"delta = scratch + ({begin} - lo * {width})", *product.rows.into("delta"),
-            *own, f"lo, hi = lo * {width}, hi * {width}",
-            f"if {_finite(loss)}:", f"    {call}",
-        ),
-        (*product.reads, moving.param.memory, *moving.slots),
-        (moving.param.memory, *moving.slots), flops=product.flops + 4 * rows * width,
-        traffic=product.traffic + 2 * rows * width, after=(loss,), site=product.site,
+    rows, width = product.rows, product.rows.width
+    delta = Scratch(rows.most, begin) + LO * -width
+    update = update_call(optimizer, moving, delta, 1.0, {"lo": LO * width, "hi": HI * width})
+    program.add(
+        f"{product.label}, {moving.name}: {type(optimizer).__name__}", rows.cut,
+        *rows.into(delta), update.when(Finite(loss)),
+        flops=product.flops + 4 * rows.count * width,
+        traffic=product.traffic + 2 * rows.count * width, site=product.site,
     )  # fmt: skip
 
 
 def emit_carry(program: Program, name: str, here: Place, there: Place, loss: Memory) -> None:
     """A task that makes a new value the argument of the next step, unless the loss is no number."""
-    program.use("kernels.fill", "move")
     size = there.layout.size
-    pieces = pieces_for(size, 2)
-    call = f"move({there.memory.name}, {here.memory.name}, lo, hi)"
-    program.tasks.append(
-        Task(
-            f"{name}: carried over", pieces,
-            (*bounds(size, pieces), f"if {_finite(loss)}:", f"    {call}"),
-            (here.memory,), (there.memory,), traffic=2 * size, after=(loss,),
-        )
-    )  # fmt: skip
-
-
-def _finite(loss: Memory) -> str:
-    return f"{loss.name}[0] - {loss.name}[0] == 0.0"
+    call = move.on(Y=there.memory, X=here.memory, lo=LO, hi=HI).when(Finite(loss))
+    program.add(f"{name}: carried over", Cut.of(size, 2), call, traffic=2 * size)
 
 
 def _clip(program: Program, parameters: list[Moving], max_norm: float) -> Memory:
     """Tasks that find what to multiply every δ by, as torch.nn.utils.clip_grad_norm_ does."""
-    program.use("kernels.reduce", "sum_of_squares", "clip_factor")
-    program.use("language.words", "double")
-    cuts = [pieces_for(moving.delta.layout.size, 4) for moving in parameters]
-    squares = program.memory("squares", sum(cuts), "Double")
+    cuts = [Cut.of(moving.delta.layout.size, 4) for moving in parameters]
+    count = sum(cut.pieces for cut in cuts)
+    squares = program.memory("squares", count, "Double", shared=True)
     clip = program.memory("clip", 1)
-    first, parts = 0, []
-    for moving, pieces in zip(parameters, cuts, strict=True):
-        size, delta = moving.delta.layout.size, moving.delta.memory
-        place = f"{squares.name}[p + {first}]" if first else f"{squares.name}[p]"
-        call = f"{place} = sum_of_squares({delta.name}, lo, hi)"
-        part = Memory(squares.name, pieces, "Double")  # each δ writes places of its own
-        program.tasks.append(
-            Task(
-                f"{moving.name}: length of δ", pieces, (*bounds(size, pieces), call), (delta,),
-                (part,), flops=2 * size, traffic=size, after=(squares,),
-            )
-        )  # fmt: skip
-        first += pieces
-        parts.append(part)
-    call = f"{clip.name}[0] = clip_factor({squares.name}, {first}, double({float(max_norm)!r}))"
-    program.tasks.append(
-        Task("clip: the length of all δ", 1, (call,), (squares,), (clip,), after=tuple(parts))
-    )
+    first = 0
+    for moving, cut in zip(parameters, cuts, strict=True):
+        size = moving.delta.layout.size
+        call = sum_of_squares.on(S=squares + (PIECE + first), X=moving.delta.memory, lo=LO, hi=HI)
+        program.add(f"{moving.name}: length of δ", cut, call, flops=2 * size, traffic=size)
+        first += cut.pieces
+    call = clip_factor.on(clip=clip, squares=squares, count=count, largest=float(max_norm))
+    program.add("clip: the length of all δ", ONCE, call, traffic=0)
     return clip

@@ -6,14 +6,12 @@ expression is worked out here, and everything that is not in the language is ref
 line that holds it. All shapes of control flow keep Python's meaning, so the same function run by
 CPython is the compiler's reference.
 
-From the bottom up: :mod:`.values` and :mod:`.syntax`; the layers of the emitter, :mod:`.state`,
+From the bottom up: :mod:`.values`; the layers of the emitter, :mod:`.state`,
 :mod:`.kinds`, :mod:`.memory`, :mod:`.operators`, :mod:`.expressions`, :mod:`.statements` and
 :mod:`.calls`; the words, :mod:`.numbers` and :mod:`.threads`; :mod:`.emitter` and :mod:`.program`.
 """
 
-from allbps.machine.language.frontend.errors import KernelError
+from allbps.machine.language.errors import KernelError
 from allbps.machine.language.frontend.program import Program
-from allbps.machine.language.frontend.syntax import annotation, syntax
-from allbps.machine.language.frontend.values import POINTEES
 
-__all__ = ["POINTEES", "KernelError", "Program", "annotation", "syntax"]
+__all__ = ["KernelError", "Program"]

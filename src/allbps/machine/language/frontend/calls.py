@@ -7,8 +7,8 @@ from typing import Any
 
 from allbps.machine.language import words
 from allbps.machine.language.frontend.statements import Statements
-from allbps.machine.language.frontend.syntax import annotation, assigned_names, syntax
 from allbps.machine.language.frontend.values import EXACT, REORDERED, Expansion, Expr, Value
+from allbps.machine.language.syntax import assigned_names, kinds, parameters, result_kind
 
 
 class Calls(Statements):
@@ -19,7 +19,7 @@ class Calls(Statements):
         arguments = [self.expr(a) for a in node.args]
         if isinstance(what, words.Kernel):
             named = {k.arg: self.expr(k.value) for k in node.keywords}
-            arguments += [named[a.arg] for a in syntax(what).args.args[len(arguments) :]]
+            arguments += [named[name] for name in parameters(what)[len(arguments) :]]
             return self._call_kernel(what, arguments)
         if node.keywords:
             raise self.refuse(node, "passes arguments by name to something other than a kernel")
@@ -39,15 +39,14 @@ class Calls(Statements):
         if kernel.expand:
             return self._expand(kernel, arguments)
         fn = self.program.function(kernel)
-        tree = syntax(kernel)
-        kinds = [annotation(a.annotation, kernel) for a in tree.args.args]
-        values = [self.as_kind(a, k) for a, k in zip(arguments, kinds, strict=True)]
+        wanted = kinds(kernel).values()
+        values = [self.as_kind(a, k) for a, k in zip(arguments, wanted, strict=True)]
         result = self.b.call(fn, values)
-        return None if tree.returns is None else Value(result, annotation(tree.returns, kernel))
+        return Value(result, result_kind(kernel))
 
     def _expand(self, kernel: words.Kernel[Any, Any], arguments: list[Expr]) -> Expr:
         """Paste a formula: its own names and flags, the values of its arguments."""
-        tree = syntax(kernel)
+        tree = kernel.tree
         saved = self.kernel, self.names, self.flags, self.expansion
         expansion = Expansion(self.depth)
         self.kernel, self.names, self.expansion = kernel, {}, expansion

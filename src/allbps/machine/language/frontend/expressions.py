@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import ast
-import builtins
-import inspect
 from collections.abc import Callable
 
 from llvmlite import ir
@@ -41,13 +39,11 @@ class Expressions(Operators):
                 kind = self.program.ir_type(found.kind)
                 return Value(self.b.load(found.ir, typ=kind), found.kind)
             return found
-        function = self.kernel.function
-        outside = inspect.getclosurevars(function).nonlocals if function.__closure__ else {}
-        for scope in (outside, function.__globals__, vars(builtins)):
-            if node.id in scope:
-                found = scope[node.id]
-                return found.of_program(self.program) if isinstance(found, words.Static) else found
-        raise self.refuse(node, f"uses {node.id}, which has no value here")
+        try:
+            outer = self.kernel.lookup(node.id)
+        except NameError:
+            raise self.refuse(node, f"uses {node.id}, which has no value here") from None
+        return outer.of_program(self.program) if isinstance(outer, words.Static) else outer
 
     def _expr_Attribute(self, node: ast.Attribute) -> Expr:
         return getattr(self.expr(node.value), node.attr)

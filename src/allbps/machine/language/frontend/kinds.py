@@ -6,7 +6,7 @@ import ast
 
 from llvmlite import ir
 
-from allbps.machine.language.frontend.errors import KernelError
+from allbps.machine.language.errors import KernelError
 from allbps.machine.language.frontend.state import State
 from allbps.machine.language.frontend.values import DOUBLE, Expr, Value
 from allbps.machine.language.microkernel import I1, I64

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from llvmlite import ir
 
-from allbps.machine.language.frontend.errors import KernelError
+from allbps.machine.language.errors import KernelError
 from allbps.machine.language.frontend.kinds import Kinds
-from allbps.machine.language.frontend.values import I8, POINTEES, Expr, Slot, Value
+from allbps.machine.language.frontend.values import I8, Expr, Slot, Value
 from allbps.machine.language.microkernel import I64, PTR
+from allbps.machine.language.words import POINTEES
 
 
 class Memory(Kinds):

@@ -9,8 +9,9 @@ from typing import Any
 from llvmlite import ir
 
 from allbps.machine.language.frontend.memory import Memory
-from allbps.machine.language.frontend.values import POINTEES, Expr, Value
+from allbps.machine.language.frontend.values import Expr, Value
 from allbps.machine.language.microkernel import I64
+from allbps.machine.language.words import POINTEES
 
 BINARY: dict[type[ast.operator], tuple[str, str | None, Callable[[Any, Any], Any]]] = {
     # Python operator: integer instruction, real instruction, meaning for constants

@@ -7,12 +7,12 @@ from typing import Any
 from llvmlite import ir
 
 from allbps.machine.language import words
+from allbps.machine.language.errors import KernelError
 from allbps.machine.language.frontend.emitter import Emitter
-from allbps.machine.language.frontend.errors import KernelError
-from allbps.machine.language.frontend.syntax import annotation, syntax
-from allbps.machine.language.frontend.values import DOUBLE, POINTEES, Reference
+from allbps.machine.language.frontend.values import DOUBLE, Reference
 from allbps.machine.language.microkernel import I1, I64, PTR
 from allbps.machine.language.native import symbol
+from allbps.machine.language.syntax import kinds, result_kind
 from allbps.machine.language.target import Target
 
 
@@ -36,22 +36,27 @@ class Program:
         self.lanes = target.lanes(self.itemsize)
         self.module = ir.Module("allbps")
         self.uses_brgemm = False
+        self._exported: list[words.Kernel[Any, Any]] = []
         self._functions: dict[words.Kernel[Any, Any], ir.Function] = {}
         self._metadata: list[str] = []
 
-    def export(self, kernel: words.Kernel[Any, Any]) -> None:
-        """Add a kernel and make it callable from outside."""
-        self.function(kernel).linkage = "external"
+    def export(self, *kernels: words.Kernel[Any, Any]) -> None:
+        """Add kernels and make them callable from outside, by their own names."""
+        for kernel in kernels:
+            if kernel.name in [k.name for k in self._exported if k is not kernel]:
+                raise KernelError(f"two kernels of one program are called {kernel.name}")
+            self._exported.append(kernel)
+        for kernel in kernels:
+            self.function(kernel).linkage = "external"
 
     def function(self, kernel: words.Kernel[Any, Any]) -> ir.Function:
-        """The LLVM function of a kernel, emitted at its first use."""
+        """The LLVM function of a kernel, emitted at its first use; inside, names may repeat."""
         if kernel not in self._functions:
-            tree = syntax(kernel)
-            kinds = [annotation(a.annotation, kernel) for a in tree.args.args]
-            result = annotation(tree.returns, kernel)
+            name = symbol(kernel.name) if kernel in self._exported else f"local.{kernel.name}"
+            result = result_kind(kernel)
             kind = ir.VoidType() if result == "None" else self.ir_type(result)
-            signature = ir.FunctionType(kind, [self.ir_type(k) for k in kinds])
-            fn = ir.Function(self.module, signature, self._symbol(kernel))
+            signature = ir.FunctionType(kind, [self.ir_type(k) for k in kinds(kernel).values()])
+            fn = ir.Function(self.module, signature, self.module.get_unique_name(name))
             fn.linkage = "internal"
             fn.attributes.add("nounwind")
             if (
@@ -59,13 +64,8 @@ class Program:
             ):  # one copy each: pasting them everywhere doubles compile time
                 fn.attributes.add("noinline")
             self._functions[kernel] = fn
-            Emitter(self, fn, kernel).whole(tree, kinds, result)
+            Emitter(self, fn, kernel).whole(result)
         return self._functions[kernel]
-
-    def _symbol(self, kernel: words.Kernel[Any, Any]) -> str:
-        if symbol(kernel.name) in self.module.globals:
-            raise KernelError(f"two kernels of one program are called {kernel.name}")
-        return symbol(kernel.name)
 
     def text(self) -> str:
         """The module as LLVM text."""
@@ -73,7 +73,7 @@ class Program:
 
     def ir_type(self, kind: str) -> ir.Type:
         """The LLVM type of an argument or a variable."""
-        if kind in POINTEES:
+        if kind in words.POINTEES:
             return PTR
         return {"Int": I64, "Real": self.real, "Double": DOUBLE, "Bool": I1}[kind]
 

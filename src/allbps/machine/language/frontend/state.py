@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from llvmlite import ir
 
 from allbps.machine.language import words
-from allbps.machine.language.frontend.errors import KernelError
+from allbps.machine.language.errors import KernelError
 from allbps.machine.language.frontend.values import (
     EXACT,
     REORDERED,

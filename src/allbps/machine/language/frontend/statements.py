@@ -7,7 +7,7 @@ import builtins
 from collections.abc import Sequence
 
 from allbps.machine.language import words
-from allbps.machine.language.frontend.errors import KernelError
+from allbps.machine.language.errors import KernelError
 from allbps.machine.language.frontend.expressions import Expressions
 from allbps.machine.language.frontend.values import Expr, Loop, Reference, Value
 from allbps.machine.language.microkernel import I64

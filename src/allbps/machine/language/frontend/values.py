@@ -12,8 +12,6 @@ DOUBLE = ir.DoubleType()
 EXACT = ("contract",)  # a product and a sum may become one fused multiply-add
 REORDERED = ("contract", "reassoc", "nsz")  # and a sum may be split over vector lanes
 
-POINTEES = {"Reals": "Real", "Ints": "Int", "Bytes": "Byte", "Doubles": "Double"}
-
 
 @dataclass(frozen=True)
 class Value:

@@ -4,4 +4,4 @@ from __future__ import annotations
 
 
 class KernelError(Exception):
-    """A kernel says something that is not in the language of kernels."""
+    """A kernel, or a call of one, says something that is not in the language of kernels."""

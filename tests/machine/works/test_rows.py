@@ -11,8 +11,8 @@ from allbps.errors import ArgumentError
 from allbps.ir import Node
 from allbps.machine.compile import compile  # noqa: A004
 from allbps.machine.planning.layout import in_order, row_major
-from allbps.machine.planning.plan import Value
-from allbps.machine.works.axes import rows_of
+from allbps.machine.planning.plan import Plan, Value
+from allbps.machine.works.rows import rows_of
 from allbps.machine.works.places import Places
 from allbps.machine.works.tasks import Program
 from allbps.ops.loss import cross_entropy_op, one_hot_op, soft_cross_entropy_op
@@ -107,7 +107,7 @@ def test_a_label_that_was_computed_and_is_no_class_gives_nan():
 
 def test_rows_are_read_where_they_lie():
     program = Program(np.dtype(np.float64))
-    places = Places(program, ())
+    places = Places(program, Plan((), (), ()))
     x = Value((2, 5, 3, 4), np.dtype(np.float64), "x")
     lies = in_order(x.shape, (0, 2, 3, 1))
     block = places.put(x, lies).memory

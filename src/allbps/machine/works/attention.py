@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
+from allbps.machine.kernels import attention as kernels
 from allbps.machine.kernels.attention import attention_scratch
+from allbps.machine.language.operands import ITEM, Pointer, Scratch
 from allbps.machine.planning.layout import Layout, Run, in_order, merged, row_major
 from allbps.machine.planning.plan import Value, Work
-from allbps.machine.works.places import Places, memories
+from allbps.machine.works.places import Places
 from allbps.machine.works.slices import landing
-from allbps.machine.works.tasks import Place, Program, Task, bounds, line_of, moved, pieces_for
+from allbps.machine.works.tasks import Cut, Place
 
 BLOCK = 32
 """Query rows worked on at a time."""
@@ -30,14 +33,13 @@ class Heads:
     ld: int
     runs: tuple[Run, ...]
 
-    def at(self, head: str) -> str:
-        """Where the matrix of head number ``head`` begins, in source."""
-        parts, inner = [self.place.pointer], 1
+    @property
+    def one(self) -> Pointer:
+        """Where the matrix of one head begins."""
+        at, inner = self.place.pointer, 1
         for length, stride in self.runs[::-1]:
-            turn = f"{head} // {inner}" if inner > 1 else head
-            parts.append(f"{turn} % {length} * {stride}")
-            inner *= length
-        return " + ".join(parts)
+            at, inner = at + ITEM // inner % length * stride, inner * length
+        return at
 
 
 def _as_heads(place: Place) -> Heads | None:
@@ -65,65 +67,55 @@ def _like(place: Place) -> Layout:
     return in_order(layout.shape, sorted(range(len(steps)), key=lambda k: -steps[k]))
 
 
-def _head_loop(count: int, each: int, call: str) -> tuple[int, tuple[str, ...]]:
-    """Pieces, and the lines of one: a call for each of its heads."""
-    pieces = pieces_for(count, each)
-    return pieces, (*bounds(count, pieces), "for head in range(lo, hi):", f"    {call}")
+def _every(work: Work, value: Value) -> tuple[Cut, dict[str, Any]]:
+    """Heads in pieces, and what the kernels want to know of one."""
+    count, T, E = _sizes(value)
+    block = min(BLOCK, T)
+    sizes = {
+        "scratch": Scratch(int(attention_scratch(T, E, block))), "T": T, "E": E,
+        "scale": float(work.attrs["scale"]), "causal": bool(work.attrs["causal"]), "block": block,
+    }  # fmt: skip
+    return Cut.of(count, T * T * E * OPERATIONS[work.kind]), sizes
 
 
-def emit_attention(program: Program, places: Places, work: Work) -> None:
+OPERATIONS = {"attention": 4, "attention_x": 10}
+"""For each pair of positions and number of a head."""
+
+
+def emit_attention(places: Places, work: Work) -> None:
     """Every head by itself."""
-    program.use("kernels.attention", "attention")
     q, k, v = _read(places, work.inputs)
     made, sums = work.outputs
     out = _as_heads(places.put(made, _like(q.place)))
     assert out is not None
-    log_sums = places.put(sums, row_major(sums.shape))
+    log_sums = places.put(sums, row_major(sums.shape)).memory
     count, T, E = _sizes(work.inputs[0])
-    block = min(BLOCK, T)
-    program.scratch = max(program.scratch, int(attention_scratch(T, E, block)))
-    call = (
-        f"attention({out.at('head')}, {out.ld}, {log_sums.memory.name} + head * {T}, "
-        f"{q.at('head')}, {k.at('head')}, {v.at('head')}, {q.ld}, scratch, {T}, {E}, "
-        f"{work.attrs['scale']!r}, {work.attrs['causal']}, {block})"
+    cut, sizes = _every(work, work.inputs[0])
+    call = kernels.attention.on(
+        Y=out.one, ldy=out.ld, L=log_sums + ITEM * T, Q=q.one, K=k.one, V=v.one, ld=q.ld, **sizes
     )
-    pieces, lines = _head_loop(count, T * T * E * 4, call)
     label = f"{out.place.memory.name} = attention({work.inputs[0].name or '…'}, …)"
-    program.tasks.append(
-        Task(label, pieces, lines, memories([q.place, k.place, v.place]),
-             (out.place.memory, log_sums.memory), flops=4 * count * T * T * E,
-             traffic=moved((*work.inputs, *work.outputs)), site=line_of(work))
-    )  # fmt: skip
+    places.program.add(label, cut, call, flops=4 * count * T * T * E, work=work)
 
 
-def emit_attention_delta(program: Program, places: Places, work: Work, log_sums: Value) -> None:
+def emit_attention_delta(places: Places, work: Work) -> None:
     """δq, δk and δv of every head."""
-    program.use("kernels.attention", "attention_delta")
+    upstream, made = work.inputs[:2]
     q, k, v = _read(places, work.inputs[2:])
-    (y,) = _read(places, work.inputs[1:2])
-    (g,) = _read(places, work.inputs[:1])
+    (y,) = _read(places, [made])
+    (g,) = _read(places, [upstream])
     if g.ld != y.ld:
-        g = _of_dense(places, work.inputs[0], _like(y.place))
-    sums = places.of(log_sums)
-    dq, dk, dv = _written(program, places, work.outputs, _like(q.place))
+        g = _of_dense(places, upstream, _like(y.place))
+    sums = places.of(places.kept(made)).memory
+    dq, dk, dv = _written(places, work.outputs, _like(q.place))
     count, T, E = _sizes(work.inputs[2])
-    block = min(BLOCK, T)
-    program.scratch = max(program.scratch, int(attention_scratch(T, E, block)))
-    call = (
-        f"attention_delta({dq.at('head')}, {dk.at('head')}, {dv.at('head')}, {dq.ld}, "
-        f"{g.at('head')}, {y.at('head')}, {y.ld}, {sums.memory.name} + head * {T}, "
-        f"{q.at('head')}, {k.at('head')}, {v.at('head')}, {q.ld}, scratch, {T}, {E}, "
-        f"{work.attrs['scale']!r}, {work.attrs['causal']}, {block})"
-    )
-    pieces, lines = _head_loop(count, T * T * E * 10, call)
-    outs = [dq.place, dk.place, dv.place]
-    names = ", ".join(value.name for value in work.outputs)
-    program.tasks.append(
-        Task(f"{names}: δ of attention", pieces, lines,
-             memories([g.place, y.place, q.place, k.place, v.place, sums]), memories(outs),
-             flops=10 * count * T * T * E, traffic=moved((*work.inputs, *work.outputs)),
-             site=line_of(work))
+    cut, sizes = _every(work, work.inputs[2])
+    call = kernels.attention_delta.on(
+        DQ=dq.one, DK=dk.one, DV=dv.one, ldd=dq.ld, G=g.one, Y=y.one, ldy=y.ld,
+        L=sums + ITEM * T, Q=q.one, K=k.one, V=v.one, ld=q.ld, **sizes,
     )  # fmt: skip
+    label = f"{', '.join(value.name for value in work.outputs)}: δ of attention"
+    places.program.add(label, cut, call, flops=10 * count * T * T * E, work=work)
 
 
 def _of_dense(places: Places, value: Value, layout: Layout) -> Heads:
@@ -132,11 +124,9 @@ def _of_dense(places: Places, value: Value, layout: Layout) -> Heads:
     return heads
 
 
-def _written(
-    program: Program, places: Places, values: Sequence[Value], layout: Layout
-) -> list[Heads]:
+def _written(places: Places, values: Sequence[Value], layout: Layout) -> list[Heads]:
     """Places for results: in the array that they are parts of, or each in a block of its own."""
-    parts = [landing(program, places, value) for value in values]
+    parts = [landing(places, value) for value in values]
     found = [None if part is None else _as_heads(part) for part in parts]
     if None in found or len({heads.ld for heads in found if heads is not None}) > 1:
         found = [_as_heads(places.put(value, layout)) for value in values]
@@ -145,3 +135,7 @@ def _written(
             assert part is not None
             places.put_into(value, part)
     return [heads for heads in found if heads is not None]
+
+
+KERNELS = {"attention": emit_attention, "attention_x": emit_attention_delta}
+"""Kind of work -> what makes its tasks."""

@@ -1,0 +1,59 @@
+"""Rows of a table by number, as tasks, and the δ of the table."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from allbps.machine.kernels import embedding as kernels
+from allbps.machine.language.operands import HI, LO
+from allbps.machine.planning.layout import row_major
+from allbps.machine.planning.plan import Work
+from allbps.machine.planning.substitutes import is_argument
+from allbps.machine.works.places import Places
+from allbps.machine.works.tasks import Cut, NoKernelError
+
+
+def emit_embedding(places: Places, work: Work) -> None:
+    """Rows of a table by an index that is an argument."""
+    if not is_lookup(work):
+        raise NoKernelError
+    table, index = work.inputs
+    rows, columns = places.as_layout(table, row_major(table.shape)).memory, table.shape[1]
+    which = places.as_layout(index, row_major(index.shape)).memory
+    out = places.put(work.outputs[0], row_major(work.outputs[0].shape)).memory
+    call = kernels.embedding.on(Y=out, E=rows, index=which, C=columns, lo=LO, hi=HI)
+    label = f"{out.name} = {rows.name}[{which.name}]"
+    size = work.outputs[0].size
+    places.program.add(label, Cut.of(index.size, columns), call, traffic=2 * size, work=work)
+
+
+def emit_embedding_delta(places: Places, work: Work) -> None:
+    """δ of the table: rows added up where an index repeats, each piece some columns."""
+    if not is_lookup(work):
+        raise NoKernelError
+    upstream, index = work.inputs
+    V, C = work.outputs[0].shape
+    delta = places.as_layout(upstream, row_major(upstream.shape)).memory
+    which = places.as_layout(index, row_major(index.shape)).memory
+    out = places.put(work.outputs[0], row_major((V, C))).memory
+    cut = Cut(C, max(1, min(Cut.of(C, index.size).pieces, C // 16)))
+    call = kernels.embedding_delta.on(
+        D=out, G=delta, index=which, V=V, M=index.size, C=C, add=False, lo=LO, hi=HI
+    )
+    label = f"{out.name}: δ of the rows at {which.name}"
+    size = upstream.size
+    places.program.add(label, cut, call, flops=size, traffic=size + V * C, work=work)
+
+
+def is_lookup(work: Work) -> bool:
+    """Rows of a matrix at an index that can be looked at before a kernel trusts it."""
+    if work.kind not in ("getitem", "put_add") or work.node is None or len(work.inputs) != 2:
+        return False
+    table = work.inputs[0].shape if work.kind == "getitem" else work.outputs[0].shape
+    index = work.node.inputs[1]
+    rows = work.attrs["parts"] == ("array",) and len(table) == 2
+    return rows and index.dtype == np.int64 and is_argument(index)
+
+
+KERNELS = {"getitem": emit_embedding, "put_add": emit_embedding_delta}
+"""Kind of work -> what makes its tasks."""
