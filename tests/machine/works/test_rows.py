@@ -12,8 +12,8 @@ from allbps.ir import Node
 from allbps.machine.compile import compile  # noqa: A004
 from allbps.machine.planning.layout import in_order, row_major
 from allbps.machine.planning.plan import Plan, Value
-from allbps.machine.works.rows import rows_of
 from allbps.machine.works.places import Places
+from allbps.machine.works.rows import rows_of
 from allbps.machine.works.tasks import Program
 from allbps.ops.loss import cross_entropy_op, one_hot_op, soft_cross_entropy_op
 from allbps.ops.reduce import logsumexp_op
