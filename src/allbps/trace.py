@@ -145,7 +145,11 @@ def trace(f: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Traced:
     ['input', 'sin', 'constant', 'mul']
 
     """
-    arguments = _bind(f, args, kwargs)
+    return trace_bound(f, _bind(f, args, kwargs))
+
+
+def trace_bound(f: Callable[..., Any], arguments: Mapping[str, Any]) -> Traced:
+    """As ``trace``, of arguments by the names of ``f``'s parameters."""
     watcher = Watcher()
     with within() as bit:
         opened: dict[str, Any] = {}

@@ -10,7 +10,7 @@ import numpy as np
 from allbps.functional.common import array, granted, misfit, reduced, works_on_arrays
 from allbps.ir import INPUT, Node, lift, promote
 from allbps.ops import loss
-from allbps.ops.comparison import where
+from allbps.ops.comparison import logical_and, logical_not, logical_or, where
 from allbps.ops.function import abs_, astype, exp, log
 from allbps.ops.questions import all_
 from allbps.ops.reduce import sum_
@@ -50,7 +50,7 @@ def cross_entropy(
     if goal.is_float or (goal.shape and goal.shape == lift(input).shape):
         share = _smoothed(_as_float(_classes_last(goal), logits), smooth, weight)
         return reduced(_soft_cross_entropy(logits, share), reduction)
-    labels, counted = _labels(goal, ignore_index)
+    labels, counted = _labels(goal, ignore_index, logits.shape[-1])
     if weight is None and not smooth and counted is None:
         return reduced(loss.cross_entropy_op(logits, labels), reduction)
     hot = loss.one_hot_op(labels, classes=logits.shape[-1], dtype=logits.dtype)
@@ -96,11 +96,13 @@ def _soft_cross_entropy(logits: Node, target: Node) -> Node:
     return loss.soft_cross_entropy_op(logits, target, normalised=ones)
 
 
-def _labels(labels: Node, ignore_index: int) -> tuple[Node, Node | None]:
+def _labels(labels: Node, ignore_index: int, classes: int) -> tuple[Node, Node | None]:
     """Class numbers, and which of them count; None if all do."""
     counted = labels != ignore_index
     if granted(all_(counted, axis=None, keepdims=False)):
         return labels, None
+    exist = logical_or(logical_not(counted), logical_and(labels >= 0, labels < classes))
+    granted(all_(exist, axis=None, keepdims=False))
     return where(counted, labels, 0), counted
 
 
@@ -127,7 +129,7 @@ def nll_loss(
     2.5
     """
     log_p = _classes_last(lift(input))
-    labels, counted = _labels(array(target), ignore_index)
+    labels, counted = _labels(array(target), ignore_index, log_p.shape[-1])
     hot = loss.one_hot_op(labels, classes=log_p.shape[-1], dtype=np.dtype(bool))
     if hot.shape != log_p.shape:
         raise misfit(

@@ -20,6 +20,10 @@ FEW = 4096
 """Numbers up to which an argument is copied; larger ones are read where the caller has them."""
 
 
+class LimitError(ArgumentError):
+    """The numbers of an argument are not what kernels trust them to be."""
+
+
 @dataclass(frozen=True)
 class Limit:
     """What kernels trust the numbers of an argument to be.
@@ -44,7 +48,7 @@ class Limit:
         """Refuse an argument with other numbers.
 
         Raises:
-            ArgumentError: there is one.
+            LimitError: there is one.
 
         """
         for view in self.views if self.of_a_part else ():
@@ -54,7 +58,7 @@ class Limit:
             return
         low, high = int(array.min()), int(array.max())
         if low < 0 or high >= self.count:
-            raise ArgumentError(
+            raise LimitError(
                 f"{path} holds {self.what}",
                 expected=f"0 to {self.count - 1}",
                 got=str(low if low < 0 else high),
@@ -90,7 +94,7 @@ class Slot:
         Raises:
             ShapeError: it has another shape than the step was compiled for.
             DtypeError: it holds another kind of number.
-            ArgumentError: its numbers are not what kernels trust them to be.
+            LimitError: its numbers are not what kernels trust them to be.
 
         """
         if not isinstance(leaf, (np.ndarray, np.generic)):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import warnings
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,10 +12,11 @@ from numpy.typing import NDArray
 
 from allbps.backprop import Delta, backprop, seed_of
 from allbps.errors import ArgumentError, DtypeError, NotScalarError
-from allbps.ir import Node, constant
+from allbps.ir import INPUT, Graph, Node, ancestors, constant
 from allbps.machine.arguments import Limit
 from allbps.machine.execution.codegen import Feed
 from allbps.machine.execution.executable import Executable
+from allbps.machine.guards import counted_from_the_end, gated, holding, vouched_for
 from allbps.machine.language.operands import Memory
 from allbps.machine.options import Options
 from allbps.machine.planning.passes import passes
@@ -25,7 +27,7 @@ from allbps.machine.works.embedding import is_lookup
 from allbps.machine.works.emit import Emitter
 from allbps.machine.works.tasks import Place, Program
 from allbps.machine.works.updates import COLUMNS, Moving, emit_carry, emit_updates, slots_used
-from allbps.trace import Traced
+from allbps.trace import Guard, Traced
 from allbps.tree import leaves, same_structure
 
 
@@ -34,13 +36,23 @@ class FallbackWarning(UserWarning):
 
 
 class Build:
-    """A traced function on its way to an executable, and what is known of its arguments."""
+    """A traced function on its way to an executable, and what is known of its arguments.
+
+    Args:
+        signature: of the function.
+        traced: its graph.
+        options: those of ``compile``.
+        guarded: does the step look whether what was traced holds for its arguments?
+
+    """
 
     def __init__(
         self,
         signature: inspect.Signature,
         traced: Traced,
         options: Options,
+        *,
+        guarded: bool = True,
     ) -> None:
         self.signature, self.traced = signature, traced
         self.optimizer, self.max_norm = options.optimizer, options.max_norm
@@ -54,14 +66,10 @@ class Build:
             deltas[x].node if x in deltas else constant(np.zeros(x.shape, x.dtype))
             for x in self.params
         ]
-        names = {delta.node: f"d{x.name}" for x, delta in deltas.items() if not delta.node.name}
-        wanted = [*traced.graph.outputs, *self.grads]
-        real = self._real()
-        stands = substitutes(traced.graph, deltas, real)
-        self.plan = passes(make_plan(traced.graph.inputs, wanted, stands, names))
-        self.program = Program(real, convolution=options.convolution)
+        self.vouched: dict[Guard, Node] = {}
+        self._plan(deltas, traced.guards if guarded else ())
+        self.program = Program(self._real(), convolution=options.convolution)
         self.blocks: dict[Memory, NDArray[Any]] = {}
-        self.value_of = dict(zip(traced.graph.inputs, self.plan.inputs, strict=True))
         open_values = [self.value_of[x] for x in self.params if self.optimizer is not None]
         emitter = Emitter(self.program, self.plan, open_values, self.blocks)
         emitter.emit()
@@ -71,6 +79,33 @@ class Build:
             self.program, self.blocks, self.feeds, self.loss, options.threads, COLUMNS
         )
         _say_what_falls_back(emitter)
+
+    def _plan(self, deltas: Mapping[Node, Delta], guards: Sequence[Guard]) -> None:
+        """The plan, with the guards that the limits of arguments do not vouch for."""
+        asked = [guard for guard in guards if not _of_integers(guard)]
+        self._plan_with(deltas, asked)
+        limits = self.limits()
+        for guard in guards:
+            argument = vouched_for(guard, limits) if _of_integers(guard) else None
+            if argument is not None:
+                self.vouched[guard] = argument
+        if len(asked) + len(self.vouched) < len(guards):
+            asked = [guard for guard in guards if guard not in self.vouched]
+            self._plan_with(deltas, asked)
+        self.guards = tuple(asked)
+
+    def _plan_with(self, deltas: Mapping[Node, Delta], guards: Sequence[Guard]) -> None:
+        inputs, outputs = self.traced.graph.inputs, list(self.traced.graph.outputs)
+        names = {delta.node: f"d{x.name}" for x, delta in deltas.items() if not delta.node.name}
+        holds = holding(guards)
+        whole = self.traced.graph if holds is None else Graph(inputs, (*outputs, holds))
+        stands = substitutes(whole, deltas, self._real())
+        if holds is not None and self.optimizer is not None:
+            outputs[0] = gated(outputs[0], holds)
+        wanted = [*outputs, *self.grads, *([holds] if holds is not None else [])]
+        stands.update(counted_from_the_end(wanted, self.traced.values))
+        self.plan = passes(make_plan(inputs, wanted, stands, names))
+        self.value_of = dict(zip(inputs, self.plan.inputs, strict=True))
 
     def _arrays(self, name: str) -> list[Node]:
         return [x for x in leaves(self.traced.parameters[name]) if isinstance(x, Node)]
@@ -133,7 +168,8 @@ class Build:
         self.loss: Memory | None = None
         self.deltas: list[Place] = []
         self.slots: dict[Node, tuple[Memory, ...]] = {}
-        grads = self.plan.outputs[count:]
+        self.holds = _kept(self.places.of(self.plan.outputs[-1])) if self.guards else None
+        grads = self.plan.outputs[count : count + len(self.grads)]
         if self.optimizer is None:
             self.deltas = [_kept(self.places.of(value)) for value in grads]
             return
@@ -189,10 +225,14 @@ class Build:
         return [Feed(block, Memory(f"_data{k}", 0, block.kind)) for k, block in enumerate(blocks)]
 
     @property
+    def kept(self) -> set[Node]:
+        """Arguments that a training step keeps itself."""
+        return {*self.params, *self.carried}
+
+    @property
     def fetched(self) -> list[Node]:
         """Arguments that are given to every step."""
-        own = {*self.params, *self.carried}
-        return [x for x in self.traced.graph.inputs if x not in own]
+        return [x for x in self.traced.graph.inputs if x not in self.kept]
 
     def limits(self) -> dict[Node, list[Limit]]:
         """Arguments whose numbers kernels trust: classes and rows of a table."""
@@ -212,6 +252,12 @@ class Build:
             if node is not None:  # labels that are worked out are looked at by their kernel
                 found.setdefault(node, []).append(Limit(count, what, tuple(way)))
         return found
+
+
+def _of_integers(guard: Guard) -> bool:
+    """Does a guard ask whole numbers of the arguments alone, as labels are?"""
+    leaves_of = [node for node in ancestors([guard.node]) if node.op is INPUT]
+    return all(node.dtype.kind in "iu" for node in leaves_of)
 
 
 def _trusted(work: Work) -> tuple[Value, int, str] | None:

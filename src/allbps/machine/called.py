@@ -5,62 +5,100 @@ from __future__ import annotations
 import functools
 import inspect
 import threading
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from allbps.errors import ArgumentError
-from allbps.ir import Node
-from allbps.machine.arguments import Slot
+from allbps.errors import AllBPsError, ArgumentError
+from allbps.ir import values_on_demand
+from allbps.machine.arguments import LimitError
 from allbps.machine.building import Build
 from allbps.machine.options import Options
+from allbps.machine.path import Decisions, Path, first_difference, like_nodes, way_of
 from allbps.machine.stages import Stages, stage_rows
-from allbps.machine.works.tasks import Place
-from allbps.trace import trace
-from allbps.tree import flatten, rebuild, tree_map
+from allbps.trace import Traced, trace, trace_bound
 
 POSITIONAL = {inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD}
+HANDFUL = 5
+"""Paths after which a word is said."""
+MOST = 32
+"""Paths that are kept; beyond them the one that was not taken for longest is compiled again."""
+
+
+class PathsWarning(UserWarning):
+    """A compiled function goes many ways, and each is compiled by itself."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How to compile a function for any way through it.
+
+    Attributes:
+        f: the function.
+        signature: its signature, without annotations and defaults.
+        options: those of ``compile``.
+
+    """
+
+    f: Callable[..., Any]
+    signature: inspect.Signature
+    options: Options
+
+    def traced(self, arguments: Mapping[str, Any]) -> Traced:
+        """The way that these arguments take."""
+        with values_on_demand():
+            return trace_bound(self.f, arguments)
+
+    def build(self, traced: Traced, *, guarded: bool = True) -> Build:
+        """That way, compiled."""
+        return Build(self.signature, traced, self.options, guarded=guarded)
 
 
 class Called:
-    """What the compiled forms share: arguments in, results out, and looking inside."""
+    """What the compiled forms share: arguments in, results out, and looking inside.
 
-    def __init__(self, build: Build, skipped: tuple[str, ...] = ()) -> None:
-        self._build = build
+    Values that tracing looked at are looked at again in every call. Where one is another, the
+    function is traced again on these arguments, and what it does there is compiled and kept beside
+    what was compiled before: each of them is a path.
+    """
+
+    def __init__(self, recipe: Recipe, traced: Traced, skipped: Sequence[str] = ()) -> None:
+        self._recipe, self._skipped = recipe, tuple(skipped)
         self._lock = threading.RLock()  # a call puts arguments, runs and reads results
-        self._executable = build.executable
-        limits = build.limits()
-        self._slots = {
-            x: Slot(x, place, limits.get(x, ()), self._executable)
-            for x, place in build.inputs.items()
-        }  # fmt: skip
-        self._trees = {
-            name: tree for name, tree in build.traced.parameters.items() if name not in skipped
-        }
-        self.signature = build.signature.replace(
-            parameters=[p for n, p in build.signature.parameters.items() if n in self._trees]
+        self._path = Path(recipe.build(traced), self._skipped)
+        self._paths = {way_of(traced): self._path}
+        self._unguarded: dict[Any, Path] = {}
+        self._said_many = False
+        names = self._path.trees
+        self.signature = recipe.signature.replace(
+            parameters=[p for n, p in recipe.signature.parameters.items() if n in names]
         )
         kinds = {p.kind for p in self.signature.parameters.values()}
-        self._all_positional = kinds <= POSITIONAL and len(self.signature.parameters) == len(
-            self._trees
-        )
+        self._all_positional = kinds <= POSITIONAL and len(self.signature.parameters) == len(names)
 
     @property
     def threads(self) -> int:
         """How many threads run a step."""
-        return self._executable.threads
+        return self._path.executable.threads
+
+    def paths(self) -> Decisions:
+        """The ways through the function that were compiled, with the lines that decided."""
+        return Decisions(list(self._paths.values()), self._path)
 
     def source(self) -> str:
-        """The generated source: what is compiled, in the language of the machine's kernels."""
-        return self._executable.source.text
+        """The generated source: what is compiled, in the language of the machine's kernels.
+
+        Of the path that was taken last, as ``stages`` and ``profile``.
+        """
+        return self._path.executable.source.text
 
     def stages(self) -> Stages:
         """What is done, in order, with estimated operations and numbers moved."""
-        itemsize = self._build.program.real.itemsize
-        return Stages(tuple(stage_rows(self._executable.regions)), itemsize)
+        itemsize = self._path.build.program.real.itemsize
+        return Stages(tuple(stage_rows(self._path.executable.regions)), itemsize)
 
     def profile(self, repeats: int = 20) -> Stages:
         """The stages with the time each takes, and the share of the fastest product's speed.
@@ -69,61 +107,117 @@ class Called:
             repeats: medians are over so many runs, on the arguments of the last call.
 
         """
-        seconds = tuple(self._executable.profile(repeats))
-        peak = fastest_product(str(self._build.program.real), self.threads)
+        seconds = tuple(self._path.executable.profile(repeats))
+        peak = fastest_product(str(self._path.build.program.real), self.threads)
         return replace(self.stages(), seconds=seconds, peak=peak)
 
-    def _take(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
-        self._put(self._in_order(args, kwargs))
-
-    def _put(self, given: Iterable[Any]) -> None:
-        """Let the step read these arguments: all of them, or none where one is refused."""
-        ready: list[tuple[Slot, NDArray[Any]]] = []
-        for (name, tree), value in zip(self._trees.items(), given, strict=True):
-            if isinstance(tree, Node):
-                slot = self._slots[tree]
-                ready.append((slot, slot.checked(name, value)))
-            else:
-                ready += self._checked(name, tree, value)
-        put_all(ready)
-
-    def _in_order(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Iterable[Any]:
+    def _in_order(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Sequence[Any]:
         """One for each parameter of the function, in its order."""
-        if not kwargs and len(args) == len(self._trees) and self._all_positional:
+        names = self._path.trees
+        if not kwargs and len(args) == len(names) and self._all_positional:
             return args
         try:
             bound = self.signature.bind(*args, **kwargs).arguments
         except TypeError as error:
             raise ArgumentError(
                 "the arguments do not match the compiled function",
-                expected=f"{self._build.traced.function}{self.signature}",
+                expected=f"{self._path.build.traced.function}{self.signature}",
                 got=str(error),
             ) from None
-        return [bound[name] for name in self._trees]
+        return [bound[name] for name in names]
 
-    def _checked(self, name: str, tree: Any, value: Any) -> Iterator[tuple[Slot, NDArray[Any]]]:
-        """The slots of a container and the arrays for them.
+    # -- the path that arguments take --------------------------------------------------------------
+    def _run(self, given: Sequence[Any]) -> None:
+        """Run the path that these arguments take, which is then the current one."""
+        path = self._path
+        problem = self._tried(path, given)
+        if path.holds and problem is None:
+            return
+        for other in list(self._paths.values())[::-1]:
+            if other is not path:
+                self._enter(other)
+                if self._tried(other, given) is None and other.holds:
+                    self._taken(other)
+                    return
+        self._enter(path)
+        self._find(path, given, problem)
+
+    def _tried(self, path: Path, given: Sequence[Any]) -> Exception | None:
+        """Run a path; what went wrong where that may be because the arguments go another way."""
+        try:
+            path.put(given)
+            self._execute(path)
+        except LimitError as error:
+            return error
+        except AllBPsError:
+            raise
+        except Exception as error:
+            if not path.guards:
+                raise
+            return error
+        return None
+
+    def _find(self, path: Path, given: Sequence[Any], problem: Exception | None) -> None:
+        """Trace the function on arguments that go no known way, and run that.
 
         Raises:
-            ArgumentError: it has other keys or lengths than when the function was compiled.
+            Exception: what ``f`` raises on these arguments; or the problem, if the way is known.
 
         """
-        for (path, node), (_, leaf) in pairs_of(name, tree, value):
-            if isinstance(node, Node):
-                slot = self._slots[node]
-                yield slot, slot.checked(path, leaf)
-            elif leaf != node:
-                raise ArgumentError(
-                    f"{path} is fixed in the compiled function",
-                    expected=repr(node), got=repr(leaf), todo="compile again for another value",
-                )  # fmt: skip
+        try:
+            traced = self._recipe.traced(path.as_traced(given))
+        except AllBPsError:
+            if isinstance(problem, LimitError):
+                raise problem from None
+            raise
+        way = way_of(traced)
+        if way in self._paths and problem is not None:
+            raise problem
+        if way not in self._paths:
+            self._add(way, Path(self._recipe.build(traced), self._skipped))
+            found = self._paths[way]
+            self._enter(found)
+            problem = self._tried(found, given)
+            if problem is not None:
+                raise problem
+            if found.holds:
+                return
+        # The function itself goes this way, and rounding in native code says otherwise.
+        if way not in self._unguarded:
+            build = self._recipe.build(traced, guarded=False)
+            self._unguarded[way] = Path(build, self._skipped)
+        self._enter(self._unguarded[way])
+        self._path.put(given)
+        self._execute(self._path)
 
-    def _results(self) -> Any:
-        arrays = [self._read(place) for place in self._build.results]
-        return rebuild(self._build.result, iter(arrays))
+    def _add(self, way: Any, path: Path) -> None:
+        while len(self._paths) >= MOST:
+            self._paths.pop(next(iter(self._paths)))
+        self._paths[way] = path
+        if len(self._paths) > HANDFUL and not self._said_many:
+            self._said_many = True
+            decided = first_difference(path, self._path)
+            warnings.warn(
+                f"{path.build.traced.function} has gone {len(self._paths)} ways so far, and each is"
+                f" compiled by itself; the last one was decided by {decided.purpose}"
+                f" at {decided.site}: np.where keeps it one",
+                PathsWarning,
+                stacklevel=2,
+            )
 
-    def _read(self, place: Place) -> Any:
-        return place.layout.copied(self._build.blocks[place.memory])[()]
+    def _taken(self, path: Path) -> None:
+        """Say that a path was taken last."""
+        for way, other in list(self._paths.items()):
+            if other is path:
+                self._paths[way] = self._paths.pop(way)
+                return
+
+    def _enter(self, path: Path) -> None:
+        """Make it the current path."""
+        self._path = path
+
+    def _execute(self, path: Path) -> None:
+        path.executable()
 
 
 class Compiled(Called):
@@ -132,9 +226,8 @@ class Compiled(Called):
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """What the function returns."""
         with self._lock:
-            self._take(args, kwargs)
-            self._executable()
-            return self._results()
+            self._run(self._in_order(args, kwargs))
+            return self._path.results()
 
 
 class Gradients(Called):
@@ -146,46 +239,13 @@ class Gradients(Called):
         One parameter gives its container of gradients, several a dict by name.
         """
         with self._lock:
-            self._take(args, kwargs)
-            self._executable()
-            result = self._results()
-            grads = iter([self._read(place) for place in self._build.deltas])
-        trees = {
-            name: like_nodes(self._build.traced.parameters[name], grads)
-            for name in self._build.chosen
-        }
-        chosen = self._build.chosen
+            self._run(self._in_order(args, kwargs))
+            path, build = self._path, self._path.build
+            result = path.results()
+            grads = iter([path.read(place) for place in build.deltas])
+        trees = {name: like_nodes(build.traced.parameters[name], grads) for name in build.chosen}
+        chosen = build.chosen
         return result, trees[chosen[0]] if len(chosen) == 1 else trees
-
-
-def pairs_of(name: str, tree: Any, value: Any) -> Iterator[tuple[tuple[str, Any], ...]]:
-    """The leaves of two containers side by side, each with its path.
-
-    Raises:
-        ArgumentError: ``value`` has other keys or lengths than ``tree``.
-
-    """
-    wanted, given = list(flatten(tree, name)), list(flatten(value, name))
-    here, there = dict(wanted), dict(given)
-    if here.keys() != there.keys():
-        missing = [path for path in here if path not in there]
-        more = [path for path in there if path not in here]
-        raise ArgumentError(
-            f"{name} is not arranged as it was when the function was compiled",
-            expected=", ".join(missing[:6]) or f"{len(here)} arrays",
-            got=", ".join(more[:6]) or f"{len(there)} arrays",
-        )
-    return zip(wanted, given, strict=True)
-
-
-def put_all(ready: Iterable[tuple[Slot, NDArray[Any]]]) -> None:
-    """Let a step read arrays, once all of them are known to be right."""
-    for slot, array in list(ready):
-        slot.put(array)
-
-
-def like_nodes(tree: Any, arrays: Iterator[Any]) -> Any:
-    return tree_map(lambda leaf: next(arrays) if isinstance(leaf, Node) else leaf, tree)
 
 
 @functools.cache

@@ -8,8 +8,7 @@ from typing import Any
 
 from allbps.errors import ArgumentError
 from allbps.ir import values_on_demand
-from allbps.machine.building import Build
-from allbps.machine.called import Compiled, Gradients
+from allbps.machine.called import Compiled, Gradients, Recipe
 from allbps.machine.options import Convolution, Options, Params, own_words
 from allbps.machine.training import TrainStep
 from allbps.optim import Optimizer
@@ -32,6 +31,13 @@ def compile(  # noqa: A001 - numpy, jax and torch users know the word
 
     Without ``params`` the result computes ``f``. With ``params`` it computes ``f`` and the
     gradients of its loss; with an ``optimizer`` as well it keeps the parameters and moves them.
+
+    Branches and loops of ``f`` are those of the arguments of each call, not of the examples. What
+    ``f`` looks at while it is traced, by ``if``, ``while``, ``int`` and so on, each call looks at
+    again, in native code. Where it is another, ``f`` is traced on these arguments and compiled for
+    that way too, and both are kept; ``paths()`` shows them with the lines that decided. What ``f``
+    raises there, an assertion say, is raised. What is not made from the arguments, a variable
+    outside ``f`` or the clock, stays as it was while tracing.
 
     Args:
         f: a function of arrays and containers of arrays; a loss where ``params`` are given, or a
@@ -71,10 +77,10 @@ def compile(  # noqa: A001 - numpy, jax and torch users know the word
     except ArgumentError as error:
         error.todo = error.todo or own_words(f, examples, named_examples)
         raise
-    build = Build(_signature(f, traced), traced, options)
+    recipe = Recipe(f, _signature(f, traced), options)
     if params is None:
-        return Compiled(build)
-    return Gradients(build) if optimizer is None else TrainStep(build, optimizer)
+        return Compiled(recipe, traced)
+    return Gradients(recipe, traced) if optimizer is None else TrainStep(recipe, traced, optimizer)
 
 
 def _signature(f: Callable[..., Any], traced: Traced) -> inspect.Signature:

@@ -18,10 +18,13 @@ from allbps.errors import (
     unknown_name,
 )
 from allbps.ir import Node
+from allbps.machine.arguments import LimitError
 from allbps.machine.building import Build
-from allbps.machine.called import Called, like_nodes, pairs_of, put_all
+from allbps.machine.called import Called, Recipe
+from allbps.machine.path import Path, like_nodes, pairs_of, put_all
 from allbps.machine.works.updates import rates_of, slots_used, table_of_rates
 from allbps.optim import Optimizer
+from allbps.trace import Traced
 
 
 class TrainStep(Called):
@@ -33,15 +36,36 @@ class TrainStep(Called):
 
     """
 
-    def __init__(self, build: Build, optimizer: Optimizer) -> None:
-        kept = () if build.carry is None else (build.carry,)
-        super().__init__(build, skipped=(*build.chosen, *kept))
+    def __init__(self, recipe: Recipe, traced: Traced, optimizer: Optimizer) -> None:
+        kept = recipe.options.carried(traced)
+        skipped = (*recipe.options.chosen(traced), *(() if kept is None else (kept,)))
+        super().__init__(recipe, traced, skipped)
         self.optimizer, self.taken = optimizer, 0
-        self._loss_node = build.traced.graph.outputs[0]
-        self._loss = build.blocks[build.results[0].memory]
-        for x in (*build.params, *build.carried):
-            place = build.inputs[x]
-            place.layout.fill(build.blocks[place.memory], np.asarray(build.traced.values[x]))
+        for x in (*self._build.params, *self._build.carried):
+            place = self._build.inputs[x]
+            place.layout.fill(self._build.blocks[place.memory], np.asarray(traced.values[x]))
+
+    @property
+    def _build(self) -> Build:
+        """Of the path that was taken last, which holds the parameters."""
+        return self._path.build
+
+    def _enter(self, path: Path) -> None:
+        """Make it the current path: parameters, state and what is carried go over to it."""
+        before, there = self._path.build, path.build
+        if before is there:
+            return
+        for old, new in zip(before.inputs, there.inputs, strict=True):
+            if old in before.kept:
+                here, place = before.inputs[old], there.inputs[new]
+                numbers = here.layout.view(before.blocks[here.memory])
+                place.layout.fill(there.blocks[place.memory], numbers)
+                for block, other in zip(
+                    before.slots.get(old, ()), there.slots.get(new, ()), strict=True
+                ):
+                    remembered = here.layout.view(before.blocks[block])
+                    place.layout.fill(there.blocks[other], remembered)
+        self._path = path
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Take a step on the arguments other than the parameters; what the function returned.
@@ -54,21 +78,26 @@ class TrainStep(Called):
             loss = self._advance(self._in_order(args, kwargs))
             if not math.isfinite(loss):
                 self._refuse(float(loss))
-            return loss if self._build.result is self._loss_node else self._results()
+            build = self._build
+            alone = build.result is build.traced.graph.outputs[0]
+            return loss if alone else self._path.results()
 
-    def _advance(self, given: Iterable[Any]) -> Any:
+    def _advance(self, given: Sequence[Any]) -> Any:
         """Take a step on these arguments; its loss, which counts if it is a finite number."""
-        self._put(given)
-        self._executable.rates[0] = rates_of(self.optimizer, self.taken + 1)
-        self._executable()
-        loss = self._loss[0]
+        self._run(given)
+        assert self._build.loss is not None
+        loss = self._build.blocks[self._build.loss][0]
         self.taken += math.isfinite(loss)
         return loss
+
+    def _execute(self, path: Path) -> None:
+        path.executable.rates[0] = rates_of(self.optimizer, self.taken + 1)
+        path.executable()
 
     @property
     def params(self) -> dict[str, Any]:
         """Copies of the parameters, by argument name."""
-        return self._by_name([self._read(self._build.inputs[x]) for x in self._build.params])
+        return self._by_name([self._path.read(self._build.inputs[x]) for x in self._build.params])
 
     @params.setter
     def params(self, new: Mapping[str, Any]) -> None:
@@ -76,7 +105,9 @@ class TrainStep(Called):
         for name in self._build.chosen:
             if name not in new:
                 raise unknown_name(name, list(new), "parameter")
-        put_all(pair for n in self._build.chosen for pair in self._checked(n, trees[n], new[n]))
+        put_all(
+            pair for n in self._build.chosen for pair in self._path.checked(n, trees[n], new[n])
+        )
 
     @property
     def carried(self) -> Any:
@@ -84,7 +115,7 @@ class TrainStep(Called):
         build = self._build
         if build.carry is None:
             return None
-        found = iter([self._read(build.inputs[x]) for x in build.carried])
+        found = iter([self._path.read(build.inputs[x]) for x in build.carried])
         return like_nodes(build.traced.parameters[build.carry], found)
 
     @carried.setter
@@ -94,7 +125,7 @@ class TrainStep(Called):
             raise ArgumentError(
                 "this step carries no argument over", todo="name one when compiling: carry="
             )
-        put_all(self._checked(carry, self._build.traced.parameters[carry], new))
+        put_all(self._path.checked(carry, self._build.traced.parameters[carry], new))
 
     @property
     def optimizer_state(self) -> dict[str, Any]:
@@ -165,38 +196,77 @@ class TrainStep(Called):
 
         """
         numbers, batched = _examples_of_steps(order)
-        sets = self._data(data, numbers, batched)
+        self._check_order(data, numbers, batched)
         with self._lock:
-            counts = self._executable.counts_steps
-            losses = (self._many if counts else self._one_by_one)(sets, numbers)
+            losses = self._steps(data, numbers, batched)
             wrong = len(losses) > 0 and not np.isfinite(losses[-1])
             if wrong and not allow_nonfinite:
                 self._refuse(float(losses[-1]))
         return losses
 
+    def _steps(
+        self, data: Sequence[Any], numbers: NDArray[np.int64], batched: bool
+    ) -> NDArray[Any]:
+        """The losses of all steps, each on its path; the last one may be no finite number."""
+        losses: list[NDArray[Any]] = []
+        done = 0
+        while done < len(numbers) and (not losses or np.isfinite(losses[-1][-1])):
+            sets = self._data(data, batched)
+            ahead = numbers[done:]
+            native = self._trusted(sets, ahead) if self._path.executable.counts_steps else 0
+            if native:
+                losses.append(self._many(sets, ahead[:native]))
+                if not self._path.holds:
+                    losses[-1] = losses[-1][:-1]  # not a step: its arguments go another way
+                done += len(losses[-1])
+                if not len(losses[-1]):
+                    losses.pop()
+            if done < len(numbers) and (not native or not self._path.holds):
+                losses.append(np.array([self._one(sets, numbers[done])]))
+                done += 1
+        real = self._build.program.real
+        return np.concatenate(losses).astype(real) if losses else np.zeros(0, real)
+
+    def _trusted(self, sets: Sequence[NDArray[Any]], numbers: NDArray[np.int64]) -> int:
+        """How many of these steps, one after the other, read numbers that kernels may trust.
+
+        Raises:
+            LimitError: not even the first does.
+
+        """
+        fetched = list(zip(self._build.fetched, sets, strict=True))
+        slots = self._path.slots
+
+        def check(rows: NDArray[np.int64]) -> None:
+            for x, values in fetched:
+                slots[x].check_examples(x.name, values, rows)
+
+        try:
+            check(numbers)
+        except LimitError:
+            for k in range(len(numbers)):
+                try:
+                    check(numbers[k : k + 1])
+                except LimitError:
+                    return k
+        return len(numbers)
+
     def _many(self, sets: Sequence[NDArray[Any]], numbers: NDArray[np.int64]) -> NDArray[Any]:
         """The losses of steps in native code; the last one may be no finite number."""
         real = self._build.program.real
         rates = table_of_rates(self.optimizer, self.taken, len(numbers), real)
-        losses = self._executable.run_many(numbers, sets, rates)
+        losses = self._path.executable.run_many(numbers, sets, rates)
         self.taken += int(np.isfinite(losses).sum())
         return losses
 
-    def _one_by_one(self, sets: Sequence[NDArray[Any]], numbers: NDArray[np.int64]) -> NDArray[Any]:
-        """The losses of steps that come back to Python; the last one may be no finite number."""
-        losses = []
-        for row in numbers:
-            given = zip(sets, self._build.fetched, strict=True)
-            loss = self._advance([values[row].reshape(x.shape) for values, x in given])
-            losses.append(loss)
-            if not np.isfinite(loss):
-                break
-        return np.array(losses, self._build.program.real)
+    def _one(self, sets: Sequence[NDArray[Any]], row: NDArray[np.int64]) -> Any:
+        """The loss of a step that comes back to Python."""
+        found = zip(sets, self._build.fetched, strict=True)
+        arrays = iter([values[row].reshape(x.shape) for values, x in found])
+        return self._advance([like_nodes(tree, arrays) for tree in self._path.trees.values()])
 
-    def _data(
-        self, data: Sequence[Any], numbers: NDArray[np.int64], batched: bool
-    ) -> list[NDArray[Any]]:
-        """The examples of each argument, checked."""
+    def _check_order(self, data: Sequence[Any], numbers: NDArray[np.int64], batched: bool) -> None:
+        """Refuse an order that does not name examples of the data."""
         rest = self._build.fetched
         for x in rest:
             if batched and x.shape[:1] != numbers.shape[1:]:
@@ -211,16 +281,17 @@ class TrainStep(Called):
                 expected=", ".join(x.name for x in rest),
                 got=f"{len(data)} data sets",
             )
-        sets = [self._examples(x, values, batched) for x, values in zip(rest, data, strict=True)]
-        count = min((len(values) for values in sets), default=0)
+        count = min((len(values) for values in self._data(data, batched)), default=0)
         if numbers.size and (numbers.min() < 0 or numbers.max() >= count):
             raise ArgumentError(
                 "order names an example that there is not", expected=f"0 to {count - 1}",
                 got=f"{numbers.min()} to {numbers.max()}",
             )  # fmt: skip
-        for x, values in zip(rest, sets, strict=True):
-            self._slots[x].check_examples(x.name, values, numbers)
-        return sets
+
+    def _data(self, data: Sequence[Any], batched: bool) -> list[NDArray[Any]]:
+        """The examples of each argument, as the current path reads them."""
+        pairs = zip(self._build.fetched, data, strict=True)
+        return [self._examples(x, values, batched) for x, values in pairs]
 
     def _examples(self, x: Node, values: Any, batched: bool) -> NDArray[Any]:
         array = np.asarray(values)
@@ -231,7 +302,7 @@ class TrainStep(Called):
                 expected=f"(examples{''.join(f', {n}' for n in one)})",
                 got=str(array.shape),
             )
-        self._slots[x].check_kind(x.name, array)
+        self._path.slots[x].check_kind(x.name, array)
         dtype = self._build.program.dtype(self._build.inputs[x].memory)
         return np.ascontiguousarray(array, dtype)
 
@@ -241,7 +312,7 @@ class TrainStep(Called):
         Its name and line; an empty text where all are finite.
         """
         with self._lock:
-            self._take(args, kwargs)
+            self._path.put(self._in_order(args, kwargs))
             name, line = self._origin()
         return f"{name}  ({line})" if line else name
 
@@ -257,7 +328,7 @@ class TrainStep(Called):
     def _origin(self) -> tuple[str, str]:
         """The first node of this step that is not finite or cannot be worked out, and its line."""
         build = self._build
-        known: dict[Node, Any] = {x: self._read(place) for x, place in build.inputs.items()}
+        known: dict[Node, Any] = {x: self._path.read(place) for x, place in build.inputs.items()}
         for node in build.traced.graph.nodes:
             problem = ""
             if node not in known:
