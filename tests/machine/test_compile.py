@@ -703,13 +703,22 @@ def test_a_label_of_no_class_is_refused_whatever_the_loss(loss, rng):
         step(np.array([0, 77, 1]))
 
 
-def test_a_label_that_is_worked_out_and_no_class_stops_the_step(rng):
-    def loss(W, y):
-        return F.cross_entropy(W, y, ignore_index=-100)
-
+def test_a_label_of_no_class_among_those_that_count_is_refused(rng):
     W = rng.standard_normal((3, 4))
-    step = compile(loss, W, np.array([0, -100, 1]), params="W", optimizer=optim.SGD(0.1))
+    example = np.array([0, -100, 1])
+    step = compile(F.cross_entropy, W, example, params=0, optimizer=optim.SGD(0.1))
     assert np.isfinite(step(np.array([-100, 3, 1])))
+    with pytest.raises(ArgumentError, match="holds a class that does not exist"):
+        step(np.array([-100, 77, 1]))
+
+
+def test_a_label_that_is_worked_out_and_no_class_stops_the_step(rng):
+    W = rng.standard_normal((3, 4))
+    step = compile(
+        lambda W, y: F.cross_entropy(W, y + 1), W, np.array([0, 2, 1]), params="W",
+        optimizer=optim.SGD(0.1),
+    )  # fmt: skip
+    assert np.isfinite(step(np.array([1, 2, 1])))
     with pytest.raises(NonFiniteError) as caught:
         step(np.array([0, 77, 1]))
     assert "(labels holds a class that does not exist) is the first" in str(caught.value)

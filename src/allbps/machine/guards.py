@@ -68,7 +68,7 @@ def vouched_for(guard: Guard, limits: Mapping[Node, Sequence[Limit]]) -> Node | 
 
 def _holds_for_all(nodes: Sequence[Node], count: int) -> bool:
     """Is what is asked of each number by itself true of 0, …, count − 1?"""
-    known: dict[Node, object] = {}
+    known: dict[Node, Any] = {}
     for node in nodes[:-1]:
         if node.op is INPUT:
             known[node] = np.arange(count)
