@@ -131,12 +131,12 @@ def test_equations_break_before_equals_signs_and_operators(matrix):
     lines = block_of(matrix, "dZ2", 60).splitlines()
     assert lines == [
         "  δZ₂ ≡ ∂L/∂Z₂ = δZ₃ ⊙ Z₃ ⊙ (1 − Z₃)",
-        "               = ⎡ −0.076   1.538 ⎤ ⊙ ⎡ 0.7311  0.5000 ⎤",
-        "                 ⎣  1.808  −0.173 ⎦   ⎣ 0.8176  0.7311 ⎦",
+        "               = ⎡ −0.0758   1.5379 ⎤ ⊙ ⎡ 0.73106  0.50000 ⎤",
+        "                 ⎣  1.8082  −0.1732 ⎦   ⎣ 0.81757  0.73106 ⎦",
     ]
     paragraphs = to_text(matrix, 60).split("\n\n")
     after = paragraphs[paragraphs.index("\n".join(lines)) + 1].splitlines()
-    assert after[0] == "                 ⊙ ⎛1 − ⎡ 0.7311  0.5000 ⎤⎞"
+    assert after[0] == "                 ⊙ ⎛1 − ⎡ 0.73106  0.50000 ⎤⎞"
 
 
 def test_large_tensors_become_a_summary():

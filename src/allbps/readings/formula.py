@@ -14,7 +14,17 @@ import numpy as np
 
 from allbps.backprop import Term
 from allbps.ir import CONST, INPUT, Formula, Node, Precedence
-from allbps.readings.numbers import cells, coefficient, is_small, number, slices
+from allbps.readings.numbers import (
+    DIGITS,
+    MOST_DIGITS,
+    cells,
+    coefficient,
+    is_small,
+    last_place,
+    number,
+    read,
+    slices,
+)
 from allbps.readings.signs import LOWERED, PIECE, RAISED, expand, fenced, latex, symbol_latex
 
 ARRAYS = 0xF0000
@@ -31,7 +41,7 @@ class Written:
 
     Attributes:
         text: Unicode or LaTeX, with a piece for each array.
-        arrays: piece -> the array.
+        arrays: piece -> the array, as the texts of its numbers.
 
     """
 
@@ -91,11 +101,12 @@ class Writer:
     Args:
         symbols: node -> its symbol, for every node that has a name.
         in_latex: LaTeX, or Unicode.
+        digits: significant digits of a value.
 
     """
 
-    def __init__(self, symbols: Mapping[Node, str], in_latex: bool) -> None:
-        self.symbols, self.in_latex = symbols, in_latex
+    def __init__(self, symbols: Mapping[Node, str], in_latex: bool, digits: int = DIGITS) -> None:
+        self.symbols, self.in_latex, self.digits = symbols, in_latex, digits
 
     def formula(self, node: Node) -> Written:
         """How ``node`` is computed, in symbols."""
@@ -106,7 +117,8 @@ class Writer:
         """How ``node`` is computed, in numbers; None where an array is too large to print.
 
         What binds as an atom is shown by its value, and so are a transpose and a sum over axes: a
-        mask or pad(…) inside a formula appears as the matrix it is.
+        mask or pad(…) inside a formula appears as the matrix it is. The numbers have as many
+        digits as it takes for the printed equation to be true.
         """
         nodes = inlined(node)
         values: dict[Node, Any] = {}
@@ -114,22 +126,31 @@ class Writer:
             values[x] = value_of(x) if _is_leaf(x) else _run(x, values)
             if not is_small(values[x]):
                 return None
-        sheet = _Sheet(self.in_latex)
+        digits = self._enough(nodes, values, value_of(node)) if node.inputs else self.digits
+        sheet = _Sheet(self.in_latex, digits)
 
         def numeral(x: Node) -> Formula | None:
             return sheet.value(values[x]) if _is_leaf(x) else None
 
         def settled(x: Node, formula: Formula) -> Formula:
-            atom = formula.precedence >= Precedence.ATOM and any(z.ndim for z in x.inputs)
-            smaller = x.size < max(z.size for z in x.inputs)
-            by_value = atom or smaller or formula.op == "transpose"
-            return sheet.value(values[x]) if by_value else formula
+            return sheet.value(values[x]) if _by_value(x, formula.precedence) else formula
 
         return sheet.finish(_write(nodes, sheet, numeral, settled))
 
+    def _enough(self, nodes: list[Node], values: Mapping[Node, Any], result: Any) -> int:
+        """The fewest digits with which a reader who computes what is printed finds the result."""
+        shown = cells(result, self.digits)
+        want, half = read(shown), 0.5 * last_place(shown)
+        for digits in range(self.digits, MOST_DIGITS):
+            found = _as_printed(nodes, values, digits)
+            off = np.abs(found - want)
+            if np.all((off <= half * (1 + 1e-9)) | ~np.isfinite(want)):
+                return digits
+        return MOST_DIGITS
+
     def value(self, value: Any) -> Written:
         """A number, or one array."""
-        sheet = _Sheet(self.in_latex)
+        sheet = _Sheet(self.in_latex, self.digits)
         return sheet.finish(sheet.value(value))
 
     def phrase(self, template: str, **nodes: Node) -> Written:
@@ -183,6 +204,27 @@ def inlined(root: Node) -> list[Node]:
     return sorted(found, key=lambda node: node.born)
 
 
+def _by_value(node: Node, precedence: int) -> bool:
+    """Does a part of a formula in numbers appear as its value?"""
+    atom = precedence >= Precedence.ATOM and any(z.ndim for z in node.inputs)
+    smaller = node.size < max(z.size for z in node.inputs)
+    return atom or smaller or node.op.name == "transpose"
+
+
+def _as_printed(nodes: list[Node], values: Mapping[Node, Any], digits: int) -> Any:
+    """What a reader gets who puts the printed numbers into the formula of the last node."""
+    printed: dict[Node, Any] = {}
+    for x in nodes[:-1]:
+        if x.op is CONST and np.shape(x.value) == ():
+            printed[x] = read(coefficient(x.value)) if x.is_float else x.value
+        elif _is_leaf(x) or _by_value(x, x.op.notation.precedence):
+            rounded = read(cells(values[x], digits)) if x.is_float else values[x]
+            printed[x] = np.asarray(rounded, x.dtype)[()]
+        else:
+            printed[x] = _run(x, printed)
+    return np.asarray(_run(nodes[-1], printed), np.float64)
+
+
 def _run(node: Node, values: Mapping[Node, Any]) -> Any:
     with np.errstate(all="ignore"):  # what is not finite is pointed out elsewhere
         return node.op.run([values[x] for x in node.inputs], node.attrs)
@@ -214,8 +256,8 @@ def _by_name(node: Node, operands: list[Any]) -> dict[str, Any]:
 class _Sheet:
     """The pieces of one formula and what they stand for."""
 
-    def __init__(self, in_latex: bool) -> None:
-        self.in_latex = in_latex
+    def __init__(self, in_latex: bool, digits: int = DIGITS) -> None:
+        self.in_latex, self.digits = in_latex, digits
         self.arrays: dict[str, Any] = {}
         self.latex: dict[str, str] = {}
 
@@ -233,9 +275,9 @@ class _Sheet:
     def value(self, value: Any) -> Formula:
         """A number as digits, an array as a piece."""
         if np.shape(value) == ():
-            return _numeral(number(value))
+            return _numeral(number(value, self.digits))
         piece = chr(ARRAYS + len(self.arrays))
-        self.arrays[piece] = value
+        self.arrays[piece] = cells(value, self.digits)
         return Formula(piece, Precedence.LETTER, np.shape(value))
 
     def constant(self, value: Any) -> Formula:

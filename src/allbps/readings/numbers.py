@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -15,16 +16,19 @@ LARGEST_SIZE = 64
 """Arrays of more axes are shown up to this many numbers."""
 ALL_POWERS = -1
 """Instead of a number of decimals, where all numbers are tiny."""
+MOST_DIGITS = 14
+"""No number of an equation is shown with more."""
 EXPONENT = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
+PLAIN = str.maketrans("−⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "-0123456789-")
 
 
-def number(value: Any) -> str:
+def number(value: Any, digits: int = DIGITS) -> str:
     """One number.
 
     >>> number(2.0), number(0.7310585786), number(-0.0), number(-1.5), number(1.2e-9)
     ('2', '0.7311', '0', '−1.5', '1.2·10⁻⁹')
     """
-    return str(cells(np.asarray(value))[()])
+    return str(cells(np.asarray(value), digits)[()])
 
 
 def coefficient(value: Any) -> str:
@@ -40,12 +44,14 @@ def cells(values: Any, digits: int = DIGITS) -> Any:
     """An array of texts, all with the same number of decimals.
 
     Exact zeros are ``0``. A number that this precision would show as zero, or that is very large,
-    is written as a power of ten.
+    is written as a power of ten. An array of texts stays as it is.
 
     >>> cells(np.array([0.5, -1.25, 0.0, 2.0])).tolist()
     ['0.50', '−1.25', '0', '2.00']
     """
     array = np.asarray(values)
+    if array.dtype == object:
+        return array
     if array.dtype.kind in "biu":
         array = array.astype(np.int64)
     decimals = _decimals(array, digits)
@@ -86,6 +92,36 @@ def _power_of_ten(value: float, digits: int) -> str:
     mantissa, exponent = f"{value:.{digits - 1}e}".split("e")
     short = mantissa.rstrip("0").rstrip(".") if "." in mantissa else mantissa
     return f"{short}·10{str(int(exponent)).translate(EXPONENT)}"
+
+
+def read(texts: Any) -> Any:
+    """The numbers that ``cells`` shows, as a reader takes them.
+
+    >>> read(cells(np.array([0.5, -1 / 3]))).tolist(), float(read(number(1.2e-9)))
+    ([0.5, -0.3333], 1.2e-09)
+    """
+    return _each(texts, lambda mantissa, power: float(mantissa.replace("∞", "inf") + power))
+
+
+def last_place(texts: Any) -> Any:
+    """What one in the last place shown is worth, for each of the numbers that ``cells`` shows.
+
+    >>> last_place(cells(np.array([0.25, 3.0]))).tolist()
+    [0.01, 0.01]
+    """
+    return _each(
+        texts, lambda mantissa, power: float(f"1{power}") / 10 ** len(mantissa.partition(".")[2])
+    )
+
+
+def _each(texts: Any, of: Callable[[str, str], float]) -> Any:
+    """A number for each text, from its mantissa and its power of ten, as ``e-9``."""
+    array = np.asarray(texts, object)
+    numbers = np.empty(array.shape)
+    for place, text in np.ndenumerate(array):
+        mantissa, _, exponent = str(text).translate(PLAIN).partition("·10")
+        numbers[place] = of(mantissa, f"e{exponent}" if exponent else "")
+    return numbers[()]
 
 
 def is_small(value: Any) -> bool:
