@@ -132,7 +132,7 @@ def test_equations_break_before_equals_signs_and_operators(matrix):
     assert lines == [
         "  δZ₂ ≡ ∂L/∂Z₂ = δZ₃ ⊙ Z₃ ⊙ (1 − Z₃)",
         "               = ⎡ −0.0758   1.5379 ⎤ ⊙ ⎡ 0.73106  0.50000 ⎤",
-        "                 ⎣  1.8082  −0.1732 ⎦   ⎣ 0.81757  0.73106 ⎦",
+        "                 ⎣  1.8082  −0.1730 ⎦   ⎣ 0.81757  0.73106 ⎦",
     ]
     paragraphs = to_text(matrix, 60).split("\n\n")
     after = paragraphs[paragraphs.index("\n".join(lines)) + 1].splitlines()
