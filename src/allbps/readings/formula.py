@@ -215,9 +215,7 @@ def _as_printed(nodes: list[Node], values: Mapping[Node, Any], digits: int) -> A
     """What a reader gets who puts the printed numbers into the formula of the last node."""
     printed: dict[Node, Any] = {}
     for x in nodes[:-1]:
-        if x.op is CONST and np.shape(x.value) == ():
-            printed[x] = read(coefficient(x.value)) if x.is_float else x.value
-        elif _is_leaf(x) or _by_value(x, x.op.notation.precedence):
+        if _is_leaf(x) or _by_value(x, x.op.notation.precedence):
             rounded = read(cells(values[x], digits)) if x.is_float else values[x]
             printed[x] = np.asarray(rounded, x.dtype)[()]
         else:
