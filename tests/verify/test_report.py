@@ -141,7 +141,7 @@ def test_no_judge_no_confirmation(judged, monkeypatch):
     assert not report
     assert report.unchecked == ("L", "t1", "x")
     assert report.silent["differences"] == "2 statements are too much work to repeat"
-    assert "no judge could check δL, δt1, δx" in str(report)
+    assert "no judge confirms δL, δt1, δx" in str(report)
 
 
 def test_rounding_that_cancels_everything_is_no_disagreement(judged):
@@ -168,7 +168,7 @@ def test_a_thousand_statements_are_sampled_within_a_second(judged):
     report = judged(long, X)
     assert report
     assert report.judges["torch"]["checked"] == 1002
-    assert 10 <= report.judges["differences"]["checked"] <= 40
+    assert 10 <= report.judges["differences"]["checked"] <= 150
 
 
 def test_fractions_that_grow_without_end_are_left_to_the_other_judges(judged):

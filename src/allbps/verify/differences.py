@@ -14,12 +14,13 @@ from typing import Any
 import numpy as np
 
 from allbps.backprop import Delta
-from allbps.verify.evidence import Case, bound_of
+from allbps.verify.evidence import UNSTABLE, Case, at_kinks, bound_of
 from allbps.verify.finding import Finding, Index, Verdict
-from allbps.verify.kinks import MANY, Kink, kink_along, kinks_at, one_hot, size_of
+from allbps.verify.kinks import MANY, Kink, kink_along, kinks_at, one_hot
+from allbps.verify.replay import size_of
 from allbps.verify.silence import Silence
 
-STATEMENTS = 150_000
+STATEMENTS = 400_000
 """How much of the forward program may be run, in statements: about a second."""
 PROBES = 16
 """Directions and elements tried for one array."""
@@ -27,6 +28,12 @@ RUNS = 6
 """Forward runs that a direction takes where nothing is in the way."""
 STARTS = (1e-2, 1e-4, 1e-6)
 """First steps, in units of the value: the smaller ones for kinks nearby."""
+
+SETTLED = (Verdict.AGREE, Verdict.DISAGREE)
+SHRINKS = 5
+"""How often a first step that leaves the domain is cut to an eighth."""
+SUPPORTS = (16, 4, 1)
+"""Elements that a direction touches where a kink is in the way of all at once: few cross few."""
 
 
 @dataclass(frozen=True)
@@ -41,8 +48,8 @@ def slope(difference: Callable[[float], float], start: float, enough: float) -> 
     """The limit of central differences, halving the step from ``start``.
 
     Args:
-        difference: step -> central difference.
-        start: first step.
+        difference: step -> central difference, not finite where a step leaves the domain.
+        start: first step; shrunk until it stays in the domain.
         enough: an error that need not be improved on.
 
     >>> found = slope(lambda h: (np.exp(h) - np.exp(-h)) / (2 * h), 1e-1, 1e-12)
@@ -51,6 +58,11 @@ def slope(difference: Callable[[float], float], start: float, enough: float) -> 
 
     """
     before = [difference(start)]
+    for _ in range(SHRINKS):
+        if np.isfinite(before[0]):
+            break
+        start /= 8
+        before = [difference(start)]
     best = Slope(before[0], np.inf)
     for k in range(1, 6):
         row = [difference(start / 2**k)]
@@ -73,7 +85,8 @@ def judge(case: Case) -> Iterator[Finding]:
         Silence: the forward program is too long to be run even a few times.
 
     """
-    affordable = STATEMENTS // (RUNS * max(case.replay.work, 1))
+    work = [RUNS * case.replay.work_from(delta.primal.name) for delta in case.deltas]
+    affordable = STATEMENTS * len(work) // max(sum(work), 1)
     if affordable == 0:
         raise Silence(f"{len(case.replay)} statements are too much work to repeat")
     chosen = _chosen(case, affordable)
@@ -106,10 +119,12 @@ class _Probe:
         elements = self._elements(probes)
         sampled = len(elements) < self.ours.size
         if sampled or probes == 1:
-            self._directions(1 if probes < 8 else 2)
+            rng = self.case.rng(self.name)
+            for _ in range(1 if probes < 8 else 2):
+                self._direction(rng)
         if probes > 1 or not sampled:
             for index in elements:
-                self._try(one_hot(self.ours.shape, index), index)
+                self._hear(self._try(one_hot(self.ours.shape, index), index), index)
         return self._verdict()
 
     def _elements(self, probes: int) -> list[Index]:
@@ -120,60 +135,92 @@ class _Probe:
             few = self.case.rng(self.name).choice(few, size=max(probes - 2, 0), replace=False)
         return [tuple(int(k) for k in np.unravel_index(int(i), self.ours.shape)) for i in few]
 
-    def _directions(self, count: int) -> None:
-        """All elements at once, each with a weight of its own, none of them near 0."""
-        rng = self.case.rng(self.name)
-        for _ in range(count):
-            sign = rng.choice([-1.0, 1.0], size=self.ours.shape)
-            direction = np.array(sign * rng.uniform(0.5, 1.5, size=self.ours.shape))
-            kink = self._try(direction, None)
-            if kink is not None and self.ours.size <= MANY:
-                self.kinks |= kinks_at(self.case.replay, self.name, np.ndindex(self.ours.shape))
-                for index in self.kinks:
-                    direction[index] = 0.0
-                if np.any(direction):
-                    self._try(direction, None)
+    def _hear(self, said: Finding | Kink, index: Index) -> None:
+        if isinstance(said, Kink):
+            self.kinks[index] = said
+        else:
+            self.found.append(said)
 
-    def _try(self, direction: Any, index: Index | None) -> Kink | None:
-        """Compare ⟨δ, direction⟩ with the slope along it; the kink that is in the way, if any."""
+    def _direction(self, rng: np.random.Generator) -> None:
+        """All elements at once, each with a weight of its own, none of them near 0.
+
+        Where that does not settle it, as few of them as it takes to meet no kink.
+        """
+        sign = rng.choice([-1.0, 1.0], size=self.ours.shape)
+        dense = np.array(sign * rng.uniform(0.5, 1.5, size=self.ours.shape))
+        said = self._try(dense, None)
+        for direction in self._sparser(dense, rng):
+            if isinstance(said, Finding) and said.verdict in SETTLED:
+                break
+            said = self._try(direction, None)
+        if isinstance(said, Finding):
+            self.found.append(said)
+
+    def _sparser(self, dense: Any, rng: np.random.Generator) -> Iterator[Any]:
+        if dense.size <= MANY:
+            self.kinks |= kinks_at(self.case.replay, self.name, np.ndindex(dense.shape))
+            smooth = np.ones(dense.shape, dtype=bool)
+            for index in self.kinks:
+                smooth[index] = False
+            if np.any(smooth):
+                yield dense * smooth
+        for count in SUPPORTS:
+            if count < dense.size:
+                few = rng.choice(dense.size, size=count, replace=False)
+                chosen = np.zeros(dense.size)
+                chosen[few] = dense.reshape(-1)[few]
+                yield chosen.reshape(dense.shape)
+
+    def _try(self, direction: Any, index: Index | None) -> Finding | Kink:
+        """Compare ⟨δ, direction⟩ with the slope along it; or the kink that is in the way."""
         ours = float(np.sum(self.ours * direction))
-        guesses: list[Slope] = []
+        guesses: list[tuple[float, Slope]] = []
         for start in self._starts(index):
             guess = self._slope(direction, start)
             if np.isfinite(guess.value):
                 if self._agrees(ours, guess):
-                    self._say(Verdict.AGREE, index, ours, guess.value, "")
-                    return None
-                guesses.append(guess)
+                    return self._say(Verdict.AGREE, index, ours, guess.value)
+                guesses.append((start, guess))
             kink = None if len(guesses) > 1 else kink_along(self.case.replay, self.name, direction)
             if kink is not None:
-                self.kinks |= {index: kink} if index is not None else {}
                 return kink
-        self._weigh(index, ours, guesses)
-        return None
+        return self._weigh(direction, index, ours, guesses)
 
     def _agrees(self, ours: float, guess: Slope) -> bool:
         allowed = self.bound * max(self.scale, abs(guess.value))
         off = abs(ours - guess.value)
         return off == 0 or (off <= allowed and guess.error <= allowed)
 
-    def _weigh(self, index: Index | None, ours: float, guesses: list[Slope]) -> None:
-        """No estimate agrees and no kink explains it: wrong, or too rough to tell?"""
+    def _weigh(
+        self, direction: Any, index: Index | None, ours: float, guesses: list[tuple[float, Slope]]
+    ) -> Finding:
+        """No estimate agrees and no kink explains it: wrong, noisy, or too rough to tell?"""
         if not guesses:
-            self._say(Verdict.NOT_CHECKED, index, ours, 0.0, "not finite nearby")
-            return
-        best = min(guesses, key=lambda guess: guess.error)
+            note = "there is no finite value nearby: every step leaves the domain"
+            return self._say(Verdict.NOT_CHECKED, index, ours, 0.0, note)
+        start, best = min(guesses, key=lambda guess: guess[1].error)
+        off = abs(ours - best.value)
+        noise = float(np.sum(self.case.noise[self.delta.primal] * np.abs(direction)))
+        noise += 10 * self.case.replay.uncertainty / start
+        if best.value == 0.0:  # so flat that no digit moved
+            noise += self.case.replay.resolution(self.name) / start
+        if off <= noise and off > self.case.tolerable(self.delta, self.scale):
+            return self._say(Verdict.NOT_CHECKED, index, ours, best.value, UNSTABLE)
+        if off <= noise:
+            note = f"rounding hides differences below {noise:.0e} here"
+            return self._say(Verdict.NOISY, index, ours, best.value, note)
         # a kink between two steps can fool the estimate of the larger one, never that of all
-        if all(abs(ours - guess.value) > 10 * guess.error for guess in guesses):
-            self._say(Verdict.DISAGREE, index, ours, best.value, "")
-        else:
-            note = f"too small for differences, which are good to ±{best.error:.0e} here"
-            self._say(Verdict.NOT_CHECKED, index, ours, best.value, note)
+        if all(abs(ours - guess.value) > 10 * guess.error for _, guess in guesses):
+            return self._say(Verdict.DISAGREE, index, ours, best.value)
+        note = f"too small for differences, which are good to ±{best.error:.0e} here"
+        return self._say(Verdict.NOT_CHECKED, index, ours, best.value, note)
 
     def _starts(self, index: Index | None) -> list[float]:
         """First steps: relative to the whole array, then to the element itself."""
         value = np.asarray(self.case.replay.values[self.name])
-        sizes = {size_of(value)}
+        noise = float(np.max(self.case.replay.noise[self.name]))
+        size = size_of(value)
+        sizes = {size if size > noise else 1.0}  # nothing but noise: as good as 0
         if index is not None and value[index] != 0 and np.isfinite(value[index]):
             sizes.add(abs(float(value[index])))
         return sorted({start * size for start in STARTS for size in sizes}, reverse=True)
@@ -185,33 +232,34 @@ class _Probe:
             start,
             0.1 * self.bound * self.scale,
         )
-        rounding = np.finfo(np.float64).eps * replay.magnitude / start
-        return Slope(found.value, max(found.error, rounding))
+        return Slope(found.value, max(found.error, replay.uncertainty / start))
 
     def _say(
-        self, verdict: Verdict, index: Index | None, ours: float, theirs: float, note: str
-    ) -> None:
+        self, verdict: Verdict, index: Index | None, ours: float, theirs: float, note: str = ""
+    ) -> Finding:
         error = abs(ours - theirs) / (max(self.scale, abs(theirs)) or 1.0)
-        self.found.append(
-            Finding("differences", self.name, verdict, error, index, ours, theirs, note=note)
-        )
+        return Finding("differences", self.name, verdict, error, index, ours, theirs, note=note)
 
     def _verdict(self) -> Finding:
         """What all comparisons of this δ come to; an element says more than a direction."""
-        kink = str(next(iter(self.kinks.values()))) if self.kinks else ""
-        wrong = [f for f in self.found if f.verdict is Verdict.DISAGREE]
-        right = [f for f in self.found if f.verdict is Verdict.AGREE]
-        excluded, compared = len(self.kinks), len(wrong) + len(right)
-        if wrong:
-            worst = max(wrong, key=lambda f: (f.index is not None, f.error or 0.0))
-            return replace(worst, compared=compared, excluded=excluded)
-        if right:
-            worst = max(right, key=lambda f: f.error or 0.0)
-            return replace(worst, compared=compared, excluded=excluded, note=kink)
-        if self.kinks and not self.found:
-            return self._nothing(Verdict.NOT_DIFFERENTIABLE, kink)
-        note = self.found[0].note if self.found else "a kink is in every direction that was tried"
-        return self._nothing(Verdict.NOT_CHECKED, note)
+        wrong, right, noisy = (
+            [f for f in self.found if f.verdict is verdict]
+            for verdict in (Verdict.DISAGREE, Verdict.AGREE, Verdict.NOISY)
+        )
+        if not (wrong or right or noisy or self.kinks):
+            note = self.found[0].note if self.found else "a kink is in every direction tried"
+            return Finding("differences", self.name, Verdict.NOT_CHECKED, note=note)
+        rough = [f for f in noisy if not right or _error(f) > self.bound]
+        found = (
+            max(wrong, key=lambda f: (f.index is not None, _error(f)), default=None)
+            or max(rough or right, key=_error, default=None)
+            or Finding("differences", self.name, Verdict.AGREE)
+        )
+        found = replace(found, compared=len(wrong) + len(right), excluded=len(self.kinks))
+        if self.kinks and not wrong:
+            return at_kinks(self.case.replay, found, self.kinks, self.ours)
+        return found
 
-    def _nothing(self, verdict: Verdict, note: str) -> Finding:
-        return Finding("differences", self.name, verdict, excluded=len(self.kinks), note=note)
+
+def _error(finding: Finding) -> float:
+    return finding.error or 0.0

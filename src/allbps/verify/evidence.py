@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -11,10 +11,11 @@ import numpy as np
 
 from allbps.backprop import Delta
 from allbps.backward import Backward
-from allbps.readings.source import emit
-from allbps.verify.finding import Finding, Verdict
-from allbps.verify.kinks import MANY, kinks_at, size_of
-from allbps.verify.replay import Replay
+from allbps.ir import Node
+from allbps.verify.finding import Finding, Index, Verdict
+from allbps.verify.kinks import MANY, Kink, kinks_at
+from allbps.verify.noise import noise_of
+from allbps.verify.replay import Replay, size_of
 
 
 def bound_of(dtype: np.dtype[Any]) -> float:
@@ -29,8 +30,7 @@ def bound_of(dtype: np.dtype[Any]) -> float:
     return float(np.sqrt(np.finfo(dtype).eps))
 
 
-SHAKES = 8
-"""How often the last digits of the arguments are changed to see what rounding does."""
+UNSTABLE = "rounding alone may change it altogether, so that nothing can be said for it"
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,76 +60,121 @@ class Case:
         return np.random.default_rng([self.seed, *name.encode()])
 
     @cached_property
-    def _shaken(self) -> list[dict[str, Any]]:
-        """The emitted program's own numbers, then those from arguments off by their last digit."""
-        program = emit(self.backward)
-        rng = np.random.default_rng(self.seed)
-        given = {x.name: self.values[x.name] for x in self.backward.graph.inputs}
-        shaken = [{name: _shake(x, rng) for name, x in given.items()} for _ in range(SHAKES)]
-        with np.errstate(all="ignore"):
-            return [program.run(arguments) for arguments in (given, *shaken)]
+    def noise(self) -> dict[Node, np.ndarray[Any, Any]]:
+        """Primal -> how far rounding alone may move each element of its δ."""
+        found = noise_of(
+            [delta.node for delta in self.deltas],
+            {x: self.values[x.name] for x in self.backward.graph.inputs},
+            np.random.default_rng(self.seed),
+        )
+        return {delta.primal: found[delta.node] for delta in self.deltas}
 
-    def rounding(self, delta: Delta) -> float:
-        """By how much the last digit of the arguments moves a δ."""
-        still, *moved = (np.asarray(run[delta.node.name]) for run in self._shaken)
-        return float(max(np.max(np.abs(each - still)) for each in moved))
+    def tolerable(self, delta: Delta, scale: float) -> float:
+        """The largest difference that may pass for noise: small beside what δ could have been.
 
-    def natural(self, delta: Delta) -> float:
-        """|L| / |X|: the size of a δ that nothing cancels in."""
-        return self.replay.magnitude / size_of(self.replay.values[delta.primal.name])
+        Where rounding moves a δ by more than this it may be wrong in every digit, and nothing is
+        said in its favour: the singular vectors of a rotation have such δ.
+
+        Args:
+            delta: the δ.
+            scale: its largest absolute value.
+
+        """
+        coarsest = max(bound_of(x.dtype) for x in self.backward.graph.nodes if x.is_float)
+        natural = self.replay.largest_from(delta.primal.name) / size_of(
+            self.replay.values[delta.primal.name]
+        )
+        return 100 * coarsest * max(scale, natural)
+
+    @cached_property
+    def advice(self) -> str:
+        """What would help where precision does not suffice."""
+        coarse = [x for x in self.backward.graph.nodes if x.is_float and x.dtype.itemsize < 8]
+        if coarse:
+            return f"float64 instead of {coarse[0].dtype} would help"
+        return "another point, at which less cancels, would help"
 
 
-def _shake(value: Any, rng: np.random.Generator) -> Any:
-    array = np.asarray(value)
-    if array.dtype.kind != "f":
-        return value
-    sign = rng.choice([-1.0, 1.0], size=array.shape).astype(array.dtype)
-    return (array * (1 + sign * np.finfo(array.dtype).eps))[()]
-
-
-def compare(case: Case, judge: str, delta: Delta, theirs: Any) -> Finding:
+def compare(
+    case: Case,
+    judge: str,
+    delta: Delta,
+    theirs: Any,
+    noise: np.ndarray[Any, Any] | float = 0.0,
+) -> Finding:
     """Compare a δ with a judge's, element by element.
 
-    Left out are elements in whose direction the function has a kink, a tie or a jump; elements for
-    which the judge has no finite number; and differences that rounding of the arguments explains.
+    A difference that rounding explains makes the finding "noisy", never "agree". Left out are
+    elements in whose direction the function has a kink, a tie or a jump, and those for which the
+    judge has no finite number.
+
+    Args:
+        case: what is judged.
+        judge: the judge's name.
+        delta: one δ of it.
+        theirs: the judge's numbers.
+        noise: by how much rounding may move the judge's numbers.
+
     """
     name, bound = delta.primal.name, bound_of(delta.primal.dtype)
     ours, theirs = case.delta(delta), np.asarray(theirs, dtype=np.float64)
     mute = ~np.isfinite(theirs)
     off = np.where(mute, 0.0, np.abs(ours - theirs))
     scale = _largest(ours, theirs[~mute])
-    suspects = np.argwhere(off > bound * scale)
+    suspect = off > bound * scale
+    noisy = suspect & (off <= case.noise[delta.primal] + noise) if np.any(suspect) else suspect
+    if np.any(noisy) and np.max(off[noisy]) > case.tolerable(delta, scale):
+        return Finding(judge, name, Verdict.NOT_CHECKED, note=UNSTABLE)
+    suspects = np.argwhere(suspect & ~noisy)
     kinks = kinks_at(case.replay, name, (tuple(map(int, i)) for i in suspects))
-    for index in kinks:
-        off[index] = 0.0
     if len(kinks) == MANY:  # so many that the rest was not looked at
         off[tuple(suspects.T)] = 0.0
-    elif len(kinks) < len(suspects):
-        off[off <= _rounding(case, delta, scale)] = 0.0
+    for index in kinks:
+        off[index] = 0.0
     excluded = len(suspects) if len(kinks) == MANY else len(kinks)
     compared = off.size - excluded - int(np.sum(mute))
-    note = str(next(iter(kinks.values()))) if kinks else ""
-    if compared == 0:
-        verdict = Verdict.NOT_DIFFERENTIABLE if excluded else Verdict.NOT_CHECKED
-        return Finding(judge, name, verdict, excluded=excluded, note=note or "it is not finite")
     worst = tuple(int(k) for k in np.unravel_index(int(np.argmax(off)), off.shape))
-    error = float(off[worst]) / scale
-    verdict = Verdict.AGREE if error <= bound else Verdict.DISAGREE
-    return Finding(
-        judge, name, verdict, error, worst, float(ours[worst]), float(theirs[worst]),
-        compared, excluded, note,
+    wrong = off[worst] > bound * scale and not noisy[worst]
+    found = Finding(
+        judge, name, Verdict.DISAGREE if wrong else Verdict.AGREE, float(off[worst]) / scale,
+        worst, float(ours[worst]), float(theirs[worst]), compared, excluded,
     )  # fmt: skip
+    if wrong:
+        return found
+    if kinks:
+        found = at_kinks(case.replay, found, kinks, ours)
+    if np.any(noisy) and found.verdict is Verdict.AGREE:
+        return replace(found, verdict=Verdict.NOISY, note=_noise_note(case, delta, noisy, noise))
+    if compared == 0 and not kinks:
+        return Finding(judge, name, Verdict.NOT_CHECKED, note=f"{judge} has no finite number here")
+    return found
+
+
+def at_kinks(
+    replay: Replay, found: Finding, kinks: Mapping[Index, Kink], ours: np.ndarray[Any, Any]
+) -> Finding:
+    """The same finding with what is to say of the elements that have no derivative.
+
+    Where δ is one of the slopes on the two sides of a kink it is a convention, and as right as it
+    can be. Otherwise nothing confirms it, however many other elements are right.
+    """
+    notes = [kink.objection(replay, found.node, i, float(ours[i])) for i, kink in kinks.items()]
+    objections = [note for note in notes if note]
+    found = replace(found, excluded=max(len(kinks), found.excluded))
+    if objections:
+        return replace(found, verdict=Verdict.NOT_DIFFERENTIABLE, note=objections[0])
+    if found.compared == 0 and found.verdict is Verdict.AGREE:
+        found = replace(found, verdict=Verdict.CONVENTION, error=None, index=None)
+    return replace(found, note=found.note or str(next(iter(kinks.values()))))
+
+
+def _noise_note(
+    case: Case, delta: Delta, noisy: np.ndarray[Any, Any], noise: np.ndarray[Any, Any] | float
+) -> str:
+    moved = float(np.max((case.noise[delta.primal] + noise)[noisy]))
+    return f"rounding alone moves it by up to {moved:.0e}, which explains the difference"
 
 
 def _largest(ours: np.ndarray[Any, Any], theirs: np.ndarray[Any, Any]) -> float:
     """The largest absolute value of either, 1 where all are zero."""
     return max(float(np.max(np.abs(x), initial=0.0)) for x in (ours, theirs)) or 1.0
-
-
-def _rounding(case: Case, delta: Delta, scale: float) -> float:
-    """A difference no larger than this may come from the last digits of the arguments.
-
-    The cap keeps a tie that such a change breaks from excusing a wrong rule.
-    """
-    cap = 100 * bound_of(delta.primal.dtype) * max(scale, case.natural(delta))
-    return min(16 * case.rounding(delta), cap)

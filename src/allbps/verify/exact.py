@@ -22,7 +22,7 @@ from allbps.backprop import Delta
 from allbps.ir import CONST, Node
 from allbps.readings.source import Line, emit
 from allbps.verify.dual import Dual, dual
-from allbps.verify.evidence import Case, compare
+from allbps.verify.evidence import Case, at_kinks, compare
 from allbps.verify.finding import Finding, Index, Verdict
 from allbps.verify.kinks import kinks_at, one_hot
 from allbps.verify.replay import compiled, downstream_of
@@ -152,15 +152,12 @@ def _finding(case: Case, exact: _Exact, delta: Delta) -> Finding:
             smooth[index] = 0
         if exact.slope(delta.primal, smooth) != exact.along(delta, smooth):
             return _wrong(exact, delta, set(np.ndindex(shape)) - set(kinks))
-    if len(kinks) == delta.primal.size:
-        note = str(next(iter(kinks.values())))
-        return Finding("exact", name, Verdict.NOT_DIFFERENTIABLE, excluded=len(kinks), note=note)
     floats = _each(lambda x: float(x.value), exact.delta(delta)).astype(np.float64)
     finding = compare(case, "exact", delta, floats)
-    if not kinks:
+    if not kinks or finding.verdict is Verdict.DISAGREE:
         return finding
-    note, compared = str(next(iter(kinks.values()))), finding.compared - len(kinks)
-    return replace(finding, excluded=len(kinks), compared=compared, note=note)
+    finding = replace(finding, compared=finding.compared - len(kinks))
+    return at_kinks(case.replay, finding, kinks, case.delta(delta))
 
 
 def _wrong(exact: _Exact, delta: Delta, suspects: set[Index]) -> Finding:

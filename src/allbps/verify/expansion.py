@@ -15,6 +15,7 @@ from allbps.ir import CONST, INPUT, Node, ancestors, constant, lift
 from allbps.ops.shape import identity
 from allbps.verify.evidence import Case, compare
 from allbps.verify.finding import Finding
+from allbps.verify.noise import noise_of
 from allbps.verify.silence import Silence
 
 
@@ -31,10 +32,12 @@ def judge(case: Case) -> Iterator[Finding]:
     with np.errstate(all="ignore"):
         expanded = _expanded(case, nodes)
         deltas = _deltas(case, expanded)
+        noise = noise_of(deltas.values(), {}, np.random.default_rng(case.seed))
     through = set(ancestors(x for node in nodes if node.op.expand for x in node.inputs))
     for delta in case.deltas:
         if delta.primal in through:
-            yield compare(case, "expansion", delta, deltas[delta.primal])
+            theirs = deltas[delta.primal]
+            yield compare(case, "expansion", delta, theirs.value, noise[theirs])
 
 
 def _expanded(case: Case, nodes: tuple[Node, ...]) -> dict[Node, Node]:
@@ -56,7 +59,7 @@ def _expanded(case: Case, nodes: tuple[Node, ...]) -> dict[Node, Node]:
     return new
 
 
-def _deltas(case: Case, expanded: Mapping[Node, Node]) -> dict[Node, object]:
+def _deltas(case: Case, expanded: Mapping[Node, Node]) -> dict[Node, Node]:
     seeds = {
         expanded[y]: constant(seed.value if seed.op is CONST else case.values[seed.name])
         for y, seed in case.backward.seeds.items()
@@ -64,8 +67,8 @@ def _deltas(case: Case, expanded: Mapping[Node, Node]) -> dict[Node, object]:
     primals = [delta.primal for delta in case.deltas]
     found = backprop(seeds, [expanded[primal] for primal in primals])
     return {
-        primal: found[expanded[primal]].node.value
+        primal: found[expanded[primal]].node
         if expanded[primal] in found
-        else np.zeros(primal.shape)
+        else constant(np.zeros(primal.shape))
         for primal in primals
     }

@@ -13,6 +13,8 @@ class Verdict(StrEnum):
 
     AGREE = "agree"
     DISAGREE = "disagree"
+    NOISY = "noisy: cannot be said at this precision"
+    CONVENTION = "a convention: one of the slopes at a kink"
     NOT_DIFFERENTIABLE = "not differentiable here"
     NOT_CHECKED = "not checked"
 
@@ -24,7 +26,7 @@ class Finding:
     Attributes:
         judge: its name.
         node: the primal, ``Z2`` for δZ2.
-        verdict: agree, disagree, not differentiable here, not checked.
+        verdict: what it comes to.
         error: the largest |δ − the judge's| over the compared elements, divided by the largest
             |δ| of either over the whole array; None where nothing was compared.
         index: where that is; None for a comparison along a direction.
@@ -58,6 +60,9 @@ class Finding:
                 f"{self.place}{along}: {self.ours:.9g}, {self.judge} says {self.theirs:.9g}"
                 f" (error {self.error:.1e})"
             )
+            return f"{text}; {self.note}" if self.note else text
+        if self.verdict is Verdict.NOISY:
+            text = f"{self.place}: noisy: {self.ours:.3g}, {self.judge} says {self.theirs:.3g}"
             return f"{text}; {self.note}" if self.note else text
         return f"{self.place}: {self.judge}: {self.note or self.verdict}"
 

@@ -13,10 +13,14 @@ from typing import Any
 import numpy as np
 
 from allbps.verify.finding import Index, place
-from allbps.verify.replay import Replay
+from allbps.verify.replay import OutsideDomainError, Replay, size_of
 
 NEAR = 1e-7
 """A kink nearer than this part of the value's size counts as being at it."""
+SIDES = (1e-5, 1e-6, 1e-4)
+"""Steps to either side of a kink, in units of the value."""
+SIDEWAYS = 1e-5
+"""How far a δ may be off a slope on one side of a kink: more would be no slope at all."""
 MANY = 256
 """Elements of one array that are looked at one by one."""
 
@@ -38,24 +42,40 @@ class Kink:
     index: Index
     where: str
 
+    def objection(self, replay: Replay, name: str, place: Index, ours: float) -> str:
+        """Why a δ at this kink is no convention; empty where it is one of the slopes there.
+
+        Args:
+            replay: the forward program.
+            name: the value that δ belongs to.
+            place: the element of it in whose direction the kink is.
+            ours: δ there.
+
+        """
+        slopes = [replay.slopes(name, one_hot(np.shape(replay.values[name]), place), step)
+                  for step in SIDES]  # fmt: skip
+        for left, right in slopes:
+            allowed = SIDEWAYS * max(abs(left), abs(right), abs(ours))
+            if min(left, right) - allowed <= ours <= max(left, right) + allowed:
+                return ""
+        left, right = slopes[0]
+        return f"{self}; δ is {ours:.6g}, but the slopes there are {left:.6g} and {right:.6g}"
+
     def __str__(self) -> str:
         at = f" ({self.where})" if self.where else ""
         return f"{self.op} has a kink, a tie or a jump at {place(self.node, self.index)}{at}"
 
 
-def size_of(value: Any) -> float:
-    """The largest finite absolute value, 1 for zeros: what steps are measured in."""
-    size = np.abs(value)
-    return float(np.max(size, initial=0.0, where=np.isfinite(size))) or 1.0
-
-
 def kink_along(replay: Replay, name: str, direction: Any) -> Kink | None:
     """The first result that has a kink when ``name`` moves along ``direction``, or None."""
     here, size = replay.values[name], size_of(replay.values[name])
-    far, near = (
-        [replay.moved(name, here + sign * step * size * direction) for sign in (1, -1)]
-        for step in (10 * NEAR, NEAR)
-    )
+    try:
+        far, near = (
+            [replay.moved(name, here + sign * step * size * direction) for sign in (1, -1)]
+            for step in (10 * NEAR, NEAR)
+        )
+    except OutsideDomainError:
+        return None
     for node, _ in replay.downstream(name):
         middle = _numbers(replay.values[node.name])
         with np.errstate(all="ignore"):
@@ -63,7 +83,7 @@ def kink_along(replay: Replay, name: str, direction: Any) -> Kink | None:
                 np.abs(_numbers(up[node.name]) - 2 * middle + _numbers(down[node.name]))
                 for up, down in (far, near)
             ]
-        noise = 1e4 * np.finfo(np.float64).eps * size_of(middle)
+        noise = 1e4 * np.finfo(np.float64).eps * size_of(middle) + replay.noise[node.name]
         # smooth: a hundredth; kink: a tenth; jump: the same
         turned = (bend[1] > noise) & (bend[1] > 0.05 * bend[0])
         if np.any(turned):

@@ -8,15 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from functools import cached_property
 from types import CodeType
 from typing import Any
 
 import numpy as np
 
 from allbps.backward import Backward
-from allbps.ir import CONST, Graph, Node
+from allbps.ir import CONST, Graph, Node, constant
+from allbps.ops.reduce import sum_
 from allbps.readings.source import Line, emit
 from allbps.trace import Traced, copied
+from allbps.verify.noise import noise_of
 
 DOUBLE = np.dtype(np.float64)
 
@@ -73,6 +76,16 @@ def downstream_of(node: Node, lines: Iterable[Line]) -> list[Line]:
     return found
 
 
+class OutsideDomainError(Exception):
+    """A step went to where the function is not defined."""
+
+
+def size_of(value: Any) -> float:
+    """The largest finite absolute value, 1 for zeros: what steps are measured in."""
+    size = np.abs(value)
+    return float(np.max(size, initial=0.0, where=np.isfinite(size))) or 1.0
+
+
 class Replay:
     """The emitted forward program of a traced function, run in double precision.
 
@@ -83,7 +96,7 @@ class Replay:
     """
 
     def __init__(self, backward: Backward, arguments: Mapping[str, Any]) -> None:
-        traced = in_double(backward.traced)
+        traced = self._traced = in_double(backward.traced)
         program = emit(traced)
         given = {x.name: as_double(arguments[x.name]) for x in traced.graph.inputs}
         self._nodes = {line.node.name: line.node for line in program.forward}
@@ -103,11 +116,17 @@ class Replay:
     def __len__(self) -> int:
         return len(self._lines)
 
-    @property
-    def work(self) -> int:
-        """What one run costs, in statements on small arrays."""
-        nodes = [x for line in self._lines for x in (line.node, *line.node.inputs)]
-        return len(self._lines) + sum(x.size for x in nodes) // SMALL
+    def work_from(self, name: str) -> int:
+        """What running all that comes after a value costs, in statements on small arrays."""
+        return self._work.get(name, 0)
+
+    @cached_property
+    def _work(self) -> dict[str, int]:
+        total, work = 0, {}
+        for line in reversed(self._lines):
+            work[line.node.name] = total
+            total += 1 + sum(x.size for x in (line.node, *line.node.inputs)) // SMALL
+        return {**{x.name: total for x in self._traced.graph.inputs}, **work}
 
     def downstream(self, name: str) -> list[tuple[Node, CodeType]]:
         """The statements that depend on a value, in order: (node, code)."""
@@ -117,32 +136,90 @@ class Replay:
         return self._downstream[name]
 
     def moved(self, name: str, value: Any) -> dict[str, Any]:
-        """All values when ``name`` has another one and what depends on it follows."""
+        """All values when ``name`` has another one and what depends on it follows.
+
+        Raises:
+            OutsideDomainError: the program has no result there: a matrix became singular.
+
+        """
         scope = dict(self.values)
         scope[name] = value
         with np.errstate(all="ignore"):
             for _, code in self.downstream(name):
-                exec(code, scope)
+                try:
+                    exec(code, scope)
+                except np.linalg.LinAlgError as error:
+                    raise OutsideDomainError(str(error)) from None
         return scope
 
     def difference(self, name: str, direction: Any, step: float) -> float:
-        """Central difference of the objective along a direction in the value ``name``.
+        """Central difference of the objective along a direction; NaN outside its domain.
 
         The outputs are subtracted before they are summed, which rounds less than the other way.
         """
         here = self.values[name]
-        ahead = self.moved(name, here + step * direction)
-        behind = self.moved(name, here - step * direction)
-        total = sum(
-            float(np.sum(seed * (np.asarray(ahead[y]) - behind[y])))
+        try:
+            ahead = self.moved(name, here + step * direction)
+            behind = self.moved(name, here - step * direction)
+        except OutsideDomainError:
+            return float("nan")
+        return self._risen(behind, ahead) / (2 * step)
+
+    def slopes(self, name: str, direction: Any, part: float) -> tuple[float, float]:
+        """The slopes of the objective on the left and on the right, each of second order.
+
+        ``part`` is the step in units of the value; NaN on a side that is outside the domain.
+        """
+        here, step = self.values[name], part * size_of(self.values[name])
+        left, right = (self._side(name, here, sign * step * direction) for sign in (-1, 1))
+        return -left / step, right / step
+
+    def _side(self, name: str, here: Any, move: Any) -> float:
+        try:
+            near, far = (self.moved(name, here + k * move) for k in (1, 2))
+        except OutsideDomainError:
+            return float("nan")
+        return 2 * self._risen(self.values, near) - self._risen(self.values, far) / 2
+
+    def _risen(self, before: Mapping[str, Any], after: Mapping[str, Any]) -> float:
+        """By how much the objective grows; differences of outputs are taken first."""
+        return sum(
+            float(np.sum(seed * (np.asarray(after[y]) - before[y])))
             for y, seed in self.seeds.items()
         )
-        return total / (2 * step)
+
+    @cached_property
+    def _noise(self) -> tuple[dict[str, np.ndarray[Any, Any]], float]:
+        """How far rounding alone may move every value, and the objective."""
+        graph = self._traced.graph
+        terms = [
+            sum_(y * constant(self.seeds[y.name]), axis=None, keepdims=False)
+            for y in dict.fromkeys(graph.outputs)
+            if y.name in self.seeds
+        ]
+        objective = sum(terms[1:], start=terms[0])
+        given = {x: self.values[x.name] for x in graph.inputs}
+        found = noise_of([*graph.nodes, objective], given, np.random.default_rng(0))
+        return {node.name: noise for node, noise in found.items()}, float(found[objective])
 
     @property
-    def magnitude(self) -> float:
-        """Σ |seed · output|: the size of the numbers whose differences are taken."""
-        return sum(float(np.sum(np.abs(seed * self.values[y]))) for y, seed in self.seeds.items())
+    def noise(self) -> dict[str, np.ndarray[Any, Any]]:
+        """Name -> how far rounding alone may move each element."""
+        return self._noise[0]
+
+    @property
+    def uncertainty(self) -> float:
+        """How far rounding alone may move the objective."""
+        return self._noise[1]
+
+    def largest_from(self, name: str) -> float:
+        """The largest number on the way from a value to the objective."""
+        on_the_way = [name, *(node.name for node, _ in self.downstream(name))]
+        return max(size_of(self.values[x]) for x in on_the_way)
+
+    def resolution(self, name: str) -> float:
+        """What the last digit of the largest number on the way from a value is worth."""
+        return float(np.finfo(DOUBLE).eps) * self.largest_from(name)
 
 
 def compiled(code: str) -> CodeType:

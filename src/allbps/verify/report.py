@@ -10,8 +10,17 @@ from typing import Any
 from allbps.verify.finding import Finding, Origin, Subject, Verdict
 
 # from the weakest to the one that decides, when findings are put together
-_WEIGHT = (Verdict.NOT_CHECKED, Verdict.NOT_DIFFERENTIABLE, Verdict.AGREE, Verdict.DISAGREE)
-
+_WEIGHT = (
+    Verdict.NOT_CHECKED,
+    Verdict.NOISY,
+    Verdict.CONVENTION,
+    Verdict.AGREE,
+    Verdict.NOT_DIFFERENTIABLE,
+    Verdict.DISAGREE,
+)
+_ALLOWED = (Verdict.AGREE, Verdict.CONVENTION, Verdict.NOISY)
+"""What a judge may say of a δ of a true report."""
+_CONFIRMED = (Verdict.AGREE, Verdict.CONVENTION)
 
 NOT_ALONE = ("expansion",)
 """Judges that share rules with what they judge: their word alone confirms nothing."""
@@ -21,8 +30,10 @@ NOT_ALONE = ("expansion",)
 class Report:
     """Every δ of a backward pass, and what each judge says of it.
 
-    A report is true when every δ is confirmed by at least one judge, or has no derivative where
-    it was asked for, and no judge disagrees; and when gradients that were handed in are right.
+    A report is true when no judge disagrees, something was confirmed, and of every δ an independent
+    judge says "agree", "a convention" (one of the slopes at a kink) or "noisy" (as near as
+    rounding lets it be); and when gradients that were handed in are right. What is not confirmed
+    is named in the first line. "Not differentiable here" and "not checked" confirm nothing.
 
     Attributes:
         function: whose backward pass it is.
@@ -48,8 +59,9 @@ class Report:
 
     @property
     def verified(self) -> bool:
-        """Is every δ of allbps confirmed? This leaves out gradients that were handed in."""
-        return self.origin is None and not self.disagreements and not self.unchecked
+        """Is every δ of allbps as right as can be said? Gradients handed in are left out."""
+        sound = self.origin is None and not self.disagreements and not self.unchecked
+        return sound and len(self.noisy) < len(self.subjects)
 
     @cached_property
     def of(self) -> dict[str, dict[str, Finding]]:
@@ -68,13 +80,29 @@ class Report:
 
     @property
     def unchecked(self) -> tuple[str, ...]:
-        """Primals whose δ no independent judge could speak about."""
-        spoke = {
-            f.node
-            for f in self.findings
-            if f.verdict is not Verdict.NOT_CHECKED and f.judge not in NOT_ALONE
+        """Primals whose δ no independent judge confirms, or that one says is no derivative."""
+        return tuple(
+            name
+            for name, said in self._verdicts.items()
+            if not said & {*_ALLOWED, Verdict.DISAGREE} or Verdict.NOT_DIFFERENTIABLE in said
+        )
+
+    @property
+    def noisy(self) -> tuple[str, ...]:
+        """Primals of whose δ nothing more can be said than that rounding explains the rest."""
+        return tuple(
+            name
+            for name, said in self._verdicts.items()
+            if Verdict.NOISY in said and not said & {*_CONFIRMED, Verdict.DISAGREE}
+        )
+
+    @cached_property
+    def _verdicts(self) -> dict[str, set[Verdict]]:
+        """Primal -> what independent judges say."""
+        return {
+            name: {f.verdict for judge, f in said.items() if judge not in NOT_ALONE}
+            for name, said in self.of.items()
         }
-        return tuple(subject.node for subject in self.subjects if subject.node not in spoke)
 
     @cached_property
     def judges(self) -> dict[str, dict[str, Any]]:
@@ -82,7 +110,7 @@ class Report:
         summary: dict[str, dict[str, Any]] = {}
         for finding in self.findings:
             mine = summary.setdefault(finding.judge, {"max_error": 0.0, "checked": 0})
-            if finding.error is not None:
+            if finding.error is not None and finding.verdict in (Verdict.AGREE, Verdict.DISAGREE):
                 mine["max_error"] = max(mine["max_error"], finding.error)
                 mine["checked"] += 1
         return summary
@@ -97,6 +125,7 @@ class Report:
             "silent": dict(self.silent),
             "findings": [_plain(finding) for finding in self.findings],
             "unchecked": list(self.unchecked),
+            "noisy": list(self.noisy),
             "origin": str(self.origin) if self.origin else None,
             "marks": [mark.to_json() for mark in self.marks],
             "notes": list(self.notes),
@@ -107,6 +136,8 @@ class Report:
 
     def _lines(self) -> Iterator[str]:
         state = "verified" if self.verified else "NOT verified"
+        if self.noisy and self.verified:
+            state += f" except {_names(self.noisy)}: noisy, cannot be said at this precision"
         wrong = ", ".join(f"δ{mark.node}" for mark in self.marks if not mark)
         given = f"; given gradients NOT right: {wrong}" if wrong else ""
         yield f"{self.function}: {len(self.subjects)} δ, {state}{given}"
@@ -122,10 +153,11 @@ class Report:
     def _judge_lines(self) -> Iterator[str]:
         width = max((len(name) for name in (*self.judges, *self.silent)), default=0)
         for name, said in self.judges.items():
-            agree = sum(f.verdict is Verdict.AGREE for f in self.findings if f.judge == name)
+            mine = [f.verdict for f in self.findings if f.judge == name]
+            noisy = f", noisy on {mine.count(Verdict.NOISY)}" if Verdict.NOISY in mine else ""
             yield (
-                f"  {name:{width}}  agrees with {agree} of {len(self.subjects)},"
-                f" largest error {said['max_error']:.1e}"
+                f"  {name:{width}}  agrees with {mine.count(Verdict.AGREE)} of"
+                f" {len(self.subjects)}, largest error {said['max_error']:.1e}{noisy}"
             )
         for name, why in self.silent.items():
             yield f"  {name:{width}}  silent: {why}"
@@ -146,12 +178,14 @@ class Report:
 
     def _kinks(self) -> Iterator[str]:
         """Each kink once, with the δ that it keeps from being checked in full."""
-        found: dict[str, dict[str, None]] = {}
+        found: dict[tuple[str, str], dict[str, None]] = {}
         for finding in self.findings:
             if finding.excluded and finding.note:
-                found.setdefault(finding.note, {})[_elements(finding)] = None
-        for note, left_out in found.items():
-            yield f"not differentiable here: {', '.join(left_out)}; {note}"
+                refused = finding.verdict is Verdict.NOT_DIFFERENTIABLE
+                word = "not differentiable here" if refused else "a convention at a kink"
+                found.setdefault((word, finding.note), {})[_elements(finding)] = None
+        for (word, note), left_out in found.items():
+            yield f"{word}: {', '.join(left_out)}; {note}"
 
     def _remarks(self) -> Iterator[str]:
         wrong = self.disagreements
@@ -164,10 +198,16 @@ class Report:
             yield from (str(finding) for finding in wrong[1:10])
         yield from self._kinks()
         for finding in self.findings:
-            if finding.verdict is Verdict.NOT_CHECKED:
+            if finding.verdict is Verdict.NOT_CHECKED or (
+                finding.verdict is Verdict.NOISY and finding.node in self.noisy
+            ):
                 yield str(finding)
         if self.unchecked:
-            yield "no judge could check " + ", ".join(f"δ{name}" for name in self.unchecked)
+            yield f"no judge confirms {_names(self.unchecked)}"
+
+
+def _names(primals: Sequence[str]) -> str:
+    return ", ".join(f"δ{name}" for name in primals)
 
 
 def _elements(finding: Finding) -> str:
@@ -178,9 +218,11 @@ def _cell(finding: Finding | None) -> str:
     if finding is None or finding.verdict is Verdict.NOT_CHECKED:
         return "not checked"
     if finding.verdict is Verdict.NOT_DIFFERENTIABLE:
-        return "kink"
+        return "no derivative"
+    if finding.verdict is Verdict.CONVENTION:
+        return "convention"
     error = f"{finding.error:.1e}" if finding.error else "0"
-    word = "WRONG " if finding.verdict is Verdict.DISAGREE else ""
+    word = {Verdict.DISAGREE: "WRONG ", Verdict.NOISY: "noisy "}.get(finding.verdict, "")
     kinks = f", {finding.excluded} at a kink" if finding.excluded else ""
     return f"{word}{error}{kinks}"
 

@@ -11,7 +11,7 @@ from allbps.errors import ArgumentError, MissingExtraError
 from allbps.verify import differences, exact, expansion, torch_judge
 from allbps.verify.edges import edges_of
 from allbps.verify.evidence import Case, bound_of
-from allbps.verify.finding import Finding, Subject
+from allbps.verify.finding import Finding, Subject, Verdict
 from allbps.verify.origin import origin_of
 from allbps.verify.report import Report
 from allbps.verify.silence import Silence
@@ -106,6 +106,8 @@ def _notes(case: Case, findings: Sequence[Finding]) -> Iterator[str]:
             "differences tried random directions through all elements, and some elements alone,"
             f" of {', '.join(sampled[:8])}{' …' if len(sampled) > 8 else ''}"
         )
+    if any(f.verdict is Verdict.NOISY for f in findings):
+        yield f"where a δ is noisy: {case.advice}"
     coarse = {delta.primal.dtype for delta in case.deltas if delta.primal.dtype.itemsize < 8}
     for dtype in sorted(coarse, key=str):
         yield (
