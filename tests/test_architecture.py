@@ -23,7 +23,7 @@ FLOORS = [
     {"verify"},
     {"worked", "userfile"},
     {"nn", "data"},
-    {"train", "lecture"},
+    {"train", "lecture", "sklearn"},
     {"bench"},
     {"commands"},
     {"cli", "demo"},

@@ -1,0 +1,223 @@
+"""Classification."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import ClassifierMixin
+from sklearn.metrics import accuracy_score
+from sklearn.utils.class_weight import compute_sample_weight
+from sklearn.utils.multiclass import check_classification_targets, unique_labels
+from sklearn.utils.validation import column_or_1d
+
+import allbps.functional as F
+from allbps.errors import ArgumentError
+from allbps.sklearn.base import BPEstimator
+
+
+def cross_entropy(scores: Any, labels: Any) -> Any:
+    """Of each row: scores (N, K), labels (N,)."""
+    return F.cross_entropy(scores, labels, reduction="none")
+
+
+class BPClassifier(ClassifierMixin, BPEstimator):  # type: ignore[misc]
+    """A net that classifies, trained by compiled steps.
+
+    Args:
+        hidden_layer_sizes: units of each hidden layer, as in scikit-learn's own nets.
+        activation: after each of them: relu, tanh, logistic, gelu, silu or identity.
+        layers: instead of both, a list such as ``[Conv(32, 3), "relu", Pool(2), Dense(128)]``.
+        image_shape: (channels, height, width) of the rows of X, for convolutions; without it rows
+            of n·n numbers are gray squares.
+        solver: "adam" or "sgd".
+        alpha: strength of the pull of the weights to 0.
+        batch_size: rows a step; "auto" is 200, or all if there are fewer.
+        learning_rate_init: the learning rate.
+        max_iter: epochs at most.
+        shuffle: visit the rows of each epoch in random order.
+        random_state: of initial weights, order and what is held out; the same gives the same bits.
+        tol: by how much the loss, or the score, must get better within ``n_iter_no_change`` epochs.
+        verbose: print the loss of every epoch.
+        warm_start: go on from the last fit.
+        momentum: for sgd.
+        nesterovs_momentum: for sgd.
+        early_stopping: hold out a part of the rows; stop when the score on it gets no better, and
+            keep the weights with the best.
+        validation_fraction: how much is held out then.
+        beta_1: for adam.
+        beta_2: for adam.
+        epsilon: for adam.
+        n_iter_no_change: see ``tol``.
+        class_weight: class -> weight, or "balanced".
+        precision: "float32", "float64", or "auto": float64 where X is and one step takes all rows,
+            since it costs nothing there, else float32.
+        n_jobs: threads; -1 or None for as many as pay. No bit depends on it.
+
+    Attributes:
+        classes_: the classes, sorted.
+        loss_curve_: mean loss of each epoch, of each row before the step that learns it.
+        loss_: the last of them.
+        n_iter_: epochs taken.
+        validation_scores_: accuracy on what is held out, after each epoch of early stopping.
+        best_validation_score_: the best of them.
+        coefs_: weights by layer.
+        intercepts_: biases by layer.
+
+    >>> X, y = [[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]], [0, 1, 1, 0]
+    >>> net = BPClassifier((16,), "tanh", learning_rate_init=0.05, random_state=1).fit(X, y)
+    >>> net.predict(X).tolist()
+    [0, 1, 1, 0]
+
+    """
+
+    _loss = staticmethod(cross_entropy)
+
+    def __init__(
+        self,
+        hidden_layer_sizes: Any = (100,),
+        activation: str = "relu",
+        *,
+        layers: Any = None,
+        image_shape: Any = None,
+        solver: str = "adam",
+        alpha: float = 0.0001,
+        batch_size: Any = "auto",
+        learning_rate_init: float = 0.001,
+        max_iter: int = 200,
+        shuffle: bool = True,
+        random_state: Any = None,
+        tol: float = 1e-4,
+        verbose: bool = False,
+        warm_start: bool = False,
+        momentum: float = 0.9,
+        nesterovs_momentum: bool = True,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        n_iter_no_change: int = 10,
+        class_weight: Any = None,
+        precision: str = "auto",
+        n_jobs: int | None = None,
+    ) -> None:
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.layers = layers
+        self.image_shape = image_shape
+        self.solver = solver
+        self.alpha = alpha
+        self.batch_size = batch_size
+        self.learning_rate_init = learning_rate_init
+        self.max_iter = max_iter
+        self.shuffle = shuffle
+        self.random_state = random_state
+        self.tol = tol
+        self.verbose = verbose
+        self.warm_start = warm_start
+        self.momentum = momentum
+        self.nesterovs_momentum = nesterovs_momentum
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.beta_1 = beta_1
+        self.beta_2 = beta_2
+        self.epsilon = epsilon
+        self.n_iter_no_change = n_iter_no_change
+        self.class_weight = class_weight
+        self.precision = precision
+        self.n_jobs = n_jobs
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> BPClassifier:
+        """Learn rows X (N, features) with classes y (N,).
+
+        Args:
+            X: numbers, finite.
+            y: classes, of any kind.
+            sample_weight: (N,), not negative; a weight of 2 is a row given twice.
+
+        Raises:
+            ValueError: X or y cannot be learnt from (NaN, text, one class, counts that differ).
+            ArgumentError: an option is out of range.
+            DivergedError: the numbers are no longer finite.
+
+        """
+        fresh = not (self.warm_start and hasattr(self, "_params"))
+        self._fit(X, y, sample_weight, epochs=self.max_iter, fresh=fresh)
+        return self
+
+    def partial_fit(
+        self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None
+    ) -> BPClassifier:
+        """Learn the rows by one epoch more.
+
+        Args:
+            X: numbers, finite.
+            y: classes.
+            classes: every class there will be; needed in the first call.
+            sample_weight: (N,), not negative.
+
+        Raises:
+            ValueError: as ``fit``; no ``classes`` in the first call.
+
+        """
+        fresh = not hasattr(self, "_params")
+        if classes is not None:
+            given = unique_labels(classes)
+            if not fresh and not np.array_equal(given, self.classes_):
+                raise ArgumentError(
+                    "classes differ from those of the first call",
+                    expected=str(self.classes_),
+                    got=str(given),
+                )
+            self._given = given
+        elif fresh:
+            raise ArgumentError(
+                "classes must be passed on the first call to partial_fit",
+                expected="every class there will be",
+            )
+        self._fit(X, y, sample_weight, epochs=1, fresh=fresh)
+        return self
+
+    def predict_proba(self, X: Any) -> NDArray[Any]:
+        """Probabilities (N, classes), each row adding up to 1."""
+        scores = self._scores_of(X)
+        scores = np.exp(scores - scores.max(axis=1, keepdims=True))
+        return np.asarray(scores / scores.sum(axis=1, keepdims=True))
+
+    def predict(self, X: Any) -> NDArray[Any]:
+        """The most probable class of each row."""
+        scores = self._scores_of(X)
+        return np.asarray(self.classes_[np.argmax(scores, axis=1)])
+
+    def _checked(self, X: Any, y: Any, sample_weight: Any, fresh: bool) -> tuple[Any, Any, Any]:
+        X, y, weights = super()._checked(X, y, sample_weight, fresh)
+        y = column_or_1d(y, warn=True)
+        check_classification_targets(y)
+        present = unique_labels(y)
+        if fresh:
+            self.classes_ = getattr(self, "_given", present)
+        if len(self.classes_) < 2:
+            raise ArgumentError(
+                "y has only one class", expected="at least two classes", got=str(present[0])
+            )
+        strange = [label for label in present if label not in self.classes_]
+        if strange:
+            raise ArgumentError(
+                f"y has the class {strange[0]!r}, which is not among those known",
+                expected=str(self.classes_),
+            )
+        if self.class_weight is not None:
+            weights = weights * compute_sample_weight(self.class_weight, y)
+        return X, y, weights
+
+    def _targets(self, y: Any) -> NDArray[Any]:
+        return np.asarray(np.searchsorted(self.classes_, y), np.int64)
+
+    def _outputs(self) -> int:
+        return len(self.classes_)
+
+    def _score(self, X: Any, y: Any, weights: Any) -> float:
+        found = self.classes_[np.argmax(self._scores(X), axis=1)]
+        return float(accuracy_score(y, found, sample_weight=weights))

@@ -1,0 +1,204 @@
+"""The estimators, as scikit-learn and its users treat them."""
+
+import pickle
+import warnings
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.datasets import load_diabetes, load_digits
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.estimator_checks import estimator_checks_generator
+
+from allbps.errors import DivergedError, NameUnknownError
+from allbps.sklearn import BPClassifier, BPRegressor, Conv, Dense, Pool
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+DIGITS, LABELS = load_digits(return_X_y=True)
+DIGITS = DIGITS / 16
+FEW = slice(0, 300)
+
+
+def checks():
+    for estimator in (BPClassifier(), BPRegressor()):
+        for own, check in estimator_checks_generator(estimator):
+            name = getattr(check, "func", check).__name__
+            yield pytest.param(own, check, id=f"{type(estimator).__name__}-{name}")
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(("estimator", "check"), list(checks()))
+def test_scikit_learns_own_checks(estimator, check):
+    try:
+        check(estimator)
+    except Exception as error:
+        if type(error).__name__ == "SkipTest":
+            pytest.skip(str(error))
+        raise
+
+
+def bits(estimator):
+    return [array.tobytes() for array in (*estimator.coefs_, *estimator.intercepts_)]
+
+
+@pytest.mark.parametrize("options", [{}, {"layers": [Conv(4, 3), "relu", Pool(2)]}])
+@pytest.mark.parametrize("n_jobs", [1, 2, -1])
+def test_the_same_random_state_gives_the_same_bits(options, n_jobs):
+    first, second = (
+        BPClassifier(max_iter=3, random_state=0, n_jobs=n, **options).fit(DIGITS[FEW], LABELS[FEW])
+        for n in (None, n_jobs)
+    )
+    assert bits(first) == bits(second)
+
+
+def test_digits_are_learnt():
+    net = BPClassifier(max_iter=60, random_state=0).fit(DIGITS[:1400], LABELS[:1400])
+    assert net.score(DIGITS[1400:], LABELS[1400:]) > 0.9
+    assert net.loss_curve_[-1] < net.loss_curve_[0] / 5
+    assert len(net.loss_curve_) == net.n_iter_ == 60
+    np.testing.assert_allclose(net.predict_proba(DIGITS).sum(1), 1, rtol=1e-5)
+
+
+def test_a_convnet_by_a_short_list_of_layers():
+    layers = [Conv(8, 3), "relu", Pool(2), Dense(32), "relu"]
+    net = BPClassifier(layers=layers, max_iter=40, learning_rate_init=0.01, random_state=0)
+    assert net.fit(DIGITS[:1400], LABELS[:1400]).score(DIGITS[1400:], LABELS[1400:]) > 0.9
+    assert [w.shape for w in net.coefs_] == [(8, 1, 3, 3), (72, 32), (32, 10)]
+
+
+def test_numbers_are_predicted_one_or_several():
+    X, y = load_diabetes(return_X_y=True)
+    X = X * 20
+    y = (y - y.mean()) / y.std()
+    net = BPRegressor(max_iter=150, random_state=0).fit(X, y)
+    assert net.score(X, y) > 0.5
+    assert net.predict(X).shape == y.shape
+    both = BPRegressor(max_iter=150, random_state=0).fit(X, np.stack([y, -y], 1))
+    assert both.predict(X).shape == (len(y), 2)
+    assert both.score(X, np.stack([y, -y], 1)) > 0.5
+
+
+def test_a_row_of_weight_two_is_a_row_given_twice():
+    weights = np.arange(40) % 3
+    X, y = DIGITS[:40], LABELS[:40]
+    weighted = BPClassifier(max_iter=20, random_state=0, precision="float64")
+    repeated = clone(weighted)
+    weighted.fit(X, y, sample_weight=weights)
+    repeated.fit(np.repeat(X, weights, 0), np.repeat(y, weights))
+    np.testing.assert_allclose(weighted.predict_proba(X), repeated.predict_proba(X), rtol=1e-6)
+
+
+def test_weights_of_classes():
+    y = (LABELS[FEW] == 3).astype(int)
+    plain = BPClassifier(max_iter=8, random_state=0).fit(DIGITS[FEW], y)
+    balanced = BPClassifier(max_iter=8, random_state=0, class_weight="balanced")
+    balanced.fit(DIGITS[FEW], y)
+    mean = [net.predict_proba(DIGITS[FEW])[:, 1].mean() for net in (plain, balanced)]
+    assert mean[1] > mean[0] + 0.1
+
+
+def test_a_warm_start_goes_on():
+    halves = BPClassifier(max_iter=5, random_state=0, warm_start=True, tol=0)
+    halves.fit(DIGITS[FEW], LABELS[FEW]).fit(DIGITS[FEW], LABELS[FEW])
+    assert halves.n_iter_ == len(halves.loss_curve_) == 10
+    whole = BPClassifier(max_iter=10, random_state=0, tol=0).fit(DIGITS[FEW], LABELS[FEW])
+    assert bits(halves) == bits(whole)
+
+
+def test_partial_fits_are_epochs():
+    net = BPClassifier(random_state=0)
+    for _ in range(10):
+        net.partial_fit(DIGITS[FEW], LABELS[FEW], classes=range(10))
+    whole = BPClassifier(max_iter=10, random_state=0, tol=0).fit(DIGITS[FEW], LABELS[FEW])
+    assert bits(net) == bits(whole)
+
+
+def test_early_stopping_keeps_the_best():
+    net = BPClassifier(max_iter=200, early_stopping=True, n_iter_no_change=3, random_state=0)
+    net.set_params(learning_rate_init=0.02).fit(DIGITS[FEW], LABELS[FEW])
+    assert net.n_iter_ < 200
+    assert len(net.validation_scores_) == net.n_iter_
+    assert net.best_validation_score_ == max(net.validation_scores_)
+
+
+@pytest.mark.parametrize("options", [{}, {"layers": [Conv(4, 3), "relu"]}])
+def test_a_pickle_holds_state_and_no_code(options):
+    net = BPClassifier(max_iter=3, random_state=0, **options).fit(DIGITS[FEW], LABELS[FEW])
+    packed = pickle.dumps(net)
+    assert b"lambda" not in packed
+    assert len(packed) < 30_000 + 3 * sum(w.nbytes for w in net.coefs_)
+    again = pickle.loads(packed)
+    np.testing.assert_array_equal(again.predict_proba(DIGITS), net.predict_proba(DIGITS))
+    again.set_params(warm_start=True).fit(DIGITS[FEW], LABELS[FEW])
+    net.set_params(warm_start=True).fit(DIGITS[FEW], LABELS[FEW])
+    assert bits(again) == bits(net)
+
+
+def test_pipelines_grids_and_cross_validation():
+    pipeline = make_pipeline(
+        StandardScaler(), BPClassifier(max_iter=40, learning_rate_init=0.02, random_state=0)
+    )
+    grid = {"bpclassifier__hidden_layer_sizes": [(8,), 32, (16, 16)]}
+    search = GridSearchCV(pipeline, grid, cv=2).fit(DIGITS[FEW], LABELS[FEW])
+    assert search.best_score_ > 0.7
+    assert cross_val_score(search.best_estimator_, DIGITS[FEW], LABELS[FEW], cv=2).min() > 0.7
+
+
+def test_classes_are_called_as_they_are_given():
+    names = np.array(["even", "odd"])[LABELS[FEW] % 2]
+    net = BPClassifier(max_iter=60, learning_rate_init=0.01, random_state=0).fit(DIGITS[FEW], names)
+    assert net.predict(DIGITS[:3]).tolist() == ["even", "odd", "even"]
+
+
+X, Y = DIGITS[:20], LABELS[:20]
+WRONG = {
+    "one class": (lambda: BPClassifier().fit(X, Y * 0), "only one class"),
+    "NaN": (lambda: BPClassifier().fit(np.where(X == 0, np.nan, X), Y), "NaN"),
+    "text": (lambda: BPClassifier().fit([["a"], ["b"]], [0, 1]), "could not convert"),
+    "counts": (lambda: BPClassifier().fit(X, Y[:5]), "inconsistent numbers"),
+    "numbers as classes": (lambda: BPClassifier().fit(X, Y + 0.5), "continuous"),
+    "no classes": (lambda: BPClassifier().partial_fit(X, Y), "classes must be passed"),
+    "a new class": (
+        lambda: BPClassifier().partial_fit(X, Y, classes=range(5)), "not among those known",
+    ),
+    "solver": (lambda: BPClassifier(solver="lbfgs").fit(X, Y), "no solver 'lbfgs'"),
+    "activation": (lambda: BPClassifier(activation="rellu").fit(X, Y), "mean 'relu'"),
+    "layer": (lambda: BPClassifier(layers=[3]).fit(X, Y), "3 is no layer"),
+    "sizes": (lambda: BPClassifier((0,)).fit(X, Y), "hidden_layer_sizes is out of range"),
+    "batch": (lambda: BPClassifier(batch_size=0).fit(X, Y), "batch_size is out of range"),
+    "epochs": (lambda: BPClassifier(max_iter=0).fit(X, Y), "max_iter is out of range"),
+    "image": (lambda: BPClassifier(layers=[Conv(2, 9)]).fit(X, Y), "Conv(2, 9) does not fit"),
+    "image shape": (
+        lambda: BPClassifier(layers=[Pool(2)], image_shape=(3, 8, 8)).fit(X, Y), "does not fit X",
+    ),
+    "weights": (
+        lambda: BPClassifier().fit(X, Y, sample_weight=np.zeros(20)), "non-zero",
+    ),
+    "targets": (lambda: BPRegressor().fit(X, np.full(20, np.inf)), "infinity"),
+    "precision": (lambda: BPRegressor(precision="half").fit(X, Y), "no precision 'half'"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_what_cannot_be_learnt_is_refused_in_words(name):
+    call, words = WRONG[name]
+    with pytest.raises((ValueError, NameUnknownError)) as caught:
+        call()
+    assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(("solver", "rate"), [("adam", 1e38), ("sgd", 1e30)])
+def test_a_fit_that_diverges_says_so(solver, rate):
+    net = BPRegressor(solver=solver, learning_rate_init=rate, max_iter=3)
+    with pytest.raises(DivergedError, match=r"StandardScaler"):
+        net.fit(X, Y * 1e6)
+
+
+def test_a_loss_that_still_falls_is_warned_of():
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        BPClassifier(max_iter=2).fit(X, Y)
+    assert [w.category for w in caught] == [ConvergenceWarning]
