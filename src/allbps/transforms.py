@@ -29,7 +29,7 @@ from allbps.ir import (
     user_site,
     within,
 )
-from allbps.ops.shape import identity
+from allbps.ops.shape import detach, identity
 from allbps.tree import flatten, leaves, rebuild, same_structure, tree_map
 
 Argnums = int | Sequence[int]
@@ -45,7 +45,7 @@ def stop_gradient(x: Any) -> Any:
 
     def cut(leaf: Any) -> Any:
         leaf = _whole(leaf)
-        return constant(leaf.value) if isinstance(leaf, Node) else leaf
+        return detach(leaf) if isinstance(leaf, Node) else leaf
 
     return tree_map(cut, x)
 

@@ -23,6 +23,7 @@ from allbps.ir import (
     Op,
     Precedence,
     Rule,
+    Stopped,
     Zero,
     constant,
     lift,
@@ -115,8 +116,9 @@ def samples_where(holds):
 
 
 def in_float64(case: Case) -> bool:
-    """Differences of numbers rounded to a smaller dtype say nothing."""
-    return case.differentiable and np.asarray(case.y).dtype == np.float64
+    """Differences of numbers rounded to a smaller dtype say nothing, nor where δ is stopped."""
+    stopped = isinstance(case.op.rules[0], Stopped)
+    return case.differentiable and np.asarray(case.y).dtype == np.float64 and not stopped
 
 
 every_sample = samples_where(lambda case: True)

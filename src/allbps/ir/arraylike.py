@@ -18,7 +18,7 @@ from allbps.errors import (
     TraceError,
 )
 from allbps.ir.site import name_in_user_code, user_site
-from allbps.ir.traces import observe
+from allbps.ir.traces import carries_gradient, observe
 from allbps.ir.wording import in_user_terms
 from allbps.tree import leaves
 
@@ -217,7 +217,7 @@ class ArrayLike:
         returned, ``lift`` puts it together as one. Large arrays are refused: every element would
         become a node.
         """
-        apart = self.traces and self.is_float and self.size <= MOST_ELEMENTS
+        apart = self.size <= MOST_ELEMENTS and self._loses_gradient
         if not apart or dtype not in (None, object):
             return np.asarray(self._plain("numpy.asarray"), dtype=dtype)
         elements = np.empty(self.shape, object)
@@ -225,8 +225,13 @@ class ArrayLike:
             elements[place] = self[place] if place else self
         return elements
 
+    @property
+    def _loses_gradient(self) -> bool:
+        """Would plain numbers instead of this array cut a gradient?"""
+        return bool(self.traces) and self.is_float and carries_gradient(cast("Node", self))
+
     def _plain(self, purpose: str) -> Any:
-        if self.traces and self.is_float:
+        if self._loses_gradient:
             raise TraceError(
                 f"{purpose}() of {_label(self)} would cut its gradient",
                 where=str(user_site() or ""),

@@ -60,6 +60,11 @@ class Zero:
 
 
 @dataclass(frozen=True)
+class Stopped(Zero):
+    """The derivative is left out on purpose; who checks derivatives holds the result fixed."""
+
+
+@dataclass(frozen=True)
 class NotDifferentiable:
     """There is no derivative, and asking for one is an error."""
 
@@ -185,6 +190,10 @@ class Op:
     def rule(self, index: int) -> AnyRule:
         """The rule of operand ``index``."""
         return self.rules[0 if self.variadic else index]
+
+    def hands_back(self, index: int) -> bool:
+        """Does operand ``index`` get a δ?"""
+        return not isinstance(self.rule(index), Zero)
 
     def operand_texts(self, texts: list[Any]) -> dict[str, Any]:
         """Operand name -> its text (or the joined texts of a variadic operation)."""

@@ -88,6 +88,25 @@ def observed_here() -> list[Observation]:
     return _here.get()[-1].observed
 
 
+def carries_gradient(node: Node) -> bool:
+    """Would a δ of the node reach an argument of a trace?"""
+    seen, stack = {node}, [node]
+    while stack:
+        here = stack.pop()
+        if here.traces and not here.inputs:
+            return True
+        for k, operand in enumerate(here.inputs):
+            if (
+                operand.traces
+                and operand.is_float
+                and operand not in seen
+                and here.op.hands_back(k)
+            ):
+                seen.add(operand)
+                stack.append(operand)
+    return False
+
+
 def followed_elsewhere(nodes: list[Node]) -> set[Node]:
     """Those of ``nodes`` that depend on an input of a trace that another thread has open.
 

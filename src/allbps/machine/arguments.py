@@ -16,6 +16,8 @@ from allbps.machine.planning.layout import row_major
 from allbps.machine.planning.plan import Work
 from allbps.machine.works.tasks import Place
 
+KINDS = {"f": "biuf", "i": "biu", "u": "biu", "b": "b"}
+"""Kind of number that a step was compiled for -> kinds that it takes."""
 FEW = 4096
 """Numbers up to which an argument is copied; larger ones are read where the caller has them."""
 
@@ -44,6 +46,11 @@ class Limit:
         """Is only a part of the argument meant?"""
         return any(view.kind == "getitem" for view in self.views)
 
+    def fits(self, numbers: NDArray[Any]) -> bool:
+        """Are all of these numbers as they should be?"""
+        inside = not numbers.size or (numbers.min() >= 0 and numbers.max() < self.count)
+        return bool(inside)
+
     def check(self, path: str, array: NDArray[Any]) -> None:
         """Refuse an argument with other numbers.
 
@@ -54,10 +61,8 @@ class Limit:
         for view in self.views if self.of_a_part else ():
             assert view.node is not None
             array = view.node.op.run([array], view.node.attrs)
-        if not array.size:
-            return
-        low, high = int(array.min()), int(array.max())
-        if low < 0 or high >= self.count:
+        if not self.fits(array):
+            low, high = int(array.min()), int(array.max())
             raise LimitError(
                 f"{path} holds {self.what}",
                 expected=f"0 to {self.count - 1}",
@@ -122,20 +127,25 @@ class Slot:
 
     def check_examples(self, path: str, data: NDArray[Any], order: NDArray[np.int64]) -> None:
         """Refuse a data set of which steps could not read the examples that ``order`` names."""
-        self.check_kind(path, data)
         for limit in self.limits:
-            if not limit.of_a_part:
-                limit.check(path, data)
-                continue
-            for rows in order:
-                limit.check(path, data[rows].reshape(self.node.shape))
+            if limit.of_a_part or not limit.fits(data):
+                for rows in order:
+                    limit.check(path, data[rows].reshape(self.node.shape))
 
     def check_kind(self, path: str, array: NDArray[Any]) -> None:
-        """Refuse numbers of another kind than the step was compiled for."""
+        """Refuse numbers of another kind than the step was compiled for, or out of its range."""
         kind, node = array.dtype.kind, self.node
-        if kind not in "biuf" or (kind == "f" and not node.is_float):
+        if kind not in KINDS[node.dtype.kind] or not _in_range(array, node.dtype):
             raise DtypeError(
                 f"{path} holds another kind of number than the step was compiled for",
                 expected=str(node.dtype),
                 got=str(array.dtype),
             )
+
+
+def _in_range(array: NDArray[Any], dtype: np.dtype[Any]) -> bool:
+    """Are whole numbers that are to become others of another size the same there?"""
+    if dtype.kind == "f" or np.can_cast(array.dtype, dtype) or not array.size:
+        return True
+    bounds = np.iinfo(dtype)
+    return bounds.min <= int(array.min()) and int(array.max()) <= bounds.max

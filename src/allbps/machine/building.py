@@ -274,7 +274,7 @@ def _trusted(work: Work) -> tuple[Value, int, str] | None:
 
 def _alike(a: Any, b: Any) -> bool:
     nodes = isinstance(a, Node) and isinstance(b, Node)
-    return nodes and a.shape == b.shape and a.dtype == b.dtype and a.is_float
+    return nodes and a.shape == b.shape and a.dtype == b.dtype
 
 
 def _described(tree: Any) -> str:

@@ -242,7 +242,8 @@ class Gradients(Called):
             self._run(self._in_order(args, kwargs))
             path, build = self._path, self._path.build
             result = path.results()
-            grads = iter([path.read(place) for place in build.deltas])
+            pairs = zip(build.deltas, build.params, strict=True)
+            grads = iter([path.read(place, x.dtype) for place, x in pairs])
         trees = {name: like_nodes(build.traced.parameters[name], grads) for name in build.chosen}
         chosen = build.chosen
         return result, trees[chosen[0]] if len(chosen) == 1 else trees

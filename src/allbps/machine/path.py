@@ -55,7 +55,7 @@ class Path:
     def holds(self) -> bool:
         """Did the last call find everything as it takes it for granted?"""
         place = self.build.holds
-        return place is None or bool(self.read(place))
+        return place is None or bool(self.read(place, np.dtype(bool)))
 
     # -- arguments ---------------------------------------------------------------------------------
     def put(self, given: Iterable[Any]) -> None:
@@ -96,19 +96,26 @@ class Path:
                 arrays = [np.asarray(v, x.dtype) for (_, x), (_, v) in pairs if isinstance(x, Node)]
             else:
                 kept = [x for _, x in flatten(tree) if isinstance(x, Node)]
-                arrays = [self.read(self.build.inputs[x]) for x in kept]
+                arrays = [self.argument(x) for x in kept]
             arguments[name] = like_nodes(tree, iter(arrays))
         return arguments
 
     # -- results -----------------------------------------------------------------------------------
     def results(self) -> Any:
         """What the function returns."""
-        arrays = [self.read(place) for place in self.build.results]
+        outputs = self.build.traced.graph.outputs
+        pairs = zip(self.build.results, outputs, strict=False)  # what is carried stands behind
+        arrays = [self.read(place, y.dtype) for place, y in pairs]
         return rebuild(self.build.result, iter(arrays))
 
-    def read(self, place: Place) -> Any:
+    def read(self, place: Place, dtype: np.dtype[Any]) -> Any:
         """A copy of what stands somewhere."""
-        return place.layout.copied(self.build.blocks[place.memory])[()]
+        found = place.layout.copied(self.build.blocks[place.memory])
+        return found.astype(dtype, copy=False)[()]
+
+    def argument(self, x: Node) -> Any:
+        """A copy of an argument as the step has it."""
+        return self.read(self.build.inputs[x], x.dtype)
 
 
 def way_of(traced: Traced) -> Any:

@@ -97,7 +97,7 @@ class TrainStep(Called):
     @property
     def params(self) -> dict[str, Any]:
         """Copies of the parameters, by argument name."""
-        return self._by_name([self._path.read(self._build.inputs[x]) for x in self._build.params])
+        return self._by_name([self._path.argument(x) for x in self._build.params])
 
     @params.setter
     def params(self, new: Mapping[str, Any]) -> None:
@@ -115,7 +115,7 @@ class TrainStep(Called):
         build = self._build
         if build.carry is None:
             return None
-        found = iter([self._path.read(build.inputs[x]) for x in build.carried])
+        found = iter([self._path.argument(x) for x in build.carried])
         return like_nodes(build.traced.parameters[build.carry], found)
 
     @carried.setter
@@ -262,7 +262,7 @@ class TrainStep(Called):
     def _one(self, sets: Sequence[NDArray[Any]], row: NDArray[np.int64]) -> Any:
         """The loss of a step that comes back to Python."""
         found = zip(sets, self._build.fetched, strict=True)
-        arrays = iter([values[row].reshape(x.shape) for values, x in found])
+        arrays = iter([values[row].reshape(x.shape).astype(x.dtype) for values, x in found])
         return self._advance([like_nodes(tree, arrays) for tree in self._path.trees.values()])
 
     def _check_order(self, data: Sequence[Any], numbers: NDArray[np.int64], batched: bool) -> None:
@@ -328,7 +328,7 @@ class TrainStep(Called):
     def _origin(self) -> tuple[str, str]:
         """The first node of this step that is not finite or cannot be worked out, and its line."""
         build = self._build
-        known: dict[Node, Any] = {x: self._path.read(place) for x, place in build.inputs.items()}
+        known: dict[Node, Any] = {x: self._path.argument(x) for x in build.inputs}
         for node in build.traced.graph.nodes:
             problem = ""
             if node not in known:

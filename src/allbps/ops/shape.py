@@ -7,7 +7,20 @@ from typing import Any
 import numpy as np
 
 from allbps.errors import ArgumentError, ShapeError
-from allbps.ir import NUMPY, Aval, Bad, Formula, Node, Notation, Op, Precedence, Rule, Sample, lift
+from allbps.ir import (
+    NUMPY,
+    Aval,
+    Bad,
+    Formula,
+    Node,
+    Notation,
+    Op,
+    Precedence,
+    Rule,
+    Sample,
+    Stopped,
+    lift,
+)
 from allbps.ops.shapes import normal_axis, same
 
 Shape = tuple[int, ...]
@@ -27,6 +40,20 @@ identity = Op(
     torch="{x}",
     rules=(Rule(d_identity, "∂{y}/∂{x} = 1"),),
     notation=Notation(lambda x: x),
+    samples=(Sample(((2, 3),)),),
+)
+
+
+detach = Op(
+    name="detach",
+    doc="x as a constant: nothing flows back through it.",
+    operands="x",
+    shape=same,
+    numpy="{x}",
+    torch="{x}.detach()",
+    jax="jax.lax.stop_gradient({x})",
+    rules=(Stopped("the gradient is stopped here on purpose"),),
+    notation=Notation("stop({x})"),
     samples=(Sample(((2, 3),)),),
 )
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from allbps.backward import Backward
-from allbps.ir import CONST, Graph, Node, constant
+from allbps.ir import CONST, Graph, Node, Stopped, constant
 from allbps.ops.reduce import sum_
 from allbps.readings.source import Line, emit
 from allbps.trace import Traced, copied
@@ -66,11 +66,12 @@ def _all(nodes: Iterable[Node], copy: Mapping[Node, Node]) -> tuple[Node, ...]:
 
 
 def downstream_of(node: Node, lines: Iterable[Line]) -> list[Line]:
-    """The statements that depend on a value, in order."""
+    """The statements that depend on a value, in order; where a gradient is stopped nothing does."""
     reached = {node}
     found = []
     for line in lines:
-        if any(x in reached for x in line.node.inputs):
+        follows = (x in reached for x in line.node.inputs)
+        if any(follows) and not isinstance(line.node.op.rules[0], Stopped):
             reached.add(line.node)
             found.append(line)
     return found

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from allbps.machine.execution.printing import Printer, condition, indented, written
-from allbps.machine.kernels.batch import fetch, fetch_integers
+from allbps.machine.kernels.batch import fetch, fetch_bytes, fetch_integers
 from allbps.machine.language.calls import Finite
 from allbps.machine.language.operands import HI, LO, RATES, Memory, Operation, Variable
 from allbps.machine.language.words import (
+    Kernel,
     as_bytes,
     as_doubles,
     as_ints,
@@ -269,10 +270,12 @@ def _sections(regions: Sequence[Sequence[Task]]) -> Iterator[tuple[int, list[Seq
     yield first, section
 
 
+FETCH: Mapping[str, Kernel[..., None]] = {"Real": fetch, "Int": fetch_integers, "Byte": fetch_bytes}
+
+
 def _fetch(feed: Feed) -> Task:
     """The next examples of a data set, copied to the argument that a step reads."""
-    kernel = fetch if feed.block.kind == "Real" else fetch_integers
-    call = kernel.on(
+    call = FETCH[feed.block.kind].on(
         X=feed.block, data=feed.data, order=ORDER + STEP * EXAMPLES,
         size=Operation(feed.block.size, "//", EXAMPLES), lo=LO, hi=HI,
     )  # fmt: skip

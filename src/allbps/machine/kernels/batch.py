@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from allbps.machine.language.words import Int, Ints, Reals, kernel, lanes
+from allbps.machine.language.words import Bytes, Int, Ints, Reals, kernel, lanes
 
 
 @kernel
@@ -17,6 +17,15 @@ def fetch(X: Reals, data: Reals, order: Ints, size: Int, lo: Int, hi: Int) -> No
 @kernel
 def fetch_integers(X: Ints, data: Ints, order: Ints, size: Int, lo: Int, hi: Int) -> None:
     """The same for integers."""
+    for r in range(lo, hi):
+        x, d = X + r * size, data + order[r] * size
+        for i in lanes(size):
+            x[i] = d[i]
+
+
+@kernel
+def fetch_bytes(X: Bytes, data: Bytes, order: Ints, size: Int, lo: Int, hi: Int) -> None:
+    """The same for truth values."""
     for r in range(lo, hi):
         x, d = X + r * size, data + order[r] * size
         for i in lanes(size):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from allbps.machine.language.words import Int, Real, Reals, kernel, lanes
+from allbps.machine.language.words import Bytes, Int, Ints, Real, Reals, kernel, lanes
 
 
 @kernel
@@ -15,5 +15,19 @@ def fill(X: Reals, value: Real, lo: Int, hi: Int) -> None:
 @kernel
 def move(Y: Reals, X: Reals, lo: Int, hi: Int) -> None:
     """Y[lo:hi] = X[lo:hi]."""
+    for i in lanes(lo, hi):
+        Y[i] = X[i]
+
+
+@kernel
+def move_integers(Y: Ints, X: Ints, lo: Int, hi: Int) -> None:
+    """The same for integers."""
+    for i in lanes(lo, hi):
+        Y[i] = X[i]
+
+
+@kernel
+def move_bytes(Y: Bytes, X: Bytes, lo: Int, hi: Int) -> None:
+    """The same for truth values."""
     for i in lanes(lo, hi):
         Y[i] = X[i]

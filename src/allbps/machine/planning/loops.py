@@ -14,7 +14,7 @@ LONGEST = 64
 
 def scalar_kind(value: Value) -> str:
     """What one element is to a kernel."""
-    return {"b": BOOL, "i": INT}.get(value.dtype.kind, REAL)
+    return {"b": BOOL, "i": INT, "u": INT}.get(value.dtype.kind, REAL)
 
 
 def operand(value: Value, code: str) -> Scalar:

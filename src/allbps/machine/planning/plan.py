@@ -21,6 +21,9 @@ FOLDED_SIZE = 1 << 20
 """Constants up to this many numbers are worked out in advance."""
 
 
+BYTE = np.dtype("S1")
+"""What a kernel keeps for its δ in a byte each; no number of the user's."""
+
 Made = tuple[Shape, np.dtype[Any], str]
 """What a work makes: shape, dtype, and a word for it."""
 
@@ -242,7 +245,7 @@ class _Planner:
         name = node.name or self.names.get(node, "")
         outputs: tuple[Made, ...] = ((node.shape, node.dtype, name),)
         if node.op.name == "max_pool2d":  # its δ needs to know who won
-            outputs = (*outputs, (node.shape, np.dtype(np.uint8), f"{name}_winner"))
+            outputs = (*outputs, (node.shape, BYTE, f"{name}_winner"))
         return self._work(node.op.name, inputs, node.attrs, outputs, node).outputs[0]
 
     def _constant(self, numbers: Any, dtype: np.dtype[Any]) -> Value:

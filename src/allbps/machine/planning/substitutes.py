@@ -18,6 +18,7 @@ from allbps.machine.planning.norms import norms
 from allbps.machine.planning.plan import Fused, Stand
 from allbps.ops.comparison import where
 from allbps.ops.reduce import sum_
+from allbps.ops.shape import detach
 
 Maker = Callable[[Node, Node], "Stand | None"]
 """(upstream δ, consumer) -> what stands for the contribution."""
@@ -53,7 +54,9 @@ def substitutes(
     found.update(attentions(graph, deltas))
     for node in graph.nodes:
         with placed_at(node.site):
-            if node.op.name in EXPANDED and node.op.expand is not None:
+            if node.op is detach:
+                found[node] = node.inputs[0]
+            elif node.op.name in EXPANDED and node.op.expand is not None:
                 found[node] = node.op.expand(*node.inputs, **node.attrs)
             elif node.op.name in COUNTED:
                 found[node] = COUNTED[node.op.name](*node.inputs, np.dtype(real).type, **node.attrs)

@@ -10,7 +10,7 @@ import numpy as np
 from allbps.machine.language.calls import once
 from allbps.machine.language.operands import Memory
 from allbps.machine.planning.layout import row_major
-from allbps.machine.planning.plan import VIEWS, Plan, Value, Work
+from allbps.machine.planning.plan import BYTE, VIEWS, Plan, Value, Work
 from allbps.machine.planning.windows import is_window
 from allbps.machine.works import (
     attention,
@@ -89,11 +89,11 @@ class Emitter:
         return work.kind in VIEWS and work.kind != "identity"
 
     def _has_right_numbers(self, work: Work) -> bool:
-        """Kernels take the program's reals, truth values as bytes, and int64."""
-        real, good = self.program.real, (np.dtype(bool), np.dtype(np.int64), np.dtype(np.uint8))
-        values = [*work.outputs, *(x for x in work.inputs if x.uniform is None)]
-        values += [out for step in work.steps for out in step.outputs]
-        return all(v.dtype == real or v.dtype in good for v in values)
+        """Kernels take the program's reals, truth values and integers; the integers are int64."""
+        made = [*work.outputs, *(out for step in work.steps for out in step.outputs)]
+        taken = [x for x in work.inputs if x.uniform is None and x.dtype.kind not in "iu"]
+        good = (self.program.real, np.dtype(bool), np.dtype(np.int64), BYTE)
+        return all(value.dtype in good for value in (*made, *taken))
 
     # ---- without a kernel
 

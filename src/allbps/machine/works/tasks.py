@@ -253,7 +253,7 @@ DTYPES: dict[str, np.dtype[Any]] = {
 
 def kind_of(dtype: np.dtype[Any]) -> str:
     """The kind of memory for a dtype."""
-    return {"b": "Byte", "u": "Byte", "i": "Int"}.get(dtype.kind, "Real")
+    return {"b": "Byte", "S": "Byte", "i": "Int", "u": "Int"}.get(dtype.kind, "Real")
 
 
 @dataclass(frozen=True)

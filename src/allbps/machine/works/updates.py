@@ -7,7 +7,7 @@ new code and many steps can run without coming back to Python.
 from __future__ import annotations
 
 import math
-from collections.abc import Set
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from allbps.machine.kernels import optimise as kernels
-from allbps.machine.kernels.fill import move
+from allbps.machine.kernels.fill import move, move_bytes, move_integers
 from allbps.machine.kernels.reduce import clip_factor, sum_of_squares
 from allbps.machine.language.calls import Call, Finite
 from allbps.machine.language.operands import (
@@ -30,6 +30,7 @@ from allbps.machine.language.operands import (
     Scratch,
     Whole,
 )
+from allbps.machine.language.words import Kernel
 from allbps.machine.works.tasks import ONCE, Cut, Place, Program, Task
 from allbps.optim import SGD, Adam, Optimizer, RMSprop, rate
 
@@ -196,10 +197,14 @@ def _update_by_rows(
     )  # fmt: skip
 
 
+MOVE: Mapping[str, Kernel[..., None]] = {"Real": move, "Int": move_integers, "Byte": move_bytes}
+
+
 def emit_carry(program: Program, name: str, here: Place, there: Place, loss: Memory) -> None:
     """A task that makes a new value the argument of the next step, unless the loss is no number."""
     size = there.layout.size
-    call = move.on(Y=there.memory, X=here.memory, lo=LO, hi=HI).when(Finite(loss))
+    kernel = MOVE[there.memory.kind]
+    call = kernel.on(Y=there.memory, X=here.memory, lo=LO, hi=HI).when(Finite(loss))
     program.add(f"{name}: carried over", Cut.of(size, 2), call, traffic=2 * size)
 
 
