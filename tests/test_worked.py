@@ -170,7 +170,8 @@ def test_html_is_one_file_that_asks_for_nothing(worked, tmp_path):
     assert (tmp_path / "net.html").read_text("utf-8") == text
     assert "http://" not in text.replace("http://www.w3.org", "")
     assert "https://" not in text
-    assert "<script" not in text
+    assert "default-src 'none'" in text
+    assert " src=" not in text
 
 
 def test_it_shows_itself_in_a_notebook(worked):

@@ -161,27 +161,34 @@ class Worked:
 
         return picture(self.backward, self.values, self.symbols)
 
-    def to_html(self, path: Path | str | None = None) -> str:
-        """A self-contained page with picture, derivation and source; written to ``path`` if given.
+    def to_html(self, path: Path | str | None = None, *, verify: bool = False) -> str:
+        """A self-contained page to step through; written to ``path`` if given.
+
+        Picture, derivation and both sources, the function's own and the emitted one, move
+        together. Without a script, and on paper, everything is shown at once.
+
+        Args:
+            path: where to write it.
+            verify: ask the judges, and show at every δ what they say.
 
         Raises:
             UserFileError: the file cannot be written.
         """
-        from allbps.readings.page import Block, page
+        from allbps.page import Block, page
 
-        traced = self.backward.traced
-        text = page(
-            traced.title,
-            traced.doc.partition("\n\n")[0],
-            [
-                Block("Graph", self.to_svg(), "figure"),
-                Block("Derivation", self.to_mathml(), "html"),
-                Block("Backward pass in NumPy", self.to_source("numpy"), "code"),
-            ],
-        )
+        title = self.backward.traced.title
+        text = page(title, "", [Block("Derivation", self.to_walk(verify=verify), "walk")])
         if path is not None:
             write_text(path, text)
         return text
+
+    def to_walk(self, *, verify: bool = False) -> str:
+        """The part of a page that steps through this derivation, as HTML."""
+        from allbps.page.walk import Parts, walk
+
+        report = self.verify() if verify else None
+        parts = Parts(self.backward, self.derivation, self.to_svg(), self.program(), report)
+        return walk(parts)
 
     def to_json(self) -> str:
         """Names, formulas, numbers, reasons and lines, for a program to read."""

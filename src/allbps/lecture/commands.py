@@ -11,7 +11,7 @@ from allbps.errors import ArgumentError
 from allbps.files import write_text
 from allbps.lecture import NAMES, system
 from allbps.lecture.pages import FORMATS, OpenSystem, documents, open_system
-from allbps.readings.page import Block, page
+from allbps.page import Block, page
 
 
 def listing(as_json: bool) -> str:

@@ -13,12 +13,13 @@ from typing import Any
 import numpy as np
 
 from allbps.errors import MissingExtraError
+from allbps.lecture import NAMES
 from allbps.lecture.system import Example, Numbers, Prose, System, Table
+from allbps.page import Block, page
 from allbps.readings import markdown
 from allbps.readings.boxes import array_block, line, row
 from allbps.readings.formula import array_latex
 from allbps.readings.numbers import number
-from allbps.readings.page import Block, page
 from allbps.readings.signs import latex
 from allbps.worked import Worked
 
@@ -227,9 +228,8 @@ def as_html(opened: OpenSystem) -> str:
             blocks.append(Block("", f"<p>{text}</p>", "html"))
         elif isinstance(section, Example):
             worked = opened.of(section)
-            blocks.append(Block(section.caption or "Graph", worked.to_svg(), "figure"))
-            blocks.append(Block("Derivation", worked.to_mathml(), "html"))
-            blocks.append(Block("In NumPy", worked.to_source("numpy"), "code"))
+            heading = section.caption or "Worked on numbers"
+            blocks.append(Block(heading, worked.to_walk(verify=True), "walk"))
         else:
             found = computed(section, opened)
             if isinstance(found, str):
@@ -242,7 +242,18 @@ def as_html(opened: OpenSystem) -> str:
             else:
                 text = _table_html(section, found)
             blocks.append(Block(section.caption, text, "html"))
-    return page(opened.system.title, "", blocks)
+    return page(opened.system.title, "", blocks, _links(opened.system.name))
+
+
+def _links(name: str) -> str:
+    """To the list of all systems, and to the ones before and after."""
+    k = NAMES.index(name)
+    around = [("←", k - 1), ("→", k + 1)]
+    links = ['<a href="index.html">All the BPs</a>']
+    for sign, place in around:
+        if 0 <= place < len(NAMES):
+            links.append(f'<a href="{NAMES[place]}.html">{sign} {NAMES[place]}</a>')
+    return "".join(links)
 
 
 def _table_html(section: Table, rows: Sequence[Sequence[float]]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from functools import cache
 from html import escape
 from html.entities import html5
@@ -15,15 +16,21 @@ from allbps.readings.signs import phrases
 XML_ENTITIES = {"amp", "lt", "gt", "quot", "apos"}
 
 
-def to_mathml(derivation: Derivation) -> str:
-    """A fragment of well-formed XML that stands in an HTML page."""
+def to_mathml(derivation: Derivation, verdicts: Mapping[str, str] | None = None) -> str:
+    """A fragment of well-formed XML that stands in an HTML page.
+
+    Args:
+        derivation: what to show.
+        verdicts: name of a step, ``dZ1`` -> what the judges said of it.
+
+    """
     parts = [_paragraph("doc", escape(derivation.doc.partition("\n\n")[0]))]
     if derivation.warning:
         parts.append(
             _paragraph("warning", f"<strong>Attention:</strong> {escape(derivation.warning)}")
         )
     for heading, steps in derivation.sections():
-        content = "\n".join(_steps(steps))
+        content = "\n".join(_steps(steps, verdicts or {}))
         parts += [f"<h3>{heading}</h3>", f'<div class="steps">\n{content}\n</div>']
     return '<div class="derivation">\n' + "\n".join(filter(None, parts)) + "\n</div>"
 
@@ -44,15 +51,16 @@ def inline(tex: str) -> str:
     )
 
 
-def _steps(steps: list[Step]) -> list[str]:
+def _steps(steps: list[Step], verdicts: Mapping[str, str]) -> list[str]:
     parts = []
     for step, source in zip(steps, source_lines(steps), strict=True):
         code = f"<code>{escape(source)}</code>" if source else ""
         said = ", ".join(inline(part.spelled) for part in step.why(in_latex=True))
         because = f"because {said}" if said and step.kind != "seed" else said
         parts.append(
-            f'<div class="step {step.kind}">'
-            f"{code}{mathml(equation(step))}{_paragraph('because', because)}</div>"
+            f'<div class="step {step.kind}" data-step="{escape(step.name)}">'
+            f"{code}{mathml(equation(step))}{_paragraph('because', because)}"
+            f"{_paragraph('verdict', escape(verdicts.get(step.name, '')))}</div>"
         )
     return parts
 

@@ -113,17 +113,22 @@ def _card(card: Card, centre: Point, box: Box) -> Iterator[str]:
     x, y = centre
     left, top = x - box.width / 2, y - box.height / 2
     radius = ROUND[card.kind]
-    yield f'<g class="{card.kind}"><title>{safe(card.tooltip)}</title>'
+    name = safe(card.node.name)
+    yield f'<g class="{card.kind}" data-node="{name}"><title>{safe(card.tooltip)}</title>'
     yield (
         f'<rect class="box" x="{n(left)}" y="{n(top)}" width="{n(box.width)}"'
         f' height="{n(box.height)}" rx="{n(radius)}"/>'
     )
     upper = box.height - card.lower if card.delta else box.height
     free = upper - sum(row.height for row in card.rows)
+    yield '<g class="value">'
     yield from _rows(card.rows, x, top + free / 2, "how")
+    yield "</g>"
     if card.delta:
+        yield '<g class="own-delta">'
         yield _band(left, top + upper, box.width, card.lower, radius)
         yield from _rows([card.delta], x, top + upper + PADDING / 2, "delta")
+        yield "</g>"
     yield "</g>"
 
 

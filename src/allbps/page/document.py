@@ -1,0 +1,74 @@
+"""One self-contained HTML file: no request, and it reads and prints without its script."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from importlib.resources import files
+from typing import Any, Literal
+
+
+@dataclass(frozen=True)
+class Block:
+    """A part of a page.
+
+    Attributes:
+        heading: shown above it; none where empty.
+        content: source code, which is escaped; or HTML made by another reading.
+        kind: which of these; a "walk" is stepped through.
+    """
+
+    heading: str
+    content: str
+    kind: Literal["code", "html", "walk"]
+
+
+def page(title: str, lead: str, blocks: Sequence[Block], nav: str = "") -> str:
+    """The whole file.
+
+    Args:
+        title: its heading.
+        lead: a paragraph below the title; none where empty.
+        blocks: what it shows, in order.
+        nav: links to other pages, as HTML.
+
+    >>> "<title>A &amp; B</title>" in page("A & B", "", [])
+    True
+    """
+    script = _part("page.js") if any(block.kind == "walk" for block in blocks) else ""
+    kept = [replace(b, content=_kept(b.content)) if b.kind != "code" else b for b in blocks]
+    html: str = _template().render(
+        title=title, lead=lead, blocks=kept, nav=nav, css=_part("page.css"),
+        script=script, script_hash=_hash(script),
+    )  # fmt: skip
+    return html
+
+
+_BEFORE_A_STOP = re.compile(r"(<math>(?:(?!</math>).)*</math>)([.,;:?)]+)", re.S)
+
+
+def _kept(html: str) -> str:
+    """Punctuation stays on the line of the formula before it."""
+    return _BEFORE_A_STOP.sub(r'<span class="kept">\1\2</span>', html)
+
+
+def _hash(script: str) -> str:
+    """What the page's policy allows to run: this very script."""
+    return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+
+
+@cache
+def _part(name: str) -> str:
+    return files("allbps.page").joinpath(name).read_text("utf-8")
+
+
+@cache
+def _template() -> Any:
+    import jinja2
+
+    environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    return environment.from_string(_part("page.html.jinja"))

@@ -1,0 +1,295 @@
+"use strict";
+// Steps through a derivation: forward node by node, then backward δ by δ. Without this script the
+// page shows everything at once; with it, picture, steps and sources move together.
+
+const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
+
+function button(label, name, act) {
+  const made = document.createElement("button");
+  made.type = "button";
+  made.textContent = label;
+  made.setAttribute("aria-label", name);
+  made.title = name;
+  made.addEventListener("click", act);
+  return made;
+}
+
+class Walk {
+  constructor(section, number) {
+    this.section = section;
+    const data = JSON.parse(section.querySelector("script[type='application/json']").textContent);
+    this.steps = data.steps;
+    this.inside = data.inside;
+    this.at = this.steps.length; // all shown
+    this.timer = null;
+    this.place = new Map(this.steps.map((step, k) => [step.name, k + 1]));
+    this.marks = this.steps.map((step) => this.marksOf(step));
+    this.controls(number);
+    this.listen();
+    this.show();
+    this.reachable();
+    addEventListener("resize", () => this.reachable());
+  }
+
+  // what is too wide and scrolls can be reached by keyboard
+  reachable() {
+    for (const e of this.section.querySelectorAll(".step, figure, .chain, output"))
+      if (e.scrollWidth > e.clientWidth || e.scrollHeight > e.clientHeight + 1) e.tabIndex = 0;
+      else e.removeAttribute("tabindex");
+  }
+
+  named(selector, key, value) {
+    return [...this.section.querySelectorAll(selector)].filter((e) => e.dataset[key] === value);
+  }
+
+  marksOf(step) {
+    const lines = step.line === null ? [] : this.named(".line", "line", String(step.line));
+    return {
+      block: this.named(".step", "step", step.name)[0],
+      code: this.named(".line", "step", step.name),
+      lines,
+      cards: this.named("svg [data-node]", "node", step.of),
+    };
+  }
+
+  controls(number) {
+    const bar = document.createElement("div");
+    bar.className = "controls";
+    bar.setAttribute("role", "group");
+    bar.setAttribute("aria-label", "Step through the derivation");
+    this.first = button("|◀", "To the beginning (Home)", () => this.go(0));
+    this.back = button("◀", "One step back (←)", () => this.go(this.at - 1));
+    this.run = button("Play", "Play (Space)", () => this.play());
+    this.next = button("▶", "One step on (→)", () => this.go(this.at + 1));
+    this.last = button("▶|", "To the end (End)", () => this.go(this.steps.length));
+    this.range = document.createElement("input");
+    Object.assign(this.range, { type: "range", min: 0, max: this.steps.length, step: 1 });
+    this.range.setAttribute("aria-label", "Step");
+    this.range.addEventListener("input", () => this.go(Number(this.range.value)));
+    this.said = document.createElement("output");
+    this.said.setAttribute("aria-live", "polite");
+    bar.append(this.first, this.back, this.run, this.next, this.last, this.range, this.said);
+    this.section.prepend(bar);
+    this.chain = document.createElement("div");
+    this.chain.className = "chain";
+    this.chain.hidden = true;
+    this.section.querySelector(".aside").append(this.chain);
+  }
+
+  listen() {
+    this.section.addEventListener("keydown", (event) => this.key(event));
+    this.section.addEventListener("pointerenter", () => (Walk.active = this));
+    const svg = this.section.querySelector("svg");
+    if (svg) {
+      svg.setAttribute("role", "group");
+      svg.setAttribute("aria-label", svg.querySelector("title").textContent);
+      svg.style.setProperty("--natural", `${svg.getAttribute("width")}px`);
+    }
+    for (const card of this.section.querySelectorAll("svg [data-node]")) {
+      card.dataset.go = "";
+      card.setAttribute("role", "button");
+      card.setAttribute("tabindex", "0");
+      card.setAttribute("aria-label", card.querySelector("title").textContent.split("\n")[0]);
+      this.press(card, () => this.visit(card.dataset.node));
+    }
+    this.steps.forEach((step, k) => {
+      const { block, code, lines } = this.marks[k];
+      if (block) this.press(block, () => this.go(k + 1), true);
+      for (const line of [...code, ...lines]) {
+        line.dataset.go = "";
+        line.addEventListener("click", () => this.go(k + 1));
+      }
+      if (block && this.inside[step.name]) this.look(block, this.inside[step.name]);
+    });
+  }
+
+  press(element, act, mouseOnly = false) {
+    element.dataset.go = "";
+    element.addEventListener("click", () => {
+      if (!String(getSelection())) act();
+    });
+    if (!mouseOnly)
+      element.addEventListener("keydown", (event) => {
+        if (event.key === "Enter" || event.key === " ") {
+          act();
+          event.preventDefault();
+          event.stopPropagation();
+        }
+      });
+  }
+
+  key(event) {
+    if (event.target === this.range && !["Home", "End", " "].includes(event.key)) return;
+    if (event.altKey || event.ctrlKey || event.metaKey) return;
+    const acts = {
+      ArrowLeft: () => this.go(this.at - 1),
+      ArrowRight: () => this.go(this.at + 1),
+      Home: () => this.go(0),
+      End: () => this.go(this.steps.length),
+      " ": () => this.play(),
+    };
+    const onButton = event.target.closest("button") && event.key === " ";
+    if (acts[event.key] && !onButton) {
+      acts[event.key]();
+      event.preventDefault();
+      event.stopPropagation();
+    }
+  }
+
+  play() {
+    if (this.timer) return this.stop();
+    if (this.at === this.steps.length) this.go(0);
+    this.run.textContent = "Pause";
+    this.run.setAttribute("aria-label", "Pause (Space)");
+    this.timer = setInterval(() => {
+      if (this.at >= this.steps.length) this.stop();
+      else this.move(this.at + 1);
+    }, 1400);
+  }
+
+  stop() {
+    clearInterval(this.timer);
+    this.timer = null;
+    this.run.textContent = "Play";
+    this.run.setAttribute("aria-label", "Play (Space)");
+  }
+
+  go(k) {
+    this.stop();
+    this.move(k);
+  }
+
+  move(k) {
+    this.at = Math.max(0, Math.min(this.steps.length, k));
+    this.section.classList.add("stepping");
+    this.show();
+    if (!this.at) return;
+    const { block, cards } = this.marks[this.at - 1];
+    if (cards[0]) this.center(cards[0]);
+    if (block) this.reveal(block);
+  }
+
+  // the picture scrolls inside its own frame where it is taller than the window
+  center(card) {
+    const frame = this.section.querySelector("figure");
+    const [outer, inner] = [frame.getBoundingClientRect(), card.getBoundingClientRect()];
+    const behavior = still ? "auto" : "smooth";
+    const off = inner.top + inner.height / 2 - outer.top - outer.height / 2;
+    if (frame.scrollHeight > frame.clientHeight + 1) frame.scrollBy({ top: off, behavior });
+  }
+
+  reveal(block) {
+    const { top, bottom } = block.getBoundingClientRect();
+    const bar = this.section.querySelector(".controls").getBoundingClientRect().height;
+    if (top < bar || bottom > innerHeight) {
+      const by = top < bar ? top - bar - 8 : bottom - innerHeight + 8;
+      scrollBy({ top: by, behavior: still ? "auto" : "smooth" });
+    }
+  }
+
+  // a card: first to its value, from there to its δ
+  visit(name) {
+    const own = this.steps.map((step, k) => [step, k + 1]).filter(([step]) => step.of === name);
+    const forward = own.find(([step]) => !step.back);
+    const back = own.filter(([step]) => step.back).at(-1);
+    const target = back && (!forward || this.at >= forward[1] || !this.section.classList.contains("stepping")) ? back : forward || back;
+    if (target) this.go(target[1]);
+    this.explain(name);
+  }
+
+  // the whole chain-rule sum of one value: each use's contribution, then the sum
+  explain(name) {
+    const own = this.steps.map((step, k) => [step, k]).filter(([step]) => step.of === name);
+    this.chain.replaceChildren();
+    const title = document.createElement("h3");
+    title.textContent = `All of ${name}: its value, and its δ as a sum over its uses`;
+    this.chain.append(title);
+    for (const [, k] of own)
+      if (this.marks[k].block) {
+        const copy = this.marks[k].block.cloneNode(true);
+        copy.className = copy.className.replace(/\b(later|now)\b/g, "");
+        copy.removeAttribute("data-step");
+        this.chain.append(copy);
+      }
+    this.chain.hidden = own.length === 0;
+    this.reachable();
+  }
+
+  show() {
+    const stepping = this.section.classList.contains("stepping");
+    const reached = new Set(this.steps.slice(0, this.at).map((step) => step.name));
+    for (const e of this.section.querySelectorAll("[data-step]"))
+      if (this.place.has(e.dataset.step)) e.classList.toggle("later", !reached.has(e.dataset.step));
+    this.cards();
+    for (const e of this.section.querySelectorAll(".now, .now-card"))
+      e.classList.remove("now", "now-card");
+    const current = stepping && this.at ? this.marks[this.at - 1] : null;
+    if (current) {
+      for (const e of [current.block, ...current.code, ...current.lines]) e?.classList.add("now");
+      for (const e of current.cards) e.classList.add("now-card");
+    }
+    this.first.disabled = this.back.disabled = this.at === 0;
+    this.next.disabled = this.last.disabled = this.at === this.steps.length && stepping;
+    this.range.value = this.at;
+    const spoken = this.at ? this.steps[this.at - 1].said : "What is given.";
+    this.range.setAttribute("aria-valuetext", spoken);
+    this.said.textContent = stepping
+      ? `${this.at} of ${this.steps.length}: ${spoken}`
+      : `${this.steps.length} steps. ← and → walk, Space plays, Home and End jump.`;
+  }
+
+  // a value appears with its step, a δ with the last of its own
+  cards() {
+    for (const card of this.section.querySelectorAll("svg [data-node]")) {
+      const own = this.steps.map((step, k) => [step, k + 1]).filter(([s]) => s.of === card.dataset.node);
+      const value = own.find(([step]) => !step.back);
+      const delta = own.filter(([step]) => step.back).at(-1);
+      card.querySelector(".value")?.classList.toggle("later", Boolean(value) && this.at < value[1]);
+      card.querySelector(".own-delta")?.classList.toggle("later", Boolean(delta) && this.at < delta[1]);
+    }
+  }
+
+  // an element of a result: which numbers meet in it, and the sum written out
+  look(block, cells) {
+    const tables = [...block.querySelectorAll("mtable")].filter((t) => !t.querySelector("mtable"));
+    const last = tables.at(-1);
+    const results = last ? [...last.querySelectorAll("mtd")] : [];
+    if (results.length !== cells.length || tables.length < cells[0].parts.length + 1) return;
+    const operands = tables.slice(-1 - cells[0].parts.length, -1);
+    const written = document.createElement("p");
+    written.className = "because";
+    const pick = (k) => {
+      for (const e of block.querySelectorAll(".part, .whole")) e.classList.remove("part", "whole");
+      results[k].classList.add("whole");
+      cells[k].parts.forEach((places, t) => {
+        const all = operands[t].querySelectorAll("mtd");
+        for (const place of places) all[place]?.classList.add("part");
+      });
+      written.textContent = cells[k].said;
+      results.forEach((cell, other) => (cell.tabIndex = other === k ? 0 : -1));
+    };
+    results.forEach((cell, k) => {
+      cell.tabIndex = k ? -1 : 0;
+      cell.addEventListener("pointerenter", () => pick(k));
+      cell.addEventListener("focus", () => pick(k));
+      cell.addEventListener("keydown", (event) => {
+        const columns = last.querySelector("mtr").querySelectorAll("mtd").length;
+        const to = { ArrowLeft: k - 1, ArrowRight: k + 1, ArrowUp: k - columns, ArrowDown: k + columns }[event.key];
+        if (to === undefined) return;
+        event.preventDefault();
+        event.stopPropagation();
+        results[to]?.focus();
+      });
+    });
+    written.textContent = cells[0].said;
+    block.append(written);
+  }
+}
+
+Walk.active = null;
+const walks = [...document.querySelectorAll(".walk")].map((section, k) => new Walk(section, k));
+// keys work before anything has the focus: they move the derivation under the pointer, or the first
+document.addEventListener("keydown", (event) => {
+  const outside = event.target === document.body || event.target === document.documentElement;
+  if (outside && walks.length) (Walk.active || walks[0]).key(event);
+});

@@ -1,0 +1,118 @@
+"""One derivation as a part of a page: picture, steps and both sources, tied together by names."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from html import escape
+from typing import Any
+
+from allbps.backward import Backward
+from allbps.page.inside import inside
+from allbps.page.listing import listing
+from allbps.readings.derivation import Derivation, Step
+from allbps.readings.mathml import to_mathml
+from allbps.readings.source import Program
+from allbps.verify import Report, Verdict
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a walk is made of; every reading of one backward pass."""
+
+    backward: Backward
+    derivation: Derivation
+    picture: str
+    program: Program
+    report: Report | None = None
+
+
+def walk(parts: Parts) -> str:
+    """The HTML of one derivation, with what the script needs to step through it."""
+    data = {
+        "steps": [_told(step, parts) for step in parts.derivation if step.kind != "given"],
+        "inside": inside(parts.derivation),
+    }
+    return (
+        '<section class="walk">\n'
+        f'<div class="aside"><figure>{parts.picture}</figure></div>\n'
+        f"{to_mathml(parts.derivation, _verdicts(parts.report))}\n"
+        f'<div class="sources">{"".join(_sources(parts))}</div>\n'
+        f'<script type="application/json">{_json(data)}</script>\n'
+        "</section>"
+    )
+
+
+def _json(data: Any) -> str:
+    """JSON that may stand in a script element."""
+    return json.dumps(data, ensure_ascii=False).replace("<", "\\u003c")
+
+
+def _told(step: Step, parts: Parts) -> dict[str, Any]:
+    """One step for the script: its name, whose it is, its line, and the sentence to speak."""
+    value = step.numbers(in_latex=False)[-1:]
+    said = step.formula or step.symbol
+    said += f" = {value[0].inline}" if value else f": {step.summary}" if step.summary else ""
+    said += f", because {step.because}" if step.because and step.kind != "seed" else ""
+    return {
+        "name": step.name,
+        "of": _primals(parts.backward).get(step.name, step.name),
+        "back": step.kind != "forward",
+        "line": step.site.line if step.site else None,
+        "said": said,
+    }
+
+
+def _primals(backward: Backward) -> Mapping[str, str]:
+    """Name of a δ or of a contribution -> the name of its primal."""
+    found = {}
+    for delta in backward.steps:
+        found[delta.node.name] = delta.primal.name
+        if len(delta.terms) > 1:  # a single one is the δ itself, or that of the value after it
+            found |= {term.node.name: delta.primal.name for term in delta.terms}
+    return found
+
+
+# -- sources ---------------------------------------------------------------------------------------
+def _sources(parts: Parts) -> Iterator[str]:
+    sites = [step.site for step in parts.derivation if step.site]
+    lines = listing(sites)
+    if lines:
+        yield _code("Your function", (f' data-line="{k}"' for k, _ in lines), (t for _, t in lines))
+    texts = parts.program.text.rstrip("\n").split("\n")
+    yield _code("Forward and backward in NumPy", _names(parts.program, texts), texts)
+
+
+def _code(heading: str, marks: Any, texts: Any) -> str:
+    lines = "".join(
+        f'<span class="line"{mark}>{escape(text)}</span>'
+        for mark, text in zip(marks, texts, strict=True)
+    )
+    return f'<div><h3>{heading}</h3><pre tabindex="0"><code>{lines}</code></pre></div>'
+
+
+def _names(program: Program, texts: list[str]) -> Iterator[str]:
+    """For each line of the emitted file the step that it computes, as an attribute."""
+    waiting = [*program.forward, *program.backward]
+    for text in texts:
+        if waiting and text.strip().startswith(waiting[0].code.split("\n")[0]):
+            name = waiting.pop(0).node.name
+            yield f' data-step="{escape(name)}"' if name else ""
+        else:
+            yield ""
+
+
+# -- verdicts --------------------------------------------------------------------------------------
+def _verdicts(report: Report | None) -> Mapping[str, str]:
+    """Name of a δ -> what the judges said of it."""
+    if report is None:
+        return {}
+    said = {}
+    for subject in report.subjects:
+        findings = [f for f in report.findings if f.node == subject.node]
+        agreed = [f"{f.judge} ({f.error or 0:.0e})" for f in findings if f.verdict is Verdict.AGREE]
+        wrong = [f.judge for f in findings if f.verdict is Verdict.DISAGREE]
+        text = f"✓ {', '.join(agreed)}" if agreed else "not checked by any judge"
+        said[f"d{subject.node}"] = f"✗ disagrees: {', '.join(wrong)}" if wrong else text
+    return said

@@ -1,0 +1,190 @@
+// Pages in a real browser. Arguments by environment: TOOLS (node_modules), PAGES (folder of pages).
+import { createRequire } from "node:module";
+import { after, before, test } from "node:test";
+import assert from "node:assert/strict";
+import fs from "node:fs";
+import path from "node:path";
+
+const require = createRequire(path.join(process.env.TOOLS, "package.json"));
+const { chromium } = require("playwright-core");
+const axe = fs.readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
+const folder = process.env.PAGES;
+const names = fs.readdirSync(folder).filter((f) => f.endsWith(".html")).map((f) => f.slice(0, -5));
+const systems = names.filter((name) => fs.existsSync(path.join(folder, `${name}.json`)));
+const quiet = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+  "--disable-background-networking", "--disable-component-update", "--disable-sync"];
+let browser;
+
+before(async () => {
+  browser = await chromium.launch({ executablePath: "/usr/bin/chromium", args: quiet });
+});
+after(() => browser.close());
+
+async function open(name, options = {}) {
+  const context = await browser.newContext({ reducedMotion: "reduce", ...options });
+  const page = await context.newPage();
+  page.requests = [];
+  page.errors = [];
+  page.on("request", (r) => page.requests.push(r.url()));
+  page.on("pageerror", (e) => page.errors.push(e.message));
+  page.on("dialog", (d) => (page.errors.push(`dialog: ${d.message()}`), d.dismiss()));
+  await page.goto(`file://${folder}/${name}.html`);
+  return page;
+}
+
+const state = (page) =>
+  page.evaluate(() =>
+    [...document.querySelectorAll(".walk")].map((walk) =>
+      [...walk.querySelectorAll(".step, .line, .value, .own-delta")].map((e) => e.className.baseVal ?? e.className)));
+
+test("no page asks for anything but itself, and none has an error", async () => {
+  for (const name of names) {
+    const page = await open(name);
+    await page.keyboard.press("Home");
+    assert.deepEqual(page.requests, [`file://${folder}/${name}.html`], name);
+    assert.deepEqual(page.errors, [], name);
+    await page.context().close();
+  }
+});
+
+test("every system walks forward to the end and back, and its state is restored", async () => {
+  for (const name of systems) {
+    const page = await open(name);
+    const walks = await page.locator(".walk").count();
+    for (let k = 0; k < walks; k++) {
+      const walk = page.locator(".walk").nth(k);
+      const range = walk.locator("input[type=range]");
+      const count = Number(await range.getAttribute("max"));
+      await walk.getByRole("button", { name: /beginning/ }).click();
+      const shown = () => walk.locator(".derivation .step:not(.given):not(.later)").count();
+      assert.equal(await shown(), 0, `${name}: nothing is computed at the beginning`);
+      const begin = JSON.stringify(await state(page));
+      for (let at = 1; at <= count; at++) {
+        await walk.getByRole("button", { name: /step on/ }).click();
+        assert.equal(await shown(), at, `${name}: a step appears once it has been computed`);
+        assert.equal(await walk.locator(".derivation .step.now").count(), 1, `${name}: step ${at}`);
+      }
+      const hidden = await walk.locator("svg .later, .line.later").count();
+      assert.equal(hidden, 0, `${name}: at the end everything is shown`);
+      for (let at = count; at > 0; at--) await walk.getByRole("button", { name: /step back/ }).click();
+      assert.equal(JSON.stringify(await state(page)), begin, name);
+      await walk.getByRole("button", { name: /the end/ }).click();
+    }
+    await page.context().close();
+  }
+});
+
+test("a δ in the picture appears with its own step, not before", async () => {
+  const page = await open("neural-net");
+  await page.keyboard.press("Home");
+  const names = await page.evaluate(() =>
+    JSON.parse(document.querySelector(".walk script").textContent).steps.filter((s) => s.back).map((s) => s.of));
+  const forward = 6;
+  for (let at = 1; at <= forward + names.length; at++) {
+    await page.keyboard.press("ArrowRight");
+    const shown = await page.evaluate(() =>
+      [...document.querySelectorAll("svg [data-node] .own-delta:not(.later)")].map((e) => e.parentNode.dataset.node));
+    assert.deepEqual(shown.sort(), names.slice(0, Math.max(0, at - forward)).sort(), `step ${at}`);
+  }
+  await page.context().close();
+});
+
+test("the numbers shown are those of the JSON, as far as they have digits", async () => {
+  const plain = (text) => {
+    const [mantissa, power] = text.trim().replace(/[−]/g, "-").split("·10");
+    return Number(mantissa) * 10 ** Number(power ?? 0);
+  };
+  for (const name of systems) {
+    const page = await open(name);
+    const data = JSON.parse(fs.readFileSync(path.join(folder, `${name}.json`), "utf8"));
+    const examples = data.sections.filter((s) => s.kind === "example");
+    let compared = 0;
+    for (let k = 0; k < examples.length; k++)
+      for (const step of examples[k].steps) {
+        if (step.value === null) continue;
+        const rows = await page.evaluate(([k, name]) => {
+          const walk = document.querySelectorAll(".walk")[k];
+          const block = [...walk.querySelectorAll(".derivation .step")].find((e) => e.dataset.step === name);
+          const tables = block ? [...block.querySelectorAll("mtable")].filter((t) => !t.querySelector("mtable")) : [];
+          return tables.length ? [...tables.at(-1).querySelectorAll("mtd")].map((c) => c.textContent) : null;
+        }, [k, step.name]);
+        const values = [step.value].flat(Infinity);
+        if (!rows || rows.length !== values.length) continue;
+        values.forEach((value, place) => {
+          if (/[⁰-⁹]|10/.test(rows[place]) && !/^[−\d.]+$/.test(rows[place])) return;
+          const decimals = (rows[place].split(".")[1] ?? "").length;
+          const off = Math.abs(plain(rows[place]) - value);
+          assert.ok(off <= 0.5000001 * 10 ** -decimals, `${name} ${step.name}: ${rows[place]} for ${value}`);
+          compared++;
+        });
+      }
+    if (!["scalar-net"].includes(name)) assert.ok(compared > 0, `${name}: nothing was compared`);
+    await page.context().close();
+  }
+});
+
+test("a cell of a convolution shows its window, also at the corners", async () => {
+  const page = await open("convolution");
+  const block = page.locator(".derivation .step[data-step=J]");
+  const cells = block.locator("mtable").last().locator("mtd");
+  const look = async (k) => {
+    await cells.nth(k).dispatchEvent("pointerenter");
+    const parts = await block.evaluate((b) => {
+      const tables = [...b.querySelectorAll("mtable")].filter((t) => !t.querySelector("mtable"));
+      return [...tables.at(-3).querySelectorAll("mtd")].flatMap((e, at) => (e.classList.contains("part") ? [at] : []));
+    });
+    return [parts, await block.locator("p").last().textContent()];
+  };
+  assert.deepEqual((await look(0))[0], [0, 1, 2, 5, 6, 7]); // a 4×5 image under a 2×3 kernel
+  assert.deepEqual((await look(8))[0], [12, 13, 14, 17, 18, 19]);
+  assert.match((await look(0))[1], /^J\(1, 1\) = 1·1 \+ 2·3 \+ 0·5 \+ 0·2 \+ 1·4 \+ 1·6 = 17$/);
+  await page.context().close();
+});
+
+test("axe finds nothing, in light and in dark, at the beginning and in the middle", async () => {
+  for (const colorScheme of ["light", "dark"])
+    for (const name of names) {
+      const page = await open(name, { colorScheme, bypassCSP: true });
+      for (const key of ["Home", "ArrowRight", "ArrowRight", "ArrowRight"]) await page.keyboard.press(key);
+      await page.addScriptTag({ content: axe });
+      const found = await page.evaluate(() =>
+        axe.run(document, { runOnly: ["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa", "best-practice"] }));
+      const said = found.violations.map((v) => `${v.id}: ${v.nodes[0].html.slice(0, 120)}`);
+      assert.deepEqual(said, [], `${name}, ${colorScheme}`);
+      await page.context().close();
+    }
+});
+
+test("names that the user chose inject nothing", async () => {
+  const page = await open("hostile");
+  for (let k = 0; k < 4; k++) await page.keyboard.press("ArrowRight");
+  assert.equal(await page.locator("img, iframe, object").count(), 0);
+  assert.equal(await page.locator("script").count(), 2); // the data and the page's own
+  assert.deepEqual(page.errors, []);
+  await page.context().close();
+});
+
+test("a click on a card goes there and shows its whole chain-rule sum", async () => {
+  const page = await open("shared-weights", { viewport: { width: 1500, height: 1000 } });
+  await page.locator("svg [data-node=W]").click();
+  const steps = await page.locator(".chain .step").count();
+  assert.equal(steps, 3); // δW₁, δW₂ and their sum
+  assert.match(await page.locator("output").textContent(), /δW = δW₁ \+ δW₂/);
+  await page.context().close();
+});
+
+test("without script everything is there to read", async () => {
+  const page = await open("scalar-net", { javaScriptEnabled: false });
+  assert.equal(await page.locator(".step:visible").count(), await page.locator(".step").count());
+  assert.equal(await page.locator(".controls").count(), 0);
+  await page.context().close();
+});
+
+test("nothing is wider than a phone but what scrolls by itself", async () => {
+  for (const name of names) {
+    const page = await open(name, { viewport: { width: 360, height: 740 } });
+    const over = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+    assert.ok(over <= 0, `${name} is ${over} px too wide`);
+    await page.context().close();
+  }
+});
