@@ -23,11 +23,11 @@ WITHOUT = {
     "decompositions: LAPACK is what NumPy calls, and nothing is lost beside O(n³)": {
         "inv", "solve", "det", "cofactor", "logabsdet", "signdet", "cholesky", "eigh_values",
         "eigh_vectors", "svd_u", "svd_s", "svd_vt", "qr_q", "qr_r", "pinv",
-        "matrix_rank",
+        "lstsq", "matrix_rank",
     },
     "a step has one type of real numbers": {"astype"},
     "sorting": {"argsort", "argpartition", "ranks", "isin", "searchsorted"},
-    "the bits of a number": {"exponent", "spacing"},
+    "the bits of a number": {"exponent", "spacing", "fmod"},
     "indices that are arrays and change, except rows of a table": {
         "getitem", "put_add", "winner_index", "scatter_to", "gather_from",
     },

@@ -87,16 +87,47 @@ def test_eigenvalues_and_vectors_of_symmetric_matrices(shape, triangle, agrees):
     agrees(lambda x: np.linalg.eigh(x).eigenvectors[..., 0], definite(shape))
 
 
-def test_a_loss_that_does_not_care_about_equal_eigenvalues_has_a_gradient():
-    def spectral_sum(x):
-        values, vectors = np.linalg.eigh(x)
-        return np.sum((vectors * values**2) @ vectors.T)
+# -- equal eigenvalues and singular values ---------------------------------------------------------
+def symmetric(f):
+    return lambda x: f(*np.linalg.eigh((x + x.T) / 2))
 
-    g = bp.grad(spectral_sum)(np.eye(3))
-    assert np.isfinite(g).all()
+
+WEIGHTS = np.arange(9.0).reshape(3, 3)
+TURN = np.linalg.qr(np.random.default_rng(0).normal(size=(3, 3)))[0]
+EQUAL = np.diag([1.0, 1.0, 4.0])
+ALMOST = np.diag([1.0, 1.0 + 1e-13, 4.0])
+
+
+@pytest.mark.parametrize("x", [np.eye(3), EQUAL, ALMOST, TURN @ EQUAL @ TURN.T])
+@pytest.mark.parametrize("g", [np.sqrt, np.log, np.square, lambda w: w * 0 + 1])
+def test_functions_of_equal_eigenvalues_are_nan_rather_than_wrong(g, x):
+    """What the vectors contribute is 0 / 0 there, whatever its limit."""
+    spectral = symmetric(lambda w, v: np.sum((v * g(w)) @ v.T * WEIGHTS))
+    assert np.isnan(bp.grad(spectral)(x)).any()
+
+
+@pytest.mark.parametrize("x", [np.eye(3), TURN, np.diag([2.0, 2.0, 1.0])])
+def test_the_polar_factor_at_equal_singular_values_is_nan_rather_than_wrong(x):
+    def polar(x):
+        u, _, vt = np.linalg.svd(x)
+        return np.sum(u @ vt * WEIGHTS)
+
+    assert np.isnan(bp.grad(polar)(x)).any()
+
+
+def test_values_alone_and_vectors_that_stand_apart_have_derivatives_beside_equal_ones():
     np.testing.assert_allclose(
-        np.diag(bp.grad(lambda x: np.sum(np.linalg.eigvalsh(x)))(np.eye(3))), 1
+        bp.grad(symmetric(lambda w, v: np.sum(w**2)))(TURN @ EQUAL @ TURN.T),
+        2 * TURN @ EQUAL @ TURN.T,
+        atol=1e-12,
     )
+    top = symmetric(lambda w, v: np.sum(v[:, -1] ** 2 * np.arange(3.0)))
+    x = TURN @ EQUAL @ TURN.T
+    got, step = bp.grad(top)(x), 1e-5
+    for k in np.ndindex(3, 3):
+        move = np.zeros((3, 3))
+        move[k] = step
+        np.testing.assert_allclose(got[k], (top(x + move) - top(x - move)) / 2 / step, atol=1e-8)
 
 
 @pytest.mark.parametrize("shape", [(3, 3), (4, 3), (3, 5), (2, 4, 3)])

@@ -10,7 +10,7 @@ import numpy as np
 from allbps.errors import DtypeError
 from allbps.ir import Node, Op, lift, numpy_function, user_site
 from allbps.numpy_api.arguments import float_of, refuse
-from allbps.ops.arithmetic import div, floor_divide, mod, mul, pow_, power, raise_to
+from allbps.ops.arithmetic import div, floor_divide, mod, mul, pow_, raise_to
 from allbps.ops.comparison import (
     isfinite,
     isnan,
@@ -27,7 +27,6 @@ from allbps.ops.function import (
     maximum,
     minimum,
     rint,
-    sign,
     sin,
     trunc,
 )
@@ -54,12 +53,6 @@ def exp2(x: Any) -> Node:
 def float_power(a: Any, b: Any) -> Node:
     """``numpy.float_power``: at least double precision."""
     return raise_to(astype(a, dtype=np.dtype(np.float64)), b)
-
-
-@numpy_function(np.cbrt)
-def cbrt(x: Any) -> Node:
-    """The real cube root, also of negative numbers."""
-    return sign(x) * power(abs_(x), exponent=1 / 3)
 
 
 @numpy_function(np.logaddexp2)
@@ -109,28 +102,7 @@ def heaviside(x: Any, at_zero: Any) -> Node:
     return where(node < 0, number(0), where(node > 0, number(1), middle))
 
 
-@numpy_function(np.copysign)
-def copysign(a: Any, b: Any) -> Node:
-    """The size of a with the sign of b."""
-    size, sign_of = lift(a), lift(b)
-    one = float_of(size, sign_of)(1)
-    return mul(astype(abs_(size), dtype=one.dtype), where(sign_of < 0, -one, one))
-
-
-@numpy_function(np.signbit)
-def signbit(x: Any) -> Node:
-    """Is x negative?"""
-    return lift(x) < 0
-
-
 # -- with remainder --------------------------------------------------------------------------------
-@numpy_function(np.fmod)
-def fmod(a: Any, b: Any) -> Node:
-    """The remainder a − b trunc(a / b), with the sign of a."""
-    dividend, divisor = lift(a), lift(b)
-    return dividend - divisor * trunc(dividend / divisor)
-
-
 numpy_function(np.divmod)(lambda a, b: (floor_divide(a, b), mod(a, b)))
 
 

@@ -8,16 +8,17 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from allbps.errors import ArgumentError, NoRuleError
-from allbps.ir import Node, label, lift, numpy_function, user_site
+from allbps.ir import NUMPY, Node, label, lift, numpy_function, user_site
 from allbps.numpy_api.arguments import plain_axis
 from allbps.numpy_api.choosing import tril
 from allbps.numpy_api.products import dot
 from allbps.numpy_api.shapes import moveaxis
 from allbps.ops import factorise
-from allbps.ops.comparison import where
-from allbps.ops.function import abs_, astype, sqrt
+from allbps.ops.function import abs_, astype
 from allbps.ops.join import joined
-from allbps.ops.linalg import det, inv, logabsdet, matmul, signdet, solve, transposed
+from allbps.ops.length import norm_op
+from allbps.ops.linalg import det, floats, inv, logabsdet, matmul, signdet, solve, transposed
+from allbps.ops.questions import matrix_rank
 from allbps.ops.reduce import max_, min_, sum_
 from allbps.ops.shape import reshape
 from allbps.ops.shapes import normal_axis
@@ -38,13 +39,29 @@ def solve_by(a: Any, b: Any) -> Node:
 
 
 @numpy_function(np.linalg.pinv)
-def pinv(a: Any, rcond: Any = None, hermitian: bool = False, *, rtol: Any = None) -> Node:
-    """``numpy.linalg.pinv`` of a matrix of full rank; a Hermitian one is read from one triangle."""
+def pinv(a: Any, rcond: Any = None, hermitian: bool = False, *, rtol: Any = np._NoValue) -> Node:
+    """``numpy.linalg.pinv``; a Hermitian matrix is read from one triangle."""
     node = lift(a)
+    if rcond is not None and rtol is not np._NoValue:
+        raise ValueError("`rtol` and `rcond` can't be both set.")  # as NumPy says it
+    if rcond is None and rtol is not np._NoValue:
+        rcond = max(node.shape[-2:]) * float(np.finfo(floats(node)).eps) if rtol is None else rtol
     if hermitian:
-        below = tril(node, -1)
-        node = tril(node) + transposed(below)
-    return factorise.pinv(node)
+        node = tril(node) + transposed(tril(node, -1))
+    return factorise.pinv(node, rcond=_cutoff("pinv", rcond), hermitian=bool(hermitian))
+
+
+def _cutoff(function: str, rcond: Any) -> float | None:
+    """The share of the largest singular value below which one counts as 0."""
+    if rcond is None:
+        return None
+    if isinstance(rcond, Node) or np.ndim(rcond):
+        raise ArgumentError(
+            f"np.linalg.{function} of a traced matrix takes one plain number for its cutoff",
+            where=str(user_site() or ""),
+            got=label(rcond),
+        )
+    return float(rcond)
 
 
 class LeastSquares(NamedTuple):
@@ -58,17 +75,17 @@ class LeastSquares(NamedTuple):
 
 @numpy_function(np.linalg.lstsq)
 def lstsq(a: Any, b: Any, rcond: Any = None) -> LeastSquares:
-    """``numpy.linalg.lstsq`` for a matrix of full rank."""
+    """``numpy.linalg.lstsq``: residuals only where the rank is full and there are more rows."""
     a, b = lift(a), lift(b)
-    x = matmul(factorise.pinv(a), b)  # (n, m) · (m, …) -> (n, …)
+    cutoff = _cutoff("lstsq", rcond)
+    x = factorise.lstsq(a, b, rcond=cutoff)
+    rank = matrix_rank(a, tol=None, hermitian=False, rtol=factorise.lstsq_cutoff(a, cutoff))
     rows, columns = a.shape
-    residuals: Any = np.zeros(0)
-    if rows > columns:
+    residuals: Any = np.zeros(0, x.dtype)
+    if rows > columns and bool(rank == columns):
         left = (b - matmul(a, x)) ** 2
-        residuals = sum_(
-            left if b.ndim > 1 else reshape(left, shape=(rows, 1)), axis=0, keepdims=False
-        )
-    return LeastSquares(x, residuals, min(rows, columns), factorise.svd_s(a))
+        residuals = sum_(reshape(left, shape=(*b.shape, 1)[:2]), axis=0, keepdims=False)
+    return LeastSquares(x, residuals, rank, factorise.svd_s(a))
 
 
 @numpy_function(np.linalg.tensorsolve)
@@ -243,15 +260,14 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> N
     """``numpy.linalg.norm``, all orders; the slope of a norm at 0 is taken as 0."""
     node, axes = lift(x), plain_axis(axis)
     if axes is None:
-        if ord is None:
-            made = _euclid(node, tuple(range(node.ndim)), False)
-            return reshape(made, shape=(1,) * node.ndim) if keepdims else made
+        if ord is None or (node.ndim == 2 and _is(ord, "fro", "f")):
+            return norm_op(node, order=2, axis=None, keepdims=bool(keepdims))
         axes = tuple(range(node.ndim))
     listed = (axes,) if isinstance(axes, int) else axes
     places = tuple(normal_axis(k, node.ndim) for k in listed)
     if len(places) == 1:
         return _vector_norm(node, 2 if ord is None else ord, places, keepdims)
-    if len(places) == 2:
+    if len(places) == 2 and places[0] != places[1]:
         return _matrix_norm(node, "fro" if ord is None else ord, places, keepdims)
     raise ArgumentError(
         "a norm is taken over one axis or two",
@@ -260,34 +276,36 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> N
     )
 
 
-def _euclid(x: Node, axes: tuple[int, ...], keepdims: bool) -> Node:
-    square = sum_(x**2, axis=axes, keepdims=keepdims)
-    zero = square == 0
-    return where(zero, square, sqrt(where(zero, 1.0, square)))
+def _is(order: Any, *names: str) -> bool:
+    return isinstance(order, str) and order in names
 
 
 def _vector_norm(x: Node, order: Any, axes: tuple[int, ...], keepdims: bool) -> Node:
-    if order in (2, "fro"):
-        return _euclid(x, axes, keepdims)
+    if isinstance(order, str) or not isinstance(order, (int, float, np.number)):
+        raise _no_such_norm(order)
     size = abs_(x)
     if order == np.inf:
-        return max_(size, axis=axes, keepdims=keepdims)
+        largest: Node = NUMPY[np.max](size, axis=axes, keepdims=keepdims, initial=0)
+        return largest
     if order == -np.inf:
         return min_(size, axis=axes, keepdims=keepdims)
     if order == 0:
-        return sum_(astype(x != 0, dtype=x.dtype), axis=axes, keepdims=keepdims)
+        kind = x.dtype if x.is_float else np.dtype(np.float64)
+        return sum_(astype(x != 0, dtype=kind), axis=axes, keepdims=keepdims)
     if order == 1:
+        size = size if x.is_float else astype(size, dtype=np.dtype(np.float64))
         return sum_(size, axis=axes, keepdims=keepdims)
-    if not isinstance(order, (int, float)):
-        raise _no_such_norm(order)
-    total = sum_(size ** float(order), axis=axes, keepdims=keepdims)
-    zero = total == 0
-    return where(zero, 0.0, where(zero, 1.0, total) ** (1.0 / order))
+    axis = axes[0] if len(axes) == 1 else axes
+    return norm_op(x, order=_number(order), axis=axis, keepdims=bool(keepdims))
+
+
+def _number(order: Any) -> float:
+    return int(order) if float(order).is_integer() else float(order)
 
 
 def _matrix_norm(x: Node, order: Any, axes: tuple[int, ...], keepdims: bool) -> Node:
-    if order in ("fro", "f"):
-        return _euclid(x, axes, keepdims)
+    if _is(order, "fro", "f"):
+        return norm_op(x, order=2, axis=axes, keepdims=bool(keepdims))
     rows, columns = axes
     if order in (1, -1, np.inf, -np.inf):
         summed, kept = (rows, columns) if abs(order) == 1 else (columns, rows)

@@ -13,11 +13,10 @@ from allbps.numpy_api.joining import stack, unstack
 from allbps.numpy_api.questions import allclose, holds
 from allbps.numpy_api.shapes import atleast_1d
 from allbps.numpy_api.statistics import convolve
-from allbps.ops.factorise import pinv
+from allbps.ops.factorise import lstsq
 from allbps.ops.function import astype, sqrt
 from allbps.ops.index import getitem_by
 from allbps.ops.join import joined
-from allbps.ops.linalg import matmul
 from allbps.ops.reduce import sum_
 from allbps.ops.shape import pad, reshape
 
@@ -110,7 +109,7 @@ def polyfit(
     w: Any = None,
     cov: Any = False,
 ) -> Node:
-    """``numpy.polyfit``: least squares, of full rank."""
+    """``numpy.polyfit``: least squares with columns of one length."""
     refuse("polyfit", full=full or None, cov=cov or None)
     matrix, heights = vander(x, int(deg) + 1), lift(y)
     if w is not None:
@@ -118,7 +117,9 @@ def polyfit(
         matrix = matrix * reshape(weights, shape=(weights.size, 1))
         heights = heights * reshape(weights, shape=(weights.size, *[1] * (heights.ndim - 1)))
     scale = sqrt(sum_(matrix**2, axis=0, keepdims=False))
-    made = matmul(pinv(matrix / scale), heights)  # (k, n) · (n, ...) -> (k, ...)
+    precision = float(np.finfo(scale.dtype).eps)
+    cutoff = matrix.shape[0] * precision if rcond is None else float(rcond)
+    made = lstsq(matrix / scale, heights, rcond=cutoff)  # (k, n) · (n, ...) -> (k, ...)
     return made / reshape(scale, shape=(scale.size, *[1] * (heights.ndim - 1)))
 
 

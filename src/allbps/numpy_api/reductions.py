@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -13,8 +14,9 @@ from allbps.ops.arithmetic import add, div, mul
 from allbps.ops.comparison import isnan, logical_and, logical_not
 from allbps.ops.comparison import where as choose
 from allbps.ops.cumulate import cumprod, cumsum, prod, running
-from allbps.ops.function import abs_, astype, maximum, minimum, sqrt
+from allbps.ops.function import astype, maximum, minimum, sqrt
 from allbps.ops.join import joined
+from allbps.ops.length import norm_op
 from allbps.ops.reduce import count, max_, mean, min_, sum_
 from allbps.ops.shape import broadcast_to
 from allbps.ops.shapes import normal_axis
@@ -147,8 +149,16 @@ def average(
     return (total / whole, whole) if returned else total / whole
 
 
-@numpy_function(np.var)
-def var(
+class _Spread(NamedTuple):
+    """What is left of numbers when their mean is taken off, and the number to divide by."""
+
+    left: Node
+    freedom: Any
+    axis: Any
+    keepdims: bool
+
+
+def _spread(
     x: Any,
     axis: Any = None,
     dtype: Any = None,
@@ -159,24 +169,30 @@ def var(
     where: Any = None,
     mean: Any = None,
     correction: Any = None,
-) -> Node:
-    """``numpy.var``: the mean square of what is left after the mean is taken off."""
+) -> _Spread:
     refuse("var", out=out)
+    if given(correction) and ddof != 0:
+        raise ValueError("ddof and correction can't be provided simultaneously.")  # NumPy's words
     node, axes, kept = _operand(x, dtype), plain_axis(axis), bool(given(keepdims) and keepdims)
     middle = mean if given(mean) else mean_by(node, axes, keepdims=True, where=where)
-    square = _masked(node - middle, where, 0.0) ** 2
-    freedom = correction if given(correction) else ddof
-    number = _how_many(node, axes, kept, where) - freedom
-    return div(sum_(square, axis=axes, keepdims=kept), number)
+    number = _how_many(node, axes, kept, where) - (correction if given(correction) else ddof)
+    positive = maximum(number, 0.0) if isinstance(number, Node) else max(number, 0.0)
+    return _Spread(_masked(node - middle, where, 0.0), positive, axes, kept)
+
+
+@numpy_function(np.var)
+def var(x: Any, *args: Any, **kwargs: Any) -> Node:
+    """``numpy.var``: the mean square of what is left after the mean is taken off."""
+    left, freedom, axis, kept = _spread(x, *args, **kwargs)
+    return div(sum_(left**2, axis=axis, keepdims=kept), freedom)
 
 
 @numpy_function(np.std)
 def std(x: Any, *args: Any, **kwargs: Any) -> Node:
-    """``numpy.std``; at spread 0 its slope is taken as 0, as that of ``abs``."""
-    square = var(x, *args, **kwargs)
-    still = square == 0
-    # √ has no slope at 0: the square root is taken of 1 there, and thrown away
-    return choose(still, abs_(square), sqrt(choose(still, 1.0, square)))
+    """``numpy.std``: the length of what is left; at spread 0 its slope is taken as 0."""
+    left, freedom, axis, kept = _spread(x, *args, **kwargs)
+    root = sqrt(freedom) if isinstance(freedom, Node) else math.sqrt(freedom)
+    return div(norm_op(left, order=2, axis=axis, keepdims=kept), root)
 
 
 # -- extremes --------------------------------------------------------------------------------------

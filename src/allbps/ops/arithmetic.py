@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -39,6 +41,23 @@ NOT_BROADCAST = (
         "  got:      a is (2, 3) and b is (4,)",
     ),
 )
+
+
+def torch_of_tensors(name: str) -> Callable[[Any, Any], str]:
+    """The text of a function of two tensors that takes no plain number for either."""
+
+    def text(operands: Any, attrs: Any) -> str:
+        a, b = operands["a"], operands["b"]
+        left = f"{b}.new_tensor({a})" if is_numeral(a) else a
+        right = f"{a}.new_tensor({b})" if is_numeral(b) else b
+        return f"torch.{name}({left}, {right})"
+
+    return text
+
+
+def is_numeral(text: str) -> bool:
+    """Is a piece of source a plain number: ``2.5``, ``(-1)``, ``float('inf')``?"""
+    return re.fullmatch(r"\(?(-?[\d.]+(e[+-]?\d+)?|float\('-?\w+'\))\)?", text) is not None
 
 
 # -- sums ------------------------------------------------------------------------------------------
@@ -225,7 +244,8 @@ def d_power(g: Node, y: Node, x: Node, exponent: float) -> Node:
         return g * 0.0
     if exponent == 1:
         return g
-    return g * (exponent * power(x, exponent=exponent - 1))
+    lowered = x if exponent == 2 else power(x, exponent=exponent - 1)
+    return g * (exponent * lowered)
 
 
 def power_notation(x: Formula, exponent: float) -> str | Formula:
@@ -312,7 +332,7 @@ pow_ = Op(
 
 def raise_to(base: Any, exponent: Any) -> Node:
     """``base ** exponent``: a Python number as exponent is part of the operation."""
-    if isinstance(exponent, (int, float)) and not isinstance(exponent, bool):
+    if type(exponent) in (int, float) and np.isfinite(exponent):
         return power(base, exponent=exponent)
     return pow_(base, exponent)
 
@@ -361,4 +381,23 @@ mod = Op(
     operator="%",
     samples=(Sample(((2, 3), (3,)), low=0.5, high=4.0),),
     expand=lambda a, b: a - b * floor_divide(a, b),
+)
+
+
+def d_fmod_b(g: Node, y: Node, a: Node, b: Node) -> Node:
+    whole: Node = NUMPY[np.rint]((a - y) / b)  # a / b itself may round to the next integer
+    return -(g * whole)
+
+
+fmod = Op(
+    name="fmod",
+    doc="a − b trunc(a / b), exact, with the sign of a; broadcast.",
+    operands="a b",
+    shape=elementwise,
+    numpy="np.fmod({a}, {b})",
+    torch=torch_of_tensors("fmod"),
+    rules=(Rule(d_mod_a, "∂{y}/∂{a} = 1"), Rule(d_fmod_b, "∂{y}/∂{b} = −trunc({a:3} / {b:4})")),
+    notation=Notation("fmod({a}, {b})"),
+    implements=(np.fmod,),
+    samples=(Sample(((2, 3), (3,)), low=0.5, high=4.0),),
 )

@@ -14,19 +14,23 @@ from typing import Any
 import numpy as np
 
 from allbps.errors import ShapeError
-from allbps.ir import Aval, Bad, Node, Notation, Op, Precedence, Rule, Sample
-from allbps.ops.arithmetic import power
+from allbps.ir import INPUT, Aval, Bad, Node, Notation, Op, Precedence, Rule, Sample
+from allbps.ops.arithmetic import accumulate, power
 from allbps.ops.comparison import where
+from allbps.ops.function import abs_
+from allbps.ops.index import numpy_index, put_add_op
 from allbps.ops.linalg import (
     NOT_SQUARE,
     floats,
-    inv,
     matmul,
+    per_matrix,
     solve,
     square_shape,
     transposed,
 )
-from allbps.ops.shape import reshape
+from allbps.ops.questions import matrix_rank
+from allbps.ops.reduce import max_
+from allbps.ops.shape import identity, reshape
 
 
 # -- parts of a matrix -----------------------------------------------------------------------------
@@ -53,13 +57,36 @@ def read(g: Node, triangle: str = "L") -> Node:
     return below if triangle == "L" else transposed(below)
 
 
-def inverse_differences(values: Node) -> Node:
-    """F(i, j) = 1 / (vⱼ − vᵢ), and 0 where they are equal: there a loss must not depend on it."""
+def over_differences(inner: Node, values: Node, used: Any) -> Node:
+    """``inner[i, j] / (vⱼ − vᵢ)``, and 0 on the diagonal.
+
+    The vectors of equal values may be turned among themselves: there the quotient is NaN, unless
+    nothing depends on these vectors. So it is where values differ by less than ε^⅔ of the
+    largest: more than two thirds of the digits would be those of rounding.
+    """
     n = values.shape[-1]
-    gaps = reshape(values, shape=(*values.shape[:-1], 1, n))
-    gaps = gaps - reshape(values, shape=(*values.shape[:-1], n, 1))
-    same = gaps == 0
-    return where(same, 0.0, 1.0 / where(same, 1.0, gaps))
+    row = reshape(values, shape=(*values.shape[:-1], 1, n))
+    gaps = row - reshape(values, shape=(*values.shape[:-1], n, 1))
+    closest = float(np.finfo(values.dtype).eps ** (2 / 3))
+    apart = abs_(gaps) > closest * max_(abs_(row), axis=-1, keepdims=True)
+    free = np.logical_or.outer(used, used) & ~np.eye(n, dtype=bool)
+    equal = np.where(free, np.nan, 0.0).astype(values.dtype)
+    return inner * where(apart, 1.0 / where(apart, gaps, 1.0), equal)
+
+
+def used_along(g: Node, axis: int) -> Any:
+    """Which places of an axis a δ can reach, as far as it was picked by plain indices."""
+    reached = np.zeros(g.shape, bool)
+    pending = [g]
+    while pending:
+        node = pending.pop()
+        if node.op in (accumulate, identity):
+            pending += node.inputs
+        elif node.op is put_add_op and len(node.inputs) == 1:
+            reached[numpy_index(node.attrs["parts"], [])] = True
+        else:
+            reached[...] = True
+    return np.any(np.moveaxis(reached, axis, -1), axis=tuple(range(g.ndim - 1)))
 
 
 def symmetric_sample(rng: np.random.Generator) -> Any:
@@ -172,7 +199,7 @@ eigh_values = Op(
 def d_eigh_vectors(g: Node, y: Node, x: Node, triangle: str) -> Node:
     values = eigh_values(x, triangle=triangle)
     # every product: (…, n, n) · (…, n, n) -> (…, n, n)
-    inner = matmul(transposed(y), g) * inverse_differences(values)
+    inner = over_differences(matmul(transposed(y), g), values, used_along(g, -1))
     full = matmul(matmul(y, inner), transposed(y))
     return read(0.5 * (full + transposed(full)), triangle)
 
@@ -231,7 +258,7 @@ def d_svd_s(g: Node, y: Node, x: Node) -> Node:
 
 def d_svd_u(g: Node, y: Node, x: Node) -> Node:
     s, vt = svd_s(x), svd_vt(x)
-    inner = _turn(y, g, s)  # (…, r, r)
+    inner = _turn(y, g, s, used_along(g, -1))  # (…, r, r)
     full = matmul(columns_times(matmul(y, inner), s), vt)  # (…, m, r) · (…, r, n) -> (…, m, n)
     if x.shape[-2] > y.shape[-1]:  # what of δ lies outside the columns of u
         outside = g - matmul(y, matmul(transposed(y), g))  # (…, m, r)
@@ -241,7 +268,7 @@ def d_svd_u(g: Node, y: Node, x: Node) -> Node:
 
 def d_svd_vt(g: Node, y: Node, x: Node) -> Node:
     u, s, v, d_v = svd_u(x), svd_s(x), transposed(y), transposed(g)
-    inner = _turn(v, d_v, s)  # (…, r, r)
+    inner = _turn(v, d_v, s, used_along(g, -2))  # (…, r, r)
     full = matmul(columns_times(u, s), matmul(inner, y))  # (…, m, r) · (…, r, n) -> (…, m, n)
     if x.shape[-1] > y.shape[-2]:
         outside = d_v - matmul(v, matmul(y, d_v))  # (…, n, r)
@@ -249,10 +276,11 @@ def d_svd_vt(g: Node, y: Node, x: Node) -> Node:
     return full
 
 
-def _turn(vectors: Node, g: Node, s: Node) -> Node:
-    """F ⊙ (Xᵀ δX − δXᵀ X) with F(i, j) = 1 / (sⱼ² − sᵢ²)."""
-    inner = matmul(transposed(vectors), g)  # (…, r, n) · (…, n, r) -> (…, r, r)
-    return inverse_differences(power(s, exponent=2)) * (inner - transposed(inner))
+def _turn(vectors: Node, g: Node, s: Node, used: Any) -> Node:
+    """F ⊙ (Xᵀ δX − δXᵀ X) with F(i, j) = 1 / (sⱼ² − sᵢ²), which is antisymmetric."""
+    # (…, r, n) · (…, n, r) -> (…, r, r)
+    inner = over_differences(matmul(transposed(vectors), g), power(s, exponent=2), used)
+    return inner + transposed(inner)
 
 
 def tall_sample(rng: np.random.Generator) -> Any:
@@ -402,39 +430,137 @@ qr_r = Op(
 
 
 # -- pseudo-inverse --------------------------------------------------------------------------------
-def pinv_shape(x: Node) -> Aval:
+Cutoff = float | None
+"""The share of the largest singular value below which one counts as 0; None is NumPy's default."""
+
+
+def pinv_shape(x: Node, rcond: Cutoff, hermitian: bool) -> Aval:
     batch, rows, columns = matrix(x)
     return (*batch, columns, rows), floats(x)
 
 
-def d_pinv(g: Node, y: Node, x: Node) -> Node:
-    """Golub & Pereyra (1973), for a rank that stays the same near x."""
-    rows, columns = x.shape[-2:]
+def pinv_code(operands: Any, attrs: Any) -> str:
+    options = "" if attrs["rcond"] is None else f", rcond={attrs['rcond']!r}"
+    options += ", hermitian=True" if attrs["hermitian"] else ""
+    return f"np.linalg.pinv({operands['x']}{options})"
+
+
+def pinv_torch(operands: Any, attrs: Any) -> str:
+    rtol = 1e-15 if attrs["rcond"] is None else attrs["rcond"]  # NumPy's default
+    options = ", hermitian=True" if attrs["hermitian"] else ""
+    return f"torch.linalg.pinv({operands['x']}, rtol={rtol!r}{options})"
+
+
+def pinv_jax(operands: Any, attrs: Any) -> str:
+    return pinv_code(operands, attrs).replace("np.", "jnp.", 1)
+
+
+def d_pinv(g: Node, y: Node, x: Node, rcond: Cutoff, hermitian: bool) -> Node:
+    """Golub & Pereyra (1973), along matrices of the rank that x has.
+
+    Where that is not the full rank and x may be any matrix, the pseudo-inverse jumps: NaN.
+    """
     gt, yt = transposed(g), transposed(y)  # x, gt, yt: (…, m, n); y, g: (…, n, m)
     total = -matmul(matmul(yt, g), yt)  # (…, m, n) · (…, n, m) · (…, m, n) -> (…, m, n)
-    if rows > columns:
-        outside = gt - matmul(matmul(x, y), gt)
-        total = total + matmul(outside, matmul(y, yt))
-    if columns > rows:
-        outside = gt - matmul(gt, matmul(y, x))
-        total = total + matmul(matmul(yt, y), outside)
-    return total
+    total = total + matmul(gt - matmul(matmul(x, y), gt), matmul(y, yt))
+    total = total + matmul(matmul(yt, y), gt - matmul(gt, matmul(y, x)))
+    if x.op is not INPUT:
+        return total
+    rank = matrix_rank(x, tol=None, hermitian=hermitian, rtol=1e-15 if rcond is None else rcond)
+    number = x.dtype.type
+    return total * per_matrix(where(rank == min(x.shape[-2:]), number(1), number(np.nan)))
 
 
+CUTOFFS = {"rcond": None, "hermitian": False}
 pinv = Op(
     name="pinv",
-    doc="Moore-Penrose inverse of a matrix of full rank.",
+    doc="Moore-Penrose inverse; its derivative is that along matrices of one rank.",
     operands="x",
     shape=pinv_shape,
-    numpy="np.linalg.pinv({x})",
-    torch="torch.linalg.pinv({x})",
-    rules=(Rule(d_pinv, "δ{x} = −{y:5}ᵀ δ{y} {y:5}ᵀ + (1 − {x} {y}) δ{y:5}ᵀ {y} {y:5}ᵀ + …"),),
-    notation=Notation("{x:5}⁺", Precedence.POWER, latex="{x:5}^{{+}}"),
-    expand=lambda x: (
-        matmul(inv(matmul(transposed(x), x)), transposed(x))
-        if x.shape[-2] >= x.shape[-1]
-        else matmul(transposed(x), inv(matmul(x, transposed(x))))
+    numpy=pinv_code,
+    torch=pinv_torch,
+    jax=pinv_jax,
+    rules=(
+        Rule(
+            d_pinv,
+            "δ{x} = −{y:5}ᵀ δ{y} {y:5}ᵀ + (1 − {x} {y}) δ{y:5}ᵀ {y} {y:5}ᵀ"
+            " + {y:5}ᵀ {y} δ{y:5}ᵀ (1 − {y} {x})",
+        ),
     ),
-    samples=SHAPES_OF_MATRICES,
-    bad=NO_MATRIX,
+    notation=Notation("{x:5}⁺", Precedence.POWER, latex="{x:5}^{{+}}"),
+    samples=tuple(replace(sample, attrs=CUTOFFS) for sample in SHAPES_OF_MATRICES),
+    bad=tuple(replace(bad, attrs=CUTOFFS) for bad in NO_MATRIX),
+)
+
+
+# -- least squares ---------------------------------------------------------------------------------
+def lstsq_shape(a: Node, b: Node, rcond: Cutoff) -> Aval:
+    if a.ndim != 2 or b.ndim not in (1, 2) or a.shape[0] != b.shape[0]:
+        raise ShapeError(
+            "np.linalg.lstsq takes a matrix and right-hand sides with as many rows",
+            expected="{a} of shape (m, n) and {b} of shape (m,) or (m, k)",
+            got=f"{{a}} is {a.shape} and {{b}} is {b.shape}",
+        )
+    return (a.shape[1], *b.shape[1:]), floats(a, b)
+
+
+def lstsq_code(operands: Any, attrs: Any) -> str:
+    return f"np.linalg.lstsq({operands['a']}, {operands['b']}, rcond={attrs['rcond']!r})[0]"
+
+
+def lstsq_torch(operands: Any, attrs: Any) -> str:
+    """PyTorch's own needs the full rank."""
+    a, b, rcond = operands["a"], operands["b"], attrs["rcond"]
+    rtol = f"torch.finfo({a}.dtype).eps * max({a}.shape)" if rcond is None else repr(rcond)
+    return f"torch.linalg.pinv({a}, rtol={rtol}) @ {b}"
+
+
+def lstsq_cutoff(a: Node, rcond: Cutoff) -> float:
+    """As LAPACK has it: None is machine precision times the larger side, below 0 it alone."""
+    precision = float(np.finfo(floats(a)).eps)
+    if rcond is None:
+        return precision * max(a.shape)
+    return precision if rcond < 0 else rcond
+
+
+def d_lstsq_a(g: Node, y: Node, a: Node, b: Node, rcond: Cutoff) -> Node:
+    """That of the pseudo-inverse, whose product with b this is."""
+    column = (*g.shape, 1)[:2]
+    d_inverse = matmul(reshape(g, shape=column), transposed(reshape(b, shape=(*b.shape, 1)[:2])))
+    inverse = pinv(a, rcond=lstsq_cutoff(a, rcond), hermitian=False)
+    return d_pinv(d_inverse, inverse, a, lstsq_cutoff(a, rcond), False)
+
+
+def d_lstsq_b(g: Node, y: Node, a: Node, b: Node, rcond: Cutoff) -> Node:
+    # (m, n) · (n, …) -> (m, …)
+    return matmul(transposed(pinv(a, rcond=lstsq_cutoff(a, rcond), hermitian=False)), g)
+
+
+lstsq = Op(
+    name="lstsq",
+    doc="The shortest x for which ‖a x − b‖ is smallest.",
+    operands="a b",
+    shape=lstsq_shape,
+    numpy=lstsq_code,
+    torch=lstsq_torch,
+    jax=lambda operands, attrs: lstsq_code(operands, attrs).replace("np.", "jnp.", 1),
+    rules=(
+        Rule(d_lstsq_a, "{y} = {a:5}⁺ {b}, so δ{a} is that of {a:5}⁺ with δ({a:5}⁺) = δ{y} {b:5}ᵀ"),
+        Rule(d_lstsq_b, "δ{b} = {a:5}⁺ᵀ δ{y}"),
+    ),
+    notation=Notation("lstsq({a}, {b})"),
+    expand=lambda a, b, rcond: matmul(pinv(a, rcond=lstsq_cutoff(a, rcond), hermitian=False), b),
+    samples=(
+        Sample((lambda rng: tall_sample(rng)[0], (4,)), {"rcond": None}),
+        Sample((lambda rng: tall_sample(rng)[0].T, (3, 2)), {"rcond": 1e-10}),
+    ),
+    bad=(
+        Bad(
+            ((3, 2), (2,)),
+            "np.linalg.lstsq takes a matrix and right-hand sides with as many rows\n"
+            "  expected: a of shape (m, n) and b of shape (m,) or (m, k)\n"
+            "  got:      a is (3, 2) and b is (2,)",
+            {"rcond": None},
+        ),
+    ),
 )

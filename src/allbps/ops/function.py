@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from allbps.ir import NUMPY, Node, Notation, Op, Precedence, Rule, Sample, Zero
 from allbps.ir.op import AnyRule, Aval
-from allbps.ops.arithmetic import TWO
-from allbps.ops.shapes import elementwise, elementwise_float, same
+from allbps.ops.arithmetic import TWO, mul, power, torch_of_tensors
+from allbps.ops.factors import share, without
+from allbps.ops.shapes import elementwise, elementwise_bool, elementwise_float, same
 
 
 def unary(
@@ -41,23 +40,6 @@ def unary(
         samples=(Sample(((2, 3),), low=low, high=high), Sample(((),), low=low, high=high)),
         **more,
     )
-
-
-def torch_of_tensors(name: str) -> Callable[[Any, Any], str]:
-    """The text of a function of two tensors that takes no plain number for either."""
-
-    def text(operands: Any, attrs: Any) -> str:
-        a, b = operands["a"], operands["b"]
-        left = f"{b}.new_tensor({a})" if is_numeral(a) else a
-        right = f"{a}.new_tensor({b})" if is_numeral(b) else b
-        return f"torch.{name}({left}, {right})"
-
-    return text
-
-
-def is_numeral(text: str) -> bool:
-    """Is a piece of source a plain number: ``2.5``, ``(-1)``, ``float('inf')``?"""
-    return re.fullmatch(r"\(?(-?[\d.]+(e[+-]?\d+)?|float\('-?\w+'\))\)?", text) is not None
 
 
 # -- exponential and logarithm ---------------------------------------------------------------------
@@ -119,7 +101,8 @@ log10 = unary(
 
 
 def d_sqrt(g: Node, y: Node, x: Node) -> Node:
-    return g * 0.5 / y
+    rest = without(g, y)  # √x · √x is x, also at 0
+    return g * 0.5 / y if rest is None else rest * 0.5
 
 
 sqrt = unary(
@@ -155,6 +138,26 @@ logaddexp = Op(
     implements=(np.logaddexp,),
     expand=lambda a, b: log(exp(a) + exp(b)),
     samples=TWO,
+)
+
+
+def d_cbrt(g: Node, y: Node, x: Node) -> Node:
+    rest = without(g, y, 2)
+    return g / (3.0 * y**2) if rest is None else rest / 3.0
+
+
+def _root_of_size(x: Node) -> Node:
+    return sign(x) * power(abs_(x), exponent=1 / 3)
+
+
+cbrt = unary(
+    "cbrt",
+    "The real cube root, also of negative numbers.",
+    Rule(d_cbrt, "∂{y}/∂{x} = 1 / (3 {y:5}²)"),
+    torch="torch.sign({x}) * torch.abs({x}) ** (1 / 3)",
+    notation=Notation("∛{x:5}", latex=r"\sqrt[3]{{{x}}}"),
+    low=0.3,
+    expand=_root_of_size,
 )
 
 
@@ -217,11 +220,13 @@ arctan = unary("arctan", "Inverse tangent.", Rule(d_arctan, "∂{y}/∂{x} = 1 /
 
 
 def d_arctan2_a(g: Node, y: Node, a: Node, b: Node) -> Node:
-    return g * b / (a**2 + b**2)
+    radius = hypot(a, b)  # its square would underflow where a and b are tiny
+    return g * (b / radius) / radius
 
 
 def d_arctan2_b(g: Node, y: Node, a: Node, b: Node) -> Node:
-    return -(g * a / (a**2 + b**2))
+    radius = hypot(a, b)
+    return -(g * (a / radius) / radius)
 
 
 arctan2 = Op(
@@ -242,17 +247,13 @@ arctan2 = Op(
 
 
 def d_hypot_a(g: Node, y: Node, a: Node, b: Node) -> Node:
-    return g * a / off_origin(y)
+    rest = without(g, y)
+    return g * share(a, y) if rest is None else rest * a
 
 
 def d_hypot_b(g: Node, y: Node, a: Node, b: Node) -> Node:
-    return g * b / off_origin(y)
-
-
-def off_origin(y: Node) -> Node:
-    """``y``, and 1 where it is 0: the cone has no slope at its tip, 0 is taken."""
-    safe: Node = NUMPY[np.where](y == 0, 1.0, y)
-    return safe
+    rest = without(g, y)
+    return g * share(b, y) if rest is None else rest * b
 
 
 hypot = Op(
@@ -350,7 +351,8 @@ erf = unary(
 
 # -- absolute value, sign, rounding ----------------------------------------------------------------
 def d_abs(g: Node, y: Node, x: Node) -> Node:
-    return g * sign(x)
+    rest = without(g, y)  # |x|² is x², also at 0
+    return g * sign(x) if rest is None else rest * x
 
 
 abs_ = Op(
@@ -402,6 +404,40 @@ rint = constant_between_jumps(
 )
 trunc = constant_between_jumps(
     "trunc", "Integer part.", "trunc({x})", "torch.trunc({x})", (np.trunc,)
+)
+
+
+# -- the sign bit ----------------------------------------------------------------------------------
+def d_copysign_a(g: Node, y: Node, a: Node, b: Node) -> Node:
+    return mul(g, copysign(1.0, b) * sign(a))
+
+
+copysign = Op(
+    name="copysign",
+    doc="The size of a with the sign of b, which −0 has too.",
+    operands="a b",
+    shape=elementwise_float,
+    numpy="np.copysign({a}, {b})",
+    torch=torch_of_tensors("copysign"),
+    rules=(
+        Rule(d_copysign_a, "∂{y}/∂{a} = sign({a}) sign({b})"),
+        Zero("a sign is constant between jumps"),
+    ),
+    notation=Notation("copysign({a}, {b})"),
+    implements=(np.copysign,),
+    samples=TWO,
+)
+signbit = Op(
+    name="signbit",
+    doc="Is x negative, or −0?",
+    operands="x",
+    shape=elementwise_bool,
+    numpy="np.copysign(1.0, {x}) < 0",
+    torch="torch.signbit({x})",
+    rules=(Zero("a sign is constant between jumps"),),
+    notation=Notation("[{x} < 0]"),
+    implements=(np.signbit,),
+    samples=(Sample(((2, 3),)),),
 )
 
 

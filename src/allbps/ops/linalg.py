@@ -18,9 +18,10 @@ from allbps.ir import (
     Rule,
     Sample,
     Zero,
+    lift,
     promote,
 )
-from allbps.ops.reduce import sum_
+from allbps.ops.index import getitem_by, put_add_op
 from allbps.ops.shape import matrix_transpose, reshape
 
 
@@ -306,10 +307,34 @@ def cofactor(x: Any) -> Any:
     return (u * np.prod(others, axis=-1)[..., None, :]) @ vt * signs[..., None, None]
 
 
+def minors(x: Node) -> tuple[Node, Any, Any]:
+    """The matrix without row i and column j for every i and j, and where its parts stand."""
+    n = x.shape[-1]
+    kept = np.array([[k for k in range(n) if k != i] for i in range(n)], int).reshape(n, n - 1)
+    rows, columns = kept[:, None, :, None], kept[None, :, None, :]
+    return getitem_by(x, (..., rows, columns)), rows, columns  # (…, n, n, n − 1, n − 1)
+
+
+def checkerboard(n: int) -> Any:
+    """(−1)ⁱ⁺ʲ."""
+    return (-1.0) ** np.add.outer(np.arange(n), np.arange(n))
+
+
 def d_cofactor(g: Node, y: Node, x: Node) -> Node:
-    inverse = transposed(inv(x))
-    scale = sum_(g * inverse, axis=(-2, -1), keepdims=True)
-    return y * scale - matmul(matmul(y, transposed(g)), inverse)  # (…, n, n), three times
+    """Never divides by the determinant, so that it is right at every rank, to every order."""
+    if x.shape[-1] == 1:
+        return g * 0.0
+    left, rows, columns = minors(x)
+    weights = (g * checkerboard(x.shape[-1]).astype(x.dtype))[..., None, None]
+    inner = weights * cofactor_op(left)
+    parts = (Ellipsis, "array", "array")
+    return put_add_op(inner, lift(rows), lift(columns), shape=x.shape, parts=parts)
+
+
+def signed_minors(x: Node) -> Node:
+    """The cofactors by their definition."""
+    n = x.shape[-1]
+    return x * 0.0 + 1.0 if n == 1 else det(minors(x)[0]) * checkerboard(n).astype(x.dtype)
 
 
 cofactor_op = Op(
@@ -318,11 +343,18 @@ cofactor_op = Op(
     operands="x",
     shape=square_shape,
     numpy="cofactor({x})",
-    torch="torch.linalg.det({x})[..., None, None] * torch.linalg.inv({x}).mT",
+    torch="(lambda x, k: torch.linalg.det(x[..., k[:, None, :, None], k[None, :, None, :]])"
+    " * (-1.0) ** (torch.arange(len(k))[:, None] + torch.arange(len(k))))({x}, torch.tensor("
+    "[[j for j in range({x}.shape[-1]) if j != i] for i in range({x}.shape[-1])]))",
     helpers=(cofactor,),
-    rules=(Rule(d_cofactor, "d{y} = tr({x:5}⁻¹ d{x}) {y} − {y} d{x:5}ᵀ {x:5}⁻ᵀ"),),
+    rules=(
+        Rule(
+            d_cofactor,
+            "{y:6}ᵢⱼ is ± the determinant of {x} without row i and column j, whose ∂ are cofactors",
+        ),
+    ),
     notation=Notation("cofactor({x})"),
-    expand=lambda x: per_matrix(det(x)) * transposed(inv(x)),
+    expand=signed_minors,
     samples=SQUARE,
     bad=NOT_SQUARE,
 )

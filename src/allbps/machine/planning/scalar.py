@@ -20,7 +20,7 @@ REAL, BOOL, INT = "Real", "Bool", "Int"
 FORMULAS = {
     "language.words": {
         "np.sqrt": "sqrt", "np.abs": "absolute", "np.rint": "nearest", "np.maximum": "maximum",
-        "np.floor": "floor", "np.ceil": "ceil", "np.trunc": "trunc",
+        "np.floor": "floor", "np.ceil": "ceil", "np.trunc": "trunc", "np.copysign": "copysign",
     },
     "kernels.functions": {
         "np.exp": "exp", "np.log": "log", "np.tanh": "tanh", "special.erf": "erf",
@@ -44,9 +44,7 @@ FUNCTIONS = {numpy: name for table in FORMULAS.values() for numpy, name in table
 #: What the text of a kernel that is written for a program may use -> its module.
 VOCABULARY = {
     **{word: module for module, table in FORMULAS.items() for word in table.values()},
-    **dict.fromkeys(
-        ("lanes", "select", "real", "copysign", "is_nan", "fma", "kernel"), "language.words"
-    ),
+    **dict.fromkeys(("lanes", "select", "real", "is_nan", "fma", "kernel"), "language.words"),
     **dict.fromkeys(("INFINITY", "NAN"), "kernels.functions"),
     **dict.fromkeys(("power", "modulo", "floor_quotient"), "kernels.logarithmic"),
     "pad_image": "kernels.conv",
