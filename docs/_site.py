@@ -65,6 +65,7 @@ def _deltas(op: Op) -> Iterator[str]:
 
 WITHOUT = {
     "Zero": "zero where it exists",
+    "Stopped": "stopped on purpose",
     "NotDifferentiable": "does not exist",
     "NotImplementedRule": "has no rule yet",
 }

@@ -261,7 +261,7 @@ def explain(
     ...     return z ** 2
     >>> worked = bp.explain(net, x=3.0, w=2.0)
     >>> worked["w"].formula, float(worked["w"].delta), worked["w"].because
-    ('δw = δz x', 36.0, 'z = x w, ∂z/∂w = x')
+    ('δw = x δz', 36.0, 'z = x w, ∂z/∂w = x')
     """
     traced = trace(f, *args, **inputs)
     check_inputs(traced)

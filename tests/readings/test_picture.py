@@ -284,7 +284,7 @@ def test_a_card_tells_formula_number_reason_and_line(scalar):
     (told,) = [t for t in tooltips_of(ET.fromstring(scalar.to_svg())) if t.startswith("Z₃")]
     forward, delta, because, line = told.splitlines()
     assert forward == "Z₃ = σ(Z₂) = 0.5"
-    assert delta == "δZ₃ = δZ₄ W₂ = −8"
+    assert delta == "δZ₃ = W₂ δZ₄ = −8"
     assert because == "because ∂Z₄/∂Z₃ = W₂"
     assert line.startswith("test_picture.py:")
     assert line.endswith("in scalar_net: Z3 = F.sigmoid(Z2)")

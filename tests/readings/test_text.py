@@ -26,31 +26,31 @@ Backward
   δYᵖ ≡ ∂L/∂Yᵖ = Yᵖ − Y = 1 − 0 = 1
       because L = ½ (Yᵖ − Y)², ∂L/∂Yᵖ = Yᵖ − Y
 
-  δZ₄ ≡ ∂L/∂Z₄ = δYᵖ = 1
+  δZ₄ ≡ ∂L/∂Z₄ = (∂Yᵖ/∂Z₄) δYᵖ = δYᵖ = 1
       because Yᵖ = Z₄ + b₂, ∂Yᵖ/∂Z₄ = 1
 
-  δZ₃ ≡ ∂L/∂Z₃ = δZ₄ W₂ = 1 · 4 = 4
+  δZ₃ ≡ ∂L/∂Z₃ = (∂Z₄/∂Z₃) δZ₄ = W₂ δZ₄ = 4 · 1 = 4
       because Z₄ = Z₃ W₂, ∂Z₄/∂Z₃ = W₂
 
-  δZ₂ ≡ ∂L/∂Z₂ = δZ₃ Z₃ (1 − Z₃) = 4 · 0.5 (1 − 0.5) = 1
+  δZ₂ ≡ ∂L/∂Z₂ = (∂Z₃/∂Z₂) δZ₃ = Z₃ (1 − Z₃) δZ₃ = 0.5 (1 − 0.5) · 4 = 1
       because Z₃ = σ(Z₂), ∂Z₃/∂Z₂ = σ′(Z₂) = Z₃ (1 − Z₃)
 
-  δZ₁ ≡ ∂L/∂Z₁ = δZ₂ = 1
+  δZ₁ ≡ ∂L/∂Z₁ = (∂Z₂/∂Z₁) δZ₂ = δZ₂ = 1
       because Z₂ = Z₁ + b₁, ∂Z₂/∂Z₁ = 1
 
-  δX  ≡ ∂L/∂X  = δZ₁ W₁ = 1 · 0.5 = 0.5
+  δX  ≡ ∂L/∂X  = (∂Z₁/∂X) δZ₁ = W₁ δZ₁ = 0.5 · 1 = 0.5
       because Z₁ = X W₁, ∂Z₁/∂X = W₁
 
-  δW₁ ≡ ∂L/∂W₁ = δZ₁ X = 1 · 2 = 2
+  δW₁ ≡ ∂L/∂W₁ = (∂Z₁/∂W₁) δZ₁ = X δZ₁ = 2 · 1 = 2
       because Z₁ = X W₁, ∂Z₁/∂W₁ = X
 
-  δb₁ ≡ ∂L/∂b₁ = δZ₂ = 1
+  δb₁ ≡ ∂L/∂b₁ = (∂Z₂/∂b₁) δZ₂ = δZ₂ = 1
       because Z₂ = Z₁ + b₁, ∂Z₂/∂b₁ = 1
 
-  δW₂ ≡ ∂L/∂W₂ = δZ₄ Z₃ = 1 · 0.5 = 0.5
+  δW₂ ≡ ∂L/∂W₂ = (∂Z₄/∂W₂) δZ₄ = Z₃ δZ₄ = 0.5 · 1 = 0.5
       because Z₄ = Z₃ W₂, ∂Z₄/∂W₂ = Z₃
 
-  δb₂ ≡ ∂L/∂b₂ = δYᵖ = 1
+  δb₂ ≡ ∂L/∂b₂ = (∂Yᵖ/∂b₂) δYᵖ = δYᵖ = 1
       because Yᵖ = Z₄ + b₂, ∂Yᵖ/∂b₂ = 1
 
   δY  ≡ ∂L/∂Y  = Y − Yᵖ = 0 − 1 = −1

@@ -35,6 +35,7 @@ class Step:
         site: the user's line; that of the value for a δ, that of the use for a contribution.
         writers: the text writer and the LaTeX writer.
         meaning: writes what the symbol stands for, ``∂L/∂Z₃``; None where there is no loss.
+        chain: writes the chain rule of numbers, ``(∂Z₃/∂Z₂) δZ₃``; None for arrays and sums.
         node: the node that computes it; None for what is given and for an absent δ.
         value_of: the number or array of a node.
         reasons: write the because, part by part.
@@ -49,6 +50,7 @@ class Step:
     writers: tuple[Writer, Writer] = field(repr=False)
     head: Say = field(repr=False)
     meaning: Say | None = field(repr=False, default=None)
+    chain: Say | None = field(repr=False, default=None)
     node: Node | None = field(repr=False, default=None)
     value_of: Callable[[Node], Any] = field(repr=False, default=lambda node: None)
     reasons: tuple[Say, ...] = field(repr=False, default=())
@@ -77,6 +79,12 @@ class Step:
     def right(self, in_latex: bool) -> Written | None:
         """The formula in symbols."""
         return self.writers[in_latex].formula(self.node) if self.node is not None else None
+
+    def sides(self, in_latex: bool) -> list[Written]:
+        """What stands between the equals signs: chain rule, formula, numbers, value."""
+        right = self.right(in_latex)
+        chain = [self.chain(self.writers[in_latex])] if self.chain else []
+        return [*chain, *([right] if right else []), *self.numbers(in_latex)]
 
     def numbers(self, in_latex: bool) -> list[Written]:
         """The formula in numbers where that says more than the value, then the value."""
@@ -247,7 +255,7 @@ class _Author:
             for term in terms:
                 yield self._step(
                     term.node, "contribution", term.node.name, True,
-                    of=term.consumer, reasons=self._because(term),
+                    of=term.consumer, reasons=self._because(term), chain=self._chain(term),
                 )  # fmt: skip
         reasons = self._because(terms[0]) if len(terms) == 1 else ()
         if several:
@@ -260,6 +268,7 @@ class _Author:
         yield self._step(
             delta.node, "seed" if is_seed else "delta", delta.node.name, not is_seed,
             of=primal, meaning=self._meaning(primal), reasons=reasons,
+            chain=self._chain(terms[0]) if len(terms) == 1 and given is None else None,
         )  # fmt: skip
 
     @cached_property
@@ -271,6 +280,14 @@ class _Author:
     def _meaning(self, primal: Node) -> Say | None:
         loss = self._loss
         return None if loss is None else lambda pen: pen.phrase("∂{L}/∂{x}", L=loss, x=primal)
+
+    def _chain(self, term: Term) -> Say | None:
+        """∂next/∂this · ∂L/∂next, where both are numbers and the next is not the loss."""
+        x, y = term.consumer.inputs[term.index], term.consumer
+        if x.shape != () or y.shape != () or y is self._loss:
+            return None
+        after = self.backward.deltas[y].node
+        return lambda pen: pen.phrase("(∂{y}/∂{x}) {g}", y=y, x=x, g=after)
 
     def _because(self, term: Term) -> tuple[Say, ...]:
         def forward(pen: Writer) -> Written:

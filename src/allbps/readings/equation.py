@@ -7,7 +7,6 @@ from collections.abc import Iterator
 
 from allbps.readings.boxes import row, words
 from allbps.readings.derivation import Step
-from allbps.readings.formula import Written
 from allbps.readings.signs import latex
 
 LINE = 84
@@ -40,13 +39,8 @@ def equation(step: Step) -> str:
 
 def _sides(step: Step) -> Iterator[tuple[str, int]]:
     """What stands between the equals signs, and about how wide it is."""
-    for in_text, in_latex in zip(_written(step, False), _written(step, True), strict=True):
+    for in_text, in_latex in zip(step.sides(False), step.sides(True), strict=True):
         yield in_latex.spelled, row(words(in_text.text, in_text.arrays)).width
-
-
-def _written(step: Step, in_latex: bool) -> list[Written]:
-    right = step.right(in_latex)
-    return ([right] if right is not None else []) + step.numbers(in_latex)
 
 
 def _broken(side: str) -> list[str]:

@@ -111,7 +111,7 @@ class Writer:
     def formula(self, node: Node) -> Written:
         """How ``node`` is computed, in symbols."""
         sheet = _Sheet(self.in_latex)
-        return sheet.finish(_write(inlined(node), sheet, self._symbolic(sheet)))
+        return sheet.finish(self._write(inlined(node), sheet, self._symbolic(sheet)))
 
     def substituted(self, node: Node, value_of: Callable[[Node], Any]) -> Written | None:
         """How ``node`` is computed, in numbers; None where an array is too large to print.
@@ -135,7 +135,34 @@ class Writer:
         def settled(x: Node, formula: Formula) -> Formula:
             return sheet.value(values[x]) if _by_value(x, formula.precedence) else formula
 
-        return sheet.finish(_write(nodes, sheet, numeral, settled))
+        return sheet.finish(self._write(nodes, sheet, numeral, settled))
+
+    def _write(
+        self,
+        nodes: list[Node],
+        sheet: _Sheet,
+        leaf: _Leaf,
+        settled: Callable[[Node, Formula], Formula] = lambda node, formula: formula,
+    ) -> Formula:
+        """The formula of the last of ``nodes``."""
+        done: dict[Node, Formula] = {}
+        for node in nodes[:-1]:
+            known = leaf(node)
+            if known is None:
+                known = settled(node, sheet.fill(node, [done[x] for x in self._factors(node)]))
+            done[node] = known
+        return sheet.fill(nodes[-1], [done[x] for x in self._factors(nodes[-1])])
+
+    def _factors(self, node: Node) -> tuple[Node, ...]:
+        """The operands as they are written: of two numbers the local derivative before the δ."""
+        if node.op.name == "mul" and node.shape == ():
+            g, local = node.inputs
+            if self._is_delta(g) and not self._is_delta(local):
+                return local, g
+        return node.inputs
+
+    def _is_delta(self, node: Node) -> bool:
+        return self.symbols.get(node, "").startswith("δ")
 
     def _enough(self, nodes: list[Node], values: Mapping[Node, Any], result: Any) -> int:
         """The fewest digits with which a reader who computes what is printed finds the result."""
@@ -226,22 +253,6 @@ def _as_printed(nodes: list[Node], values: Mapping[Node, Any], digits: int) -> A
 def _run(node: Node, values: Mapping[Node, Any]) -> Any:
     with np.errstate(all="ignore"):  # what is not finite is pointed out elsewhere
         return node.op.run([values[x] for x in node.inputs], node.attrs)
-
-
-def _write(
-    nodes: list[Node],
-    sheet: _Sheet,
-    leaf: _Leaf,
-    settled: Callable[[Node, Formula], Formula] = lambda node, formula: formula,
-) -> Formula:
-    """The formula of the last of ``nodes``."""
-    done: dict[Node, Formula] = {}
-    for node in nodes[:-1]:
-        known = leaf(node)
-        if known is None:
-            known = settled(node, sheet.fill(node, [done[x] for x in node.inputs]))
-        done[node] = known
-    return sheet.fill(nodes[-1], [done[x] for x in nodes[-1].inputs])
 
 
 def _by_name(node: Node, operands: list[Any]) -> dict[str, Any]:

@@ -39,11 +39,10 @@ def equation(head: str, step: Step, width: int) -> Block:
     The numbers are left out where they do not fit, and the value becomes a summary.
     """
     lines = _Lines(head, width)
-    right = step.right(in_latex=False)
-    if right is not None:
-        lines.add(right)
-    *filled, value = step.numbers(in_latex=False) or [Written("")]
-    for side in filled:
+    numbers = step.numbers(in_latex=False)
+    symbolic = step.sides(in_latex=False)[: -len(numbers) or None]
+    *filled, value = numbers or [Written("")]
+    for side in (*symbolic, *filled):
         lines.add(side)
     if value.text and not lines.add(value):
         lines.remark(summary(step.value))
