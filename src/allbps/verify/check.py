@@ -10,11 +10,11 @@ import numpy as np
 
 from allbps.backward import Backward, backward
 from allbps.errors import ArgumentError, ShapeError
-from allbps.names import identifier
 from allbps.readings.source import emit
 from allbps.trace import Traced, check_inputs, trace
-from allbps.tree import flatten, leaves, same_structure, tree_map
+from allbps.tree import leaves, same_structure, tree_map
 from allbps.verify.blame import marks
+from allbps.verify.given import by_name
 from allbps.verify.replay import DOUBLE, as_double
 from allbps.verify.report import Report, combined
 from allbps.verify.verify import verify
@@ -29,6 +29,7 @@ def check(
     *xs: Any,
     gradients: Mapping[str, Any] | None = None,
     cotangent: Any = None,
+    decimals: int | None = None,
     judges: Sequence[str] | None = None,
     seed: int = 0,
     **kwargs: Any,
@@ -45,6 +46,8 @@ def check(
             ``f``: ``{"W1": dW1, "Z2": dZ2}``. Each is marked right, wrong, or a consequence of a
             wrong one nearer to the loss, with every simple mistake that would explain it.
         cotangent: δ of the result, shaped like it, where ``gradients`` belong to a certain one.
+        decimals: to how many ``gradients`` were rounded. Without it they are taken as rounded
+            only where enough of their digits speak for it.
         judges: as for ``verify``.
         seed: of everything that is drawn.
         kwargs: passed to ``f``.
@@ -68,13 +71,13 @@ def check(
     with np.errstate(all="ignore"):  # the report says where a NaN comes from
         traced = trace(f, *lifted[0], **lifted[1])
     check_inputs(traced)
-    named = _named(traced, gradients or {})
+    named = by_name(traced, gradients or {})
     reports = []
     for given in _cotangents(traced, cotangent, named, seed):
         passes = backward(traced, cotangents=given)
         values = _values(passes)
         report = verify(passes, values, judges, seed)
-        found = marks(passes, values, named) if named and not report.origin else ()
+        found = marks(passes, values, named, decimals) if named and not report.origin else ()
         reports.append(replace(report, marks=found))
     whole = combined(reports)
     return replace(whole, notes=(*_notes(xs, kwargs, len(reports)), *whole.notes))
@@ -125,21 +128,6 @@ def _given(traced: Traced, cotangent: Any) -> dict[str, Any]:
 def _uneven(shape: tuple[int, ...], rng: np.random.Generator) -> Any:
     """Sixteenths between −2 and 2, none of them 0: exact in binary and short to read."""
     return (rng.integers(1, 33, shape) * rng.choice([-1, 1], shape) / 16)[()]
-
-
-def _named(traced: Traced, gradients: Mapping[str, Any]) -> dict[str, Any]:
-    """Gradients by the names of nodes; ``dW1`` is understood as W1, a container by its leaves."""
-    names = [node.name for node in (*traced.graph.inputs, *traced.graph.nodes) if node.name]
-    named = {}
-    for key, tree in gradients.items():
-        for path, leaf in flatten(tree, key):
-            name = identifier(path)
-            if name not in names and name[:1] == "d" and name[1:] in names:
-                name = name[1:]
-            if name not in names:
-                raise traced.unknown(name, list(dict.fromkeys(names)), "")
-            named[name] = np.asarray(leaf)
-    return named
 
 
 def _notes(xs: Any, kwargs: Any, count: int) -> Iterator[str]:

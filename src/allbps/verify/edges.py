@@ -1,10 +1,14 @@
-"""How an edge of the backward graph is named in a message."""
+"""How statements and expressions of the graph are named in a message."""
 
 from __future__ import annotations
 
 from allbps.backprop import Delta, Term
-from allbps.ir import Rule
+from allbps.ir import CONST, Node, Rule
+from allbps.names import is_numbered
 from allbps.readings.dialect import NUMPY, expression, tidy
+from allbps.readings.source import literal
+
+LONGEST = 60
 
 
 def edges_of(delta: Delta) -> tuple[str, ...]:
@@ -14,6 +18,52 @@ def edges_of(delta: Delta) -> tuple[str, ...]:
 
 def _edge(term: Term) -> str:
     rule = term.rule.build.__name__ if isinstance(term.rule, Rule) else "no rule"
-    consumer = term.consumer
-    operands = [x.name or f"_{k}" for k, x in enumerate(consumer.inputs)]
-    return f"{rule}, from {tidy(f'{consumer.name} = {expression(consumer, operands, NUMPY)}')}"
+    return f"{rule}, from {statement(term.consumer)}"
+
+
+def statement(node: Node) -> str:
+    """What computes a value: ``Z3 = np.maximum(Z2, 0)``."""
+    operands = [x.name or code_of(x) for x in node.inputs]
+    return tidy(f"{node.name} = {expression(node, operands, NUMPY)}")
+
+
+def code_of(node: Node) -> str:
+    """A value as a person would write it: its name, or the expression that gives it.
+
+    Values that the person never named are written out, unless that gets long.
+    """
+    texts: dict[Node, str] = {}
+    for x in _inner(node):
+        if x.op is CONST:
+            texts[x] = x.name or (literal(x, NUMPY) if x.size <= 4 else "a constant")
+        elif not x.inputs or (x.name and not is_numbered(x.name)):
+            texts[x] = "δ" if is_numbered(x.name[1:]) else x.name  # of a value without a name
+        else:
+            text = tidy(expression(x, [texts[i] for i in x.inputs], NUMPY))
+            texts[x] = text if len(text) <= LONGEST else x.name or "…"
+            if texts[x] == "…":
+                texts[x] = f"{x.op.name}(…)"
+    return texts[node]
+
+
+def _inner(node: Node) -> list[Node]:
+    """``node`` and what it is computed from down to the person's names, oldest first."""
+    stack, seen = [node], {node}
+    while stack:
+        x = stack.pop()
+        if not x.name or is_numbered(x.name):
+            new = [i for i in x.inputs if i not in seen]
+            seen.update(new)
+            stack.extend(new)
+    return sorted(seen, key=lambda x: x.born)
+
+
+def name_of(primal: Node) -> str:
+    """A primal in a sentence: its name, or the person's expression for it."""
+    return code_of(primal) if is_numbered(primal.name) else primal.name
+
+
+def delta_name(primal: Node) -> str:
+    """δ of a primal in a sentence: ``δZ1``, ``δ(Q @ K.T)``."""
+    text = name_of(primal)
+    return f"δ{text}" if text.isidentifier() else f"δ({text})"

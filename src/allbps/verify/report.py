@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from allbps.verify.finding import Finding, Origin, Subject, Verdict
+from allbps.verify.marks import Mark, State, listed
 
 # from the weakest to the one that decides, when findings are put together
 _WEIGHT = (
@@ -52,7 +53,7 @@ class Report:
     silent: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     origin: Origin | None = None
-    marks: tuple[Any, ...] = ()
+    marks: tuple[Mark, ...] = ()
 
     def __bool__(self) -> bool:
         return self.verified and all(self.marks)
@@ -135,20 +136,37 @@ class Report:
         return "\n".join(self._lines())
 
     def _lines(self) -> Iterator[str]:
+        if self.marks:
+            yield from self._verdict()
+            yield from (str(mark) for mark in self.marks)
+            yield ""
+            yield "What they were compared with, and whether that is right:"
         state = "verified" if self.verified else "NOT verified"
         if self.noisy and self.verified:
             state += f" except {_names(self.noisy)}: noisy, cannot be said at this precision"
-        wrong = ", ".join(f"δ{mark.node}" for mark in self.marks if not mark)
-        given = f"; given gradients NOT right: {wrong}" if wrong else ""
-        yield f"{self.function}: {len(self.subjects)} δ, {state}{given}"
+        yield f"{self.function}: {len(self.subjects)} δ, {state}"
         if self.origin:
             yield str(self.origin)
             return
         yield from self._judge_lines()
         yield from self._table()
         yield from self._remarks()
-        yield from (str(mark) for mark in self.marks)
         yield from (f"note: {note}" for note in self.notes)
+
+    def _verdict(self) -> Iterator[str]:
+        """One sentence on the gradients that were handed in."""
+        wrong = [mark.name for mark in self.marks if mark.state is State.WRONG]
+        follow = [mark.name for mark in self.marks if mark.state is State.FOLLOWS]
+        count = len(self.marks)
+        if not wrong and not follow:
+            all_of = f"all {count} gradients" if count > 1 else "the gradient"
+            yield f"{self.function}: {all_of} you gave {'are' if count > 1 else 'is'} right"
+            return
+        text = f"{listed(wrong)} {'are' if len(wrong) > 1 else 'is'} wrong" if wrong else ""
+        rest = f"{listed(follow)} follow{'s' * (len(follow) == 1)} from that" if follow else ""
+        right = count - len(wrong) - len(follow)
+        others = f"the other {right} right" if right else ""
+        yield f"{self.function}: {', '.join(part for part in (text, rest, others) if part)}"
 
     def _judge_lines(self) -> Iterator[str]:
         width = max((len(name) for name in (*self.judges, *self.silent)), default=0)

@@ -1,0 +1,65 @@
+"""Normalisation: mean and variance depend on the value too."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from allbps.verify.mistakes.declare import Site, Slip, mistake
+from allbps.verify.mistakes.recognised import norms
+
+
+@mistake("statistics held constant", "Mean or variance is treated as a constant.", 0)
+def constant(site: Site) -> Iterator[Slip]:
+    for n in norms(site):
+        g, y, s = site.upstream(n.y), site.value(n.y), n.deviation
+        m = np.mean(g, n.axes, keepdims=True)
+        v = y * np.mean(g * y, n.axes, keepdims=True)
+        yield Slip("mean and variance are treated as constants: only the direct path", g / s)
+        yield Slip("the variance is treated as a constant: its path is left out", (g - m) / s)
+        yield Slip("the mean is treated as a constant: its path is left out", (g - v) / s)
+
+
+@mistake("normalisation's terms", "A term of the formula of a normalisation is wrong.", 1)
+def terms(site: Site) -> Iterator[Slip]:
+    for n in norms(site):
+        g, y, s = site.upstream(n.y), site.value(n.y), n.deviation
+        m = np.mean(g, n.axes, keepdims=True)
+        v = y * np.mean(g * y, n.axes, keepdims=True)
+        count = np.prod([g.shape[k] for k in n.axes])
+        yield Slip("the division by the standard deviation is left out", g - m - v)
+        yield Slip("divided by the variance instead of the standard deviation", (g - m - v) / s**2)
+        yield Slip("multiplied by the standard deviation instead of divided", (g - m - v) * s)
+        yield Slip("the path through the mean is counted twice", (g - 2 * m - v) / s)
+        yield Slip("the path through the variance is counted twice", (g - m - 2 * v) / s)
+        yield Slip("the path through the variance has the wrong sign", (g - m + v) / s)
+        yield Slip("the path through the mean has the wrong sign", (g + m - v) / s)
+        yield Slip("of the path through the variance half is counted: the factor 2 is missing",
+                   (g - m - v / 2) / s)  # fmt: skip
+        yield Slip("sums instead of means: 1/N is missing on the paths through mean and variance",
+                   (g - count * (m + v)) / s)  # fmt: skip
+        yield Slip("1/N is missing on the path through the variance", (g - m - count * v) / s)
+        yield Slip("1/N is missing on the path through the mean", (g - count * m - v) / s)
+        yield Slip("N instead of N − 1, or the other way, in the path through the variance",
+                   (g - m - v * count / max(count - 1, 1)) / s)  # fmt: skip
+        yield Slip("the normalised value is left out of the path through the variance",
+                   (g - m - np.mean(g * y, n.axes, keepdims=True)) / s)  # fmt: skip
+        yield Slip("the value instead of the normalised value on the path through the variance",
+                   (g - m - (v / y) * (y * s)) / s)  # fmt: skip
+        yield Slip("the division by the deviation is left out of the path through the variance",
+                   g / s - m / s - v)  # fmt: skip
+        yield Slip("one power of the deviation too few on the path through the variance",
+                   (g - m - v * s) / s)  # fmt: skip
+        yield Slip("one power of the deviation too many on the path through the variance",
+                   (g - m - v / s) / s)  # fmt: skip
+
+
+@mistake("normalised over another axis", "The means of a normalisation run over another axis.", 1)
+def axis(site: Site) -> Iterator[Slip]:
+    for n in norms(site):
+        g, y, s = site.upstream(n.y), site.value(n.y), n.deviation
+        for k in range(g.ndim):
+            if (k,) != n.axes:
+                m, v = np.mean(g, k, keepdims=True), y * np.mean(g * y, k, keepdims=True)
+                yield Slip(f"mean and variance are taken over the wrong axis: {k}", (g - m - v) / s)

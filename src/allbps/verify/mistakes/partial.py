@@ -1,0 +1,79 @@
+"""Only a part of what should be counted, or in another order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from allbps.verify.edges import name_of
+from allbps.verify.mistakes.declare import Site, Slip, mistake
+
+AXES = ("rows", "columns")
+
+
+@mistake("one example only", "Only one example, row or channel of the upstream δ is counted.", 1)
+def one_only(site: Site) -> Iterator[Slip]:
+    for k, term in enumerate(site.terms):
+        y = term.consumer
+        g = site.upstream(y)
+        for axis, n in enumerate(g.shape):
+            for index in dict.fromkeys((0, n - 1, *range(min(n, 4)))):
+                if n < 2:
+                    continue
+                which = {0: "first", n - 1: "last"}.get(index, f"one (number {index})")
+                what = _along(y.ndim, axis)
+                mask = np.zeros(n)
+                mask[index] = 1
+                shape = [-1 if a == axis else 1 for a in range(g.ndim)]
+                known = {**site.known, site.onward.of[y].node: g * mask.reshape(shape)}
+                part = site.onward.compute(term.node, known)
+                yield Slip(
+                    f"only the {which} of the {what} of δ{name_of(y)} is counted,"
+                    " not the sum over them",
+                    site.with_part(k, part),
+                )
+                rest = site.onward.compute(
+                    term.node,
+                    {**site.known, site.onward.of[y].node: g * (1 - mask).reshape(shape)},
+                )
+                if index in (0, n - 1):
+                    yield Slip(
+                        f"the {which} of the {what} of δ{name_of(y)} is left out",
+                        site.with_part(k, rest),
+                    )
+
+
+def _along(ndim: int, axis: int) -> str:
+    if ndim == 4:
+        return ("examples", "channels", "pixel rows", "pixel columns")[axis]
+    if ndim == 2:
+        return ("examples (rows)", "columns")[axis]
+    return "elements" if ndim == 1 else f"slices of axis {axis}"
+
+
+@mistake("shifted", "The numbers stand one place further along an axis.", 2)
+def shifted(site: Site) -> Iterator[Slip]:
+    right = np.asarray(site.right)
+    for axis, n in enumerate(right.shape):
+        for by in (1, -1):
+            if n > 1:
+                yield Slip(f"shifted by one along axis {axis}", np.roll(right, by, axis))
+
+
+@mistake("parts exchanged", "Two halves or quarters, such as gates, are exchanged.", 2)
+def exchanged(site: Site) -> Iterator[Slip]:
+    right = np.asarray(site.right)
+    for axis, n in enumerate(right.shape):
+        for count in (2, 3, 4):
+            if n % count or (n == count == 2 and right.ndim < 2):
+                continue
+            parts = np.split(right, count, axis)
+            for i in range(count):
+                for j in range(i):
+                    order = list(range(count))
+                    order[i], order[j] = j, i
+                    yield Slip(
+                        f"parts {j + 1} and {i + 1} of {count} along axis {axis} are exchanged",
+                        np.concatenate([parts[k] for k in order], axis),
+                    )

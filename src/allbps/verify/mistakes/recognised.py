@@ -1,0 +1,178 @@
+"""What lies between two values, recognised by its numbers however it was written.
+
+A sigmoid is a sigmoid whether it stands as one operation, as 1 / (1 + np.exp(-z)), or over three
+lines: its values say so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy import special
+
+from allbps.ir import Node
+from allbps.verify.mistakes.declare import Site
+
+Function = Callable[[Any], Any]
+
+
+@dataclass(frozen=True)
+class Activation:
+    """A function applied element by element.
+
+    Attributes:
+        name: what it is called.
+        function: its values.
+        slope: its derivative as people write it, of the input and of the output.
+
+    """
+
+    name: str
+    function: Function
+    slope: Callable[[Any, Any], Any]
+
+
+def _sigmoid(x: Any) -> Any:
+    return special.expit(x)
+
+
+ACTIVATIONS = (
+    Activation("sigmoid", _sigmoid, lambda x, y: y * (1 - y)),
+    Activation("tanh", np.tanh, lambda x, y: 1 - y**2),
+    Activation("ReLU", lambda x: np.maximum(x, 0), lambda x, y: (x > 0) * 1.0),
+    Activation("exp", np.exp, lambda x, y: y),
+    Activation("softplus", lambda x: np.logaddexp(0, x), lambda x, y: _sigmoid(x)),
+    Activation("SiLU", lambda x: x * _sigmoid(x),
+               lambda x, y: _sigmoid(x) * (1 + x * (1 - _sigmoid(x)))),
+    Activation("GELU", lambda x: x * special.ndtr(x),
+               lambda x, y: special.ndtr(x) + x * np.exp(-(x**2) / 2) / np.sqrt(2 * np.pi)),
+    Activation("sin", np.sin, lambda x, y: np.cos(x)),
+    Activation("cos", np.cos, lambda x, y: -np.sin(x)),
+    Activation("square", np.square, lambda x, y: 2 * x),
+    Activation("log", np.log, lambda x, y: 1 / x),
+    Activation("square root", np.sqrt, lambda x, y: 0.5 / y),
+)  # fmt: skip
+
+
+def same(a: Any, b: Any) -> bool:
+    """Are these the same numbers, as computed in two ways?"""
+    return np.shape(a) == np.shape(b) and bool(
+        np.allclose(a, b, rtol=1e-9, atol=1e-12 * float(np.max(np.abs(b), initial=0.0)))
+    )
+
+
+def activations(site: Site) -> Iterator[tuple[Node, Activation]]:
+    """(y, f) for each gate y that is f of the value, element by element."""
+    for y in site.alike:
+        value = site.value(y)
+        if same(value, site.x):
+            continue
+        for activation in ACTIVATIONS:
+            if same(value, activation.function(site.x)):
+                yield y, activation
+                break
+
+
+def leaky(site: Site) -> Iterator[tuple[Node, float]]:
+    """(y, slope) for each gate that is the value, times a slope where that is negative."""
+    for y in site.alike:
+        x, value = site.x, site.value(y)
+        low = x < 0
+        if np.any(low) and same(value[~low], x[~low]):
+            slopes = value[low] / x[low]
+            if same(slopes, np.full_like(slopes, slopes[0])) and 0 < slopes[0] < 1:
+                yield y, float(slopes[0])
+
+
+def softmaxes(site: Site) -> Iterator[tuple[Node, int, bool]]:
+    """(y, axis, log?) for each gate that is a softmax of the value along an axis, or its log."""
+    for y in site.alike:
+        value = site.value(y)
+        for axis in reversed(range(site.x.ndim)):
+            if site.x.shape[axis] == 1:
+                continue
+            if same(value, special.softmax(site.x, axis)):
+                yield y, axis, False
+            elif same(value, special.log_softmax(site.x, axis)):
+                yield y, axis, True
+
+
+@dataclass(frozen=True)
+class Norm:
+    """A gate that is the value less its mean, over its deviation.
+
+    Attributes:
+        y: the gate.
+        axes: along which mean and deviation are taken.
+        deviation: √(variance + eps).
+
+    """
+
+    y: Node
+    axes: tuple[int, ...]
+    deviation: Any
+
+
+def norms(site: Site) -> Iterator[Norm]:
+    """Gates that are the normalised value: layer norm, batch norm, group norm's heart."""
+    x = site.x
+    choices: list[tuple[int, ...]] = [(k,) for k in range(x.ndim)]
+    choices += [tuple(range(k, x.ndim)) for k in range(x.ndim - 1)]
+    choices += [(0, *range(2, x.ndim))] if x.ndim > 2 else []
+    for y in site.alike:
+        value = site.value(y)
+        for axes in choices:
+            centred = x - np.mean(x, axis=axes, keepdims=True)
+            spread = np.sqrt(np.mean(centred**2, axis=axes, keepdims=True))
+            size = np.sqrt(np.mean(value**2, axis=axes, keepdims=True))
+            deviation = spread / size
+            if same(value * deviation, centred) and np.all(np.abs(deviation / spread - 1) < 0.1):
+                yield Norm(y, axes, deviation)
+                break
+
+
+@dataclass(frozen=True)
+class CrossEntropy:
+    """A right δ that is a weight times (p − target).
+
+    Attributes:
+        p: softmax, or sigmoid, of the value.
+        weight: the upstream δ and 1/N.
+        target: one-hot, or 0 and 1.
+        sigmoid: is p a sigmoid?
+
+    """
+
+    p: Any
+    weight: Any
+    target: Any
+    sigmoid: bool
+
+
+def cross_entropies(site: Site) -> Iterator[CrossEntropy]:
+    """Is the δ that of a cross-entropy? Its own numbers say what p and the target are."""
+    x, right = site.x, np.asarray(site.right)
+    if not x.size or not np.any(right):
+        return
+    if x.ndim and x.shape[-1] > 1:
+        p = special.softmax(x, -1)
+        ratio = right / p  # the weight, and weight (1 − 1/p) at the label
+        weight = np.max(ratio, -1, keepdims=True)
+        target = p - right / weight
+        if _is_binary(target) and same(np.sum(target, -1), np.ones(x.shape[:-1])):
+            yield CrossEntropy(p, weight, np.rint(target), sigmoid=False)
+            return
+    p = _sigmoid(x)
+    weights = np.unique(np.round(np.abs(np.where(right > 0, right / p, right / (1 - p))), 12))
+    if len(weights) == 1 and x.size > 1:
+        target = (right < 0) * 1.0
+        if same(weights[0] * (p - target), right):
+            yield CrossEntropy(p, weights[0], target, sigmoid=True)
+
+
+def _is_binary(target: Any) -> bool:
+    return bool(np.all(np.isfinite(target)) and np.allclose(target, np.rint(target), atol=1e-7)
+                and np.all((target > -0.5) & (target < 1.5)))  # fmt: skip

@@ -1,0 +1,355 @@
+"""A step of a formula left out or done otherwise, whatever the formula is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from allbps.ir import CONST, Node
+from allbps.verify.edges import code_of
+from allbps.verify.mistakes.declare import Site, Slip, mistake
+
+Way = tuple[str, Callable[..., Any]]
+"""What is said of a step, and the function of its operands that takes its place."""
+
+
+def steps(site: Site, ways: Callable[[Node, Site], Iterator[Way]], *names: str) -> Iterator[Slip]:
+    """Each step of those operations done otherwise: one alone, then all of a use together."""
+    for k in range(len(site.terms)):
+        found: dict[str, dict[Node, Callable[..., Any]]] = {}
+        for node in site.expression(k):
+            if node.op.name not in names:
+                continue
+            for text, function in ways(node, site):
+                found.setdefault(text, {})[node] = function
+                yield Slip(text, site.rewritten(k, {node: function}))
+        for text, together in found.items():
+            if len(together) > 1:
+                yield Slip(text, site.rewritten(k, together))
+
+
+def _first(*operands: Any) -> Any:
+    return operands[0]
+
+
+def _second(*operands: Any) -> Any:
+    return operands[1]
+
+
+# -- products --------------------------------------------------------------------------------------
+@mistake("factor left out", "A factor of the formula is left out.", 3)
+def factor_left_out(site: Site) -> Iterator[Slip]:
+    def ways(node: Node, site: Site) -> Iterator[Way]:
+        a, b = node.inputs
+        if b.size > 1 or b.op is not CONST or b.value not in (1, -1):
+            yield f"the factor {code_of(b)} is left out", _first
+        if a.size > 1 or a.op is not CONST or a.value not in (1, -1):
+            yield f"the factor {code_of(a)} is left out", _second
+
+    return steps(site, ways, "mul")
+
+
+@mistake("division left out", "A division is left out, or a product is taken instead.", 3)
+def division_left_out(site: Site) -> Iterator[Slip]:
+    def ways(node: Node, site: Site) -> Iterator[Way]:
+        b = code_of(node.inputs[1])
+        yield f"the division by {b} is left out", _first
+        yield f"multiplied by {b} instead of divided", np.multiply
+        yield f"divided by {b} once too often", lambda a, b: a / b / b
+
+    return steps(site, ways, "div")
+
+
+@mistake("factor twice", "A factor of the formula is applied twice.", 6)
+def factor_twice(site: Site) -> Iterator[Slip]:
+    def ways(node: Node, site: Site) -> Iterator[Way]:
+        a, b = node.inputs
+        yield f"the factor {code_of(b)} is applied twice", lambda a, b: a * b * b
+        yield f"the factor {code_of(a)} is applied twice", lambda a, b: a * a * b
+
+    return steps(site, ways, "mul")
+
+
+@mistake("divided instead", "Divided by a factor instead of multiplied by it.", 6)
+def divided_instead(site: Site) -> Iterator[Slip]:
+    def ways(node: Node, site: Site) -> Iterator[Way]:
+        yield f"divided by {code_of(node.inputs[1])} instead of multiplied", np.divide
+
+    return steps(site, ways, "mul")
+
+
+# -- matrix products -------------------------------------------------------------------------------
+@mistake("transpose missing", "A factor of a matrix product is not transposed.", 1)
+def transpose_missing(site: Site) -> Iterator[Slip]:
+    def ways(node: Node, site: Site) -> Iterator[Way]:
+        yield f"a transpose is missing: {code_of(node.inputs[0])} is not transposed", _first
+
+    return steps(site, ways, "transpose")
+
+
+@mistake("reshaped", "An array is reshaped where it should be transposed.", 2)
+def reshaped(site: Site) -> Iterator[Slip]:
+    def ways(node: Node, site: Site) -> Iterator[Way]:
+        what = code_of(node.inputs[0])
+        yield f"{what} is reshaped instead of transposed", lambda a: np.reshape(a, node.shape)
+
+    yield from steps(site, ways, "transpose")
+    right = np.asarray(site.right)
+    if right.ndim >= 2:
+        yield Slip("reshaped in another order: as if its transpose had been laid out in its shape",
+                   np.reshape(np.transpose(right), right.shape))  # fmt: skip
+
+
+@mistake("unflattened otherwise", "Numbers are put back into another order of axes.", 2)
+def unflattened(site: Site) -> Iterator[Slip]:
+    def ways(node: Node, site: Site) -> Iterator[Way]:
+        (x,) = node.inputs
+        if max(x.ndim, node.ndim) > 1:
+            yield (
+                "reshaped in another order of the axes",
+                lambda a: np.reshape(a, node.shape, order="F"),
+            )
+
+    return steps(site, ways, "reshape")
+
+
+@mistake("transposed", "The gradient is the transpose of the right one.", 1)
+def transposed(site: Site) -> Iterator[Slip]:
+    right = np.asarray(site.right)
+    if right.ndim >= 2:
+        yield Slip("transposed", np.swapaxes(right, -1, -2))
+    if right.ndim > 2:
+        yield Slip("transposed: all axes in reverse order", np.transpose(right))
+        yield Slip("the first two axes are transposed", np.swapaxes(right, 0, 1))
+
+
+@mistake("order of factors", "The factors of a matrix product are in the wrong order.", 1)
+def order_of_factors(site: Site) -> Iterator[Slip]:
+    def ways(node: Node, site: Site) -> Iterator[Way]:
+        a, b = map(code_of, node.inputs)
+        yield (
+            f"the factors of a matrix product are in the wrong order: {b} @ {a}",
+            (lambda a, b: b @ a),
+        )
+
+    return steps(site, ways, "matmul")
+
+
+@mistake("transposed factor", "A factor of a matrix product is transposed that should not be.", 2)
+def transposed_factor(site: Site) -> Iterator[Slip]:
+    def ways(node: Node, site: Site) -> Iterator[Way]:
+        if min(x.ndim for x in node.inputs) < 2:
+            return
+        a, b = map(code_of, node.inputs)
+        yield (
+            f"{b} is transposed once too often or too little",
+            (lambda a, b: a @ np.swapaxes(b, -1, -2)),
+        )
+        yield (
+            f"{a} is transposed once too often or too little",
+            (lambda a, b: np.swapaxes(a, -1, -2) @ b),
+        )
+
+    return steps(site, ways, "matmul")
+
+
+@mistake("element by element", "Multiplied element by element instead of as matrices.", 1)
+def element_by_element(site: Site) -> Iterator[Slip]:
+    def ways(node: Node, site: Site) -> Iterator[Way]:
+        yield "multiplied element by element instead of as matrices", np.multiply
+
+    return steps(site, ways, "matmul")
+
+
+# -- sums ------------------------------------------------------------------------------------------
+@mistake("not summed", "Not summed over the axes along which the value was used again.", 1)
+def not_summed(site: Site) -> Iterator[Slip]:
+    def ways(node: Node, site: Site) -> Iterator[Way]:
+        axis = node.attrs["axis"]
+        over = "all axes" if axis is None else f"axis {axis}"
+        yield f"not summed over {over}: the sum is left out", _first
+
+    return steps(site, ways, "sum")
+
+
+@mistake("averaged inside", "A mean is taken where the formula has a sum, or the other way.", 2)
+def averaged_inside(site: Site) -> Iterator[Slip]:
+    def keep(node: Node) -> dict[str, Any]:
+        return {"axis": node.attrs["axis"], "keepdims": node.attrs["keepdims"]}
+
+    def ways(node: Node, site: Site) -> Iterator[Way]:
+        code = code_of(node.inputs[0])
+        if node.op.name == "sum":
+            yield f"averaged instead of summed: mean of {code}", lambda a: np.mean(a, **keep(node))
+        else:
+            yield f"summed instead of averaged: sum of {code}", lambda a: np.sum(a, **keep(node))
+            yield (
+                f"the mean of {code} is left out",
+                lambda a: np.zeros_like(np.mean(a, **keep(node))),
+            )
+
+    return steps(site, ways, "sum", "mean")
+
+
+@mistake("wrong axis", "Summed, averaged or normalised over the wrong axis.", 1)
+def wrong_axis(site: Site) -> Iterator[Slip]:
+    def ways(node: Node, site: Site) -> Iterator[Way]:
+        (x,) = node.inputs
+        axis, keep = node.attrs.get("axis"), node.attrs["keepdims"]
+        function: Callable[..., Any] = np.sum if node.op.name == "sum" else np.mean
+        axes = axis if isinstance(axis, tuple) else (axis,)
+        if axis is None or len(axes) != 1:
+            return
+        for other in range(x.ndim):
+            if other != axes[0] % x.ndim:
+                yield (
+                    f"over the wrong axis: {other} instead of {axes[0] % x.ndim}",
+                    (lambda a, other=other: function(a, axis=other, keepdims=keep)),
+                )
+
+    return steps(site, ways, "sum", "mean")
+
+
+# -- signs and differences -------------------------------------------------------------------------
+@mistake("minus missing", "A minus sign inside the formula is missing.", 2)
+def minus_missing(site: Site) -> Iterator[Slip]:
+    def ways(node: Node, site: Site) -> Iterator[Way]:
+        if node.op.name == "neg":
+            yield f"a minus sign is missing before {code_of(node.inputs[0])}", _first
+            return
+        a, b = map(code_of, node.inputs)
+        yield f"the sign of {b} is flipped: plus instead of minus", np.add
+        yield f"the sign is flipped: {b} minus {a}", lambda a, b: b - a
+
+    return steps(site, ways, "neg", "sub")
+
+
+@mistake("summand left out", "A summand of the formula is left out.", 2)
+def summand_left_out(site: Site) -> Iterator[Slip]:
+    def ways(node: Node, site: Site) -> Iterator[Way]:
+        a, b = node.inputs[:2]
+        yield (
+            f"{code_of(b)} is left out: a term of the formula is missing",
+            (lambda a, b: np.broadcast_to(a, np.broadcast_shapes(np.shape(a), np.shape(b)))),
+        )
+        sign = -1 if node.op.name == "sub" else 1
+        yield (
+            f"{code_of(a)} is left out: a term of the formula is missing",
+            (lambda a, b: sign * np.broadcast_to(b, np.broadcast_shapes(np.shape(a), np.shape(b)))),
+        )
+        if node.op.name == "add":
+            yield f"{code_of(b)} is subtracted instead of added", np.subtract
+
+    yield from steps(site, ways, "add", "sub")
+
+
+@mistake("power", "A power is one too high or too low.", 3)
+def power(site: Site) -> Iterator[Slip]:
+    def ways(node: Node, site: Site) -> Iterator[Way]:
+        n, x = node.attrs["exponent"], code_of(node.inputs[0])
+        for m in (n - 1, n + 1, -n, n / 2):
+            yield (
+                f"({x}) ** {m:g} instead of ({x}) ** {n:g}: a wrong power",
+                (lambda a, m=m: np.asarray(a, float) ** m),
+            )
+
+    return steps(site, ways, "power")
+
+
+@mistake("function left out", "A function inside the formula is left out.", 4)
+def function_left_out(site: Site) -> Iterator[Slip]:
+    def ways(node: Node, site: Site) -> Iterator[Way]:
+        code = code_of(node)
+        yield f"{node.op.name} is left out of {code}", _first
+        yield f"the derivative has the factor 1 instead of {code}", np.ones_like
+
+    return steps(site, ways, "sqrt", "exp", "log", "sin", "cos", "tanh", "sigmoid", "sign", "cosh",
+                 "sinh")  # fmt: skip
+
+
+# -- masks -----------------------------------------------------------------------------------------
+COMPARISONS = ("greater", "greater_equal", "less", "less_equal")
+
+
+@mistake("mask inverted", "The mask is inverted: δ passes on the wrong side.", 1)
+def mask_inverted(site: Site) -> Iterator[Slip]:
+    def ways(node: Node, site: Site) -> Iterator[Way]:
+        yield (
+            f"the mask {code_of(node)} is inverted: the wrong side passes",
+            (lambda a, b: ~node.op.run([a, b], node.attrs)),
+        )
+
+    return steps(site, ways, *COMPARISONS)
+
+
+@mistake("mask of the upstream", "The mask is taken from the upstream δ, not from the value.", 1)
+def mask_of_upstream(site: Site) -> Iterator[Slip]:
+    def ways(node: Node, site: Site) -> Iterator[Way]:
+        for y in site.gates[:1]:
+            g = site.upstream(y)
+            yield (
+                f"the mask is taken from the upstream δ instead of {code_of(node)}",
+                (lambda a, b, g=g: np.broadcast_to(node.op.run([g, 0], node.attrs), node.shape)),
+            )
+
+    return steps(site, ways, *COMPARISONS)
+
+
+@mistake("mask ignored", "A mask, or a case of a distinction, is ignored.", 2)
+def mask_ignored(site: Site) -> Iterator[Slip]:
+    def ways(node: Node, site: Site) -> Iterator[Way]:
+        c = code_of(node.inputs[0])
+        yield (
+            f"the mask is ignored: as if {c} were true everywhere",
+            lambda c, a, b: np.broadcast_to(a, node.shape),
+        )
+        yield (
+            f"the mask is ignored: as if {c} were false everywhere",
+            lambda c, a, b: np.broadcast_to(b, node.shape),
+        )
+        yield (
+            "the cases of a distinction are swapped: the mask is inverted",
+            lambda c, a, b: np.where(c, b, a),
+        )
+        yield (
+            f"the negative side is 0: where not {c} the slope is left out",
+            lambda c, a, b: np.where(c, a, 0),
+        )
+
+    return steps(site, ways, "where")
+
+
+@mistake("flip missing", "A kernel is not flipped, or flipped along one axis only.", 1)
+def flip_missing(site: Site) -> Iterator[Slip]:
+    def ways(node: Node, site: Site) -> Iterator[Way]:
+        axis = node.attrs["axis"]
+        axes = axis if isinstance(axis, tuple) else (axis,)
+        yield "the kernel is not flipped" if len(axes) == 2 else "not flipped", _first
+        if len(axes) == 2:
+            for k in axes:
+                yield (
+                    f"the kernel is flipped along one axis only, {k}",
+                    (lambda a, k=k: np.flip(a, k)),
+                )
+            yield "the kernel is transposed instead of flipped", (lambda a: np.swapaxes(a, -1, -2))
+            yield (
+                "the kernel is flipped and transposed",
+                (lambda a: np.swapaxes(np.flip(a, axes), -1, -2)),
+            )
+
+    return steps(site, ways, "flip")
+
+
+@mistake("label forgotten", "The term of the label is forgotten, or belongs to another class.", 0)
+def label_forgotten(site: Site) -> Iterator[Slip]:
+    def ways(node: Node, site: Site) -> Iterator[Way]:
+        yield "the label's term (the one-hot target) is forgotten", lambda i: np.zeros(node.shape)
+        for by in (1, -1):
+            yield (
+                "the label is off by one class",
+                lambda i, by=by: np.roll(node.op.run([i], node.attrs), by, -1),
+            )
+
+    return steps(site, ways, "one_hot")

@@ -1,0 +1,199 @@
+"""How exactly numbers were handed in: in full, in single precision, or rounded by a person.
+
+How one array looks says little: zeros, ones and 0.25 stand on every grid of decimals. Numbers are
+taken as rounded only where enough of their digits are the digits of what they should be, over the
+whole hand-in together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from allbps.verify.evidence import bound_of
+
+MOST_DIGITS = 7
+"""Numbers with more decimals and more significant digits than this are taken as given in full."""
+ENOUGH_DIGITS = 4.0
+"""Decimal digits that have to agree before numbers are believed to be rounded: one in 10,000."""
+ENOUGH_NUMBERS = 2
+SIGMAS = 6.0
+SINGLE = float(np.finfo(np.float32).eps)
+DOUBLE = float(np.finfo(np.float64).eps)
+
+
+@dataclass(frozen=True)
+class Precision:
+    """What is known of the precision of one array.
+
+    Attributes:
+        theirs: the numbers, in double precision.
+        dtype: what they were handed in as.
+        unit: the last decimal that was kept, one for the array or one for each number; 0 where
+            they do not look rounded.
+        words: ``3 decimals``, ``4 significant digits``.
+        believed: is it known, from other arrays or from the person, that they are rounded?
+        noise: how much what follows from the rounded numbers given scatters by their rounding.
+        far: how much it scatters where every step since the loss was rounded.
+        scatter: how much right numbers scatter per part that arithmetic is off at every step.
+
+    """
+
+    theirs: np.ndarray[Any, Any]
+    dtype: np.dtype[Any]
+    unit: Any = 0.0
+    words: str = ""
+    believed: bool = False
+    noise: Any = 0.0
+    far: Any = 0.0
+    scatter: Callable[[], Any] = float
+
+    def exactly(self, numbers: Any) -> bool:
+        """Are these the numbers, to half of the digits of double precision?"""
+        numbers = np.asarray(numbers)
+        if numbers.shape != self.theirs.shape:
+            return False
+        size = float(np.max(np.abs(numbers), initial=0.0))
+        with np.errstate(invalid="ignore"):
+            off = np.abs(self.theirs - numbers)
+        if self.dtype.itemsize >= 8 and np.all(off <= bound_of(np.dtype(np.float64)) * size):
+            return True
+        if np.any(off > 1e-2 * size) and size > 1e-9:
+            return False  # no arithmetic is that bad
+        spread = 4 * np.abs(numbers) + SIGMAS * self.scatter()
+        return bool(np.all(off <= self.arithmetic * spread))
+
+    @property
+    def arithmetic(self) -> float:
+        """By how much each step of the computation may have been off."""
+        if self.dtype.itemsize < 8:
+            return float(np.finfo(self.dtype).eps)
+        return SINGLE if self.looks_single else 4 * DOUBLE
+
+    @property
+    def looks_single(self) -> bool:
+        """Could these numbers come from a computation in single precision or less?"""
+        with np.errstate(over="ignore"):
+            return bool(np.array_equal(self.theirs.astype(np.float32), self.theirs))
+
+    def within(self, numbers: Any, noise: bool = True) -> bool:
+        """Would these numbers be rounded to what was handed in?"""
+        numbers = np.asarray(numbers)
+        if numbers.shape != self.theirs.shape or not np.any(self.unit):
+            return False
+        allowed = 0.5 * self.unit * (1 + 1e-6) + (SIGMAS * self.noise if noise else 0.0)
+        return bool(np.all(np.abs(self.theirs - numbers) <= allowed))
+
+    def around(self, numbers: Any) -> bool:
+        """Could rounding at every step since the loss have led from these numbers to theirs?"""
+        return replace(self, noise=self.far).within(numbers)
+
+    def fits(self, numbers: Any) -> bool:
+        """Are these the numbers, in full or as far as they were kept?"""
+        if self.exactly(numbers):
+            return True
+        if not self.within(numbers):
+            return False
+        return bool(self.believed or enough(self.evidence(numbers)))
+
+    def fits_alone(self, numbers: Any) -> bool:
+        """As ``fits``, whether or not there is enough to believe that they were rounded."""
+        return self.exactly(numbers) or self.within(numbers)
+
+    def evidence(self, numbers: Any) -> tuple[float, int]:
+        """How many digits, of how many numbers, agree because they were rounded.
+
+        A number counts if its last digit is not 0, it has two digits at least, and what it should
+        be does not stand on the grid itself.
+        """
+        numbers = np.asarray(numbers)
+        if numbers.shape != self.theirs.shape or not np.any(self.unit):
+            return 0.0, 0
+        units = np.rint(np.abs(self.theirs) / self.unit)
+        near = np.abs(self.theirs - numbers) <= 0.5 * self.unit * (1 + 1e-6)
+        off_grid = np.abs(self.theirs - numbers) > 1e-6 * self.unit
+        telling = near & off_grid & (units >= 10) & (units % 10 != 0)
+        return float(np.sum(np.log10(units, where=telling, out=np.zeros_like(units)))), int(
+            np.sum(telling)
+        )
+
+
+def enough(*evidence: tuple[float, int]) -> bool:
+    """Is that enough to believe that numbers are rounded?"""
+    digits, numbers = sum(e[0] for e in evidence), sum(e[1] for e in evidence)
+    return digits >= ENOUGH_DIGITS and numbers >= ENOUGH_NUMBERS
+
+
+def decimals_of(numbers: Any) -> int | None:
+    """The fewest decimals that show all of these numbers, or None if that are many."""
+    for d in range(MOST_DIGITS + 1):
+        if np.array_equal(np.round(numbers, d), numbers):
+            return d
+    return None
+
+
+def significant_of(numbers: Any) -> int | None:
+    """The fewest significant digits that show all of these numbers, or None if that are many."""
+    for s in range(1, MOST_DIGITS + 1):
+        if np.array_equal(to_digits(numbers, s), numbers):
+            return s
+    return None
+
+
+def to_digits(numbers: Any, digits: int) -> np.ndarray[Any, Any]:
+    """Numbers rounded to so many significant digits."""
+    flat = [float(f"{x:.{digits - 1}e}") for x in np.ravel(numbers)]
+    return np.array(flat).reshape(np.shape(numbers))
+
+
+def unit_in_last_place(numbers: Any, digits: int) -> np.ndarray[Any, Any]:
+    """What the last of so many significant digits of each number is worth."""
+    size = np.abs(np.where(numbers == 0, 1.0, numbers))
+    return np.asarray(10.0 ** (np.floor(np.log10(size) + 1e-12) - digits + 1))
+
+
+def looks(
+    given: dict[Any, tuple[Any, np.dtype[Any]]], decimals: int | None
+) -> dict[Any, Precision]:
+    """The grid on which each array of a hand-in stands, the hand-in seen as a whole.
+
+    Args:
+        given: key -> numbers and the dtype they came in.
+        decimals: what the person says, if anything.
+
+    """
+    plain = {key: Precision(theirs, dtype) for key, (theirs, dtype) in given.items()}
+    if decimals is not None:
+        said = f"{decimals} decimal{'s' * (decimals != 1)}"
+        return {
+            key: replace(p, unit=10.0**-decimals, words=said, believed=True)
+            for key, p in plain.items()
+        }
+    finite = {key: p for key, p in plain.items() if np.all(np.isfinite(p.theirs)) and p.theirs.size}
+    found = {key: decimals_of(p.theirs.astype(p.dtype)) for key, p in finite.items()}
+    most = max((d for d in found.values() if d is not None), default=0)
+    return plain | {key: _on_grid(p, found[key], most) for key, p in finite.items()}
+
+
+def _on_grid(p: Precision, d: int | None, most: int) -> Precision:
+    """An array with the grid on which it stands, where the whole hand-in has ``most`` decimals."""
+    if d is not None:  # float32 has no 0.1 that float64 knows
+        p = replace(p, theirs=np.round(p.theirs, d))
+    digits = significant_of(p.theirs) if d is None or _uneven(p.theirs, d) else None
+    if digits is not None and digits > 1:
+        unit = unit_in_last_place(p.theirs, digits)
+        return replace(p, unit=unit, words=f"{digits} significant digits")
+    if d is None or not most:
+        return p
+    d = d if d and np.count_nonzero(p.theirs) >= 5 else most
+    return replace(p, unit=10.0**-d, words=f"{d} decimal{'s' * (d != 1)}")
+
+
+def _uneven(numbers: Any, d: int) -> bool:
+    """Do most numbers end before decimal ``d``? Then it is not decimals that were counted."""
+    telling = np.rint(np.abs(numbers) * 10.0**d)
+    telling = telling[telling > 0]
+    return telling.size >= 3 and float(np.mean(telling % 10 != 0)) < 0.5

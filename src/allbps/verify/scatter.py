@@ -1,0 +1,116 @@
+"""How much the numbers of a backward pass scatter when every step is a little off.
+
+Tolerances for what a person rounded, or computed in single precision, are measured, not chosen:
+the pass is run several times with such errors drawn at random.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from typing import Any
+
+import numpy as np
+
+from allbps.backward import Backward
+from allbps.ir import CONST, INPUT, Node
+from allbps.names import is_numbered
+from allbps.verify.onward import Onward
+
+RUNS = 8
+STEP = 1e-9
+"""The relative error that is tried for arithmetic."""
+JUMP = 1e4
+"""More than so many times the error is a kink that was crossed, and no scatter."""
+
+
+def of_arithmetic(backward: Backward, onward: Onward) -> dict[Node, Any]:
+    """Primal -> how far its δ moves per relative error made at every step, forward and back."""
+    rng = np.random.default_rng(0)
+
+    def shaken(value: Any) -> Any:
+        array = np.asarray(value)
+        if array.dtype.kind != "f":
+            return value
+        return (array * (1 + STEP * rng.uniform(-1, 1, array.shape)))[()]
+
+    def run() -> dict[Node, Any]:
+        known: dict[Node, Any] = dict(onward.right)
+        for x in backward.traced.graph.nodes:
+            if x.op is INPUT:
+                known[x] = shaken(known[x])
+            elif x.op is not CONST:
+                operands = [i.value if i.op is CONST else known[i] for i in x.inputs]
+                known[x] = shaken(x.op.run(operands, x.attrs))
+        return _back(onward, known, lambda primal, g: shaken(g))
+
+    spread = _spread(onward, [run() for _ in range(RUNS)], onward.right)
+    for primal, off in spread.items():
+        size = float(np.max(np.abs(onward.right[onward.of[primal].node]), initial=0.0))
+        spread[primal] = np.where(off > JUMP * STEP * size, 0.0, off) / STEP if size else off / STEP
+    return spread
+
+
+def of_rounding(
+    onward: Onward,
+    own: Mapping[Node, Any],
+    units: Mapping[Node, Any],
+    unit: Any,
+    *,
+    from_own: bool,
+) -> dict[Node, Any]:
+    """Primal -> how far its δ moves where every δ on the way to it is rounded.
+
+    Args:
+        onward: the backward pass.
+        own: every number, with the person's own δ in place of ours.
+        units: given primal -> the last place its numbers were rounded to.
+        unit: the last place of what lies between.
+        from_own: does a step start from the δ that were given, where some were?
+
+    """
+    rng = np.random.default_rng(0)
+    base = own if from_own else onward.right
+
+    def run() -> dict[Node, Any]:
+        before: dict[Node, Any] = {d.primal: base[d.node] for d in onward.deltas}
+
+        def rounded(primal: Node, g: Any) -> Any:
+            before[primal] = g
+            if from_own and primal in units:
+                g = base[onward.of[primal].node]
+            elif is_numbered(primal.name):
+                return g  # a step inside a line of the person's
+            return g + units.get(primal, unit) * rng.uniform(-0.5, 0.5, np.shape(g))
+
+        _back(onward, dict(base), rounded)
+        return before
+
+    numbers = {d.node: base[d.node] for d in onward.deltas}
+    if from_own:  # what follows, rather than what was given
+        numbers |= {
+            onward.of[x].node: onward.compute(onward.of[x].node, base) for x in units
+        }  # fmt: skip
+    return _spread(onward, [run() for _ in range(RUNS)], numbers)
+
+
+def _back(
+    onward: Onward, known: dict[Node, Any], then: Callable[[Node, Any], Any]
+) -> dict[Node, Any]:
+    """All δ, each changed by ``then`` before the next is computed from it."""
+    found = {}
+    for delta in onward.deltas:
+        g = onward.compute(delta.node, known) if delta.terms else known[delta.node]
+        found[delta.primal] = known[delta.node] = then(delta.primal, g) if delta.terms else g
+    return found
+
+
+def _spread(
+    onward: Onward, runs: Collection[Mapping[Node, Any]], numbers: Mapping[Node, Any]
+) -> dict[Node, Any]:
+    """The root of the mean square by which runs differ from ``numbers``, element by element."""
+    return {
+        primal: np.sqrt(
+            np.mean([np.square(np.asarray(run[primal]) - numbers[delta.node]) for run in runs], 0)
+        )
+        for primal, delta in onward.of.items()
+    }
