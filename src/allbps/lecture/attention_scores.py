@@ -35,6 +35,7 @@ def jacobians(worked: Worked) -> Mapping[str, Any]:
 SYSTEM = System(
     name="attention-scores",
     title="Backpropagation in a transformer: the softmax scores",
+    slides="BP in transformer",
     sections=(
         Prose(
             "Three vectors $x₁, x₂, x₃$ and four vectors $y₁ … y₄$. $zᵢ = [xᵢ·y₁, xᵢ·y₂, xᵢ·y₃, "

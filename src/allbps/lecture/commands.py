@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -115,12 +117,23 @@ def _cell(judged: dict[str, Any] | None) -> str:
 
 
 def _index(systems: Sequence[OpenSystem]) -> str:
-    items = "".join(
-        f'<li><a href="{s.system.name}.html">{s.system.title}</a></li>' for s in systems
-    )
+    cards = "".join(_card(opened) for opened in systems)
     return page(
-        "All the BPs",
+        "All The BPs",
         "Backpropagation by hand, system by system: every δ with its formula, its number and"
         " its reason.",
-        [Block("", f"<nav><ol>{items}</ol></nav>", "html")],
+        [Block("", f'<nav aria-label="Systems"><ol class="cards">{cards}</ol></nav>', "html")],
+    )
+
+
+def _card(opened: OpenSystem) -> str:
+    """A picture, the title, and the slides that the system follows."""
+    system = opened.system
+    slides = f"<small>{escape(system.slides)}</small>" if system.slides else ""
+    # the picture is named by the link around it
+    picture = re.sub(r"<title>.*?</title>|<desc>.*?</desc>", "", opened.first.to_svg(), flags=re.S)
+    shown = picture.replace('role="img"', 'aria-hidden="true"', 1)
+    return (
+        f'<li><a href="{system.name}.html"><span class="thumb">{shown}</span>'
+        f"{escape(system.title)}</a>{slides}</li>"
     )

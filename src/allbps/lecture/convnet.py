@@ -87,6 +87,7 @@ def learned(worked: Worked) -> Mapping[str, Any]:
 SYSTEM = System(
     name="convnet",
     title="Putting it all together: a convnet and its training",
+    slides="Putting it all together; Convnet training algorithm",
     sections=(
         Prose("Initialize the parameter $K$. Iterate:"),
         Prose("Step 1 (forward pass)."),

@@ -33,6 +33,7 @@ def flip_and_pad(worked: Worked) -> Mapping[str, Any]:
 SYSTEM = System(
     name="convolution",
     title="Backpropagation for a convolution layer",
+    slides="Backpropagation (BP) for a conv layer; Derivation of δK; Derivation of δI",
     sections=(
         Prose(
             "Input $I$, an $H × W$ matrix; parameter $K$, an $h × w$ matrix with $h ≤ H$ and "

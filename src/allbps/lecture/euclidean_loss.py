@@ -27,6 +27,7 @@ SYMBOLS = {"Yp": "Yᵖ"}
 SYSTEM = System(
     name="euclidean-loss",
     title="The Euclidean loss",
+    slides="Backprop derivation for loss function",
     sections=(
         Prose(
             "$L(Yᵖ, Y) = ½ ‖Yᵖ − Y‖² = ½ Σᵢ (Yᵖᵢ − Yᵢ)²$. In the derivative with respect to one "

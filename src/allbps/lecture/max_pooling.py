@@ -37,6 +37,7 @@ SLIDE_DELTA = np.array([[1.0, 3.0], [2.0, 4.0]])
 SYSTEM = System(
     name="max-pooling",
     title="Backpropagation for max pooling",
+    slides="BP for a max pooling layer",
     sections=(
         Prose(
             "$y = maxₖ xₖ$. With $i = argmaxₖ xₖ$ the chain rule gives $δxᵢ = δy$ and 0 for all "

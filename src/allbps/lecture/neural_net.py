@@ -21,6 +21,7 @@ def neural_net(X: Any, W1: Any, b1: Any, W2: Any, b2: Any, Y: Any) -> Any:
 SYSTEM = System(
     name="neural-net",
     title="A neural net with matrices and a batch",
+    slides="Chain rule for a (general) neural net",
     sections=(
         Prose(
             "Each row of $X$ is one example. The formulas are those of the scalar net with two "

@@ -242,14 +242,15 @@ def as_html(opened: OpenSystem) -> str:
             else:
                 text = _table_html(section, found)
             blocks.append(Block(section.caption, text, "html"))
-    return page(opened.system.title, "", blocks, _links(opened.system.name))
+    lead = f"Slides: {opened.system.slides}." if opened.system.slides else ""
+    return page(opened.system.title, lead, blocks, _links(opened.system.name))
 
 
 def _links(name: str) -> str:
     """To the list of all systems, and to the ones before and after."""
     k = NAMES.index(name)
     around = [("←", k - 1), ("→", k + 1)]
-    links = ['<a href="index.html">All the BPs</a>']
+    links = ['<a href="index.html">All The BPs</a>']
     for sign, place in around:
         if 0 <= place < len(NAMES):
             links.append(f'<a href="{NAMES[place]}.html">{sign} {NAMES[place]}</a>')

@@ -76,6 +76,7 @@ def beside_pytorch(worked: Worked) -> Mapping[str, Any]:
 SYSTEM = System(
     name="pytorch-example",
     title="A worked example, verified with PyTorch",
+    slides="Example w/PyTorch",
     sections=(
         Prose(about),
         EXAMPLE,

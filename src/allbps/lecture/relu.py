@@ -16,6 +16,7 @@ def relu(x: Any) -> Any:
 SYSTEM = System(
     name="relu",
     title="Backpropagation for a ReLU layer",
+    slides="BP for a ReLU layer",
     sections=(
         Prose(
             "$y = max(x, 0)$, element by element. Where $x > 0$ the slope is 1 and the δ passes; "

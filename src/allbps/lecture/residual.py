@@ -19,6 +19,7 @@ def residual(x: Any, w1: Any, w2: Any) -> Any:
 SYSTEM = System(
     name="residual",
     title="Backpropagation through a residual connection",
+    slides="BP in residual connection",
     sections=(
         Prose(
             "$z = Conv(ReLU(Conv(x, w₁)), w₂) + x$. The sum needs equal shapes, so both 3×3 "

@@ -19,6 +19,7 @@ def scalar_net(X: Any, W1: Any, b1: Any, W2: Any, b2: Any, Y: Any) -> Any:
 SYSTEM = System(
     name="scalar-net",
     title="A scalar neural net",
+    slides="Chain rule for a scalar neural net; Loss derivatives w.r.t. parameters",
     sections=(
         Prose(
             "The net $Yᵖ = σ(X W₁ + b₁) W₂ + b₂$ with the loss $L = ½ (Yᵖ − Y)²$, where every "

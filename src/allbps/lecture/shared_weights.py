@@ -19,6 +19,7 @@ def shared_weights(X: Any, W: Any) -> Any:
 SYSTEM = System(
     name="shared-weights",
     title="Shared weights",
+    slides="Example 2",
     sections=(
         Prose(
             "$Y = ReLU(X W) W$ with the L2 loss between $Y$ and $X$. The matrix $W$ appears in "

@@ -36,6 +36,7 @@ def jacobian_and_product(worked: Worked) -> Mapping[str, Any]:
 SYSTEM = System(
     name="softmax-cross-entropy",
     title="Softmax and the cross-entropy loss",
+    slides="Softmax and cross-entropy loss: backprop",
     sections=(
         Prose(
             "A net ends in scores, the logits. Softmax turns them into probabilities, "

@@ -30,6 +30,7 @@ def confidently_wrong(worked: Worked) -> Sequence[Sequence[float]]:
 SYSTEM = System(
     name="softmax-euclidean",
     title="What if L2 loss followed softmax?",
+    slides="What if, instead of cross-entropy, we used L2 loss along with softmax?",
     sections=(
         Prose(
             "Then $δyᵖ = yᵖ − y$, and the softmax Jacobian does not cancel: "

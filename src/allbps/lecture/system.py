@@ -100,11 +100,13 @@ class System:
         name: what the command line calls it.
         title: its heading.
         sections: what there is to say, in order.
+        slides: titles of the lecture's slides that it follows; empty for what goes beyond them.
     """
 
     name: str
     title: str
     sections: tuple[Section, ...]
+    slides: str = ""
 
     @property
     def examples(self) -> Iterator[Example]:
