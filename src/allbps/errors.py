@@ -54,6 +54,10 @@ class ArgumentError(AllBPsError, ValueError):
     """An argument outside what a function accepts."""
 
 
+class CompilationError(AllBPsError, RuntimeError):
+    """A function that could not be compiled though nothing is wrong with it: a fault of allbps."""
+
+
 class NotScalarError(AllBPsError, ValueError):
     """A function that must return one number returned something else."""
 

@@ -15,6 +15,7 @@ from allbps.machine.planning.passes import passes
 from allbps.machine.planning.plan import make_plan
 from allbps.machine.planning.substitutes import substitutes
 from allbps.machine.works.emit import Emitter
+from allbps.machine.works.places import Places
 from allbps.machine.works.tasks import Program
 from allbps.trace import trace
 
@@ -56,8 +57,10 @@ def through_numpy(f, operands, differentiate):
         deltas = backprop({outputs[0]: seed_of(outputs[0])}, floats)
         outputs = [*outputs, *(deltas[x].node for x in floats if x in deltas)]
     plan = make_plan(inputs, outputs, substitutes(traced.graph, deltas), {})
-    emitter = Emitter(Program(np.dtype(np.float64)), passes(plan), (), {})
-    emitter.emit()
+    plan = passes(plan)
+    emitter = Emitter(Places(Program(np.dtype(np.float64)), plan), {})
+    for work in plan.works:
+        emitter.emit(work)
     works = [step for work in emitter.by_numpy for step in (work.steps or (work,))]
     return {work.kind for work in works}
 

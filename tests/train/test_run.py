@@ -14,7 +14,7 @@ from allbps.commands import app
 from allbps.data import load
 from allbps.errors import ArgumentError, MissingExtraError, NameUnknownError, UserFileError
 from allbps.train import TrainOptions, load_weights, run
-from allbps.train.options import flag
+from allbps.train.options import OPTIMISERS, flag
 from allbps.train.tensors import save_tensors
 
 FILES = {
@@ -68,7 +68,7 @@ def test_the_saved_step_is_what_was_compiled(options):
     chosen = options()
     run(chosen)
     text = (chosen.folder / "step.py").read_text()
-    assert text.startswith("from allbps.machine")
+    assert "from allbps.machine" in text
     assert "@kernel\ndef step(" in text
 
 
@@ -144,13 +144,14 @@ WRONG = [
         {"optimizer": "adan"},
         NameUnknownError,
         "there is no optimizer 'adan'\n"
-        "  expected: one of sgd, adam, adamw, rmsprop\n"
+        f"  expected: one of {', '.join(OPTIMISERS)}\n"
         "  to do:    did you mean 'adam'?",
     ),
     (
         {"schedule": "linear"},
         NameUnknownError,
-        "there is no schedule 'linear'\n  expected: one of constant, step, cosine",
+        "there is no schedule 'linear'\n"
+        "  expected: one of constant, step, cosine, onecycle, exponential",
     ),
     (
         {"epochs": 0},

@@ -3,71 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from allbps.errors import ArgumentError, DtypeError, ShapeError
+from allbps.errors import DtypeError, ShapeError
 from allbps.ir import Node, refuse_foreign
 from allbps.machine.execution.executable import Executable
+from allbps.machine.limits import Limit
 from allbps.machine.planning.layout import row_major
-from allbps.machine.planning.plan import Work
 from allbps.machine.works.tasks import Place
 
 KINDS = {"f": "biuf", "i": "biu", "u": "biu", "b": "b"}
 """Kind of number that a step was compiled for -> kinds that it takes."""
 FEW = 4096
 """Numbers up to which an argument is copied; larger ones are read where the caller has them."""
-
-
-class LimitError(ArgumentError):
-    """The numbers of an argument are not what kernels trust them to be."""
-
-
-@dataclass(frozen=True)
-class Limit:
-    """What kernels trust the numbers of an argument to be.
-
-    Attributes:
-        count: they are from 0 to below it.
-        what: one that is not.
-        views: works from the argument to the numbers that are meant; none for all of it.
-
-    """
-
-    count: int
-    what: str
-    views: tuple[Work, ...] = ()
-
-    @property
-    def of_a_part(self) -> bool:
-        """Is only a part of the argument meant?"""
-        return any(view.kind == "getitem" for view in self.views)
-
-    def fits(self, numbers: NDArray[Any]) -> bool:
-        """Are all of these numbers as they should be?"""
-        inside = not numbers.size or (numbers.min() >= 0 and numbers.max() < self.count)
-        return bool(inside)
-
-    def check(self, path: str, array: NDArray[Any]) -> None:
-        """Refuse an argument with other numbers.
-
-        Raises:
-            LimitError: there is one.
-
-        """
-        for view in self.views if self.of_a_part else ():
-            assert view.node is not None
-            array = view.node.op.run([array], view.node.attrs)
-        if not self.fits(array):
-            low, high = int(array.min()), int(array.max())
-            raise LimitError(
-                f"{path} holds {self.what}",
-                expected=f"0 to {self.count - 1}",
-                got=str(low if low < 0 else high),
-            )
 
 
 class Slot:
@@ -137,7 +88,7 @@ class Slot:
         kind, node = array.dtype.kind, self.node
         if kind not in KINDS[node.dtype.kind] or not _in_range(array, node.dtype):
             raise DtypeError(
-                f"{path} holds another kind of number than the step was compiled for",
+                f"{path} has dtype {array.dtype}; the step was compiled for {node.dtype}",
                 expected=str(node.dtype),
                 got=str(array.dtype),
             )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import inspect
 import threading
 import warnings
@@ -10,16 +9,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
-
 from allbps.errors import AllBPsError, ArgumentError
 from allbps.ir import values_on_demand
-from allbps.machine.arguments import LimitError
-from allbps.machine.building import Build
+from allbps.machine.building import Build, build
+from allbps.machine.limits import LimitError
 from allbps.machine.options import Options
 from allbps.machine.path import Decisions, Path, first_difference, like_nodes, way_of
+from allbps.machine.profile import fastest_product
 from allbps.machine.stages import Stages, stage_rows
-from allbps.trace import Traced, trace, trace_bound
+from allbps.trace import Traced, trace_bound
 
 POSITIONAL = {inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD}
 HANDFUL = 5
@@ -54,7 +52,7 @@ class Recipe:
 
     def build(self, traced: Traced, *, guarded: bool = True) -> Build:
         """That way, compiled."""
-        return Build(self.signature, traced, self.options, guarded=guarded)
+        return build(self.signature, traced, self.options, guarded=guarded)
 
 
 class Called:
@@ -184,8 +182,8 @@ class Called:
                 return
         # The function itself goes this way, and rounding in native code says otherwise.
         if way not in self._unguarded:
-            build = self._recipe.build(traced, guarded=False)
-            self._unguarded[way] = Path(build, self._skipped)
+            unguarded = self._recipe.build(traced, guarded=False)
+            self._unguarded[way] = Path(unguarded, self._skipped)
         self._enter(self._unguarded[way])
         self._path.put(given)
         self._execute(self._path)
@@ -240,22 +238,10 @@ class Gradients(Called):
         """
         with self._lock:
             self._run(self._in_order(args, kwargs))
-            path, build = self._path, self._path.build
+            path, built = self._path, self._path.build
             result = path.results()
-            pairs = zip(build.deltas, build.params, strict=True)
+            pairs = zip(built.deltas, built.request.params, strict=True)
             grads = iter([path.read(place, x.dtype) for place, x in pairs])
-        trees = {name: like_nodes(build.traced.parameters[name], grads) for name in build.chosen}
-        chosen = build.chosen
+        chosen = built.request.chosen
+        trees = {name: like_nodes(built.traced.parameters[name], grads) for name in chosen}
         return result, trees[chosen[0]] if len(chosen) == 1 else trees
-
-
-@functools.cache
-def fastest_product(dtype: str, threads: int) -> float:
-    """Operations a second of the fastest matrix product here: what a stage can be held against."""
-    n = 512
-    matrix = np.ones((n, n), dtype)
-    traced = trace(lambda a, b: a @ b, matrix, matrix)
-    signature = inspect.signature(lambda a, b: None)
-    product = Build(signature, traced, Options(threads=threads)).executable
-    # medians of runs in a row: at the first of them the other threads are still asleep
-    return 2.0 * n**3 / min(product.profile(10)[0] for _ in range(3))

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from allbps.ir import CONST, INPUT, Node, ancestors, constant, placed_at
-from allbps.machine.arguments import Limit
+from allbps.machine.limits import Limit
 from allbps.machine.planning.plan import VIEWS
 from allbps.machine.planning.substitutes import is_argument
 from allbps.ops.comparison import equal, isnan, logical_and, logical_not, logical_or, where

@@ -52,7 +52,7 @@ class Options:
             raise _wrong("threads", "a whole number from 1", self.threads)
         if self.convolution not in CONVOLUTIONS:
             raise ArgumentError(
-                "there is no such way to convolve",
+                "unknown convolution=",
                 expected="convolution=" + " or ".join(map(repr, CONVOLUTIONS)),
                 got=repr(self.convolution),
             )

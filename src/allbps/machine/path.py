@@ -32,9 +32,8 @@ class Path:
 
     def __init__(self, build: Build, skipped: Sequence[str] = ()) -> None:
         self.build, self.executable = build, build.executable
-        limits = build.limits()
         self.slots = {
-            x: Slot(x, place, limits.get(x, ()), self.executable)
+            x: Slot(x, place, build.limits.get(x, ()), self.executable)
             for x, place in build.inputs.items()
         }  # fmt: skip
         self.trees = {
@@ -106,7 +105,7 @@ class Path:
         outputs = self.build.traced.graph.outputs
         pairs = zip(self.build.results, outputs, strict=False)  # what is carried stands behind
         arrays = [self.read(place, y.dtype) for place, y in pairs]
-        return rebuild(self.build.result, iter(arrays))
+        return rebuild(self.build.request.result, iter(arrays))
 
     def read(self, place: Place, dtype: np.dtype[Any]) -> Any:
         """A copy of what stands somewhere."""

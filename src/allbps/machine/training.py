@@ -18,11 +18,10 @@ from allbps.errors import (
     unknown_name,
 )
 from allbps.ir import Node
-from allbps.machine.arguments import LimitError
 from allbps.machine.building import Build
 from allbps.machine.called import Called, Recipe
+from allbps.machine.limits import LimitError
 from allbps.machine.path import Path, like_nodes, pairs_of, put_all
-from allbps.machine.works.updates import rates_of, slots_used, table_of_rates
 from allbps.optim import Optimizer
 from allbps.trace import Traced
 
@@ -41,7 +40,7 @@ class TrainStep(Called):
         skipped = (*recipe.options.chosen(traced), *(() if kept is None else (kept,)))
         super().__init__(recipe, traced, skipped)
         self.optimizer, self.taken = optimizer, 0
-        for x in (*self._build.params, *self._build.carried):
+        for x in (*self._build.request.params, *self._build.request.carried):
             place = self._build.inputs[x]
             place.layout.fill(self._build.blocks[place.memory], np.asarray(traced.values[x]))
 
@@ -56,15 +55,13 @@ class TrainStep(Called):
         if before is there:
             return
         for old, new in zip(before.inputs, there.inputs, strict=True):
-            if old in before.kept:
-                here, place = before.inputs[old], there.inputs[new]
-                numbers = here.layout.view(before.blocks[here.memory])
-                place.layout.fill(there.blocks[place.memory], numbers)
-                for block, other in zip(
-                    before.slots.get(old, ()), there.slots.get(new, ()), strict=True
-                ):
-                    remembered = here.layout.view(before.blocks[block])
-                    place.layout.fill(there.blocks[other], remembered)
+            if old in before.request.changing:
+                pairs = [(before.inputs[old], there.inputs[new])]
+                slots, others = before.slots.get(old, {}), there.slots.get(new, {})
+                pairs += [(slots[name], others[name]) for name in slots]
+                for here, place in pairs:
+                    numbers = here.layout.view(before.blocks[here.memory])
+                    place.layout.fill(there.blocks[place.memory], numbers)
         self._path = path
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -79,48 +76,45 @@ class TrainStep(Called):
             if not math.isfinite(loss):
                 self._refuse(float(loss))
             build = self._build
-            alone = build.result is build.traced.graph.outputs[0]
+            alone = build.request.result is build.traced.graph.outputs[0]
             return loss if alone else self._path.results()
 
     def _advance(self, given: Sequence[Any]) -> Any:
         """Take a step on these arguments; its loss, which counts if it is a finite number."""
         self._run(given)
-        assert self._build.loss is not None
-        loss = self._build.blocks[self._build.loss][0]
+        loss = self._build.blocks[self._build.results[0].memory][0]
         self.taken += math.isfinite(loss)
         return loss
 
     def _execute(self, path: Path) -> None:
-        path.executable.rates[0] = rates_of(self.optimizer, self.taken + 1)
+        path.executable.rates[:] = self._table(path.build, 1)[0]
         path.executable()
 
     @property
     def params(self) -> dict[str, Any]:
         """Copies of the parameters, by argument name."""
-        return self._by_name([self._path.argument(x) for x in self._build.params])
+        return self._by_name([self._path.argument(x) for x in self._build.request.params])
 
     @params.setter
     def params(self, new: Mapping[str, Any]) -> None:
-        trees = self._build.traced.parameters
-        for name in self._build.chosen:
+        trees, chosen = self._build.traced.parameters, self._build.request.chosen
+        for name in chosen:
             if name not in new:
                 raise unknown_name(name, list(new), "parameter")
-        put_all(
-            pair for n in self._build.chosen for pair in self._path.checked(n, trees[n], new[n])
-        )
+        put_all(pair for n in chosen for pair in self._path.checked(n, trees[n], new[n]))
 
     @property
     def carried(self) -> Any:
         """A copy of the argument that every step replaces; None without one."""
         build = self._build
-        if build.carry is None:
+        if build.request.carry is None:
             return None
-        found = iter([self._path.argument(x) for x in build.carried])
-        return like_nodes(build.traced.parameters[build.carry], found)
+        found = iter([self._path.argument(x) for x in build.request.carried])
+        return like_nodes(build.traced.parameters[build.request.carry], found)
 
     @carried.setter
     def carried(self, new: Any) -> None:
-        carry = self._build.carry
+        carry = self._build.request.carry
         if carry is None:
             raise ArgumentError(
                 "this step carries no argument over", todo="name one when compiling: carry="
@@ -130,33 +124,30 @@ class TrainStep(Called):
     @property
     def optimizer_state(self) -> dict[str, Any]:
         """What the optimiser remembers, a container as ``optimizer.init(step.params)`` makes it."""
-        used = slots_used(self.optimizer)
         state: dict[str, Any] = {"step": np.array(self.taken)}
         for slot in self.optimizer.slots:
-            arrays = [
-                self._slot(x, used.index(slot)) if slot in used else np.zeros(x.shape, x.dtype)
-                for x in self._build.params
-            ]
-            state[slot] = self._by_name(arrays)
+            state[slot] = self._by_name([self._slot(x, slot) for x in self._build.request.params])
         return state
 
     @optimizer_state.setter
     def optimizer_state(self, new: Mapping[str, Any]) -> None:
-        used = slots_used(self.optimizer)
+        slots = self._build.slots
+        used = sorted({name for own in slots.values() for name in own})
         for name in ("step", *used):
             if name not in new:
                 raise unknown_name(name, list(new), "part of the optimizer's state")
-        found = [list(self._remembered(slot, new[slot])) for slot in used]
-        for k, arrays in enumerate(found):
+        found = {name: list(self._remembered(name, new[name])) for name in used}
+        for name, arrays in found.items():
             for x, array in arrays:
-                layout = self._build.inputs[x].layout
-                layout.fill(self._build.blocks[self._build.slots[x][k]], array)
+                if name in slots[x]:
+                    place = slots[x][name]
+                    place.layout.fill(self._build.blocks[place.memory], array)
         self.taken = int(new["step"])
 
     def _remembered(self, slot: str, new: Any) -> Iterator[tuple[Node, NDArray[Any]]]:
         """Each parameter and what ``new``, a container as the parameters', holds for it."""
         build = self._build
-        trees = {name: build.traced.parameters[name] for name in build.chosen}
+        trees = {name: build.traced.parameters[name] for name in build.request.chosen}
         for (path, x), (_, leaf) in pairs_of(slot, trees, new):
             if not isinstance(x, Node):
                 continue
@@ -172,11 +163,18 @@ class TrainStep(Called):
     def _by_name(self, arrays: Iterable[NDArray[Any]]) -> dict[str, Any]:
         """Arrays, one for each parameter, arranged as the arguments they belong to."""
         found, trees = iter(arrays), self._build.traced.parameters
-        return {name: like_nodes(trees[name], found) for name in self._build.chosen}
+        return {name: like_nodes(trees[name], found) for name in self._build.request.chosen}
 
-    def _slot(self, x: Node, k: int) -> NDArray[Any]:
-        layout = self._build.inputs[x].layout
-        return layout.copied(self._build.blocks[self._build.slots[x][k]])
+    def _slot(self, x: Node, slot: str) -> NDArray[Any]:
+        """What is remembered of a parameter; zeros where nothing needs to be."""
+        place = self._build.slots[x].get(slot)
+        zeros: NDArray[Any] = np.zeros(x.shape, x.dtype)
+        return zeros if place is None else self._path.read(place, x.dtype)
+
+    def _table(self, build: Build, steps: int) -> list[tuple[float, ...]]:
+        """The rates of the next steps."""
+        assert build.rule is not None
+        return build.rule.table(self.taken, steps)
 
     def run_epoch(self, *data: Any, order: Any, allow_nonfinite: bool = False) -> NDArray[Any]:
         """Take a step for each row of ``order``, in native code where every operation has a kernel.
@@ -254,7 +252,7 @@ class TrainStep(Called):
     def _many(self, sets: Sequence[NDArray[Any]], numbers: NDArray[np.int64]) -> NDArray[Any]:
         """The losses of steps in native code; the last one may be no finite number."""
         real = self._build.program.real
-        rates = table_of_rates(self.optimizer, self.taken, len(numbers), real)
+        rates = np.array(self._table(self._build, len(numbers)), real)
         losses = self._path.executable.run_many(numbers, sets, rates)
         self.taken += int(np.isfinite(losses).sum())
         return losses
@@ -284,7 +282,7 @@ class TrainStep(Called):
         count = min((len(values) for values in self._data(data, batched)), default=0)
         if numbers.size and (numbers.min() < 0 or numbers.max() >= count):
             raise ArgumentError(
-                "order names an example that there is not", expected=f"0 to {count - 1}",
+                "order contains an index outside the data", expected=f"0 to {count - 1}",
                 got=f"{numbers.min()} to {numbers.max()}",
             )  # fmt: skip
 
@@ -298,7 +296,7 @@ class TrainStep(Called):
         one = x.shape[1:] if batched else x.shape
         if array.shape[1:] != one:
             raise ShapeError(
-                f"{x.name}: these are no examples of what was compiled",
+                f"examples of {x.name} do not have the shape the step was compiled for",
                 expected=f"(examples{''.join(f', {n}' for n in one)})",
                 got=str(array.shape),
             )

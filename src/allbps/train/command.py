@@ -46,7 +46,9 @@ def train(
     optimizer: Annotated[
         str | None, typer.Option(help=f"{_one_of(OPTIMISERS)}; the net's own if left out.")
     ] = TrainOptions.optimizer,
-    momentum: Annotated[float, typer.Option(help="For sgd and rmsprop.")] = TrainOptions.momentum,
+    momentum: Annotated[
+        float, typer.Option(help="For an optimizer with momentum.")
+    ] = TrainOptions.momentum,
     nesterov: Annotated[
         bool, typer.Option("--nesterov", help="Nesterov's momentum.")
     ] = TrainOptions.nesterov,

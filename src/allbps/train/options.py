@@ -8,32 +8,34 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from allbps import nn
+from allbps import nn, optim
 from allbps.data import Decoding
 from allbps.errors import ArgumentError, unknown_name
 from allbps.optim import (
-    SGD,
-    Adam,
-    AdamW,
     CosineAnnealingLR,
+    ExponentialLR,
     LinearWarmup,
+    OneCycleLR,
     Optimizer,
-    RMSprop,
     Schedule,
     StepLR,
     require,
 )
 
-OPTIMISERS: dict[str, type[SGD] | type[Adam] | type[AdamW] | type[RMSprop]] = {
-    "sgd": SGD,
-    "adam": Adam,
-    "adamw": AdamW,
-    "rmsprop": RMSprop,
+OPTIMISERS: dict[str, type[Optimizer]] = {
+    name.lower(): kind
+    for name, kind in vars(optim).items()
+    if isinstance(kind, type) and issubclass(kind, Optimizer) and kind is not Optimizer
 }
+"""Every optimiser of ``allbps.optim`` by its name in lower case."""
 SCHEDULES: dict[str, Callable[[TrainOptions, int], float | Schedule]] = {
     "constant": lambda run, steps: run.highest_rate,
     "step": lambda run, steps: StepLR(run.highest_rate, step_size=run.step_epochs * steps),
     "cosine": lambda run, steps: CosineAnnealingLR(run.highest_rate, T_max=run.epochs * steps),
+    "onecycle": lambda run, steps: OneCycleLR(run.highest_rate, total_steps=run.epochs * steps),
+    "exponential": lambda run, steps: ExponentialLR(
+        run.highest_rate, gamma=0.01 ** (1 / (run.epochs * steps))
+    ),
 }
 """Name -> the rate over a run, given the steps of an epoch."""
 FREE = frozenset({"data", "epochs", "out", "resume", "threads"})
@@ -51,11 +53,13 @@ class TrainOptions:
         batch_size: examples a step; 1 is one random example a step, as on the slide.
         lr: learning rate, the highest one where a schedule changes it; None takes the net's own for
             ``sgd``, PyTorch's default for the others.
-        optimizer: ``sgd``, ``adam``, ``adamw`` or ``rmsprop``; None takes the net's own.
-        momentum: for ``sgd`` and ``rmsprop``.
-        nesterov: Nesterov's momentum, for ``sgd``.
+        optimizer: a class of ``allbps.optim`` in lower case, ``sgd`` or ``adam`` for example; None
+            takes the net's own.
+        momentum: for those that have it, ``sgd`` for example.
+        nesterov: Nesterov's momentum, for ``sgd`` and ``sgdw``.
         weight_decay: pull of the parameters to 0.
-        schedule: ``constant``; ``step``, a tenth after every ``step_epochs``; ``cosine``, to 0.
+        schedule: ``constant``; ``step``, a tenth after every ``step_epochs``; ``cosine``, to 0;
+            ``onecycle``, up and far down; ``exponential``, to a hundredth.
         step_epochs: see ``schedule``.
         warmup: epochs over which the rate rises linearly from a third.
         clip: gradients longer than this are shortened to it; None leaves them.

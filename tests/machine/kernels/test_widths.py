@@ -10,7 +10,6 @@ from allbps.machine.kernels.conv import conv_forward, conv_weights
 from allbps.machine.kernels.gemm import transpose
 from allbps.machine.kernels.loss import cross_entropy
 from allbps.machine.kernels.norm import batch_norm_sums, layer_norm
-from allbps.machine.kernels.optimise import adam
 from allbps.machine.kernels.pool import max_pool
 from allbps.machine.kernels.winograd import scratch_size, winograd_forward, winograd_weights
 
@@ -61,15 +60,9 @@ def an_attention(run, draw, dtype):
     return Y, L
 
 
-def an_update(run, draw, dtype):
-    P, G, M, V = draw(37), draw(37), draw(37), draw(37) ** 2
-    run(adam)(P, G, M, V, 1.0, 0.1, 0.1, True, 0.9, 0.99, 1e-8, 1.0, 1.0, 0, 37)
-    return P, M, V
-
-
 WORK = [
     a_convolution, a_winograd_convolution, a_pool, a_transposition, losses_and_norms,
-    an_attention, an_update,
+    an_attention,
 ]  # fmt: skip
 
 

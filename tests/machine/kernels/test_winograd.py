@@ -134,7 +134,7 @@ def test_other_words_are_refused():
     with pytest.raises(ArgumentError) as caught:
         gradients(np.float32, convolution="fft")
     assert str(caught.value) == (
-        "there is no such way to convolve\n"
+        "unknown convolution=\n"
         "  expected: convolution='auto' or 'direct' or 'winograd'\n"
         "  got:      'fft'"
     )

@@ -198,7 +198,7 @@ class _Writer:
         printer, t = self.printer, written(STEP)
         used = {LOSSES, DONE, loss}
         tasks = [_fetch(feed) for feed in self.layout.feeds]
-        used |= {block for task in tasks for call in task.calls for block in call.blocks}
+        used |= {block for task in tasks for block in task.blocks}
         lines = [*self._declarations(used)]
         turn = []
         if tasks:
@@ -222,9 +222,8 @@ class _Writer:
     ) -> Iterator[str]:
         """The lines of a kernel that does some regions."""
         tasks = [task for region in regions for task in region]
-        calls = [call for task in tasks for call in task.calls]
-        used = {block for call in calls for block in call.blocks}
-        used |= {SCRATCH} if any(call.scratch for call in calls) else set()
+        used = {block for task in tasks for block in task.blocks}
+        used |= {SCRATCH} if any(call.scratch for task in tasks for call in task.calls) else set()
         used |= {CLOCK} if self.clocks else set()
         yield from self._declarations(used, counted=counted)
         clock = f"{CLOCK.name}[{{}}] = {self.printer.word(nanoseconds)}" if self.clocks else ""

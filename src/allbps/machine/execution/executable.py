@@ -76,12 +76,15 @@ class Executable:
         flops = sum(task.flops for task in program.tasks)
         small = flops < SMALL_STEP
         self.threads = threads or (1 if small else default_threads())
-        self.layout = Layout(tuple(program.memories), tuple(feeds), rates)
+        named = {block for task in program.tasks for block in task.blocks}
+        used = [block for block in program.memories if block.kept or block in named]
+        self.layout = Layout(tuple(used), tuple(feeds), rates)
         self.loss = loss
         self.source: Source = write(program, self.parts, self.layout, loss)
         self._allocate()
         self._own = dict(self.blocks)
-        self.rates = np.zeros((1, rates), program.real)
+        self.rates = np.zeros(rates, program.real)
+        self.blocks[RATES] = self.rates
         self.done = np.zeros(1, np.int64)
         longest = max((len(part.regions) for part in self.parts), default=0)
         self.clock = np.zeros(1 + longest, np.int64)

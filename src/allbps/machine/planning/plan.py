@@ -172,7 +172,7 @@ def make_plan(
     """The works between ``inputs`` and ``outputs``.
 
     Args:
-        inputs: the graph's arguments.
+        inputs: the graph's arguments, or nodes that are to count as such.
         outputs: what is wanted.
         substitutes: node -> what stands for it.
         names: a word for nodes that have no name of their own.
@@ -195,7 +195,7 @@ def _in_order(outputs: Iterable[Node], planner: _Planner) -> list[Stand]:
         stand, ready = stack.pop()
         if ready:
             order.append(stand)
-        elif stand not in done:
+        elif stand not in done and stand not in planner.values:
             done.add(stand)
             stack.append((stand, True))
             for operand in stand.inputs[::-1]:

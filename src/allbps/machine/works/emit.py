@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,7 @@ import numpy as np
 from allbps.machine.language.calls import once
 from allbps.machine.language.operands import Memory
 from allbps.machine.planning.layout import row_major
-from allbps.machine.planning.plan import BYTE, VIEWS, Plan, Value, Work
+from allbps.machine.planning.plan import BYTE, VIEWS, Value, Work
 from allbps.machine.planning.windows import is_window
 from allbps.machine.works import (
     attention,
@@ -29,7 +29,7 @@ from allbps.machine.works import (
     sums,
 )
 from allbps.machine.works.places import Places
-from allbps.machine.works.tasks import ONCE, InPython, NoKernelError, Program
+from allbps.machine.works.tasks import ONCE, InPython, NoKernelError
 
 Blocks = dict[Memory, Any]
 """The arrays behind blocks of memory, once they exist."""
@@ -48,26 +48,17 @@ class Emitter:
     """Turns the works of a plan into the tasks of a program.
 
     Args:
-        program: where tasks and memory go.
-        plan: what to do.
-        params: values whose layout may be chosen.
+        places: where its values lie.
         blocks: filled later with the arrays behind blocks; NumPy works read it when they run.
 
     """
 
-    def __init__(
-        self, program: Program, plan: Plan, params: Iterable[Value], blocks: Blocks
-    ) -> None:
-        self.program, self.plan, self.blocks = program, plan, blocks
-        self.places = Places(program, plan, params)
+    def __init__(self, places: Places, blocks: Blocks) -> None:
+        self.places, self.program, self.blocks = places, places.program, blocks
         self.by_numpy: list[Work] = []
 
-    def emit(self) -> None:
-        """All works, in order."""
-        for work in self.plan.works:
-            self._one(work)
-
-    def _one(self, work: Work) -> None:
+    def emit(self, work: Work) -> None:
+        """One work."""
         if self._is_view(work):
             self.places.view(work)
             return
@@ -114,7 +105,7 @@ class Emitter:
             known: dict[Value, Any] = {v: v.constant for v in work.inputs}
             for value, place in here.items():
                 block = self.blocks[place.memory]
-                known[value] = _as_array(value, place.layout.view(block))
+                known[value] = _as_array(value, place.layout.view(block[place.start :]))
             for step in steps:
                 made = _run(step, [known.get(x, x.constant) for x in step.inputs])
                 known[step.outputs[0]] = made

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from math import prod
 
 from allbps.machine.kernels.gemm import transpose
-from allbps.machine.language.operands import HI, LO
+from allbps.machine.language.calls import Call
+from allbps.machine.language.operands import HI, LO, Pointer, Whole
+from allbps.machine.language.written import Written
 from allbps.machine.planning.layout import Layout
 from allbps.machine.planning.loops import scalar_kind
 from allbps.machine.planning.plan import Value, Work
@@ -29,6 +32,30 @@ def arrays_read(work: Work) -> list[Value]:
     return [value for value in work.inputs if value.uniform is None]
 
 
+@dataclass(frozen=True)
+class Loop:
+    """A loop that was written as a kernel.
+
+    Attributes:
+        kernel: its kernel.
+        blocks: what it is called with, by the kernel's names.
+        cut: its turns in pieces.
+        flops: of all of it.
+        dense: is it one loop over numbers side by side, so that any of them can be done alone?
+
+    """
+
+    kernel: Written
+    blocks: Mapping[str, Pointer]
+    cut: Cut
+    flops: int
+    dense: bool
+
+    def on(self, lo: Whole = LO, hi: Whole = HI, **other: Pointer) -> Call:
+        """The call of some of its turns, with other blocks for some."""
+        return self.kernel.on(**{**self.blocks, **other}, lo=lo, hi=hi)
+
+
 def add_loop(
     program: Program,
     work: Work,
@@ -36,14 +63,28 @@ def add_loop(
     inputs: Sequence[tuple[Value, Place]],
     outputs: Sequence[tuple[Value, Place]],
 ) -> None:
-    """Write the kernel of a loop, and a task that calls it.
+    """A task that does a loop."""
+    loop = write_loop(program, work, nest, inputs, outputs)
+    program.add(doc_of(work), loop.cut, loop.on(), flops=loop.flops, work=work)
+
+
+def write_loop(
+    program: Program,
+    work: Work,
+    nest: Nest,
+    inputs: Sequence[tuple[Value, Place]],
+    outputs: Sequence[tuple[Value, Place]],
+    name: str = "",
+) -> Loop:
+    """Write the kernel of a loop.
 
     Args:
-        program: where they go.
+        program: where it goes.
         work: what is computed.
         nest: the loops; the first array is the result.
         inputs: values and where they lie.
         outputs: the same for the results.
+        name: what the kernel's name begins with; that of the first result where it is left out.
 
     """
     read = [
@@ -72,14 +113,14 @@ def add_loop(
     else:
         body = [*find, "for i in lanes(lo, hi):", *(f"    {line}" for line in lines)]
     count, each = (nest.rows, inner) if many else (inner, 1)
-    label = outputs[0][0].name or "loop"
+    label = name or outputs[0][0].name or "loop"
     blocks = {f"y{k}": place for k, (_, place) in enumerate(outputs)}
     blocks |= {f"x{k}": place for k, (_, place) in enumerate(inputs)}
     kinds = {name: TYPES[place.memory.kind] for name, place in blocks.items()}
     kernel = written(program, f"{label}_loop", kinds, kinds_of(work), body)
-    call = kernel.on(**{name: place.pointer for name, place in blocks.items()}, lo=LO, hi=HI)
+    pointers = {name: place.pointer for name, place in blocks.items()}
     cut = Cut.of(count, each * max(len(lines), 1))
-    program.add(doc_of(work), cut, call, flops=len(lines) * prod(nest.lengths), work=work)
+    return Loop(kernel, pointers, cut, len(lines) * prod(nest.lengths), not many)
 
 
 def add_move(program: Program, work: Work, x: Value, here: Place, there: Place) -> None:

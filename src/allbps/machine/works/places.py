@@ -8,7 +8,7 @@ way the product reads them.
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Mapping
 
 import numpy as np
 
@@ -26,19 +26,26 @@ class Places:
         program: where memory comes from.
         plan: the values and works.
         open_values: parameters, whose layout may be chosen.
+        given: where inputs lie that have their memory already.
 
     """
 
-    def __init__(self, program: Program, plan: Plan, open_values: Iterable[Value] = ()) -> None:
+    def __init__(
+        self,
+        program: Program,
+        plan: Plan,
+        open_values: Iterable[Value] = (),
+        given: Mapping[Value, Place] | None = None,
+    ) -> None:
         self.program, self._plan = program, plan
         self._open = dict.fromkeys(open_values)
-        self._known: dict[Value, Place] = {}
+        self._known: dict[Value, Place] = dict(given or {})
         self._views: dict[Value, Work] = {}
         self._parts: dict[Value, Place] = {}
         self._copies: dict[tuple[Value, Layout], Place] = {}
         self.landings = landings(plan)
         for value in plan.inputs:
-            if value not in self._open:
+            if value not in self._open and value not in self._known:
                 self.put(value, row_major(value.shape), kept=True)
 
     def put(self, value: Value, layout: Layout, *, kept: bool = False) -> Place:

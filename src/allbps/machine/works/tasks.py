@@ -156,6 +156,11 @@ class Task:
         """The memory that it writes."""
         return once(m for part in self._parts for m in part.writes)
 
+    @cached_property
+    def blocks(self) -> tuple[Memory, ...]:
+        """All memory that it names, whether or not it looks at it."""
+        return once((*(m for call in self.calls for m in call.blocks), *self.reads, *self.writes))
+
     @property
     def _parts(self) -> Sequence[Call | InPython]:
         return self.calls if self.python is None else (self.python,)

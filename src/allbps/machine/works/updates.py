@@ -1,165 +1,152 @@
-"""The optimiser in the step: how each parameter moves, with torch.optim's formulas.
+"""The optimiser in the step: what its ``move`` computes, once the loss is known to be finite.
 
-Rates that change from step to step stand in a table, one row a step, so that a schedule needs no
-new code and many steps can run without coming back to Python.
+A ``move`` that goes element by element is one loop, which writes where it reads. Where the δ is
+made in blocks of rows that nothing else needs, each piece moves the rows whose δ it has just made.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Set
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
-from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from allbps.machine.kernels import optimise as kernels
 from allbps.machine.kernels.fill import move, move_bytes, move_integers
 from allbps.machine.kernels.reduce import clip_factor, sum_of_squares
-from allbps.machine.language.calls import Call, Finite
-from allbps.machine.language.operands import (
-    HI,
-    LO,
-    PIECE,
-    RATES,
-    Memory,
-    Number,
-    Operand,
-    Pointer,
-    Scratch,
-    Whole,
-)
-from allbps.machine.language.words import Kernel
-from allbps.machine.works.tasks import ONCE, Cut, Place, Program, Task
-from allbps.optim import SGD, Adam, Optimizer, RMSprop, rate
+from allbps.machine.language.calls import Finite
+from allbps.machine.language.operands import HI, LO, PIECE, RATES, Memory, Scratch
+from allbps.machine.language.words import Routine
+from allbps.machine.planning.layout import row_major
+from allbps.machine.planning.plan import Work
+from allbps.machine.planning.rules import Move, Rule
+from allbps.machine.works.emit import Blocks, Emitter
+from allbps.machine.works.loops import Loop, arrays_read, write_loop
+from allbps.machine.works.nests import nest_of
+from allbps.machine.works.places import Places
+from allbps.machine.works.tasks import ONCE, Cut, NoKernelError, Place, Program, Task
 
-COLUMNS = 4
-"""Columns of the table: learning rate, Adam's two corrections, 1 in the very first step."""
+LARGEST = 1 << 16
+"""Numbers of a δ that a thread may keep to itself: they should stay in its second cache."""
 
 
 @dataclass(frozen=True)
 class Moving:
-    """A parameter, its δ, and what the optimiser remembers of it, all in one layout."""
+    """A parameter and its δ, in one layout."""
 
     name: str
     param: Place
     delta: Place
-    slots: tuple[Memory, ...]
 
 
-def rates_of(optimizer: Optimizer, t: int) -> list[float]:
-    """The row of the table for step ``t``, 1 first."""
-    lr = rate(optimizer.lr, t - 1)
-    if isinstance(optimizer, Adam):
-        beta1, beta2 = optimizer.betas
-        return [lr, 1 - beta1**t, math.sqrt(1 - beta2**t), float(t == 1)]
-    return [lr, 1.0, 1.0, float(t == 1)]
+@dataclass(frozen=True)
+class Update:
+    """A plan of an optimiser for one parameter, and where its values lie."""
 
+    name: str
+    rule: str
+    move: Move
+    places: Places
+    targets: tuple[Place, ...]
 
-def table_of_rates(
-    optimizer: Optimizer, taken: int, steps: int, real: np.dtype[Any]
-) -> NDArray[Any]:
-    """The rows for the steps after the first ``taken``: (steps, COLUMNS)."""
-    if isinstance(optimizer, SGD) and not callable(optimizer.lr):
-        table = np.full((steps, COLUMNS), rates_of(optimizer, taken + 2), real)
-        table[:1] = rates_of(optimizer, taken + 1)
-        return table
-    rows = [rates_of(optimizer, t) for t in range(taken + 1, taken + 1 + steps)]
-    return np.array(rows, real).reshape(steps, COLUMNS)
+    def loop(self) -> Loop:
+        """All of it as one loop in place.
 
+        Raises:
+            NoKernelError: it is none, or one that might read what it has written.
 
-def slots_used(optimizer: Optimizer) -> tuple[str, ...]:
-    """Which of the optimiser's arrays its settings need."""
-    if isinstance(optimizer, SGD) and not optimizer.momentum:
-        return ()
-    return optimizer.slots
-
-
-def update_call(
-    optimizer: Optimizer, moving: Moving, delta: Pointer, clip: Operand, rows: dict[str, Whole]
-) -> Call:
-    """The call that moves some elements of a parameter."""
-    p, decay = moving.param.memory, float(optimizer.weight_decay)
-    common = {"P": p, "G": delta, "clip": clip, "lr": Number(RATES, 0), "decay": decay, **rows}
-    if isinstance(optimizer, Adam):
-        M, V = moving.slots
-        return kernels.adam.on(
-            **common,
-            M=M,
-            V=V,
-            decoupled=optimizer.decoupled,
-            beta1=float(optimizer.betas[0]),
-            beta2=float(optimizer.betas[1]),
-            eps=float(optimizer.eps),
-            correction1=Number(RATES, 1),
-            correction2=Number(RATES, 2),
-        )
-    if isinstance(optimizer, RMSprop):
-        V, A, B = moving.slots
-        return kernels.rmsprop.on(
-            **common,
-            V=V,
-            A=A,
-            B=B,
-            alpha=float(optimizer.alpha),
-            eps=float(optimizer.eps),
-            rate=float(optimizer.momentum),
-            centered=optimizer.centered,
-        )
-    assert isinstance(optimizer, SGD)
-    if not optimizer.momentum:
-        return kernels.sgd.on(**common)
-    (V,) = moving.slots
-    return kernels.momentum.on(
-        **common,
-        V=V,
-        rate=float(optimizer.momentum),
-        damping=float(optimizer.dampening),
-        nesterov=optimizer.nesterov,
-        first=Number(RATES, 3),
-    )
+        """
+        work, *more = self.move.plan.works or [Work("none", (), ())]
+        made = {step.outputs[0]: step for step in work.steps}
+        copies = ("identity", "broadcast_to")
+        if (
+            more
+            or work.kind != "loop"
+            or {*work.outputs} != {*self.move.new}
+            or any(made[value].kind in copies for value in work.outputs)
+        ):
+            raise NoKernelError
+        target = dict(zip(self.move.new, self.targets, strict=True))
+        outputs = [(value, target[value]) for value in work.outputs]
+        inputs = [(value, self.places.strided(value)) for value in arrays_read(work)]
+        nest = nest_of(work.outputs[0].shape, [p.layout for _, p in (outputs[0], *inputs)])
+        return write_loop(self.places.program, work, nest, inputs, outputs, self.rule)
 
 
 def emit_updates(
     program: Program,
-    optimizer: Optimizer,
-    parameters: list[Moving],
+    rule: Rule,
+    parameters: Sequence[Moving],
     loss: Memory,
-    max_norm: float | None,
-) -> None:
-    """Tasks that move every parameter, once the loss is known to be a finite number.
+    max_norm: float,
+    blocks: Blocks,
+) -> tuple[list[Mapping[str, Place]], list[Work]]:
+    """Tasks that move every parameter, if the loss is a finite number.
 
-    With ``max_norm`` all δ together are first shortened to that length where they are longer.
+    Args:
+        program: where they go.
+        rule: the optimiser.
+        parameters: what moves, and its δ.
+        loss: the block with the loss.
+        max_norm: all δ together are first shortened to it, where they are longer.
+        blocks: filled later with the arrays behind blocks.
+
+    Returns:
+        where lies what is remembered of each parameter, and what runs through NumPy.
+
     """
-    clip = None
-    if max_norm is not None and max_norm < math.inf:
-        clip = _clip(program, parameters, max_norm)
+    clip = _clip(program, parameters, max_norm) if rule.clipped else None
     begin = program.scratch  # behind what a product itself may put there
     moved = {moving.param.memory for moving in parameters}
+    kind, found = type(rule.optimizer).__name__, list[Mapping[str, Place]]()
+    by_numpy: list[Work] = []
     for moving in parameters:
-        product = _product(program, moving, moved) if clip is None else None
-        if product is None:
-            _update(program, optimizer, moving, loss, clip)
+        one, layout = rule.move(moving.param.layout.shape, program.real), moving.param.layout
+        slots = {
+            name: Place(program.memory(f"{moving.name}_{name}", layout.size, kept=True), layout)
+            for name in one.slots
+        }
+        found.append(slots)
+        places = _places(program, one, moving, slots, clip)
+        update = Update(
+            f"{moving.name}: {kind}", kind, one, places, (moving.param, *slots.values())
+        )
+        try:
+            loop = update.loop()
+        except NoKernelError:
+            by_numpy += _emit_works(update, moving, loss, blocks)
+            continue
+        product = _product(program, moving, moved) if loop.dense else None
+        if product is not None:
+            _emit_by_rows(program, update, moving, loop, product, loss, begin)
         else:
-            program.tasks.remove(product)
-            program.memories.remove(moving.delta.memory)
-            _update_by_rows(program, optimizer, moving, loss, product, begin)
+            call = loop.on().when(Finite(loss))
+            size = 3 * layout.size
+            program.add(update.name, loop.cut, call, flops=loop.flops, traffic=size)
+    return found, by_numpy
 
 
-def _update(
-    program: Program, optimizer: Optimizer, moving: Moving, loss: Memory, clip: Memory | None
-) -> None:
-    """The task that moves one parameter."""
-    factor = 1.0 if clip is None else Number(clip)
-    call = update_call(optimizer, moving, moving.delta.memory, factor, {"lo": LO, "hi": HI})
-    size = moving.param.layout.size
-    label = f"{moving.name}: {type(optimizer).__name__}"
-    program.add(label, Cut.of(size, 10), call.when(Finite(loss)), flops=4 * size, traffic=3 * size)
+def _places(
+    program: Program, one: Move, moving: Moving, slots: Mapping[str, Place], clip: Memory | None
+) -> Places:
+    """Where everything lies that a move reads: nothing of it is copied."""
+    given = {one.param: moving.param, one.delta: moving.delta}
+    given |= {one.slots[name]: place for name, place in slots.items()}
+    given |= {value: Place(RATES, row_major(()), k) for k, value in one.rates.items()}
+    if one.clip is not None and clip is not None:
+        given[one.clip] = Place(clip, row_major(()))
+    return Places(program, one.plan, given=given)
 
 
-SCRATCH = 1 << 16
-"""Numbers of a δ that a thread may keep to itself: they should stay in its second cache."""
+def _emit_works(update: Update, moving: Moving, loss: Memory, blocks: Blocks) -> list[Work]:
+    """New values beside the old ones, then copies; what of it runs through NumPy."""
+    places, layout = update.places, moving.param.layout
+    emitter = Emitter(places, blocks)
+    for work in update.move.plan.works:
+        emitter.emit(work)
+    old = {update.move.param, *update.move.slots.values()}
+    new = [places.apart_as(value, layout, old) for value in update.move.new]
+    for here, there in zip(new, update.targets, strict=True):
+        emit_carry(places.program, update.name, here, there, loss)
+    return emitter.by_numpy
 
 
 def _product(program: Program, moving: Moving, moved: Set[Memory]) -> Task | None:
@@ -174,12 +161,13 @@ def _product(program: Program, moving: Moving, moved: Set[Memory]) -> Task | Non
     (task,) = touching
     if moved & {*task.reads} or task.rows is None:
         return None
-    return task if task.rows.most <= SCRATCH else None
+    return task if task.rows.most <= LARGEST else None
 
 
-def _update_by_rows(
-    program: Program, optimizer: Optimizer, moving: Moving, loss: Memory, product: Task, begin: int
-) -> None:
+def _emit_by_rows(
+    program: Program, update: Update, moving: Moving, loop: Loop, product: Task, loss: Memory,
+    begin: int,
+) -> None:  # fmt: skip
     """δ and update as one task: each piece moves the rows whose δ it has just made.
 
     So δ never goes through memory: it stands in scratch memory from ``begin`` on. The task stands
@@ -188,27 +176,34 @@ def _update_by_rows(
     assert product.rows is not None
     rows, width = product.rows, product.rows.width
     delta = Scratch(rows.most, begin) + LO * -width
-    update = update_call(optimizer, moving, delta, 1.0, {"lo": LO * width, "hi": HI * width})
+    own = {name: delta for name, block in loop.blocks.items() if block is moving.delta.memory}
+    program.tasks.remove(product)
     program.add(
-        f"{product.label}, {moving.name}: {type(optimizer).__name__}", rows.cut,
-        *rows.into(delta), update.when(Finite(loss)),
-        flops=product.flops + 4 * rows.count * width,
-        traffic=product.traffic + 2 * rows.count * width, site=product.site,
+        f"{product.label}, {update.name}", rows.cut, *rows.into(delta),
+        loop.on(LO * width, HI * width, **own).when(Finite(loss)),
+        flops=product.flops + loop.flops, traffic=product.traffic + 2 * rows.count * width,
+        site=product.site,
     )  # fmt: skip
 
 
-MOVE: Mapping[str, Kernel[..., None]] = {"Real": move, "Int": move_integers, "Byte": move_bytes}
+MOVE: Mapping[str, Routine] = {"Real": move, "Int": move_integers, "Byte": move_bytes}
+"""Kind of memory -> the kernel that copies it."""
 
 
-def emit_carry(program: Program, name: str, here: Place, there: Place, loss: Memory) -> None:
-    """A task that makes a new value the argument of the next step, unless the loss is no number."""
+def emit_carry(program: Program, label: str, here: Place, there: Place, loss: Memory) -> None:
+    """A task that makes a new value that of the next step, unless the loss is no number."""
     size = there.layout.size
     kernel = MOVE[there.memory.kind]
     call = kernel.on(Y=there.memory, X=here.memory, lo=LO, hi=HI).when(Finite(loss))
-    program.add(f"{name}: carried over", Cut.of(size, 2), call, traffic=2 * size)
+    program.add(label, Cut.of(size, 2), call, traffic=2 * size)
 
 
-def _clip(program: Program, parameters: list[Moving], max_norm: float) -> Memory:
+def is_clipped(max_norm: float | None) -> bool:
+    """Is there a length that δ may not have?"""
+    return max_norm is not None and max_norm < math.inf
+
+
+def _clip(program: Program, parameters: Sequence[Moving], max_norm: float) -> Memory:
     """Tasks that find what to multiply every δ by, as torch.nn.utils.clip_grad_norm_ does."""
     cuts = [Cut.of(moving.delta.layout.size, 4) for moving in parameters]
     count = sum(cut.pieces for cut in cuts)
@@ -221,5 +216,5 @@ def _clip(program: Program, parameters: list[Moving], max_norm: float) -> Memory
         program.add(f"{moving.name}: length of δ", cut, call, flops=2 * size, traffic=size)
         first += cut.pieces
     call = clip_factor.on(clip=clip, squares=squares, count=count, largest=float(max_norm))
-    program.add("clip: the length of all δ", ONCE, call, traffic=0)
+    program.add("clip: the length of all δ", ONCE, call)
     return clip

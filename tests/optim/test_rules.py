@@ -1,4 +1,4 @@
-"""Optimisers and schedules follow PyTorch's to the last bits."""
+"""Optimisers follow PyTorch's to the last bits, as NumPy and compiled."""
 
 import math
 
@@ -6,16 +6,20 @@ import numpy as np
 import pytest
 import torch
 
+import allbps as bp
 from allbps.errors import ArgumentError
 from allbps.optim import (
+    LAMB,
     SGD,
+    SGDW,
+    Adagrad,
     Adam,
+    Adamax,
     AdamW,
-    CosineAnnealingLR,
-    LinearWarmup,
+    Lion,
+    NAdam,
     Optimizer,
     RMSprop,
-    StepLR,
     clip_grad_norm,
 )
 
@@ -33,7 +37,21 @@ OPTIMISERS = [
     (RMSprop, {}),
     (RMSprop, {"lr": 0.02, "alpha": 0.9, "momentum": 0.8, "weight_decay": 0.1}),
     (RMSprop, {"lr": 0.02, "centered": True, "momentum": 0.5, "eps": 1e-3}),
+    (NAdam, {}),
+    (NAdam, {"lr": 0.02, "betas": (0.8, 0.95), "momentum_decay": 0.1, "weight_decay": 0.1}),
+    (Adamax, {}),
+    (Adamax, {"lr": 0.02, "betas": (0.8, 0.95), "weight_decay": 0.1}),
+    (Adagrad, {}),
+    (Adagrad, {"lr": 0.1, "lr_decay": 0.05, "weight_decay": 0.1}),
 ]
+BY_HAND = [
+    (SGDW, {"lr": 0.1, "weight_decay": 0.2}),
+    (SGDW, {"lr": 0.1, "momentum": 0.9, "nesterov": True, "weight_decay": 0.2}),
+    (Lion, {"lr": 0.02, "weight_decay": 0.2}),
+    (LAMB, {"lr": 0.02}),
+    (LAMB, {"lr": 0.02, "weight_decay": 0.2}),
+]
+"""Those that torch.optim does not have; their judges are written out below."""
 
 
 def start():
@@ -50,17 +68,82 @@ def flat(tree):
     return [tree["K"], *tree["head"]]
 
 
-def torch_run(name, arguments, steps=STEPS, schedule=None):
+def torch_run(name, arguments, steps=STEPS):
     parameters = [torch.tensor(p, requires_grad=True) for p in flat(start())]
     optimiser = getattr(torch.optim, name)(parameters, **arguments)
-    scheduler = schedule(optimiser) if schedule else None
     for t in range(steps):
         for p, g in zip(parameters, flat(gradients(t)), strict=True):
             p.grad = torch.tensor(g)
         optimiser.step()
-        if scheduler:
-            scheduler.step()
     return [p.detach().numpy() for p in parameters]
+
+
+@pytest.fixture(autouse=True)
+def _doubles_all_through():
+    """PyTorch keeps the product of NAdam's momenta in its default dtype."""
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(torch.float32)
+
+
+# -- judges that PyTorch does not have -------------------------------------------------------------
+def sgdw_run(lr, weight_decay, steps=STEPS, **arguments):
+    """``torch.optim.SGD`` without decay, after p ← (1 - lr·λ) p: the decoupled decay of AdamW."""
+    parameters = [torch.tensor(p, requires_grad=True) for p in flat(start())]
+    optimiser = torch.optim.SGD(parameters, lr, **arguments)
+    for t in range(steps):
+        for p, g in zip(parameters, flat(gradients(t)), strict=True):
+            p.data.mul_(1 - lr * weight_decay)
+            p.grad = torch.tensor(g)
+        optimiser.step()
+    return [p.detach().numpy() for p in parameters]
+
+
+def lion_run(lr, weight_decay, steps=STEPS):
+    """Algorithm 2 of arXiv:2302.06675, on one vector of all numbers."""
+    theta = np.concatenate([p.ravel() for p in flat(start())])
+    m = np.zeros_like(theta)
+    for t in range(steps):
+        g = np.concatenate([x.ravel() for x in flat(gradients(t))])
+        c = 0.9 * m + 0.1 * g
+        theta = theta - lr * (np.sign(c) + weight_decay * theta)
+        m = 0.99 * m + 0.01 * g
+    return np.split(theta, np.cumsum([p.size for p in flat(start())])[:-1])
+
+
+def lamb_run(lr, weight_decay=0.0, steps=STEPS):
+    """Algorithm 2 of arXiv:1904.00962 with φ(z) = z, layer by layer."""
+    layers = []
+    for k, p in enumerate(flat(start())):
+        x, m, v = p, 0.0, 0.0
+        for t in range(steps):
+            g = flat(gradients(t))[k]
+            m, v = 0.9 * m + 0.1 * g, 0.999 * v + 0.001 * g**2
+            r = (m / (1 - 0.9 ** (t + 1))) / (np.sqrt(v / (1 - 0.999 ** (t + 1))) + 1e-6)
+            u = r + weight_decay * x
+            x = x - lr * np.linalg.norm(x) / np.linalg.norm(u) * u
+        layers.append(x)
+    return layers
+
+
+JUDGES = {SGDW: sgdw_run, Lion: lion_run, LAMB: lamb_run}
+
+
+def judged(kind, arguments):
+    """Where the parameters end, by a judge that is not allbps."""
+    return JUDGES[kind](**arguments) if kind in JUDGES else torch_run(kind.__name__, arguments)
+
+
+def compiled_run(optimiser, steps=STEPS):
+    """The same steps in native code: the δ of Σ p·g are the gradients."""
+
+    def loss(p, g):
+        return sum(np.sum(a * b) for a, b in zip(flat(p), flat(g), strict=True))
+
+    step = bp.compile(loss, start(), gradients(0), params="p", optimizer=optimiser)
+    for t in range(steps):
+        step(gradients(t))
+    return flat(step.params["p"])
 
 
 def our_run(optimiser, steps=STEPS):
@@ -71,54 +154,19 @@ def our_run(optimiser, steps=STEPS):
     return flat(params)
 
 
-@pytest.mark.parametrize(("kind", "arguments"), OPTIMISERS)
-def test_twenty_steps_agree_with_torch(kind, arguments):
-    expected = torch_run(kind.__name__, arguments)
-    for ours, theirs in zip(our_run(kind(**arguments)), expected, strict=True):
-        np.testing.assert_allclose(ours, theirs, rtol=1e-12, atol=0)
+@pytest.mark.parametrize("run", [our_run, compiled_run])
+@pytest.mark.parametrize(("kind", "arguments"), OPTIMISERS + BY_HAND)
+def test_twenty_steps_agree_with_the_judge(kind, arguments, run):
+    for ours, theirs in zip(run(kind(**arguments)), judged(kind, arguments), strict=True):
+        np.testing.assert_allclose(ours.ravel(), theirs.ravel(), rtol=1e-12, atol=1e-14)
 
 
-def test_every_optimiser_is_compared_with_torch():
+def test_every_optimiser_has_a_judge():
     def below(kind):
         return {kind, *(deeper for child in kind.__subclasses__() for deeper in below(child))}
 
-    assert below(Optimizer) - {Optimizer} == {kind for kind, _ in OPTIMISERS}
-
-
-SCHEDULES = [
-    (
-        StepLR(0.1, step_size=7, gamma=0.3),
-        lambda o: torch.optim.lr_scheduler.StepLR(o, 7, gamma=0.3),
-    ),
-    (
-        CosineAnnealingLR(0.1, T_max=20, eta_min=0.01),
-        lambda o: torch.optim.lr_scheduler.CosineAnnealingLR(o, 20, eta_min=0.01),
-    ),
-    (
-        LinearWarmup(0.1, total_iters=5, start_factor=0.2),
-        lambda o: torch.optim.lr_scheduler.LinearLR(o, 0.2, total_iters=5),
-    ),
-    (
-        LinearWarmup(StepLR(0.1, step_size=7), total_iters=5),
-        lambda o: torch.optim.lr_scheduler.ChainedScheduler(
-            [
-                torch.optim.lr_scheduler.LinearLR(o, total_iters=5),
-                torch.optim.lr_scheduler.StepLR(o, 7),
-            ]
-        ),
-    ),
-]
-
-
-@pytest.mark.parametrize(("schedule", "theirs"), SCHEDULES)
-def test_schedules_agree_with_torch(schedule, theirs):
-    expected = torch_run("SGD", {"lr": 0.1}, schedule=theirs)
-    for ours, their in zip(our_run(SGD(lr=schedule)), expected, strict=True):
-        np.testing.assert_allclose(ours, their, rtol=1e-12, atol=0)
-
-
-def test_a_warmup_of_no_steps_changes_nothing():
-    assert LinearWarmup(0.1, total_iters=0)(0) == 0.1
+    ours = {kind for kind in below(Optimizer) if kind.__module__.startswith("allbps.optim.")}
+    assert ours - {Optimizer} == {kind for kind, _ in OPTIMISERS + BY_HAND}
 
 
 @pytest.mark.parametrize("max_norm", [0.5, 1000.0])
@@ -134,7 +182,7 @@ def test_clipping_agrees_with_torch(max_norm):
         np.testing.assert_allclose(g, tensor.grad.numpy(), rtol=1e-12)
 
 
-@pytest.mark.parametrize(("kind", "arguments"), OPTIMISERS)
+@pytest.mark.parametrize(("kind", "arguments"), OPTIMISERS + BY_HAND)
 def test_float32_stays_float32_and_nothing_changes_in_place(kind, arguments):
     params = {"K": np.ones((2, 2), np.float32), "b": np.float32(1)}
     grads = {"K": np.full((2, 2), 0.5, np.float32), "b": np.float32(2)}

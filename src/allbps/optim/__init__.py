@@ -1,0 +1,65 @@
+"""Optimisers and learning-rate schedules: PyTorch's formulas and argument names, no hidden state.
+
+Parameters and gradients are containers of arrays. ``init`` makes the state, ``update`` takes the
+state in and gives the new one out; nothing is changed in place. An optimiser is one class with one
+method, ``move``: ``update`` runs it as NumPy, and ``allbps.compile`` compiles the same method.
+
+>>> import numpy as np
+>>> sgd = SGD(lr=0.1)
+>>> K, dK = {"K": np.array([1.0, 2.0])}, {"K": np.array([10.0, 0.0])}
+>>> K, state = sgd.update(K, dK, sgd.init(K))
+>>> K["K"]
+array([0., 2.])
+"""
+
+from allbps.optim.clipping import clip_grad_norm
+from allbps.optim.optimizer import Optimizer, Slots, require
+from allbps.optim.rules import (
+    LAMB,
+    SGD,
+    SGDW,
+    Adagrad,
+    Adam,
+    Adamax,
+    AdamW,
+    Lion,
+    NAdam,
+    RMSprop,
+)
+from allbps.optim.schedules import (
+    CosineAnnealingLR,
+    ExponentialLR,
+    LinearWarmup,
+    OneCycleLR,
+    ReduceLROnPlateau,
+    Schedule,
+    StepLR,
+    WarmupCosineLR,
+    rate,
+)
+
+__all__ = [
+    "LAMB",
+    "SGD",
+    "SGDW",
+    "Adagrad",
+    "Adam",
+    "AdamW",
+    "Adamax",
+    "CosineAnnealingLR",
+    "ExponentialLR",
+    "LinearWarmup",
+    "Lion",
+    "NAdam",
+    "OneCycleLR",
+    "Optimizer",
+    "RMSprop",
+    "ReduceLROnPlateau",
+    "Schedule",
+    "Slots",
+    "StepLR",
+    "WarmupCosineLR",
+    "clip_grad_norm",
+    "rate",
+    "require",
+]
