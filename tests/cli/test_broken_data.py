@@ -9,7 +9,8 @@ from PIL import Image
 
 ONE_OF = (
     "digits; an .npz archive; a folder of class folders; a folder with train-images-idx3-ubyte and"
-    " train-labels-idx1-ubyte, each also with .gz; or IMAGES,LABELS in IDX format"
+    " train-labels-idx1-ubyte, each also with .gz; or IMAGES,LABELS in IDX format or as two"
+    " .npy files"
 )
 
 

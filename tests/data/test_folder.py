@@ -123,6 +123,7 @@ def test_nothing_there(tmp_path):
     known = (
         "digits; an .npz archive; a folder of class folders; a folder with train-images-idx3-ubyte"
         " and train-labels-idx1-ubyte, each also with .gz; or IMAGES,LABELS in IDX format"
+        " or as two .npy files"
     )
     assert message(tmp_path / "missing") == (
         f"there is no {tmp_path}/missing\n"

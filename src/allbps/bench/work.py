@@ -70,7 +70,8 @@ def lecture_row() -> Work:
     """The slide's net on the digits, to find the kernel of their edges."""
     from allbps.data import load
 
-    x = load("digits").train.x[:, 0]  # (1797, 8, 8)
+    digits = load("digits").train
+    x = digits.fetch(np.arange(len(digits)))[0][:, 0]  # (1797, 8, 8)
     y = F.max_pool2d(F.relu(F.conv2d(x[:, None], EDGES[None, None])), 2)[:, 0]
     rng = np.random.default_rng(SEED)
     title = "the slide's algorithm, one 8×8 digit a step"

@@ -40,6 +40,7 @@ class Decoding:
         alpha: ``white`` lays transparent images on white, ``channel`` keeps alpha as the last
             channel; None means white for image files, and refuses arrays that may hold alpha.
         white: the number that becomes 1, where the kind of number does not say it.
+        stream: read images while they are learnt; None does so where they would take much memory.
 
     """
 
@@ -47,6 +48,7 @@ class Decoding:
     grayscale: bool | None = None
     alpha: str | None = None
     white: float | None = None
+    stream: bool | None = None
 
     def __post_init__(self) -> None:
         if self.alpha is not None and self.alpha not in ALPHA:

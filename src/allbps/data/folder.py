@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from allbps.data.decoding import (
     Decoding,
@@ -22,6 +20,7 @@ from allbps.data.decoding import (
 )
 from allbps.data.images import Dataset, Raw, assemble
 from allbps.data.scale import Note, Scale, choose_scale, darkness, left_out
+from allbps.data.sources import Files
 from allbps.errors import UserFileError
 
 PARTS = {
@@ -77,12 +76,16 @@ def load_folder(folder: Path, decoding: Decoding) -> Dataset:
     form, scale, dark = _form(folder, files, headers, decoding)
     if decoding.size is None:
         _check_sizes(files, headers)
-    pixels, vanished = _decode(files, form)
-    raws, start = {}, 0
-    for part, (place, found) in parts.items():
-        names = np.array([file.label for file in found])
-        raws[part] = Raw(str(place), pixels[start : start + len(found)], names)
-        start += len(found)
+    channels = (1 if form.gray else 3) + form.alpha
+    shape = channels, *(form.size or headers[0].size)
+    raws = {
+        part: Raw(
+            str(place),
+            Files(tuple(file.path for file in found), form, (len(found), *shape)),
+            np.array([file.label for file in found]),
+        )
+        for part, (place, found) in parts.items()
+    }
     if "test" not in raws and "validation" in raws:
         raws["test"] = raws.pop("validation")
     return assemble(
@@ -91,7 +94,8 @@ def load_folder(folder: Path, decoding: Decoding) -> Dataset:
         raws.get("test"),
         raws.get("validation"),
         scale=scale,
-        notes=(*dark, *_remarks(files, headers, form, vanished), *aside.notes()),
+        stream=decoding.stream,
+        notes=(*dark, *_remarks(files, headers, form), *aside.notes()),
     )
 
 
@@ -222,19 +226,17 @@ def _kind(head: Header, whites: dict[str, float]) -> str:
     return "16 bits (65535 is white)" if head.mode.startswith("I") else "8 bits (255 is white)"
 
 
-def _decode(files: list[File], form: Form) -> tuple[NDArray[Any], list[str]]:
-    """Images (N, C, H, W), and those that have vanished on white."""
-    decoded = [decode(file.path, form) for file in files]
-    vanished = [str(f.path) for f, (_, gone) in zip(files, decoded, strict=True) if gone]
-    return np.stack([image for image, _ in decoded]), vanished
+def _vanished(files: list[File], headers: list[Header], form: Form) -> list[str]:
+    """The transparent images of which nothing is seen on white."""
+    clear = [file.path for file, head in zip(files, headers, strict=True) if head.alpha]
+    return [] if form.alpha else [str(path) for path in clear if decode(path, form)[1]]
 
 
-def _remarks(
-    files: list[File], headers: list[Header], form: Form, vanished: Sequence[str]
-) -> list[Note]:
+def _remarks(files: list[File], headers: list[Header], form: Form) -> list[Note]:
     pairs = list(zip(files, headers, strict=True))
     clear = sum(head.alpha for head in headers)
     several = [str(file.path) for file, head in pairs if head.frames > 1]
+    vanished = _vanished(files, headers, form)
     notes = []
     if clear and not form.alpha:
         notes.append(

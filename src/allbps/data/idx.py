@@ -35,14 +35,14 @@ NAMES = "train-images-idx3-ubyte and train-labels-idx1-ubyte, each also with .gz
 
 
 def read_idx(path: Path) -> NDArray[Any]:
-    """The array in one IDX file.
+    """The array in one IDX file: a view of the file where it is not compressed.
 
     Raises:
         UserFileError: it is missing, not IDX, or not as long as its header says.
 
     """
-    data = _bytes(path)
-    if len(data) < 4 or data[:2] != b"\0\0" or data[2] not in KINDS or data[3] == 0:
+    data = _contents(path)
+    if len(data) < 4 or bytes(data[:2]) != b"\0\0" or data[2] not in KINDS or data[3] == 0:
         raise UserFileError(
             f"{path} is not an IDX file",
             expected="a file that starts with 00 00, a kind of number (08 for bytes), and the"
@@ -57,14 +57,19 @@ def read_idx(path: Path) -> NDArray[Any]:
     length = start + dtype.itemsize * int(np.prod(shape, dtype=object))
     if len(data) != length:
         raise _cut_short(path, length, len(data), shape)
-    array = np.frombuffer(data, dtype, offset=start).reshape(shape)
-    return array.astype(dtype.newbyteorder("="))
+    return np.frombuffer(data, dtype, offset=start).reshape(shape)
 
 
-def _bytes(path: Path) -> bytes:
+def _contents(path: Path) -> memoryview:
+    """What the file holds, without reading it where it is not compressed."""
     try:
-        data = path.read_bytes()
-        return gzip.decompress(data) if data[:2] == GZIP else data
+        with path.open("rb") as file:
+            if file.read(2) == GZIP:
+                return memoryview(gzip.decompress(path.read_bytes()))
+        if path.stat().st_size == 0:
+            return memoryview(b"")
+        mapped: Any = np.memmap(path, np.uint8, "r")
+        return memoryview(mapped)
     except FileNotFoundError:
         raise UserFileError(f"there is no file {path}", todo="check the path") from None
     except (OSError, EOFError, zlib.error) as error:
@@ -89,7 +94,11 @@ def holds_idx(folder: Path) -> bool:
 
 
 def load_idx_folder(
-    folder: Path, *, alpha: str | None = None, white: float | None = None
+    folder: Path,
+    *,
+    alpha: str | None = None,
+    white: float | None = None,
+    stream: bool | None = None,
 ) -> Dataset:
     """The four files of MNIST in one folder; the two test files may be missing.
 
@@ -99,6 +108,7 @@ def load_idx_folder(
         folder: where they lie.
         alpha: see ``Decoding``.
         white: see ``Decoding``.
+        stream: see ``Decoding``.
 
     Raises:
         UserFileError: a file is missing or wrong, or the folder holds several data sets.
@@ -129,6 +139,7 @@ def load_idx_folder(
         raws.get("test"),
         raws.get("validation"),
         white=white,
+        stream=stream,
         notes=left_out([name for name in left if name not in twins]),
     )
 
@@ -139,6 +150,7 @@ def load_idx_pair(
     *,
     alpha: str | None = None,
     white: float | None = None,
+    stream: bool | None = None,
 ) -> Dataset:
     """A file of images and a file of labels; the latter, if not named, lies beside the former.
 
@@ -148,7 +160,7 @@ def load_idx_pair(
     """
     if labels is None:
         labels = _sibling(images)
-    return assemble(str(images), _raw(images, labels, alpha), white=white)
+    return assemble(str(images), _raw(images, labels, alpha), white=white, stream=stream)
 
 
 def _sibling(images: Path) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +13,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from allbps.data.labels import indices, indices_like
-from allbps.data.scale import Note, Scale, choose_scale, darkness, extent
+from allbps.data.scale import Extent, Note, Scale, choose_scale, darkness, extent
+from allbps.data.sources import (
+    IN_MEMORY,
+    Held,
+    Mapped,
+    Source,
+    chunks,
+    digest,
+    file_of,
+    float_bytes,
+)
+from allbps.data.stream import Streamed
 from allbps.data.windows import Windows
 from allbps.errors import UserFileError
 
@@ -45,8 +57,12 @@ class Images:
         """The images at ``index``."""
         return Images(self.x[index], self.labels[index], self.classes)
 
+    def fetch(self, index: NDArray[Any]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """(images, labels) at ``index``."""
+        return self.x[index], self.labels[index]
 
-Examples = Images | Windows
+
+Examples = Images | Streamed | Windows
 """What a net can learn from."""
 
 
@@ -60,6 +76,7 @@ class Dataset:
         test: those that the source itself holds out, if it does.
         validation: those by which it wants decided when to stop, if it has any.
         notes: what was decided in reading it, for people.
+        digest: hash of everything in its files, where it was made while they were read.
 
     """
 
@@ -68,17 +85,20 @@ class Dataset:
     test: Examples | None = None
     validation: Examples | None = None
     notes: tuple[Note, ...] = ()
+    digest: str = ""
 
     @cached_property
     def fingerprint(self) -> str:
         """Hash of every pixel and label: equal for equal data only."""
-        digest = hashlib.sha256()
+        if self.digest:
+            return self.digest
+        found = hashlib.sha256()
         for part in (self.train, self.test, self.validation):
-            if part is not None:
-                digest.update(f"{part.x.shape} {part.classes}".encode())
-                digest.update(np.ascontiguousarray(part.x).data)
-                digest.update(np.ascontiguousarray(part.labels).data)
-        return digest.hexdigest()
+            if part is not None and not isinstance(part, Streamed):
+                found.update(f"{part.x.shape} {part.classes}".encode())
+                found.update(np.ascontiguousarray(part.x).data)
+                found.update(np.ascontiguousarray(part.labels).data)
+        return found.hexdigest()
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,14 +107,27 @@ class Raw:
 
     Attributes:
         source: the file or folder, for messages.
-        pixels: (N, C, H, W), any real dtype.
+        pixels: (N, C, H, W), any real dtype: an array, or what reads it by rows.
         labels: (N,), integers or names.
 
     """
 
     source: str
-    pixels: NDArray[Any]
+    pixels: NDArray[Any] | Source
     labels: NDArray[Any]
+
+    @cached_property
+    def rows(self) -> Source:
+        """The pixels, read by rows."""
+        if not isinstance(self.pixels, np.ndarray):
+            return self.pixels
+        file = file_of(self.pixels)
+        return Held(self.pixels) if file is None else Mapped(self.pixels, file)
+
+    def extent(self) -> Extent:
+        """What all its pixels have in common."""
+        found = [extent(self.source, part, start) for start, part in chunks(self.rows)]
+        return functools.reduce(Extent.joined, found)
 
 
 def assemble(
@@ -106,6 +139,7 @@ def assemble(
     classes: Sequence[str] | None = None,
     white: float | None = None,
     scale: Scale | None = None,
+    stream: bool | None = None,
     notes: Sequence[Note] = (),
 ) -> Dataset:
     """A data set from the images and labels of its parts: one scale, one size, one set of classes.
@@ -118,6 +152,8 @@ def assemble(
         classes: names of the classes; without it the distinct training labels, sorted.
         white: the number that is white, where the kind of number does not say it.
         scale: where it is known.
+        stream: leave the pixels in the files, and read them while they are learnt; None does so
+            where they would take much memory.
         notes: what is already to be said.
 
     Raises:
@@ -129,8 +165,20 @@ def assemble(
     for raw in parts:
         _check_counts(raw)
     index, names = indices(train.source, train.labels, classes)
-    extents = [extent(raw.source, raw.pixels) for raw in parts]
+    extents = [] if scale else [raw.extent() for raw in parts]
     chosen = scale or choose_scale(name, extents, white)
+    if stream is None:
+        stream = float_bytes([raw.rows for raw in parts]) > IN_MEMORY
+    found = hashlib.sha256(f"{chosen} {names}".encode())
+
+    def read(raw: Raw, own: NDArray[np.int64]) -> Images | Streamed:
+        digest(raw.rows, found)
+        found.update(own.data)
+        everything = np.arange(len(own))
+        if stream:
+            return Streamed(raw.rows, everything, own, names, chosen, raw.rows.signature())
+        return Images(chosen(raw.rows.take(everything)), own, names)
+
     if len(names) < 2:
         raise UserFileError(
             f"{train.source} has fewer than two classes",
@@ -138,7 +186,7 @@ def assemble(
             got=f"only {names[0]}",
         )
 
-    def held(raw: Raw | None) -> Images | None:
+    def held(raw: Raw | None) -> Images | Streamed | None:
         if raw is None:
             return None
         own = (
@@ -147,20 +195,17 @@ def assemble(
             else indices_like(raw.source, raw.labels, names)
         )
         _check_size(raw, train)
-        return Images(chosen(raw.pixels), own, names)
+        return read(raw, own)
 
-    said = Note(f"pixels: {chosen}", heed=False)
-    return Dataset(
-        name,
-        Images(chosen(train.pixels), index, names),
-        held(test),
-        held(validation),
-        (said, *([] if scale else darkness(extents, chosen)), *notes),
-    )
+    learnt, judged, deciding = read(train, index), held(test), held(validation)
+    said = [Note(f"pixels: {chosen}", heed=False), *darkness(extents, chosen)]
+    if stream:
+        said.append(Note("the images are read while they are learnt", heed=False))
+    return Dataset(name, learnt, judged, deciding, (*said, *notes), found.hexdigest())
 
 
 def _check_counts(raw: Raw) -> None:
-    images, labels = len(raw.pixels), len(raw.labels)
+    images, labels = raw.rows.shape[0], len(raw.labels)
     if images != labels:
         more, fewer = ("images", "labels") if images > labels else ("labels", "images")
         raise UserFileError(
@@ -172,18 +217,16 @@ def _check_counts(raw: Raw) -> None:
         raise UserFileError(
             f"{raw.source} holds no images", expected="at least two classes of images"
         )
-    if 0 in raw.pixels.shape:
-        raise UserFileError(
-            f"the images of {raw.source} are empty", got=f"shape {raw.pixels.shape}"
-        )
+    if 0 in raw.rows.shape:
+        raise UserFileError(f"the images of {raw.source} are empty", got=f"shape {raw.rows.shape}")
 
 
 def _check_size(raw: Raw, train: Raw) -> None:
-    if raw.pixels.shape[1:] != train.pixels.shape[1:]:
+    if raw.rows.shape[1:] != train.rows.shape[1:]:
         raise UserFileError(
             f"the images of {raw.source} differ in size from the training images",
-            expected=size_text(train.pixels.shape[1:]),
-            got=size_text(raw.pixels.shape[1:]),
+            expected=size_text(train.rows.shape[1:]),
+            got=size_text(raw.rows.shape[1:]),
         )
 
 

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
+from typing import Any
 
 from allbps.data.decoding import Decoding
 from allbps.data.digits import load_digits
 from allbps.data.folder import has_class_folders, load_folder
 from allbps.data.idx import GZIP, NAMES, holds_idx, load_idx_folder, load_idx_pair
 from allbps.data.images import Dataset
-from allbps.data.npz import load_npz
+from allbps.data.npz import holds_npy, load_npy_folder, load_npy_pair, load_npz
 from allbps.errors import ArgumentError, UserFileError
 
 KNOWN = (
     "digits; an .npz archive; a folder of class folders; a folder with "
-    f"{NAMES}; or IMAGES,LABELS in IDX format"
+    f"{NAMES}; or IMAGES,LABELS in IDX format or as two .npy files"
 )
 
 
@@ -54,7 +55,7 @@ def read(source: str | Path, decoding: Decoding | None = None) -> Dataset:
     """As ``load``, for those who show the notes themselves."""
     decoding = decoding or Decoding()
     path = Path(source).expanduser()
-    if path.is_dir() and str(source) != "digits" and not holds_idx(path):
+    if path.is_dir() and str(source) != "digits" and not (holds_idx(path) or holds_npy(path)):
         return _from_folder(path, decoding)
     if decoding.size or decoding.grayscale:
         raise ArgumentError(
@@ -63,26 +64,36 @@ def read(source: str | Path, decoding: Decoding | None = None) -> Dataset:
             todo="leave them out",
         )
     if str(source) == "digits":
-        if decoding != Decoding():
+        if decoding.alpha or decoding.white or decoding.stream:
             raise ArgumentError(
-                "--alpha and --white are for data of your own", got="digits", todo="leave them out"
+                "--alpha, --white and --stream are for data of your own",
+                got="digits",
+                todo="leave them out",
             )
         return load_digits()
+    if path.is_dir() and holds_npy(path):
+        return load_npy_folder(path, **_how(decoding))
     if path.is_dir():
-        return load_idx_folder(path, alpha=decoding.alpha, white=decoding.white)
+        return load_idx_folder(path, **_how(decoding))
     if path.is_file():
         return _from_file(path, decoding)
-    first, comma, second = str(source).partition(",")
-    if comma:
-        return load_idx_pair(
-            Path(first).expanduser(),
-            Path(second).expanduser(),
-            alpha=decoding.alpha,
-            white=decoding.white,
+    return _from_pair(str(source), decoding)
+
+
+def _from_pair(source: str, decoding: Decoding) -> Dataset:
+    first, comma, second = source.partition(",")
+    if not comma:
+        raise UserFileError(
+            f"there is no {source}", expected=KNOWN, todo="check the path given to --data"
         )
-    raise UserFileError(
-        f"there is no {source}", expected=KNOWN, todo="check the path given to --data"
-    )
+    pair = Path(first).expanduser(), Path(second).expanduser()
+    arrays = all(path.suffix == ".npy" for path in pair)
+    return (load_npy_pair if arrays else load_idx_pair)(*pair, **_how(decoding))
+
+
+def _how(decoding: Decoding) -> dict[str, Any]:
+    """What applies to arrays too."""
+    return {"alpha": decoding.alpha, "white": decoding.white, "stream": decoding.stream}
 
 
 def _from_folder(path: Path, decoding: Decoding) -> Dataset:
@@ -105,9 +116,9 @@ def _from_file(path: Path, decoding: Decoding) -> Dataset:
     except OSError as error:
         raise UserFileError(f"{path} cannot be read: {error.strerror}") from error
     if path.suffix == ".npz" or start == b"PK\x03\x04":
-        return load_npz(path, alpha=decoding.alpha, white=decoding.white)
+        return load_npz(path, **_how(decoding))
     if start[:2] in (GZIP, b"\0\0") or "idx" in path.name:
-        return load_idx_pair(path, alpha=decoding.alpha, white=decoding.white)
+        return load_idx_pair(path, **_how(decoding))
     raise UserFileError(
         f"{path} is not a kind of data that allbps knows", expected=KNOWN, got=f"a file {path.name}"
     )

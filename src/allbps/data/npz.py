@@ -40,14 +40,80 @@ ZIP, EMPTY_ZIP, NPY = b"PK\x03\x04", b"PK\x05\x06", b"\x93NUMPY"
 """How an archive, one without members, and a single array start."""
 
 
-def load_npz(path: Path, *, alpha: str | None = None, white: float | None = None) -> Dataset:
+def load_npz(
+    path: Path,
+    *,
+    alpha: str | None = None,
+    white: float | None = None,
+    stream: bool | None = None,
+) -> Dataset:
     """Images and labels of an archive under one of the usual pairs of keys.
 
     Raises:
         UserFileError: the archive cannot be read, or has no such keys, or what it holds is wrong.
 
     """
-    return load_arrays(path, _read(path), alpha=alpha, white=white)
+    return load_arrays(path, _read(path), alpha=alpha, white=white, stream=stream)
+
+
+def holds_npy(folder: Path) -> bool:
+    """Does the folder hold training images as single arrays, ``x_train.npy`` and so on?"""
+    names = {path.stem for path in folder.glob("*.npy")}
+    return any(set(pair) <= names for pair in TRAIN_KEYS)
+
+
+def load_npy_folder(
+    folder: Path,
+    *,
+    alpha: str | None = None,
+    white: float | None = None,
+    stream: bool | None = None,
+) -> Dataset:
+    """A folder of ``.npy`` files under the names that an archive has, mapped into memory.
+
+    Raises:
+        UserFileError: as ``load_arrays``; a file is no array.
+
+    """
+    arrays = {path.stem: read_npy(path) for path in sorted(folder.glob("*.npy"))}
+    return load_arrays(folder, arrays, alpha=alpha, white=white, stream=stream)
+
+
+def load_npy_pair(
+    images: Path,
+    labels: Path,
+    *,
+    alpha: str | None = None,
+    white: float | None = None,
+    stream: bool | None = None,
+) -> Dataset:
+    """A file of images and a file of labels, mapped into memory.
+
+    Raises:
+        UserFileError: as ``load_arrays``; a file is no array.
+
+    """
+    arrays = {"images": read_npy(images), "labels": read_npy(labels)}
+    return load_arrays(images, arrays, alpha=alpha, white=white, stream=stream)
+
+
+def read_npy(path: Path) -> NDArray[Any]:
+    """The array in one file, as a view of the file.
+
+    Raises:
+        UserFileError: there is none.
+
+    """
+    try:
+        return np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
+    except FileNotFoundError:
+        raise UserFileError(f"there is no file {path}", todo="check the path") from None
+    except (OSError, ValueError, EOFError, SyntaxError) as error:
+        objects = "Python objects" in str(error) or "pickle" in str(error).lower()
+        raise UserFileError(
+            f"{path} " + ("holds Python objects" if objects else f"is no array: {error}"),
+            expected="an array of numbers, written by np.save",
+        ) from error
 
 
 def load_arrays(
@@ -56,6 +122,7 @@ def load_arrays(
     *,
     alpha: str | None = None,
     white: float | None = None,
+    stream: bool | None = None,
 ) -> Dataset:
     """Images and labels under one of the usual pairs of names.
 
@@ -70,6 +137,7 @@ def load_arrays(
         arrays: by name.
         alpha: see ``Decoding``.
         white: see ``Decoding``.
+        stream: see ``Decoding``.
 
     Raises:
         UserFileError: there are no such names, or what is there is wrong.
@@ -97,6 +165,7 @@ def load_arrays(
         raw(deciding) if deciding else None,
         classes=_class_names(path, arrays["classes"]) if "classes" in arrays else None,
         white=white,
+        stream=stream,
         notes=left_out(sorted(set(arrays) - used)),
     )
 

@@ -34,6 +34,10 @@ class Windows:
         """(T,) of one window."""
         return self.x.shape[1:]
 
+    def fetch(self, index: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """(windows, the characters that follow) at ``index``."""
+        return self.x[index], self.labels[index]
+
     def take(self, index: NDArray[Any]) -> Windows:
         """The windows at ``index``."""
         return Windows(self.x[index], self.labels[index], self.classes)

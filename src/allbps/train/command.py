@@ -92,6 +92,23 @@ def train(
     white: Annotated[
         float | None, typer.Option(help="The number that is white, where the data do not say it.")
     ] = TrainOptions.white,
+    stream: Annotated[
+        bool | None,
+        typer.Option(
+            "--stream/--no-stream",
+            help="Read images while they are learnt; if left out, where they take much memory.",
+        ),
+    ] = TrainOptions.stream,
+    augment: Annotated[
+        str | None,
+        typer.Option(
+            metavar="shift=2,flip,crop=4",
+            help="Change training images by chance from epoch to epoch.",
+        ),
+    ] = TrainOptions.augment,
+    normalise: Annotated[
+        bool, typer.Option("--normalise", help="Mean 0 and spread 1 in each channel.")
+    ] = TrainOptions.normalise,
     context: Annotated[
         int, typer.Option(help="Characters that a net for text reads at once.")
     ] = TrainOptions.context,
@@ -116,8 +133,8 @@ def train(
         momentum=momentum, nesterov=nesterov, weight_decay=weight_decay, schedule=schedule,
         step_epochs=step_epochs, warmup=warmup, clip=clip, seed=seed, held_out=held_out,
         validation=validation, patience=patience, resize=resize, grayscale=grayscale,
-        alpha=alpha, white=white, context=context, engine=engine, threads=threads, out=str(out),
-        resume=resume,
+        alpha=alpha, white=white, stream=stream, augment=augment, normalise=normalise,
+        context=context, engine=engine, threads=threads, out=str(out), resume=resume,
     )  # fmt: skip
     try:
         report = run(options, quiet=quiet)

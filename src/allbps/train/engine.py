@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Protocol
 
 from numpy.typing import NDArray
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from allbps.data import Examples
 from allbps.nn import Model, Params
 from allbps.optim import Optimizer
+from allbps.train.feed import Feed
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,9 @@ class Engine(Protocol):
     def run(self, state: State, batches: Sequence[NDArray[Any]]) -> tuple[State, Taken]:
         """Take a step for each mini-batch, given as indices of examples, to the first bad loss."""
 
+    def announce(self, epoch: int, batches: list[NDArray[Any]]) -> None:
+        """These mini-batches come next."""
+
     def evaluate(self, params: Params, images: Examples) -> Score:
         """Loss and accuracy on ``images``."""
 
@@ -89,6 +94,7 @@ class Task:
         optimiser: how parameters change.
         clip: the longest gradient, or None.
         threads: how many compute; None takes as many as pay.
+        seed: of how examples are changed.
 
     """
 
@@ -97,3 +103,9 @@ class Task:
     optimiser: Optimizer
     clip: float | None
     threads: int | None = None
+    seed: int = 0
+
+    @cached_property
+    def feed(self) -> Feed:
+        """The examples on their way into the steps."""
+        return Feed(self.images, self.seed)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from allbps.data import Examples
+from allbps.data import Examples, Streamed
 from allbps.extras import needs
 from allbps.train.engine import Score, State, Taken, Task
 from allbps.train.numpy_engine import hits
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 EVALUATED_AT_ONCE = 256
 COUNTED = 1 << 23
 """Labels up to which the count, a float32, is exact."""
+COPIED = 1 << 23
+"""Bytes of streamed examples that steps in native code take at once."""
 
 
 class MachineEngine:
@@ -45,28 +47,50 @@ class MachineEngine:
         right, labels = 0, 0
         each = self.task.images.labels[:1].size
         for size, group in groupby(batches, len):
-            order = np.stack(list(group))
-            at_once = max(1, COUNTED // max(1, size * each))
+            order = list(group)
+            at_once = max(1, self._most(size) // max(1, size * each))
             for start in range(0, len(order), at_once):
                 part = order[start : start + at_once]
                 state, found, more = self._run(state, part)
                 losses += found
                 if not np.isfinite(found[-1]):
                     break
-                right, labels = right + more, labels + part.size * each
+                right, labels = right + more, labels + len(part) * size * each
             if losses and not np.isfinite(losses[-1]):
                 break
         sizes = tuple(len(batch) for batch in batches[: len(losses)])
         return state, Taken(tuple(losses), sizes, right, labels)
 
-    def _run(self, state: State, order: NDArray[Any]) -> tuple[State, list[float], int]:
-        images = self.task.images
-        step = self._step(order.shape[1], state)
+    def _most(self, size: int) -> int:
+        """Labels that are counted at once; of what is streamed, as much as is copied at once."""
+        if self.task.feed.in_memory:
+            return COUNTED
+        each = 4 * size * int(np.prod(self.task.images.shape))
+        return max(1, COPIED // each) * size
+
+    def announce(self, epoch: int, batches: list[NDArray[Any]]) -> None:
+        """They are read ahead."""
+        self.task.feed.announce(epoch, batches)
+
+    def _run(self, state: State, part: Sequence[NDArray[Any]]) -> tuple[State, list[float], int]:
+        step = self._step(len(part[0]), state)
         self._put(step, state)
-        losses = step.run_epoch(images.x, images.labels, order=order, allow_nonfinite=True)
+        x, labels, order = self._examples(part)
+        losses = step.run_epoch(x, labels, order=order, allow_nonfinite=True)
         carried = step.carried
         after = self._taken_out(step, state, carried)
         return after, [float(loss) for loss in losses], round(float(carried["right"]))
+
+    def _examples(
+        self, part: Sequence[NDArray[Any]]
+    ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+        """Examples, their labels, and which of them each step takes."""
+        feed, images = self.task.feed, self.task.images
+        if isinstance(images, Streamed):
+            pairs = [feed.fetch(batch) for batch in part]
+            x, labels = (np.concatenate(parts) for parts in zip(*pairs, strict=True))
+            return x, labels, np.arange(len(x)).reshape(len(part), -1)
+        return images.x, images.labels, np.stack(part)
 
     def evaluate(self, params: Mapping[str, Any], images: Examples) -> Score:
         """Forward only, in pieces of one size; the last one is filled up with its last example."""
@@ -76,7 +100,8 @@ class MachineEngine:
         for start in range(0, len(images), size):
             rows = np.minimum(np.arange(start, start + size), len(images) - 1)
             count = min(size, len(images) - start)
-            logits, labels = forward(params, images.x[rows])[:count], images.labels[rows[:count]]
+            x, labels = images.fetch(rows)
+            logits, labels = forward(params, x)[:count], labels[:count]
             loss += _cross_entropy(logits, labels) * count
             right += hits(logits, labels)
         return Score(loss / len(images), right / images.labels.size)
@@ -86,10 +111,9 @@ class MachineEngine:
         for name, value in state.params.items():
             if not np.isfinite(value).all():
                 return f"{name} itself, after the step before"
-        images = self.task.images
         step = self._step(len(batch), state)
         self._put(step, state)
-        return step.first_nonfinite(images.x[batch], images.labels[batch])
+        return step.first_nonfinite(*self.task.feed.fetch(batch))
 
     def source(self, batch_size: int) -> str:
         """The text that was compiled for this batch size."""
@@ -117,9 +141,9 @@ class MachineEngine:
             right = carried["right"] + _hits(logits, labels)
             return loss, {"right": right, **running}
 
-        rows = np.arange(size) % len(images)
+        x, labels = images.fetch(np.arange(size) % len(images))
         step = self._compile(
-            objective, model.learnt(params), images.x[rows], images.labels[rows],
+            objective, model.learnt(params), x, labels,
             self._carried(params), params="params", carry="carried",
             optimizer=self.task.optimiser, max_norm=self.task.clip, threads=self.task.threads,
         )  # fmt: skip
@@ -131,7 +155,10 @@ class MachineEngine:
 
         if size not in self._forward:
             forward = self._compile(
-                self.task.model.forward, dict(params), images.x[:size], threads=self.task.threads
+                self.task.model.forward,
+                dict(params),
+                images.fetch(np.arange(size))[0],
+                threads=self.task.threads,
             )
             assert isinstance(forward, Compiled)
             self._forward[size] = forward

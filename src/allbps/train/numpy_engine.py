@@ -52,6 +52,10 @@ class NumpyEngine:
         sizes = tuple(len(batch) for batch in batches[: len(losses)])
         return state, Taken(tuple(losses), sizes, right, labels)
 
+    def announce(self, epoch: int, batches: list[NDArray[Any]]) -> None:
+        """They are read ahead."""
+        self.task.feed.announce(epoch, batches)
+
     def _step(self, state: State, batch: NDArray[Any]) -> tuple[State, float, NDArray[Any]]:
         values = self._values(state, batch)
         program, function = self._program(values)
@@ -72,8 +76,8 @@ class NumpyEngine:
         with self._alone():
             for start in range(0, len(images), EVALUATED_AT_ONCE):
                 part = slice(start, start + EVALUATED_AT_ONCE)
-                labels = images.labels[part]
-                mean, logits = self.task.model.objective(params, images.x[part], labels)
+                x, labels = images.fetch(np.arange(len(images))[part])
+                mean, logits = self.task.model.objective(params, x, labels)
                 loss += float(mean) * len(labels)
                 right += hits(logits, labels)
         return Score(loss / len(images), right / images.labels.size)
@@ -117,9 +121,9 @@ class NumpyEngine:
 
     def _values(self, state: State, batch: NDArray[Any]) -> dict[str, Any]:
         """Argument name -> array for the emitted function."""
-        images = self.task.images
+        x, labels = self.task.feed.fetch(batch)
         one = np.result_type(*state.params.values()).type(1)  # in the precision of the loss
-        return {**state.params, "x": images.x[batch], "labels": images.labels[batch], "dloss": one}
+        return {**state.params, "x": x, "labels": labels, "dloss": one}
 
     def _program(self, values: dict[str, Any]) -> tuple[Program, Callable[..., Any]]:
         """The program for arrays of these shapes; only the size of the batch varies."""

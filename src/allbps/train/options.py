@@ -10,6 +10,7 @@ from typing import Any
 
 from allbps import nn, optim
 from allbps.data import Decoding
+from allbps.data.augment import Augmentation, augmentation
 from allbps.errors import ArgumentError, unknown_name
 from allbps.optim import (
     CosineAnnealingLR,
@@ -38,7 +39,7 @@ SCHEDULES: dict[str, Callable[[TrainOptions, int], float | Schedule]] = {
     ),
 }
 """Name -> the rate over a run, given the steps of an epoch."""
-FREE = frozenset({"data", "epochs", "out", "resume", "threads"})
+FREE = frozenset({"data", "epochs", "out", "resume", "stream", "threads"})
 """What may differ when a run is taken up again; the data are compared by their contents."""
 
 
@@ -71,6 +72,9 @@ class TrainOptions:
         grayscale: read folders of images with one channel.
         alpha: ``white`` lays transparent images on white, ``channel`` keeps alpha as a channel.
         white: the number that is white, where the kind of number does not say it.
+        stream: read images while they are learnt; None does so where they would take much memory.
+        augment: how training images are changed from epoch to epoch, as ``shift=2,flip``.
+        normalise: take the mean of the training images off each channel, and divide by its spread.
         context: characters that a net for text reads at once.
         engine: what computes: ``machine``, compiled code, or ``numpy``.
         threads: of the machine; None takes as many as pay. No bit depends on it.
@@ -100,6 +104,9 @@ class TrainOptions:
     grayscale: bool = False
     alpha: str | None = None
     white: float | None = None
+    stream: bool | None = None
+    augment: str | None = None
+    normalise: bool = False
     context: int = 128
     engine: str = "machine"
     threads: int | None = None
@@ -120,6 +127,7 @@ class TrainOptions:
             if getattr(self, name) is not None:
                 require(f"--{name}", getattr(self, name), at_least=1)
         self.decoding()
+        self.augmentation()
 
     @property
     def rule(self) -> str:
@@ -148,7 +156,16 @@ class TrainOptions:
             ArgumentError: ``resize`` is not two lengths.
 
         """
-        return Decoding(self._size(), self.grayscale or None, self.alpha, self.white)
+        return Decoding(self._size(), self.grayscale or None, self.alpha, self.white, self.stream)
+
+    def augmentation(self) -> Augmentation | None:
+        """How training images are changed, if they are.
+
+        Raises:
+            ArgumentError: ``augment`` is not understood.
+
+        """
+        return None if self.augment is None else augmentation(self.augment)
 
     def _size(self) -> tuple[int, int] | None:
         if self.resize is None:
@@ -203,7 +220,8 @@ class TrainOptions:
         for field in fields(self):
             value = changed.get(field.name, getattr(self, field.name))
             if value != field.default:
-                words += [f"--{flag(field.name)}"] + ([] if value is True else [str(value)])
+                words += [f"--{'' if value is not False else 'no-'}{flag(field.name)}"]
+                words += [] if isinstance(value, bool) else [str(value)]
         return shlex.join(words)
 
 

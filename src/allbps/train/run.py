@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 
 from allbps import nn
-from allbps.data import Dataset, Decoding, Examples, load_text, read, split
+from allbps.data import Dataset, Decoding, Examples, Streamed, load_text, read, split
+from allbps.data.stream import as_streamed
 from allbps.errors import ArgumentError
 from allbps.files import write_text
 from allbps.train.checkpoint import load_checkpoint, save_checkpoint
@@ -62,6 +63,8 @@ def run(options: TrainOptions, *, quiet: bool = True) -> Report:
     check_drawing()
     dataset = _dataset(options)
     parts = _parts(dataset, options)
+    if options.normalise or options.augment:
+        parts = _changed(parts, options)
     course = _course(parts, options)
     start = _start(course)
     path = options.folder / "checkpoint.safetensors"
@@ -76,7 +79,10 @@ def run(options: TrainOptions, *, quiet: bool = True) -> Report:
     stop = Stop()
     with watching(len(parts.train), options.epochs, quiet) as watch, stop.on_interrupt():
         watch.begin(start)
-        moment = train(course, start, stop=stop, watch=_and_save(watch, save), save=save)
+        try:
+            moment = train(course, start, stop=stop, watch=_and_save(watch, save), save=save)
+        finally:
+            course.task.feed.close()
     save(moment)
     interrupted = not finished(options, moment)
     return _conclude(dataset, parts, course, moment, watch, interrupted)
@@ -92,9 +98,10 @@ def _dataset(options: TrainOptions) -> Dataset:
             expected="--data FILE.txt, a text in UTF-8",
             got=f"--data {options.data}, which are images",
         )
-    if options.decoding() != Decoding():
+    if options.decoding() != Decoding() or options.augment or options.normalise:
         raise ArgumentError(
-            "--resize, --grayscale, --alpha and --white are for images",
+            "--resize, --grayscale, --alpha, --white, --stream, --augment and --normalise are for"
+            " images",
             got=f"the net {options.model}, which reads text",
             todo="leave them out",
         )
@@ -113,10 +120,23 @@ def _parts(dataset: Dataset, options: TrainOptions) -> Parts:
     return Parts(train_images, validation, test)
 
 
+def _changed(parts: Parts, options: TrainOptions) -> Parts:
+    """The examples as they are augmented and normalised; all parts alike, but for chance."""
+    train_images = as_streamed(parts.train)
+    mean, spread = train_images.mean_and_spread() if options.normalise else (None, None)
+
+    def changed(images: Examples) -> Streamed:
+        found = as_streamed(images).changed(options.augmentation())
+        return found if mean is None or spread is None else found.normalised(mean, spread)
+
+    validation = None if parts.validation is None else changed(parts.validation)
+    return Parts(changed(parts.train), validation, changed(parts.test))
+
+
 def _course(parts: Parts, options: TrainOptions) -> Course:
     steps = -(-len(parts.train) // options.batch_size)
     model, optimiser = nn.named(options.model), options.optimiser(steps)
-    task = Task(model, parts.train, optimiser, options.clip, options.threads)
+    task = Task(model, parts.train, optimiser, options.clip, options.threads, options.seed)
     return Course(options, task, make_engine(options.engine, task), parts.validation or parts.test)
 
 
@@ -169,7 +189,7 @@ def _conclude(
         seconds=watch.seconds,
         examples_per_second=watch.rate,
         note=_note(options, moment, interrupted),
-        remarks=tuple(note.text for note in dataset.notes),
+        remarks=tuple(_remarks(dataset, course, watch)),
         files=_write(course, parts, moment, params, test),
         go_on=options.command(resume=True),
         interrupted=interrupted,
@@ -179,6 +199,20 @@ def _conclude(
         json.dumps(report.to_json(), indent=2, allow_nan=False) + "\n",
     )
     return report
+
+
+def _remarks(dataset: Dataset, course: Course, watch: Watch) -> Iterator[str]:
+    yield from (note.text for note in dataset.notes)
+    images = course.task.images
+    if not isinstance(images, Streamed):
+        return
+    if images.mean is not None and images.spread is not None:
+        mean, spread = (
+            " ".join(f"{n:.4g}" for n in a.ravel()) for a in (images.mean, images.spread)
+        )
+        yield f"normalised: mean {mean}, spread {spread}"
+    if watch.seconds:
+        yield f"steps waited {course.task.feed.waited / watch.seconds:.1%} of the time for images"
 
 
 def _counts(parts: Parts) -> dict[str, int]:
