@@ -252,7 +252,8 @@ class TrainStep(Called):
     def _many(self, sets: Sequence[NDArray[Any]], numbers: NDArray[np.int64]) -> NDArray[Any]:
         """The losses of steps in native code; the last one may be no finite number."""
         real = self._build.program.real
-        rates = np.array(self._table(self._build, len(numbers)), real)
+        with np.errstate(over="ignore"):  # an endless rate is found in the parameters
+            rates = np.array(self._table(self._build, len(numbers)), real)
         losses = self._path.executable.run_many(numbers, sets, rates)
         self.taken += int(np.isfinite(losses).sum())
         return losses
