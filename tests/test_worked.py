@@ -194,7 +194,8 @@ def test_one_number_of_an_array_as_the_result(dtype, target):
     np.testing.assert_array_equal(worked["x"].delta, [0.0, 1.0, 0.0])
     np.testing.assert_array_equal(bp.grad(second)(x), np.array([0.0, 1.0, 0.0], dtype))
     program = worked.program(target)
-    np.testing.assert_array_equal(program.run({"x": x, **program.constants})["dx"], [0.0, 1.0, 0.0])
+    given = pytest.importorskip("torch").tensor(x) if target == "torch" else x
+    np.testing.assert_array_equal(np.asarray(program.run({"x": given})["dx"]), [0.0, 1.0, 0.0])
 
 
 def test_a_result_that_depends_on_no_number_has_its_own_delta_and_no_more():

@@ -41,13 +41,24 @@ def test_words_of_a_reason_are_text_so_that_the_line_can_break():
     assert sentence(latex("y holds the numbers of x")) == "$y$ holds the numbers of $x$"
 
 
-def test_the_document_is_ascii_whatever_the_names_are():
-    def f(δ, größe, ω_1):  # noqa: PLC2401
+def test_names_are_printed_and_the_document_names_an_engine_that_can():
+    def f(δ, größe, été, ω_1):  # noqa: PLC2401
         """Größe × δ — 50 % of_it {all} \\ # & ~ ^."""
-        名 = δ * größe  # noqa: PLC2401
-        return 名 + ω_1
+        t = δ * größe * été
+        return t + ω_1
 
-    assert to_latex(bp.explain(f, 1.0, 2.0, 3.0).derivation).isascii()
+    latin = to_latex(bp.explain(f, 1.0, 2.0, 3.0, 4.0).derivation)
+    assert r"\acute{e}t\acute{e}" in latin
+    assert "lualatex" not in latin
+
+    def g(вес, Σ):  # noqa: PLC2401
+        return вес * Σ
+
+    beyond = to_latex(bp.explain(g, 1.0, 2.0).derivation)
+    assert beyond.startswith("% !TEX program = lualatex")
+    assert r"\usepackage{fontspec}" in beyond
+    assert "U+" not in beyond
+    assert r"\sum" not in beyond, "a variable Σ is no summation"
 
 
 def test_special_characters_are_escaped():

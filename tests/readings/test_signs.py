@@ -29,7 +29,7 @@ from allbps.readings.signs import latex, phrases, symbol_latex
         ("[x > 0] ⊙ y", r"[x > 0] \odot y"),
         ("1 where x > 0, else −1", r"1\text{ where }x > 0,\text{ else }-1"),
         ("K ← K − η δK", r"K \leftarrow K - \eta  \delta K"),
-        ("名", r"\text{U+540D}"),
+        ("名", r"\text{名}"),
     ],
 )
 def test_signs_become_latex(text, tex):

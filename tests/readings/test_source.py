@@ -3,10 +3,12 @@
 import numpy as np
 import pytest
 
+import allbps as bp
 import allbps.functional as F
 from allbps.backward import backward
 from allbps.errors import ArgumentError
 from allbps.readings.dialect import JAX, NUMPY, TORCH, dialect_named
+from allbps.readings.literals import Likes, known
 from allbps.readings.source import emit
 from allbps.trace import trace
 
@@ -52,12 +54,76 @@ def test_parentheses_are_only_where_python_needs_them():
     assert "t6 = b - a" in text
 
 
-def test_a_large_constant_becomes_an_argument_and_a_small_one_is_written_out():
-    small, large = np.arange(3.0), np.arange(50.0)
-    program = emit(trace(lambda x: np.sum(x * large) + np.sum(x[:3] * small), np.ones(50)))
-    assert program.arguments == ("x", "c1")
-    assert "np.array([0.0, 1.0, 2.0], dtype=np.float64)" in program.text
-    assert program.run({"x": np.ones(50)})["L"] == 1225 + 3
+def maker(target):
+    """What makes an array of that library."""
+    library = pytest.importorskip({"jax": "jax.numpy"}.get(target, target))
+    return library.tensor if target == "torch" else library.asarray
+
+
+@pytest.mark.parametrize("dialect", [NUMPY, TORCH, JAX], ids=lambda d: d.name)
+def test_constants_stand_in_the_text_large_ones_above_the_function(dialect):
+    """The function is called with its own arguments, whatever it has captured."""
+    small, large = np.array([0.5, 1.0, 2.0]), np.arange(100.0) ** 2
+    places = np.arange(100) % 7
+
+    def f(x):
+        return np.sum(x * large) + np.sum(x[:3] * small) + np.sum(x[places])
+
+    program = emit(backward(trace(f, np.ones(100))), dialect)
+    assert program.arguments == ("x",)
+    assert "[0.5, 1.0, 2.0]" in program.text
+    assert "C1 = np.frombuffer(" in program.text
+    scope = {}
+    exec(program.text, scope)
+    value, grads = scope[program.function](maker(dialect.name)(np.ones(100)))
+    assert float(value) == large.sum() + 3.5 + 100
+    want = large + np.bincount(places, minlength=100)
+    want[:3] += small
+    np.testing.assert_allclose(np.asarray(grads["x"]), want, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (np.eye(4), "np.eye(4, dtype=x.dtype)"),
+        (np.ones((2, 3)), "np.full((2, 3), 1.0, dtype=x.dtype)"),
+        (np.arange(6), "np.arange(6, dtype=np.int64)"),
+        (np.tril(np.ones((3, 5), bool)), "np.tril(np.ones((3, 5), dtype=np.bool))"),
+    ],
+)
+def test_a_constant_that_is_known_is_written_as_the_expression_it_is(value, text):
+    likes = Likes(NUMPY, {np.dtype(float): "x"}, "x")
+    assert known(value, likes, value.dtype) == text
+    got = eval(text, {"np": np, "x": np.ones(1)})
+    np.testing.assert_array_equal(got, value)
+    assert got.dtype == value.dtype
+
+
+def test_a_constant_just_off_a_known_one_is_written_out():
+    near = np.eye(4)
+    near[0, 0] += 1e-12
+    assert not known(near, Likes(NUMPY, {}, ""), near.dtype)
+
+
+@pytest.mark.parametrize("target", ["numpy", "torch", "jax"])
+def test_emitted_source_computes_in_the_precision_of_its_arguments(target):
+    """Emitted from float64 numbers, run on float32 ones."""
+
+    def mixed(x, w):
+        z = np.mean(np.tanh(x @ w + np.arange(2.0)), axis=0)
+        return np.sum(z**2) + np.max(x)
+
+    make = maker(target)
+    rng = np.random.default_rng(0)
+    x, w = rng.normal(size=(4, 3)), rng.normal(size=(3, 2))
+    scope = {}
+    exec(bp.explain(mixed, x, w).to_source(target), scope)
+    value, grads = scope["mixed"](make(x.astype(np.float32)), make(w.astype(np.float32)))
+    for got in (value, *grads.values()):
+        assert str(got.dtype).endswith("float32")
+    np.testing.assert_allclose(
+        np.asarray(grads["w"]), bp.grad(mixed, 1)(x, w), rtol=1e-4, atol=1e-5
+    )
 
 
 def test_only_helpers_that_are_called_are_emitted():

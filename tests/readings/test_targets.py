@@ -31,8 +31,7 @@ def jax():
 
 def passed_to(program, values):
     """The arguments of the emitted function, in order."""
-    known = {**values, **program.constants}
-    return [known[name] for name in program.arguments]
+    return [values[name] for name in program.arguments]
 
 
 def function_of(program):

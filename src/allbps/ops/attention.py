@@ -91,7 +91,7 @@ def weights_torch(operands: Any, attrs: Any) -> str:
     q, k = operands["q"], operands["k"]
     scores = f"{attrs['scale']} * ({q} @ {k}.mT)"
     if attrs["causal"]:
-        seen = f"torch.ones({q}.shape[-2], {k}.shape[-2], dtype=torch.bool).tril()"
+        seen = f"{q}.new_ones({q}.shape[-2], {k}.shape[-2], dtype=torch.bool).tril()"
         scores = f"torch.where({seen}, {scores}, float('-inf'))"
     return f"torch.softmax({scores}, dim=-1)"
 

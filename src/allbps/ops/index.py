@@ -190,7 +190,8 @@ def put_add_code(operands: Any, attrs: Any) -> str:
 def put_add_torch(operands: Any, attrs: Any) -> str:
     values, *arrays = operands["xs"]
     shape, size = attrs["shape"], int(np.prod(attrs["shape"]))
-    places = torch_picked(f"torch.arange({size}).reshape({shape})", attrs["parts"], arrays)
+    numbers = f"torch.arange({size}, device={values}.device).reshape({shape})"
+    places = torch_picked(numbers, attrs["parts"], arrays)
     flat = f"{places}.reshape(-1)"
     zeros = f"{values}.new_zeros({size})"
     return f"{zeros}.index_add(0, {flat}, {values}.reshape(-1)).reshape({attrs['shape']})"

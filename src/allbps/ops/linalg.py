@@ -344,8 +344,9 @@ cofactor_op = Op(
     shape=square_shape,
     numpy="cofactor({x})",
     torch="(lambda x, k: torch.linalg.det(x[..., k[:, None, :, None], k[None, :, None, :]])"
-    " * (-1.0) ** (torch.arange(len(k))[:, None] + torch.arange(len(k))))({x}, torch.tensor("
-    "[[j for j in range({x}.shape[-1]) if j != i] for i in range({x}.shape[-1])]))",
+    " * (-1.0) ** (k.new_tensor(range(len(k)))[:, None] + k.new_tensor(range(len(k)))))({x},"
+    " torch.tensor([[j for j in range({x}.shape[-1]) if j != i] for i in range({x}.shape[-1])],"
+    " device={x}.device))",
     helpers=(cofactor,),
     rules=(
         Rule(

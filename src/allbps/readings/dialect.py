@@ -20,7 +20,11 @@ class Dialect:
         name: what the user calls it.
         text: an op's text in this dialect, or None.
         imports: name used in texts -> the line that imports it.
-        array: text of a literal array, from the nested lists and the dtype name.
+        module: the name that its functions are called by.
+        array: text of a literal array, from the nested lists and the text of the dtype.
+        new: the same with the dtype and device of another array; empty where there is no such.
+        device: text of an argument that puts a new array where another is.
+        scalar: text of an argument that is a number, where its dtype is asked for; empty for never.
         respell: NumPy text, of an op or a helper function, in this dialect.
         weak: does a Python number take the dtype of the array it meets? Then numbers of the
             usual dtypes are written as such.
@@ -30,7 +34,11 @@ class Dialect:
     name: str
     text: Callable[[Op], Text | None]
     imports: Mapping[str, str]
+    module: str
     array: str
+    new: str = ""
+    device: str = ""
+    scalar: str = ""
     respell: Callable[[str], str] = str
     weak: bool = True
 
@@ -44,21 +52,27 @@ NUMPY = Dialect(
     "numpy",
     lambda op: op.numpy,
     {name: line for name, (_, line) in IMPORTS.items()},
-    "np.array({data}, dtype=np.{dtype})",
+    "np",
+    "np.array({data}, dtype={dtype})",
 )
 TORCH = Dialect(
     "torch",
     lambda op: op.torch,
     {"itertools": "import itertools", "torch": "import torch"},
-    "torch.tensor({data}, dtype=torch.{dtype})",
+    "torch",
+    "torch.tensor({data}, dtype={dtype})",
+    new="{like}.new_tensor({data})",
+    device=", device={like}.device",
+    scalar="torch.as_tensor({x})",
     weak=False,
 )
 JAX = Dialect(
     "jax",
     lambda op: op.numpy if op.jax is None else op.jax,
     {"jnp": "import jax.numpy as jnp", "jax": "import jax"},
-    "jnp.array({data}, dtype=jnp.{dtype})",
-    _jnp,
+    "jnp",
+    "jnp.array({data}, dtype={dtype})",
+    respell=_jnp,
 )
 DIALECTS = {dialect.name: dialect for dialect in (NUMPY, TORCH, JAX)}
 

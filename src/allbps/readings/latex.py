@@ -1,4 +1,8 @@
-"""The derivation as LaTeX: a document of plain ASCII that pdflatex compiles."""
+"""The derivation as LaTeX: a document that pdflatex compiles.
+
+Names in letters other than Latin and Greek ones need an engine that knows Unicode; such a document
+says so in its first line.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,7 @@ import unicodedata
 
 from allbps.readings.derivation import Derivation, Step, source_lines
 from allbps.readings.equation import LINE, equation
-from allbps.readings.signs import latex, phrases
+from allbps.readings.signs import latex, phrases, symbol_latex
 
 PREAMBLE = r"""\documentclass[11pt]{article}
 \usepackage[margin=22mm]{geometry}
@@ -26,6 +30,9 @@ PREAMBLE = r"""\documentclass[11pt]{article}
 \newcommand{\reason}[1]{\nopagebreak{\small\hspace*{2em}%
   \begin{minipage}[t]{\dimexpr\linewidth-2em}\raggedright #1\end{minipage}\par}}
 """
+UNICODE_ENGINE = (
+    "% !TEX program = lualatex\n% (or xelatex: names here have letters that pdflatex lacks)\n"
+)
 SPECIAL = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#",
     "%": r"\%", "_": r"\_", "^": r"\textasciicircum{}", "~": r"\textasciitilde{}",
@@ -47,10 +54,16 @@ def to_latex(derivation: Derivation) -> str:
 
 def document(title: str, content: str) -> str:
     """The whole file around ``content``."""
+    head = PREAMBLE
+    if any(map(_is_beyond_pdflatex, title + content)):
+        head = UNICODE_ENGINE + PREAMBLE.replace("\n", "\n\\usepackage{fontspec}\n", 1)
     return (
-        f"{PREAMBLE}\\begin{{document}}\n\\section*{{{escape(title)}}}\n"
-        f"{content}\n\\end{{document}}\n"
+        f"{head}\\begin{{document}}\n\\section*{{{escape(title)}}}\n{content}\n\\end{{document}}\n"
     )
+
+
+def _is_beyond_pdflatex(char: str) -> bool:
+    return not char.isascii() and not unicodedata.name(char, "").startswith("LATIN")
 
 
 def body(derivation: Derivation) -> str:
@@ -71,6 +84,16 @@ def escape(text: str) -> str:
     '50 \\% of $\\lVert \\delta x\\rVert ,$ gr\\"{o}\\ss{}er, 180$^{\\circ}$'
     """
     return "".join(map(_word, re.split(r"(\s+)", text)))
+
+
+def code(text: str) -> str:
+    r"""A line of the user's source, in which every letter is itself.
+
+    >>> code("y = Σ * x_1")
+    'y = $\\Sigma$ * x\\_1'
+    """
+    signs = (_text_sign(c) or f"${symbol_latex(c)}$" for c in unicodedata.normalize("NFC", text))
+    return "".join(signs)
 
 
 def _word(word: str) -> str:
@@ -103,7 +126,7 @@ def _steps(steps: list[Step]) -> list[str]:
     for step, source in zip(steps, source_lines(steps), strict=True):
         shown = equation(step)
         beside = not source or (r"\begin" not in shown and len(source) < LINE // 2)
-        parts.append(rf"\{'step' if beside else 'codestep'}{{{shown}}}{{{escape(source)}}}")
+        parts.append(rf"\{'step' if beside else 'codestep'}{{{shown}}}{{{code(source)}}}")
         if step.because:
             said = ", ".join(sentence(part.spelled) for part in step.why(in_latex=True))
             parts.append(rf"\reason{{{said if step.kind == 'seed' else f'because {said}'}}}")

@@ -35,7 +35,9 @@ FUNCTIONS = {
 ACCENTS = {
     "\N{COMBINING CIRCUMFLEX ACCENT}": "hat", "\N{COMBINING MACRON}": "bar",
     "\N{COMBINING TILDE}": "tilde", "\N{COMBINING DOT ABOVE}": "dot",
-    "\N{COMBINING DIAERESIS}": "ddot",
+    "\N{COMBINING DIAERESIS}": "ddot", "\N{COMBINING ACUTE ACCENT}": "acute",
+    "\N{COMBINING GRAVE ACCENT}": "grave", "\N{COMBINING BREVE}": "breve",
+    "\N{COMBINING CARON}": "check", "\N{COMBINING RING ABOVE}": "mathring",
 }  # fmt: skip
 LATIN_TWINS = dict(zip("ΑΒΕΖΗΙΚΜΝΟΡΤΥΧο", "ABEZHIKMNOPTYXo", strict=True))
 PIECE = "[\U000f0000-\U0010fffd]"
@@ -121,7 +123,7 @@ def with_scripts(base: str, low: str, high: str) -> str:
 
 
 def _upright(word: str) -> str:
-    letters = "".join(_sign(c) for c in unicodedata.normalize("NFC", word))
+    letters = "".join(_greek(c) or _sign(c) for c in unicodedata.normalize("NFC", word))
     single = len(word) == 1 or len(unicodedata.normalize("NFC", word)) == 1 or word.isdigit()
     return letters.strip() if single else rf"\mathrm{{{letters.strip()}}}"
 
@@ -145,7 +147,7 @@ def _sign(char: str) -> str:
         return char
     if char in LATIN_TWINS:
         return LATIN_TWINS[char]
-    return _greek(char) or _composite(char) or rf"\text{{U+{ord(char):04X}}}"
+    return _greek(char) or _composite(char) or rf"\text{{{char}}}"  # an engine of Unicode prints it
 
 
 def _greek(char: str) -> str:
@@ -167,6 +169,8 @@ def _composite(char: str) -> str:
     if len(fraction) == 2:
         return rf"\tfrac{{{fraction[0]}}}{{{fraction[1]}}}"
     letter, *accents = list(unicodedata.normalize("NFD", char))
+    if accents == ["\N{COMBINING CEDILLA}"]:
+        return rf"\text{{\c{{{letter}}}}}"
     return rf"\{ACCENTS[accents[0]]}{{{letter}}}" if accents and accents[0] in ACCENTS else ""
 
 

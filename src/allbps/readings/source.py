@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -20,12 +21,10 @@ import numpy as np
 from allbps.backward import Backward
 from allbps.errors import NonFiniteError
 from allbps.ir import CONST, INPUT, Graph, Node
-from allbps.ops.shape import transpose
+from allbps.ops.shape import broadcast_to, identity, transpose
 from allbps.readings.dialect import NUMPY, Dialect, expression
+from allbps.readings.literals import ABOVE, LITERAL_SIZE, Likes, module_level
 from allbps.trace import Traced
-
-LITERAL_SIZE = 16
-"""Constant arrays up to this many numbers are written out; larger ones become arguments."""
 
 
 @dataclass(frozen=True)
@@ -49,8 +48,8 @@ class Program:
     Attributes:
         dialect: the language it is in.
         function: name of the function.
-        arguments: names of its arguments: the traced ones, then given δ, then large constants.
-        constants: values of the large constants, by name.
+        arguments: names of its arguments: the traced ones, then given δ.
+        constants: large constants, which stand above the function, by name.
         forward, backward: its statements.
         results: names of what it returns.
         gradients: argument name -> name of its δ.
@@ -79,12 +78,13 @@ class Program:
         used = "\n".join((*self.helpers, self.body))
         imports = self.dialect.imports.items()
         needed = [line for name, line in imports if re.search(rf"(?<![\w.]){name}\.", used)]
-        return tuple(sorted(needed))
+        return tuple(sorted({*needed, *(ABOVE if self.constants else ())}))
 
     @property
     def text(self) -> str:
         """The whole file."""
-        parts = ["\n".join(self.imports), *self.helpers, "\n".join(self._function())]
+        above = [module_level(name, value) for name, value in self.constants.items()]
+        parts = ["\n".join(self.imports), *above, *self.helpers, "\n".join(self._function())]
         return "\n\n\n".join(part for part in parts if part) + "\n"
 
     def _function(self) -> Iterator[str]:
@@ -150,9 +150,10 @@ def emit(subject: Traced | Backward, dialect: Dialect = NUMPY) -> Program:
     """
     traced = subject.traced if isinstance(subject, Backward) else subject
     graph = subject.graph
-    deltas = _own_nodes(subject, dialect) if isinstance(subject, Backward) else {}
+    likes = Likes.among(graph.inputs, dialect)
+    deltas = _own_nodes(subject, likes) if isinstance(subject, Backward) else {}
     everything = Graph(graph.inputs, (*graph.outputs, *deltas))
-    writer = _Writer(everything, dialect)
+    writer = _Writer(everything, likes)
     forward_nodes = set(traced.graph.nodes)
     remarks = {**_sites(traced.graph.nodes), **deltas}
     lines = list(writer.lines(remarks))
@@ -165,7 +166,7 @@ def emit(subject: Traced | Backward, dialect: Dialect = NUMPY) -> Program:
     return Program(
         dialect=dialect,
         function=traced.function,
-        arguments=(*(x.name for x in graph.inputs), *writer.constants),
+        arguments=tuple(x.name for x in graph.inputs),
         constants=writer.constants,
         forward=tuple(line for line in lines if line.node in forward_nodes),
         backward=_in_reading_order(backward, subject),
@@ -206,23 +207,27 @@ def _own(subject: Backward, primal: Node) -> list[Node]:
     return [*(term.node for term in delta.terms if len(delta.terms) > 1), delta.node]
 
 
-def _own_nodes(subject: Backward, dialect: Dialect) -> dict[Node, str]:
+def _own_nodes(subject: Backward, likes: Likes) -> dict[Node, str]:
     """Every δ and every contribution -> the remark that ties it to its forward line."""
     remarks: dict[Node, str] = {}
     for primal, delta in subject.deltas.items():
         if len(delta.terms) == 1:  # its node may be another δ, which has a remark of its own
-            remarks[delta.node] = _tie(delta.terms[0].consumer, dialect)
+            remarks[delta.node] = _tie(delta.terms[0].consumer, likes)
             continue
         for term in delta.terms:
-            remarks[term.node] = _tie(term.consumer, dialect)
+            remarks[term.node] = _tie(term.consumer, likes)
         remarks[delta.node] = f"{primal.name} is used {len(delta.terms)} times" * bool(delta.terms)
     return remarks
 
 
-def _tie(consumer: Node, dialect: Dialect) -> str:
-    operands = [x.name or literal(x, dialect) for x in consumer.inputs]
-    code = expression(consumer, operands, dialect)
+def _tie(consumer: Node, likes: Likes) -> str:
+    operands = [x.name or _shown(x, likes) for x in consumer.inputs]
+    code = likes.follow(expression(consumer, operands, likes.dialect))
     return f"from {consumer.name} = {code}" if len(code) < 60 else f"from {consumer.name}"
+
+
+def _shown(constant: Node, likes: Likes) -> str:
+    return likes.literal(constant) if constant.size <= LITERAL_SIZE else "constant"
 
 
 def _sites(nodes: Iterable[Node]) -> dict[Node, str]:
@@ -248,11 +253,12 @@ def _column(lines: Iterable[Line], width: int) -> Iterator[str]:
 class _Writer:
     """Turns nodes into statements: named nodes get a line, the others stand inside one."""
 
-    def __init__(self, graph: Graph, dialect: Dialect) -> None:
-        self.graph, self.dialect = graph, dialect
+    def __init__(self, graph: Graph, likes: Likes) -> None:
+        self.graph, self.likes = graph, likes
         self.constants: dict[str, Any] = {}
         self._texts: dict[Node, str] = {}
         self._temporaries = 0
+        self._spread = _spread(graph)
         self._same = merged(graph)
         self._uses = Counter(
             self._same[operand]
@@ -270,7 +276,7 @@ class _Writer:
             elif node.op is CONST and not node.name:
                 self._texts[node] = self._constant(node)
             else:
-                text = literal(node, self.dialect) if node.op is CONST else self._expression(node)
+                text = self._constant(node) if node.op is CONST else self._expression(node)
                 name = node.name or self._temporary(node)
                 if name:
                     yield Line(node, f"{name} = {text}", remarks.get(node, ""))
@@ -281,7 +287,11 @@ class _Writer:
 
     def _expression(self, node: Node) -> str:
         operands = [self._texts[self._same[x]] for x in node.inputs]
-        return expression(node, operands, self.dialect)
+        if node.op is identity and node.inputs[0].op is CONST:
+            weak = node not in self._spread and node.dtype == np.float64
+            constant = node.inputs[0]
+            operands = [operands[0] if weak else self.likes.of_its_own(constant)]
+        return self.likes.follow(expression(node, operands, self.likes.dialect))
 
     def _temporary(self, node: Node) -> str:
         """A name for an unnamed value that is used more than once."""
@@ -292,10 +302,27 @@ class _Writer:
 
     def _constant(self, node: Node) -> str:
         if node.size <= LITERAL_SIZE:
-            return literal(node, self.dialect)
-        name = f"c{len(self.constants) + 1}"
-        self.constants[name] = node.value
-        return name
+            return self.likes.literal(node)
+        name = self._unused()
+        self.constants[name] = np.asarray(node.value)
+        return self.likes.large(name, node)
+
+    def _unused(self) -> str:
+        """``C1``, ``C2``, … unless a variable is called so."""
+        taken = {node.name for node in self.graph.nodes} | set(self.constants)
+        return next(name for k in count(1) if (name := f"C{k}") not in taken)
+
+
+def _spread(graph: Graph) -> set[Node]:
+    """Numbers that are repeated into an array: what sets its dtype."""
+    stack = [x for node in graph.nodes if node.op is broadcast_to for x in node.inputs]
+    found: set[Node] = set()
+    while stack:
+        node = stack.pop()
+        if node.shape == () and node not in found:
+            found.add(node)
+            stack += node.inputs
+    return found
 
 
 def merged(graph: Graph) -> dict[Node, Node]:
@@ -314,23 +341,6 @@ def merged(graph: Graph) -> dict[Node, Node]:
         found = first.setdefault(key, node)
         same[node] = node if node.name else found
     return same
-
-
-def literal(node: Node, dialect: Dialect) -> str:
-    """A constant written out."""
-    value = node.value
-    if type(value) in (bool, int, float):
-        return _number(value)
-    if node.shape == () and dialect.weak and node.dtype in (np.float64, np.int64):
-        return _number(value.item())
-    data = repr(np.asarray(value).tolist())
-    for word in ("inf", "nan"):
-        data = data.replace(word, f"float('{word}')")
-    return dialect.array.format(data=data, dtype=node.dtype.name)
-
-
-def _number(value: float) -> str:
-    return repr(value) if np.isfinite(value) else f"float('{value}')"
 
 
 def _helpers(nodes: Iterable[Node], body: str, dialect: Dialect) -> tuple[str, ...]:

@@ -58,8 +58,8 @@ class NumpyEngine:
 
     def _step(self, state: State, batch: NDArray[Any]) -> tuple[State, float, NDArray[Any]]:
         values = self._values(state, batch)
-        program, function = self._program(values)
-        loss, logits, *running, grads = function(**values, **program.constants)
+        _, function = self._program(values)
+        loss, logits, *running, grads = function(**values)
         if self.task.clip is not None:
             grads, _ = clip_grad_norm(grads, self.task.clip)
         model = self.task.model
@@ -90,7 +90,7 @@ class NumpyEngine:
                 return f"{name} itself, after the step before"
         with self._alone():
             program, _ = self._program(values)
-            reached = program.run({**values, **program.constants})
+            reached = program.run(values)
         for line in (*program.forward, *program.backward):
             name = line.node.name
             if name in reached and not np.isfinite(reached[name]).all():

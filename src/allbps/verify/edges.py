@@ -6,7 +6,7 @@ from allbps.backprop import Delta, Term
 from allbps.ir import CONST, Node, Rule
 from allbps.names import is_numbered
 from allbps.readings.dialect import NUMPY, expression, tidy
-from allbps.readings.source import literal
+from allbps.readings.literals import Likes
 
 LONGEST = 60
 
@@ -19,6 +19,10 @@ def edges_of(delta: Delta) -> tuple[str, ...]:
 def _edge(term: Term) -> str:
     rule = term.rule.build.__name__ if isinstance(term.rule, Rule) else "no rule"
     return f"{rule}, from {statement(term.consumer)}"
+
+
+PLAIN = Likes(NUMPY, {}, "")
+"""Constants as NumPy has them."""
 
 
 def statement(node: Node) -> str:
@@ -35,7 +39,7 @@ def code_of(node: Node) -> str:
     texts: dict[Node, str] = {}
     for x in _inner(node):
         if x.op is CONST:
-            texts[x] = x.name or (literal(x, NUMPY) if x.size <= 4 else "a constant")
+            texts[x] = x.name or (PLAIN.literal(x) if x.size <= 4 else "a constant")
         elif not x.inputs or (x.name and not is_numbered(x.name)):
             texts[x] = "δ" if is_numbered(x.name[1:]) else x.name  # of a value without a name
         else:

@@ -74,7 +74,6 @@ def _run(torch: Any, program: Program, given: Mapping[str, Any]) -> dict[str, An
 
     """
     scope = program.scope({})
-    scope.update({name: _tensor(torch, value) for name, value in program.constants.items()})
     scope.update({name: _tensor(torch, value) for name, value in given.items()})
     for name in given:
         scope[name].requires_grad_(scope[name].is_floating_point())
