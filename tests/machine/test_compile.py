@@ -18,6 +18,7 @@ import allbps.tree
 from allbps import optim
 from allbps.errors import (
     ArgumentError,
+    CompilationError,
     DtypeError,
     NameUnknownError,
     NonFiniteError,
@@ -25,8 +26,10 @@ from allbps.errors import (
     ShapeError,
 )
 from allbps.ir import OPS
+from allbps.machine import building
 from allbps.machine.building import FallbackWarning
 from allbps.machine.compile import compile  # noqa: A004
+from allbps.machine.language.errors import KernelError
 from allbps.machine.works import updates
 from allbps.tree import leaves
 
@@ -861,3 +864,33 @@ def test_many_parameters_in_one_stage(rng):
     step = compile(layers, Ws, h, params="Ws", optimizer=optim.SGD(0.01), threads=2)
     equal(step(h), want)
     assert len(step.profile(1).seconds) == step.stages().rows[-1]["stage"]
+
+
+def test_a_fault_of_the_kernel_compiler_asks_for_a_report(monkeypatch):
+    def broken(*args, **kwargs):
+        raise KernelError("z mixes Real and Int")
+
+    monkeypatch.setattr(building, "Executable", broken)
+    with pytest.raises(CompilationError) as caught:
+        compile(lambda x: np.sum(x), np.ones(3))
+    assert "z mixes Real and Int" in str(caught.value)
+    assert "please report it" in str(caught.value)
+
+
+# -- what tasks touch ------------------------------------------------------------------------------
+@pytest.mark.parametrize("name", nets.NETS)
+def test_tasks_that_run_at_once_keep_apart_and_read_what_was_written_before(name):
+    net = nets.NETS[name]()
+    step = compile(
+        net.loss, **net.arguments, params=net.params, optimizer=optim.Adam(0.1), max_norm=1.0
+    )  # fmt: skip
+    done = set()
+    for region in step._path.executable.regions:
+        for task in region:
+            others = [other for other in region if other is not task]
+            touched = {block for other in others for block in (*other.reads, *other.writes)}
+            assert not {block for block in task.writes if not block.shared} & touched, task.label
+            missing = {block.name for block in task.reads
+                       if not block.kept and block not in done and block not in task.writes}  # fmt: skip
+            assert not missing, task.label
+        done |= {block for task in region for block in task.writes}
