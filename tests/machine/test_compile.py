@@ -890,7 +890,7 @@ def test_tasks_that_run_at_once_keep_apart_and_read_what_was_written_before(name
             others = [other for other in region if other is not task]
             touched = {block for other in others for block in (*other.reads, *other.writes)}
             assert not {block for block in task.writes if not block.shared} & touched, task.label
-            missing = {block.name for block in task.reads
-                       if not block.kept and block not in done and block not in task.writes}  # fmt: skip
+            before = done | {*task.writes}
+            missing = [m.name for m in task.reads if not m.kept and m not in before]
             assert not missing, task.label
         done |= {block for task in region for block in task.writes}
