@@ -29,12 +29,11 @@ from allbps.readings.signs import latex, phrases, symbol_latex
         ("[x > 0] ⊙ y", r"[x > 0] \odot y"),
         ("1 where x > 0, else −1", r"1\text{ where }x > 0,\text{ else }-1"),
         ("K ← K − η δK", r"K \leftarrow K - \eta  \delta K"),
-        ("名", r"\text{名}"),
+        ("名", r"\text{名}"),  # for an engine of Unicode
     ],
 )
 def test_signs_become_latex(text, tex):
     assert latex(text) == tex
-    assert latex(text).isascii()
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,7 @@ def code_of(node: Node) -> str:
     texts: dict[Node, str] = {}
     for x in _inner(node):
         if x.op is CONST:
-            texts[x] = x.name or (PLAIN.literal(x) if x.size <= 4 else "a constant")
+            texts[x] = x.name or (PLAIN.literal(x) if x.size <= 4 else "constant")
         elif not x.inputs or (x.name and not is_numbered(x.name)):
             texts[x] = "δ" if is_numbered(x.name[1:]) else x.name  # of a value without a name
         else:
