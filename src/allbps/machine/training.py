@@ -22,6 +22,7 @@ from allbps.machine.building import Build
 from allbps.machine.called import Called, Recipe
 from allbps.machine.limits import LimitError
 from allbps.machine.path import Path, like_nodes, pairs_of, put_all
+from allbps.machine.planning.rules import Rule
 from allbps.optim import Optimizer
 from allbps.trace import Traced
 
@@ -87,7 +88,7 @@ class TrainStep(Called):
         return loss
 
     def _execute(self, path: Path) -> None:
-        path.executable.rates[:] = self._table(path.build, 1)[0]
+        path.executable.rates[:] = self._rule.row(self.taken + 1)
         path.executable()
 
     @property
@@ -171,10 +172,11 @@ class TrainStep(Called):
         zeros: NDArray[Any] = np.zeros(x.shape, x.dtype)
         return zeros if place is None else self._path.read(place, x.dtype)
 
-    def _table(self, build: Build, steps: int) -> list[tuple[float, ...]]:
-        """The rates of the next steps."""
-        assert build.rule is not None
-        return build.rule.table(self.taken, steps)
+    @property
+    def _rule(self) -> Rule:
+        """The optimiser as formulas, on the current path."""
+        assert self._build.rule is not None
+        return self._build.rule
 
     def run_epoch(self, *data: Any, order: Any, allow_nonfinite: bool = False) -> NDArray[Any]:
         """Take a step for each row of ``order``, in native code where every operation has a kernel.
@@ -253,7 +255,7 @@ class TrainStep(Called):
         """The losses of steps in native code; the last one may be no finite number."""
         real = self._build.program.real
         with np.errstate(over="ignore"):  # an endless rate is found in the parameters
-            rates = np.array(self._table(self._build, len(numbers)), real)
+            rates = self._rule.table(self.taken, len(numbers), real)
         losses = self._path.executable.run_many(numbers, sets, rates)
         self.taken += int(np.isfinite(losses).sum())
         return losses

@@ -14,6 +14,7 @@ from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from allbps.errors import ArgumentError
 from allbps.ir import CONST, INPUT, Node, values_on_demand
@@ -94,12 +95,16 @@ class Rule:
             {self._column(node): values[node] for node in rates}, plan.outputs,
         )  # fmt: skip
 
-    def table(self, taken: int, steps: int) -> list[tuple[float, ...]]:
+    def row(self, t: int) -> tuple[float, ...]:
+        """The rates of step ``t``, 1 first."""
+        return self._formula[0](rate(self.optimizer.lr, t - 1), t)
+
+    def table(self, taken: int, steps: int, real: np.dtype[Any]) -> NDArray[Any]:
         """The rates of the steps after the first ``taken``: one row a step."""
-        lr, row, constant = self.optimizer.lr, *self._formula
-        if constant and not callable(lr):
-            return [row(lr, taken + 1)] * steps
-        return [row(rate(lr, t - 1), t) for t in range(taken + 1, taken + 1 + steps)]
+        if self._formula[1] and not callable(self.optimizer.lr):
+            return np.full((steps, self.columns), self.row(taken + 1), real)
+        rows = [self.row(t) for t in range(taken + 1, taken + 1 + steps)]
+        return np.array(rows, real).reshape(steps, self.columns)
 
     @cached_property
     def _formula(self) -> tuple[Callable[[float, int], tuple[float, ...]], bool]:
