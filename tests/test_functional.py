@@ -190,6 +190,7 @@ def vocabulary():
 def test_every_function_is_compared_with_pytorch():
     elsewhere = {
         "logsumexp", "embedding", "one_hot", "flatten", "dropout", "batch_norm",
+        "dropout1d", "dropout2d", "dropout3d", "alpha_dropout", "feature_alpha_dropout",
         "scaled_dot_product_attention",
     }  # fmt: skip
     assert set(vocabulary()) == {row[0] for row in PARITY} | elsewhere

@@ -72,7 +72,7 @@ def choose_names(
             chooser.give(node, "L" if node.size == 1 else "y")
     for node in graph.nodes:
         if node not in chooser.names and node.op is not CONST:
-            chooser.number(node)
+            chooser.number(node) if node.op.names else chooser.give(node, node.op.name)
     return chooser.names
 
 

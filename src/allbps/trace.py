@@ -7,7 +7,7 @@ import linecache
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, partial
 from keyword import iskeyword
 from typing import Any
@@ -40,6 +40,7 @@ from allbps.ir import (
     user_site,
     within,
 )
+from allbps.ir.draws import Draws, draws_here
 from allbps.names import Watcher, choose_names, identifier
 from allbps.tree import flatten, leaves, rebuild, tree_map
 
@@ -92,6 +93,7 @@ class Traced:
         guards: the values it looked at, in order: the graph is the function's where all are the
             same.
         hidden: names of arrays that the function's object keeps: constants, which have no δ.
+        draws: where its random numbers come from; ``draws.again(step)`` draws the same.
 
     """
 
@@ -104,6 +106,7 @@ class Traced:
     parameters: Mapping[str, Any]
     guards: tuple[Guard, ...] = ()
     hidden: tuple[str, ...] = ()
+    draws: Draws = field(default_factory=Draws)
 
     def find(self, name: str) -> Node | None:
         """The node of that name, or None.
@@ -159,6 +162,7 @@ def trace_bound(f: Callable[..., Any], arguments: Mapping[str, Any]) -> Traced:
         with watcher.watching():
             returned = _call(f, opened)
         observed = observed_here()
+        draws = draws_here() or Draws()
     results = leaves(returned)
     if not results or any(isinstance(x, str) for x in results):
         raise ArgumentError(
@@ -182,6 +186,7 @@ def trace_bound(f: Callable[..., Any], arguments: Mapping[str, Any]) -> Traced:
         outputs=rebuild(returned, iter(copy[node] for node in outputs)),
         parameters={name: copied(tree, copy) for name, tree in opened.items()},
         guards=tuple(_guards(observed, copy)),
+        draws=draws,
         hidden=hidden_in(f),
     )
 

@@ -117,7 +117,7 @@ def samples_where(holds):
 
 def in_float64(case: Case) -> bool:
     """Differences of numbers rounded to a smaller dtype say nothing, nor where δ is stopped."""
-    stopped = isinstance(case.op.rules[0], Stopped)
+    stopped = any(isinstance(rule, Stopped) for rule in case.op.rules)
     return case.differentiable and np.asarray(case.y).dtype == np.float64 and not stopped
 
 
@@ -133,9 +133,9 @@ def torch_says(case: Case, cotangent):
         tensors[k].requires_grad_()
     letters = [f"x{k}" for k in range(len(tensors))]
     text = case.op.text(case.op.torch, letters, case.attrs)
-    y = eval(
-        text, {"torch": torch, "itertools": itertools, **dict(zip(letters, tensors, strict=True))}
-    )
+    helpers = {helper.__name__: helper for helper in case.op.helpers}  # of texts that draw
+    names = {"torch": torch, "itertools": itertools, "numpy": np, **helpers}
+    y = torch.as_tensor(eval(text, {**names, **dict(zip(letters, tensors, strict=True))}))
     wanted = [tensors[k] for k in case.chosen]
     if not (y.requires_grad and wanted):
         return y.detach().numpy(), [np.zeros(x.shape) for x in wanted]

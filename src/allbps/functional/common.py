@@ -25,7 +25,7 @@ def works_on_arrays(function: Callable[P, Node]) -> Callable[P, Any]:
     @wraps(function)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> Any:
         result = function(*args, **kwargs)
-        traced = any(isinstance(x, Node) for x in (*args, *kwargs.values()))
+        traced = result.traces or any(isinstance(x, Node) for x in (*args, *kwargs.values()))
         return result if traced else result.value
 
     return wrapped

@@ -233,6 +233,7 @@ class Op:
 
 IMPORTS = {
     "np": ("numpy", "import numpy as np"),
+    "numpy": ("numpy", "import numpy"),
     "special": ("scipy.special", "from scipy import special"),
 }
 """Names that NumPy texts may use -> module, and the line that imports it."""

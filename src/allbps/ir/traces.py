@@ -9,6 +9,7 @@ from operator import attrgetter
 from threading import Lock
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from allbps.ir.draws import Draws, drawing, draws_here
 from allbps.ir.site import Site, user_site
 
 if TYPE_CHECKING:
@@ -55,11 +56,17 @@ def within() -> Iterator[int]:
     with _lock:
         _open.add(trace)
     try:
-        yield 1 << len(around)
+        with drawing(draws_here() or Draws()):
+            yield 1 << len(around)
     finally:
         _here.reset(token)
         with _lock:
             _open.discard(trace)
+
+
+def depth_here() -> int:
+    """How many traces are open around the caller."""
+    return len(_here.get())
 
 
 def belongs_here(node: Node) -> None:

@@ -28,6 +28,7 @@ from allbps.machine.planning.substitutes import substitutes
 from allbps.machine.request import Request, request
 from allbps.machine.works.emit import Emitter
 from allbps.machine.works.places import Places
+from allbps.machine.works.random import emit_next_step
 from allbps.machine.works.tasks import Place, Program
 from allbps.machine.works.updates import Moving, emit_carry, emit_updates
 from allbps.trace import Guard, Traced
@@ -55,6 +56,7 @@ class Build:
         limits: what kernels trust the numbers of arguments to be.
         holds: where stands whether what was traced holds for the arguments; None where it always
             does.
+        keys: memory of a seed and the number of the step, for what draws random numbers.
 
     """
 
@@ -70,6 +72,7 @@ class Build:
     slots: Mapping[Node, Mapping[str, Place]]
     limits: Mapping[Node, tuple[Limit, ...]]
     holds: Place | None
+    keys: tuple[Memory, ...]
 
     @property
     def blocks(self) -> Mapping[Memory, NDArray[Any]]:
@@ -118,7 +121,7 @@ def build(
     results = ends.results[: len(ends.results) - len(asked.carried)]
     return Build(
         signature, traced, asked, training.rule, program, executable, ends.inputs, results,
-        training.deltas, training.slots, planned.limits, ends.holds,
+        training.deltas, training.slots, planned.limits, ends.holds, ends.keys,
     )  # fmt: skip
 
 
@@ -197,6 +200,7 @@ class Ends:
         new: what the carried ones become.
         grads: values of the gradients.
         holds: whether the guards hold.
+        keys: where random numbers begin.
 
     """
 
@@ -206,6 +210,7 @@ class Ends:
     new: tuple[Value, ...]
     grads: tuple[Value, ...]
     holds: Place | None
+    keys: tuple[Memory, ...]
 
 
 def _ends(places: Places, planned: Planned, asked: Request) -> Ends:
@@ -217,7 +222,9 @@ def _ends(places: Places, planned: Planned, asked: Request) -> Ends:
     inputs = {x: places.of(value) for x, value in values.items()}
     new = outputs[count - len(asked.carried) : count]
     grads = outputs[count : count + len(asked.grads)]
-    return Ends(inputs, results, changing, new, grads, holds)
+    drawing = [work.outputs[0] for work in planned.plan.works if work.kind == "key"]
+    keys = tuple(places.of(key).memory for key in drawing)
+    return Ends(inputs, results, changing, new, grads, holds, keys)
 
 
 @dataclass(frozen=True, eq=False)
@@ -259,6 +266,8 @@ def _training(
         there = ends.inputs[x]
         here = places.apart_as(value, there.layout, ends.changing)
         emit_carry(program, f"{x.name}: carried over", here, there, loss)
+    for key in ends.keys:
+        emit_next_step(program, key, loss)
     kept = dict(zip(asked.params, slots, strict=True))
     return Training(rule, loss, slots=kept, by_numpy=tuple(by_numpy))
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from allbps.errors import AllBPsError, ArgumentError
 from allbps.ir import values_on_demand
+from allbps.ir.draws import Draws, drawing
 from allbps.machine.building import Build, build
 from allbps.machine.limits import LimitError
 from allbps.machine.options import Options
@@ -38,16 +39,18 @@ class Recipe:
         f: the function.
         signature: its signature, without annotations and defaults.
         options: those of ``compile``.
+        draws: the generators that it drew from, and the seeds that they gave.
 
     """
 
     f: Callable[..., Any]
     signature: inspect.Signature
     options: Options
+    draws: Draws
 
-    def traced(self, arguments: Mapping[str, Any]) -> Traced:
-        """The way that these arguments take."""
-        with values_on_demand():
+    def traced(self, arguments: Mapping[str, Any], step: int) -> Traced:
+        """The way that these arguments take, with the random numbers of a step."""
+        with values_on_demand(), drawing(self.draws.again(step)):
             return trace_bound(self.f, arguments)
 
     def build(self, traced: Traced, *, guarded: bool = True) -> Build:
@@ -61,10 +64,15 @@ class Called:
     Values that tracing looked at are looked at again in every call. Where one is another, the
     function is traced again on these arguments, and what it does there is compiled and kept beside
     what was compiled before: each of them is a path.
+
+    Attributes:
+        taken: how many calls have been made; the random numbers of a call follow from it.
+
     """
 
     def __init__(self, recipe: Recipe, traced: Traced, skipped: Sequence[str] = ()) -> None:
         self._recipe, self._skipped = recipe, tuple(skipped)
+        self.taken = 0
         self._lock = threading.RLock()  # a call puts arguments, runs and reads results
         self._path = Path(recipe.build(traced), self._skipped)
         self._paths = {way_of(traced): self._path}
@@ -163,7 +171,7 @@ class Called:
 
         """
         try:
-            traced = self._recipe.traced(path.as_traced(given))
+            traced = self._recipe.traced(path.as_traced(given), self.taken)
         except AllBPsError:
             if isinstance(problem, LimitError):
                 raise problem from None
@@ -215,6 +223,7 @@ class Called:
         self._path = path
 
     def _execute(self, path: Path) -> None:
+        path.begin(self.taken)
         path.executable()
 
 
@@ -225,6 +234,7 @@ class Compiled(Called):
         """What the function returns."""
         with self._lock:
             self._run(self._in_order(args, kwargs))
+            self.taken += 1
             return self._path.results()
 
 
@@ -238,6 +248,7 @@ class Gradients(Called):
         """
         with self._lock:
             self._run(self._in_order(args, kwargs))
+            self.taken += 1
             path, built = self._path, self._path.build
             result = path.results()
             pairs = zip(built.deltas, built.request.params, strict=True)

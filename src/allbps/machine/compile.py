@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import inspect
+import warnings
 from collections.abc import Callable
 from typing import Any
 
 from allbps.errors import ArgumentError
 from allbps.ir import values_on_demand
+from allbps.ir.draws import Draws, drawing
 from allbps.machine.called import Compiled, Gradients, Recipe
 from allbps.machine.options import Convolution, Options, Params, own_words
 from allbps.machine.training import TrainStep
 from allbps.optim import Optimizer
+from allbps.outside import Outside
 from allbps.trace import Traced, trace
 
 
@@ -72,15 +75,32 @@ def compile(  # noqa: A001 - numpy, jax and torch users know the word
     """
     try:
         options = Options(params, optimizer, max_norm, carry, threads, convolution)
-        with values_on_demand():
+        draws, outside = Draws(), Outside(f)
+        with values_on_demand(), drawing(draws):
             traced = trace(f, *examples, **named_examples)
     except ArgumentError as error:
         error.todo = error.todo or own_words(f, examples, named_examples)
         raise
-    recipe = Recipe(f, _signature(f, traced), options)
+    _say_what_was_drawn(traced.function, outside.drawn(draws))
+    recipe = Recipe(f, _signature(f, traced), options, draws)
     if params is None:
         return Compiled(recipe, traced)
     return Gradients(recipe, traced) if optimizer is None else TrainStep(recipe, traced, optimizer)
+
+
+class FrozenWarning(UserWarning):
+    """A compiled function keeps numbers that were drawn while it was traced."""
+
+
+def _say_what_was_drawn(function: str, generators: list[str]) -> None:
+    if generators:
+        warnings.warn(
+            f"{function} drew from {' and '.join(generators)} while it was compiled: a compiled"
+            " function has the same numbers in every call. Draw with allbps.random.Generator(…), or"
+            " give the generator to F.dropout(…, rng=…), for fresh ones",
+            FrozenWarning,
+            stacklevel=3,
+        )
 
 
 def _signature(f: Callable[..., Any], traced: Traced) -> inspect.Signature:

@@ -56,6 +56,11 @@ class Path:
         place = self.build.holds
         return place is None or bool(self.read(place, np.dtype(bool)))
 
+    def begin(self, step: int) -> None:
+        """Let the next run draw the random numbers of a step."""
+        for key in self.build.keys:
+            self.build.blocks[key][1] = step
+
     # -- arguments ---------------------------------------------------------------------------------
     def put(self, given: Iterable[Any]) -> None:
         """Let the step read these arguments: all of them, or none where one is refused."""

@@ -23,6 +23,7 @@ from allbps.machine.called import Called, Recipe
 from allbps.machine.limits import LimitError
 from allbps.machine.path import Path, like_nodes, pairs_of, put_all
 from allbps.machine.planning.rules import Rule
+from allbps.ops.random import key_op
 from allbps.optim import Optimizer
 from allbps.trace import Traced
 
@@ -40,7 +41,7 @@ class TrainStep(Called):
         kept = recipe.options.carried(traced)
         skipped = (*recipe.options.chosen(traced), *(() if kept is None else (kept,)))
         super().__init__(recipe, traced, skipped)
-        self.optimizer, self.taken = optimizer, 0
+        self.optimizer = optimizer
         for x in (*self._build.request.params, *self._build.request.carried):
             place = self._build.inputs[x]
             place.layout.fill(self._build.blocks[place.memory], np.asarray(traced.values[x]))
@@ -88,6 +89,7 @@ class TrainStep(Called):
         return loss
 
     def _execute(self, path: Path) -> None:
+        path.begin(self.taken)
         path.executable.rates[:] = self._rule.row(self.taken + 1)
         path.executable()
 
@@ -256,6 +258,7 @@ class TrainStep(Called):
         real = self._build.program.real
         with np.errstate(over="ignore"):  # an endless rate is found in the parameters
             rates = self._rule.table(self.taken, len(numbers), real)
+        self._path.begin(self.taken)
         losses = self._path.executable.run_many(numbers, sets, rates)
         self.taken += int(np.isfinite(losses).sum())
         return losses
@@ -330,7 +333,9 @@ class TrainStep(Called):
         """The first node of this step that is not finite or cannot be worked out, and its line."""
         build = self._build
         known: dict[Node, Any] = {x: self._path.argument(x) for x in build.inputs}
-        for node in build.traced.graph.nodes:
+        nodes = build.traced.graph.nodes
+        known |= {x: np.array([x.attrs["seed"], self.taken]) for x in nodes if x.op is key_op}
+        for node in nodes:
             problem = ""
             if node not in known:
                 try:

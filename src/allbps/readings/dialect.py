@@ -58,7 +58,7 @@ NUMPY = Dialect(
 TORCH = Dialect(
     "torch",
     lambda op: op.torch,
-    {"itertools": "import itertools", "torch": "import torch"},
+    {"itertools": "import itertools", "numpy": "import numpy", "torch": "import torch"},
     "torch",
     "torch.tensor({data}, dtype={dtype})",
     new="{like}.new_tensor({data})",
@@ -69,7 +69,7 @@ TORCH = Dialect(
 JAX = Dialect(
     "jax",
     lambda op: op.numpy if op.jax is None else op.jax,
-    {"jnp": "import jax.numpy as jnp", "jax": "import jax"},
+    {"jnp": "import jax.numpy as jnp", "jax": "import jax", "numpy": "import numpy"},
     "jnp",
     "jnp.array({data}, dtype={dtype})",
     respell=_jnp,

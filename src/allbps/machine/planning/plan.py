@@ -239,7 +239,8 @@ class _Planner:
 
     def _computed(self, node: Node) -> Value:
         inputs = tuple(self.value(x) for x in node.inputs)
-        if all(x.constant is not None for x in inputs) and node.size <= FOLDED_SIZE:
+        known = bool(inputs) and all(x.constant is not None for x in inputs)
+        if known and node.size <= FOLDED_SIZE:
             numbers = node.op.run([x.constant for x in inputs], node.attrs)
             return self._constant(numbers, node.dtype)
         name = node.name or self.names.get(node, "")

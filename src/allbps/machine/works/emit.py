@@ -24,6 +24,7 @@ from allbps.machine.works import (
     norm,
     picks,
     pool,
+    random,
     rows,
     slices,
     sums,
@@ -39,7 +40,7 @@ Emit = Callable[[Places, Work], None]
 FAMILIES: tuple[Mapping[str, Emit], ...] = (
     attention.KERNELS, contractions.KERNELS, conv.KERNELS, elementwise.KERNELS, embedding.KERNELS,
     groups.KERNELS, loss.KERNELS, moves.KERNELS, norm.KERNELS, slices.KERNELS, picks.KERNELS,
-    pool.KERNELS, rows.KERNELS, sums.KERNELS,
+    pool.KERNELS, random.KERNELS, rows.KERNELS, sums.KERNELS,
 )  # fmt: skip
 """What each family of kernels takes; of several that take a kind, the first that can does it."""
 

@@ -23,6 +23,7 @@ BINARY: dict[type[ast.operator], tuple[str, str | None, Callable[[Any, Any], Any
     ast.Mod: ("floormod", None, lambda x, y: x % y),
     ast.BitAnd: ("and_", None, lambda x, y: x & y),
     ast.BitOr: ("or_", None, lambda x, y: x | y),
+    ast.BitXor: ("xor", None, lambda x, y: x ^ y),
     ast.LShift: ("shl", None, lambda x, y: x << y),
     ast.RShift: ("ashr", None, lambda x, y: x >> y),
     ast.Pow: ("", None, lambda x, y: x**y),

@@ -1,0 +1,113 @@
+"""Random numbers that a function drew by itself while it was traced: they stay as they were."""
+
+from __future__ import annotations
+
+import pickle
+import random
+from collections.abc import Callable, Iterator, Mapping
+from copy import deepcopy
+from functools import partial
+from types import CodeType, FunctionType, MethodType, ModuleType
+from typing import Any
+
+import numpy as np
+
+from allbps.ir.draws import Draws
+from allbps.random import seed_of
+
+DEEPEST = 3
+"""How far from a function its generators are looked for."""
+MOST = 1000
+"""Objects that are looked at."""
+
+
+class Outside:
+    """The generators that a function can reach, and how they stood before it ran.
+
+    Found are those it closes over, reads as global names, has as attributes or in containers of
+    these, and the hidden ones of ``numpy.random`` and ``random``. A generator that it makes itself
+    is not.
+    """
+
+    def __init__(self, f: Callable[..., Any]) -> None:
+        hidden = {"np.random": np.random.mtrand._rand, "random": random._inst}
+        named = [*hidden.items(), *_reachable(f)]
+        self._generators = [(name, x) for name, x in named if isinstance(x, GENERATORS)]
+        self._before = [deepcopy(x) for _, x in self._generators]
+
+    def drawn(self, draws: Draws) -> list[str]:
+        """The names of those from which it drew numbers, beside the seed that we asked for."""
+        found = []
+        for (name, generator), before in zip(self._generators, self._before, strict=True):
+            if draws.source(generator) is not None:
+                seed_of(before)  # as we asked
+            if _state(generator) != _state(before):
+                found.append(name)
+        return list(dict.fromkeys(found))
+
+
+GENERATORS = (np.random.Generator, np.random.RandomState, random.Random)
+
+
+def _state(generator: Any) -> bytes:
+    """How it stands."""
+    if isinstance(generator, np.random.Generator):
+        return pickle.dumps(generator.bit_generator.state)
+    return pickle.dumps(
+        generator.get_state()
+        if isinstance(generator, np.random.RandomState)
+        else generator.getstate()
+    )
+
+
+def _reachable(f: Any) -> Iterator[tuple[str, Any]]:
+    """Objects that a function refers to, with a word for each."""
+    seen: set[int] = set()
+    pending = [("", f, 0)]
+    while pending and len(seen) < MOST:
+        name, thing, depth = pending.pop(0)
+        if id(thing) in seen:
+            continue
+        seen.add(id(thing))
+        yield name, thing
+        if depth < DEEPEST:
+            pending += [(inner or name, part, depth + 1) for inner, part in _parts(thing)]
+
+
+def _parts(thing: Any) -> list[tuple[str, Any]]:
+    if isinstance(thing, FunctionType):
+        return _parts_of_function(thing)
+    if isinstance(thing, MethodType):
+        return [("", thing.__func__), ("", thing.__self__)]
+    if isinstance(thing, partial):
+        return [("", thing.func), *(("", x) for x in thing.args), *thing.keywords.items()]
+    if isinstance(thing, (list, tuple)):
+        return [("", x) for x in thing[:MOST]]
+    if isinstance(thing, Mapping):
+        return [(str(key), x) for key, x in list(thing.items())[:MOST]]
+    plain = isinstance(thing, (ModuleType, type, *GENERATORS, np.ndarray))
+    return [] if plain else list(getattr(thing, "__dict__", {}).items())
+
+
+def _parts_of_function(f: FunctionType) -> list[tuple[str, Any]]:
+    cells = zip(f.__code__.co_freevars, f.__closure__ or (), strict=True)
+    inside = [(name, cell.cell_contents) for name, cell in cells if _filled(cell)]
+    names = _global_names(f.__code__)
+    outside = [(name, f.__globals__[name]) for name in names if name in f.__globals__]
+    return inside + outside + [("", x) for x in (f.__defaults__ or ())]
+
+
+def _filled(cell: Any) -> bool:
+    try:
+        cell.cell_contents  # noqa: B018
+    except ValueError:
+        return False
+    return True
+
+
+def _global_names(code: CodeType) -> Iterator[str]:
+    """Names that code, and functions written inside it, may read from its module."""
+    yield from code.co_names
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _global_names(constant)
