@@ -104,7 +104,13 @@ def reserved() -> set[str]:
 
 
 def identifier(name: str) -> str:
-    """``params.W1`` as a Python name: ``params_W1``."""
+    """``params.W1`` as a Python name: ``params_W1``; what is one already stays as it is.
+
+    >>> identifier("params.W1"), identifier("_x"), identifier("x_")
+    ('params_W1', '_x', 'x_')
+    """
+    if name.isidentifier():
+        return name
     cleaned = re.sub(r"\W+", "_", name).strip("_") or "x"
     return f"_{cleaned}" if cleaned[0].isdigit() else cleaned
 

@@ -162,3 +162,33 @@ def test_emission_is_linear_in_the_number_of_nodes():
     assert len(program.forward) == 3000
     values = program.run({"x": 0.5})
     assert values["dx"] == pytest.approx(values["dx_2"] * np.cos(0.5), rel=1e-15)
+
+
+HOSTILE = [
+    ("_x", "x"), ("x_", "x"), ("__x", "x"), ("X", "dX"), ("dX", "ddX"), ("x", "dx_1"), ("np", "x"),
+    ("sum", "float"), ("special", "y"), ("torch", "jnp"), ("jax", "L"), ("softmax", "x"),
+    ("t1", "t2"), ("L", "dL"), ("C1", "x"), ("lambda_", "in_"), ("été", "λ"), ("x1", "x_1"),
+    ("a" * 60, "b"), ("list", "type"), ("print", "id"), ("value", "name"), ("self", "cls"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("target", ["numpy", "torch", "jax"])
+@pytest.mark.parametrize("names", HOSTILE, ids="-".join)
+def test_every_name_is_an_argument_of_the_emitted_function_and_a_key_of_its_gradients(
+    names, target
+):
+    a, b = names
+    scope = {"F": F, "numpy": np}
+    body = f"numpy.sum(F.softmax({a}) * {b} ** 2) + numpy.sum({a} * {b})"
+    exec(f"def net({a}, {b}):\n    return {body}\n", scope)
+    x, y = np.array([0.5, -1.0, 2.0]), np.array([1.0, 3.0, -0.5])
+    worked = bp.explain(scope["net"], **{a: x, b: y})
+    emitted = {}
+    exec(worked.to_source(target), emitted)
+    make = maker(target)
+    _, grads = emitted["net"](**{a: make(x), b: make(y)})
+    assert set(grads) == {a, b}
+    want = bp.grad(scope["net"], (0, 1))(x, y)
+    for name, right in zip(names, want, strict=True):
+        np.testing.assert_allclose(np.asarray(grads[name]), right, rtol=1e-5)
+        np.testing.assert_allclose(worked[name].delta, right, rtol=1e-12)

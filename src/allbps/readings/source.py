@@ -6,6 +6,7 @@ What ``Program.run`` executes is the very text that ``Program.text`` shows.
 from __future__ import annotations
 
 import ast
+import builtins
 import inspect
 import re
 import traceback
@@ -48,7 +49,9 @@ class Program:
     Attributes:
         dialect: the language it is in.
         function: name of the function.
-        arguments: names of its arguments: the traced ones, then given δ.
+        arguments: names of its arguments, as the user has them: the traced ones, then given δ.
+        renamed: name in the statements -> argument, where the argument's own name is taken: it is
+            a word of Python's libraries, of a helper, or the name of a δ.
         constants: large constants, which stand above the function, by name.
         forward, backward: its statements.
         results: names of what it returns.
@@ -65,6 +68,7 @@ class Program:
     backward: tuple[Line, ...]
     results: tuple[str, ...]
     gradients: Mapping[str, str]
+    renamed: Mapping[str, str]
     helpers: tuple[str, ...]
 
     @property
@@ -90,6 +94,7 @@ class Program:
     def _function(self) -> Iterator[str]:
         yield f"def {self.function}({', '.join(self.arguments)}):"
         yield f'    """{self._docstring()}"""'
+        yield from self._renaming()
         if self.backward:
             yield "    # forward"
         width = _common_width((*self.forward, *self.backward))
@@ -103,6 +108,17 @@ class Program:
             return
         pairs = ", ".join(f"{name!r}: {delta}" for name, delta in self.gradients.items())
         yield f"    return {results}, {{{pairs}}}"
+
+    def _renaming(self) -> Iterator[str]:
+        """Arguments under the names that the statements know; then the words they hid."""
+        for own, given in self.renamed.items():
+            yield f"    {own} = {given}"
+            if given in self.dialect.imports:
+                yield f"    {self.dialect.imports[given]}"
+            elif any(helper.startswith(f"def {given}(") for helper in self.helpers):
+                yield f"    {given} = globals()[{given!r}]"
+            elif hasattr(builtins, given):
+                yield f"    from builtins import {given}"
 
     def _docstring(self) -> str:
         results = ", ".join(self.results)
@@ -158,15 +174,19 @@ def emit(subject: Traced | Backward, dialect: Dialect = NUMPY) -> Program:
     remarks = {**_sites(traced.graph.nodes), **deltas}
     lines = list(writer.lines(remarks))
     backward = tuple(line for line in lines if line.node not in forward_nodes)
+    spelled = {x: name for name, x in traced.parameters.items() if isinstance(x, Node)}
     gradients = {}
     if isinstance(subject, Backward):
         gradients = {
-            x.name: subject.deltas[x].node.name for x in subject.wrt if x in subject.deltas
+            spelled.get(x, x.name): subject.deltas[x].node.name
+            for x in subject.wrt
+            if x in subject.deltas
         }
     return Program(
         dialect=dialect,
         function=traced.function,
-        arguments=tuple(x.name for x in graph.inputs),
+        arguments=tuple(spelled.get(x, x.name) for x in graph.inputs),
+        renamed={x.name: name for x, name in spelled.items() if x.name != name},
         constants=writer.constants,
         forward=tuple(line for line in lines if line.node in forward_nodes),
         backward=_in_reading_order(backward, subject),
