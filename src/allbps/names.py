@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
-from allbps.ir import CONST, INPUT, OPS, Graph, Node
+from allbps.ir import CONST, INPUT, OPS, Graph, Node, TracedArray
 from allbps.ir.site import is_user_file
 
 
@@ -43,9 +43,10 @@ class Watcher:
 
     def _on_line(self, frame: FrameType, event: str, arg: Any) -> Any:
         for name, value in frame.f_locals.items():
-            if isinstance(value, Node) and value not in self._seen:
-                self._seen.add(value)
-                self.bound.setdefault(name, []).append(value)
+            node = value.seen_node if isinstance(value, TracedArray) else None
+            if node is not None and node not in self._seen:
+                self._seen.add(node)
+                self.bound.setdefault(name, []).append(node)
         return self._on_line
 
 

@@ -29,7 +29,9 @@ from allbps.ir import (
     Node,
     Observation,
     Site,
+    TracedArray,
     ancestors,
+    argument,
     call_user,
     hidden_in,
     lift,
@@ -155,12 +157,11 @@ def trace_bound(f: Callable[..., Any], arguments: Mapping[str, Any]) -> Traced:
     """As ``trace``, of arguments by the names of ``f``'s parameters."""
     watcher = Watcher()
     with within() as bit:
-        opened: dict[str, Any] = {}
         given: dict[Node, str] = {}
-        for name, tree in arguments.items():
-            opened[name] = _open(name, tree, bit, given)
+        opened = {name: _open(name, tree, bit, given) for name, tree in arguments.items()}
+        named = {name: _named(opened[name], tree) for name, tree in arguments.items()}
         with watcher.watching():
-            returned = _call(f, opened)
+            returned = _call(f, named)
         observed = observed_here()
         draws = draws_here() or Draws()
     results = leaves(returned)
@@ -273,7 +274,7 @@ def _call(f: Callable[..., Any], opened: dict[str, Any]) -> Any:
 
 def is_array_like(leaf: Any) -> bool:
     """Does this become an input of the graph, rather than a fixed option of the function?"""
-    return isinstance(leaf, (np.ndarray, np.generic, float, complex, Node)) or (
+    return isinstance(leaf, (np.ndarray, np.generic, float, complex, Node, TracedArray)) or (
         isinstance(leaf, int) and not isinstance(leaf, bool)
     )
 
@@ -286,11 +287,20 @@ def _open(name: str, tree: Any, bit: int, given: dict[Node, str]) -> Any:
             refuse_foreign(leaf, path)
             fresh.append(leaf)  # an option such as axis=1 or causal=True
             continue
-        array = leaf.value if isinstance(leaf, Node) else np.asanyarray(leaf)[()]
+        traced = isinstance(leaf, (Node, TracedArray))
+        array = leaf.value if traced else np.asanyarray(leaf)[()]
         node = new_input(array, bit, identifier(path))
         given[node] = identifier(path)
         fresh.append(node)
     return rebuild(tree, iter(fresh))
+
+
+def _named(nodes: Any, given: Any) -> Any:
+    """What the user's function is called with: a name for each node; it may rebind them."""
+    pairs = zip(leaves(nodes), leaves(given), strict=True)
+    return rebuild(
+        nodes, iter([argument(x, leaf) if isinstance(x, Node) else x for x, leaf in pairs])
+    )
 
 
 def copied(tree: Any, copy: Mapping[Node, Node]) -> Any:

@@ -18,10 +18,13 @@ from allbps.backprop import backprop, fit
 from allbps.errors import ArgumentError, DtypeError, NotScalarError, ShapeError
 from allbps.ir import (
     Node,
+    TracedArray,
+    argument,
     array_of,
     call_user,
     constant,
     followed_elsewhere,
+    handed,
     is_array_of_nodes,
     lift,
     new_input,
@@ -45,14 +48,14 @@ def stop_gradient(x: Any) -> Any:
 
     def cut(leaf: Any) -> Any:
         leaf = _whole(leaf)
-        return detach(leaf) if isinstance(leaf, Node) else leaf
+        return handed(detach(leaf)) if isinstance(leaf, Node) else leaf
 
     return tree_map(cut, x)
 
 
 def _whole(leaf: Any) -> Any:
-    """What ``np.array([a, b])`` made of traced numbers as one node; anything else as it is."""
-    return lift(leaf) if is_array_of_nodes(leaf) else leaf
+    """The node that a traced array, or ``np.array([a, b])`` of traced numbers, stands for."""
+    return lift(leaf) if isinstance(leaf, TracedArray) or is_array_of_nodes(leaf) else leaf
 
 
 # -- opening and closing a trace -------------------------------------------------------------------
@@ -71,6 +74,12 @@ def _open(tree: Any, bit: int, f: Callable[..., Any], k: int) -> Any:
             raise _not_float(leaf, _argument(f, k) + path)
         fresh.append(node)
     return rebuild(tree, iter(fresh))
+
+
+def _named(nodes: Any, given: Any) -> Any:
+    """What the user's function is called with: a name for each node; it may rebind them."""
+    pairs = zip(leaves(nodes), leaves(given), strict=True)
+    return rebuild(nodes, iter([argument(node, leaf) for node, leaf in pairs]))
 
 
 def _fresh(leaf: Any, bit: int) -> Node | None:
@@ -120,7 +129,10 @@ def _close(tree: Any, bit: int) -> Any:
 
     def one(leaf: Any) -> Any:
         kept = not isinstance(leaf, Node) or leaf.traces & (bit - 1) or leaf in elsewhere
-        return leaf if kept else np.asarray(leaf.value)[()]  # a number, not an array without axes
+        if not isinstance(leaf, Node):
+            return leaf
+        # the user's own, whatever shares the memory; a number, not an array without axes
+        return handed(leaf) if kept else np.array(leaf.value)[()]
 
     return tree_map(one, whole)
 
@@ -209,10 +221,9 @@ def value_and_grad(
     def wrapped(*args: Any, **kwargs: Any) -> Any:
         places = [_place(k, args, f) for k in chosen]
         with within() as bit:
-            opened = list(args)
-            for k in places:
-                opened[k] = _open(args[k], bit, f, k)
-            returned = call_user(f, *opened, **kwargs)
+            opened = {k: _open(args[k], bit, f, k) for k in places}
+            named = [_named(opened[k], x) if k in opened else x for k, x in enumerate(args)]
+            returned = call_user(f, *named, **kwargs)
             y, aux = _split(returned, f) if has_aux else (returned, None)
             loss = _scalar(y, f)
             inputs = leaves([opened[k] for k in places])
@@ -289,7 +300,7 @@ def vjp(f: Callable[..., Any], *xs: Any) -> tuple[Any, Callable[[Any], tuple[Any
     """
     with within() as bit:
         opened = [_open(x, bit, f, k) for k, x in enumerate(xs)]
-        returned = call_user(f, *opened)
+        returned = call_user(f, *map(_named, opened, xs))
         outputs = [_float_output(leaf, _name(f)) for leaf in leaves(returned)]
         if not outputs:
             raise ArgumentError(

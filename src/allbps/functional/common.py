@@ -10,7 +10,7 @@ from typing import Any, ParamSpec
 import numpy as np
 
 from allbps.errors import ArgumentError, ShapeError
-from allbps.ir import Node, lift, user_site
+from allbps.ir import Node, TracedArray, handed, is_traced, lift, resolved, user_site
 from allbps.ops.reduce import mean, sum_
 from allbps.ops.shape import reshape
 
@@ -20,13 +20,21 @@ Size = int | Sequence[int]
 
 
 def works_on_arrays(function: Callable[P, Node]) -> Callable[P, Any]:
-    """Give a plain array back where no argument was traced."""
+    """Names for names, nodes for nodes, and a plain array where no argument was traced."""
 
     @wraps(function)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> Any:
-        result = function(*args, **kwargs)
-        traced = result.traces or any(isinstance(x, Node) for x in (*args, *kwargs.values()))
-        return result if traced else result.value
+        given = (*args, *kwargs.values())
+        if not is_traced(*given):
+            result = function(*args, **kwargs)
+            if any(isinstance(x, Node) for x in given):
+                return result
+            return handed(result) if result.traces else result.value  # a draw is traced by itself
+        result = function(*map(resolved, args), **resolved(kwargs))
+        for x in given:
+            if isinstance(x, TracedArray) and x.stands_for(result):
+                return x
+        return handed(result)
 
     return wrapped
 

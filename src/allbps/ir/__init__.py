@@ -4,6 +4,16 @@ from allbps.ir.arraylike import NUMPY, OPERATORS, label, traced_among
 from allbps.ir.calls import call_user, require_function
 from allbps.ir.foreign import hidden_in, refuse_foreign
 from allbps.ir.graph import Graph, ancestors
+from allbps.ir.handle import (
+    ARRAYS,
+    IN_PLACE,
+    VIEWS,
+    TracedArray,
+    argument,
+    handed,
+    is_traced,
+    resolved,
+)
 from allbps.ir.node import Node
 from allbps.ir.notation import Formula, Notation, Precedence
 from allbps.ir.op import (
@@ -30,14 +40,18 @@ from allbps.ir.op import (
     values_on_demand,
 )
 from allbps.ir.site import Site, placed_at, user_site
+from allbps.ir.snapshots import as_argument, original_of, snapshot
 from allbps.ir.traces import Observation, followed_elsewhere, observed_here, within
 
 __all__ = [
+    "ARRAYS",
     "CONST",
     "INPUT",
+    "IN_PLACE",
     "NUMPY",
     "OPERATORS",
     "OPS",
+    "VIEWS",
     "Aval",
     "Bad",
     "Formula",
@@ -53,24 +67,32 @@ __all__ = [
     "Sample",
     "Site",
     "Stopped",
+    "TracedArray",
     "Zero",
     "ancestors",
     "apply",
+    "argument",
     "array_of",
+    "as_argument",
     "call_user",
     "constant",
     "followed_elsewhere",
+    "handed",
     "hidden_in",
     "is_array_of_nodes",
+    "is_traced",
     "label",
     "lift",
     "new_input",
     "numpy_function",
     "observed_here",
+    "original_of",
     "placed_at",
     "promote",
     "refuse_foreign",
     "require_function",
+    "resolved",
+    "snapshot",
     "traced_among",
     "user_site",
     "values_on_demand",

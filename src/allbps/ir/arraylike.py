@@ -49,7 +49,7 @@ class ArrayLike:
         attrs: Mapping[str, Any]
 
     def __setattr__(self, key: str, value: object) -> None:
-        raise _in_place(self, f"set the attribute .{key}")
+        raise in_place(self, f"set the attribute .{key}")
 
     # -- what an array has ------------------------------------------------------------------
     @property
@@ -96,13 +96,13 @@ class ArrayLike:
         return (self[i] for i in range(len(self)))
 
     def __getitem__(self, index: Any) -> Node:
-        return cast("Node", _call(OPERATORS["[]"], "x[…]", (self, index), {}))
+        return cast("Node", call(OPERATORS["[]"], "x[…]", (self, index), {}))
 
     def __setitem__(self, index: object, value: object) -> None:
-        raise _in_place(self, "write into a part")
+        raise in_place(self, "write into a part")
 
     def __delitem__(self, index: object) -> None:
-        raise _in_place(self, "delete a part")
+        raise in_place(self, "delete a part")
 
     def __contains__(self, value: object) -> bool:
         return bool(NUMPY[np.any](self == value))
@@ -110,12 +110,12 @@ class ArrayLike:
     def reshape(self, *shape: Any, order: str = "C") -> Node:
         """As ``numpy.ndarray.reshape``: one tuple or separate lengths."""
         lengths = shape[0] if len(shape) == 1 else shape
-        return cast("Node", _call(NUMPY[np.reshape], "x.reshape", (self, lengths, order), {}))
+        return cast("Node", call(NUMPY[np.reshape], "x.reshape", (self, lengths, order), {}))
 
     def transpose(self, *axes: Any) -> Node:
         """As ``numpy.ndarray.transpose``: one tuple, separate axes, or none to reverse them."""
         order = axes[0] if len(axes) == 1 else axes or None
-        return cast("Node", _call(NUMPY[np.transpose], "x.transpose", (self, order), {}))
+        return cast("Node", call(NUMPY[np.transpose], "x.transpose", (self, order), {}))
 
     def flatten(self, order: str = "C") -> Node:
         """One axis, in row-major order or, with ``"F"``, in column-major order."""
@@ -124,7 +124,7 @@ class ArrayLike:
     def compress(self, condition: Any, axis: int | None = None) -> Node:
         """As ``numpy.ndarray.compress``."""
         arguments = (condition, self, axis)
-        return cast("Node", _call(NUMPY[np.compress], "x.compress", arguments, {}))
+        return cast("Node", call(NUMPY[np.compress], "x.compress", arguments, {}))
 
     def dot(self, other: Any) -> Node:
         """As ``numpy.dot``."""
@@ -151,13 +151,13 @@ class ArrayLike:
         So is a ufunc: ``np.sin`` of an array of objects calls ``.sin()`` of each of them.
         """
         if name in IN_PLACE_METHODS:
-            raise _in_place(self, f".{name}()")
+            raise in_place(self, f".{name}()")
         function = getattr(np, name, None)
         method = hasattr(np.ndarray, name) or isinstance(function, np.ufunc)
         if name.startswith("_") or not method or function not in NUMPY:
             raise AttributeError(f"a traced array has no attribute {name!r}")
         known = NUMPY[function]
-        return lambda *args, **kwargs: _call(known, f"x.{name}", (self, *args), kwargs)
+        return lambda *args, **kwargs: call(known, f"x.{name}", (self, *args), kwargs)
 
     def __copy__(self) -> ArrayLike:
         return self  # nothing can change it
@@ -175,7 +175,7 @@ class ArrayLike:
         """
         if self.value is None:
             raise TraceError(
-                f"{purpose} needs a number, but {_label(self)} has none here",
+                f"{purpose} needs a number, but {label_of(self)} has none here",
                 where=str(user_site() or ""),
                 todo="call the function on concrete arrays",
             )
@@ -184,10 +184,10 @@ class ArrayLike:
     def __bool__(self) -> bool:
         if self.size != 1:
             raise ShapeError(
-                f"an if or while cannot decide on {_label(self)}, which is no single number",
+                f"an if or while cannot decide on {label_of(self)}, which is no single number",
                 where=str(user_site() or ""),
                 expected="one condition",
-                got=f"{_label(self)} of shape {self.shape}",
+                got=f"{label_of(self)} of shape {self.shape}",
                 todo="np.where(…) chooses element by element; .any() or .all() make one of many",
             )
         return bool(self.known("an if or while"))
@@ -233,10 +233,10 @@ class ArrayLike:
     def _plain(self, purpose: str) -> Any:
         if self._loses_gradient:
             raise TraceError(
-                f"{purpose}() of {_label(self)} would cut its gradient",
+                f"{purpose}() of {label_of(self)} would cut its gradient",
                 where=str(user_site() or ""),
                 expected="an operation that works on traced arrays",
-                got=f"a conversion of {_label(self)} to plain numbers",
+                got=f"a conversion of {label_of(self)} to plain numbers",
                 todo="use it as it is: NumPy functions instead of math's, np.stack instead of"
                 " np.array or writing into an array; or allbps.stop_gradient to cut it on purpose",
             )
@@ -249,7 +249,7 @@ class ArrayLike:
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
         out = kwargs.pop("out", None)
         if out is not None or method == "at":
-            raise _written(ufunc, method, inputs, out, self)
+            raise cannot_write(ufunc, method, inputs, out, self)
         if method == "__call__":
             return _dispatch(ufunc, numpy_name(ufunc), *_plain_call(ufunc, inputs, kwargs))
         return _dispatch((ufunc, method), f"{numpy_name(ufunc)}.{method}", inputs, kwargs)
@@ -258,7 +258,7 @@ class ArrayLike:
         self, function: Any, types: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
         if kwargs.get("out") is not None:
-            raise _written(function, "__call__", args, kwargs["out"], self)
+            raise cannot_write(function, "__call__", args, kwargs["out"], self)
         return _dispatch(function, numpy_name(function), args, kwargs)
 
     # -- operators ----------------------------------------------------------------------------
@@ -439,16 +439,16 @@ def _dispatch(key: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]
             got=f"{name} of {traced_among(args, kwargs)}",
             todo="write it with functions that have one, or declare an op (docs/adding-an-op.md)",
         )
-    return _call(known, name, args, kwargs)
+    return call(known, name, args, kwargs)
 
 
 def traced_among(args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
     """The names of the traced arrays in a call."""
     found = [leaf for leaf in leaves([list(args), kwargs]) if isinstance(leaf, ArrayLike)]
-    return " and ".join(dict.fromkeys(map(_label, found)))
+    return " and ".join(dict.fromkeys(map(label_of, found)))
 
 
-def _call(known: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+def call(known: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     try:
         return known(*args, **kwargs)
     except AllBPsError as error:
@@ -465,7 +465,7 @@ def _complaint(error: TypeError) -> str:
     return re.sub(r"^[\w.<>]+\(\) ", "", str(error))
 
 
-def _label(node: ArrayLike) -> str:
+def label_of(node: ArrayLike) -> str:
     """What to call a node in a message: the user's variable if there is one."""
     made = "an argument" if node.op.name == "input" else f"the result of {node.op.name}"
     return node.name or name_in_user_code(node) or _element(node) or made
@@ -482,18 +482,18 @@ def _element(node: ArrayLike) -> str:
 def label(value: object) -> str:
     """What to call an operand in a message."""
     if isinstance(value, ArrayLike):
-        return _label(value)
+        return label_of(value)
     return name_in_user_code(value) or repr(value)
 
 
-def _written(
+def cannot_write(
     function: Any, method: str, inputs: tuple[Any, ...], out: Any, node: ArrayLike
 ) -> InPlaceError:
     """The error for a result that was to be written into an array: ``out=`` or ``A += x``."""
     target = out[0] if isinstance(out, tuple) else inputs[0] if out is None else out
     if isinstance(target, ArrayLike):
-        return _in_place(target, f"{numpy_name(function)}(…, out=…)")
-    source, name = _label(node), name_in_user_code(target)
+        return in_place(target, f"{numpy_name(function)}(…, out=…)")
+    source, name = label_of(node), name_in_user_code(target)
     shown = f"the plain array {name}" if name else f"a plain array of shape {np.shape(target)}"
     return InPlaceError(
         f"{source} is traced and cannot be written into {shown}",
@@ -504,8 +504,8 @@ def _written(
     )
 
 
-def _in_place(node: ArrayLike, action: str) -> InPlaceError:
-    name = _label(node)
+def in_place(node: ArrayLike, action: str) -> InPlaceError:
+    name = label_of(node)
     return InPlaceError(
         f"{name} is traced and cannot be changed in place ({action})",
         where=str(user_site() or ""),

@@ -224,14 +224,14 @@ def _container(error: TypeError, args: tuple[Any, ...]) -> ArgumentError | None:
 
 _SIGNS = (
     "dtype('O')", "not supported for the input types", "has no callable", "Node", "ArrayLike",
-    "REFS_OK", "but is an object", "object arrays",
+    "TracedArray", "REFS_OK", "but is an object", "object arrays",
 )  # fmt: skip
 """How NumPy and functions in C say that they do not take a traced array, or objects."""
 
 
 def _no_objects(error: Exception) -> TraceError:
-    objects = "Node" not in str(error) and "ArrayLike" not in str(error)
-    said = str(error).replace("Node", "traced array").replace("ArrayLike", "x")
+    said = re.sub(r"Node|TracedArray|ArrayLike", "traced array", str(error))
+    objects = said == str(error)
     return TraceError(
         "NumPy cannot compute with an array of traced numbers that np.array made"
         if objects

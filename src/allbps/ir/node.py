@@ -93,6 +93,11 @@ class Node(ArrayLike):
         return self._value is not None
 
     @property
+    def is_worked_out(self) -> bool:
+        """Is the value there already?"""
+        return self._value is not None and self._value is not ON_DEMAND
+
+    @property
     def value(self) -> Any:
         """The array, or None in an abstract graph."""
         if self._value is ON_DEMAND:

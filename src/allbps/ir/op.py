@@ -15,11 +15,13 @@ from typing import Any, TypeVar
 import numpy as np
 
 from allbps.errors import AllBPsError, DtypeError
-from allbps.ir.arraylike import NUMPY, OPERATORS
+from allbps.ir.arraylike import NUMPY, OPERATORS, ArrayLike
 from allbps.ir.foreign import refuse_foreign
+from allbps.ir.handle import TracedArray, handed, resolved
 from allbps.ir.node import NO_ATTRS, ON_DEMAND, Node
 from allbps.ir.notation import Notation
 from allbps.ir.site import user_site
+from allbps.ir.snapshots import as_argument
 from allbps.ir.traces import belongs_here
 from allbps.ir.wording import in_user_terms
 from allbps.tree import leaves
@@ -137,6 +139,8 @@ class Op:
             result may rightly be another.
         jax: its JAX text where that is not the NumPy text with ``jnp`` for ``np``.
         helpers: NumPy functions that the text calls, emitted with it.
+        written: where NumPy gives a view, what becomes of the operand x when the view is
+            overwritten: ``written(x, new, **attrs)``.
         implements: NumPy functions that mean this operation on traced arrays.
         operator: the Python operator that means it.
         expand: the same from simpler operations, an independent check; None if there are none.
@@ -156,6 +160,7 @@ class Op:
     jax: Text | None = None
     why_no_torch: str = ""
     helpers: tuple[Callable[..., Any], ...] = ()
+    written: Callable[..., Node] | None = None
     implements: tuple[Any, ...] = ()
     operator: str = ""
     expand: Callable[..., Node] | None = None
@@ -172,6 +177,9 @@ class Op:
             OPERATORS[self.operator] = self
 
     def __call__(self, *operands: Any, **attrs: Any) -> Node:
+        if any(isinstance(x, TracedArray) for x in operands):  # the user's own use of an op
+            made: Node = handed(apply(self, tuple(lift(resolved(x)) for x in operands), attrs))
+            return made
         return apply(self, tuple(map(lift, operands)), attrs)
 
     def __repr__(self) -> str:
@@ -406,6 +414,8 @@ def lift(value: Any) -> Node:
     """A node as it is, nested lists and arrays of nodes as one; anything else is a constant."""
     if isinstance(value, Node):
         return value
+    if isinstance(value, TracedArray):
+        return value.node
     if _in_a_list(value) or is_array_of_nodes(value):
         assembled: Node = NUMPY[np.array](value)
         return assembled
@@ -414,7 +424,7 @@ def lift(value: Any) -> Node:
 
 def _in_a_list(value: Any) -> bool:
     return isinstance(value, (list, tuple)) and any(
-        isinstance(x, Node) or is_array_of_nodes(x) for x in leaves(value)
+        isinstance(x, ArrayLike) or is_array_of_nodes(x) for x in leaves(value)
     )
 
 
@@ -422,12 +432,12 @@ def is_array_of_nodes(value: Any) -> bool:
     """Is this what ``np.array([a, 1.0])`` makes of traced numbers: an array of objects?"""
     if not isinstance(value, np.ndarray) or value.dtype.kind != "O":
         return False
-    return all(isinstance(x, (Node, int, float, np.number)) for x in value.flat)
+    return all(isinstance(x, (ArrayLike, int, float, np.number)) for x in value.flat)
 
 
 def new_input(value: Any, trace: int, name: str = "") -> Node:
     """A fresh argument of a trace, with the value it has there."""
-    value = array_of(value, name)
+    value = as_argument(array_of(value, name))
     shape, dtype = _aval(value)
     attrs = {"name": name}
     node = Node(INPUT, (), shape, dtype, attrs=attrs, value=value, name=name, traces=trace)

@@ -1,4 +1,4 @@
-"""Which traces are open, here and in other threads, and which values they looked at."""
+"""Which traces are open, here and in other threads, and what each of them has met."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from allbps.ir.site import Site, user_site
 
 if TYPE_CHECKING:
     from allbps.ir.node import Node
+    from allbps.ir.snapshots import Snapshot
 
 
 class Observation(NamedTuple):
@@ -34,13 +35,14 @@ class Observation(NamedTuple):
 
 
 class _Trace:
-    """An open trace, the inputs that were made for it, and the values that were looked at."""
+    """An open trace: its inputs, the values that were looked at, the plain arrays that were met."""
 
-    __slots__ = ("inputs", "observed")
+    __slots__ = ("inputs", "observed", "snapshots")
 
     def __init__(self) -> None:
         self.inputs: set[Node] = set()
         self.observed: list[Observation] = []
+        self.snapshots: dict[int, Snapshot] = {}
 
 
 _here: ContextVar[tuple[_Trace, ...]] = ContextVar("allbps_traces", default=())
@@ -112,6 +114,11 @@ def carries_gradient(node: Node) -> bool:
                 seen.add(operand)
                 stack.append(operand)
     return False
+
+
+def snapshots_here() -> dict[int, Snapshot]:
+    """What plain arrays held when the innermost trace met them, by the id of the array."""
+    return _here.get()[-1].snapshots if _here.get() else {}
 
 
 def followed_elsewhere(nodes: list[Node]) -> set[Node]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from allbps.errors import AllBPsError
 from allbps.ir.site import name_in_user_code, user_site
+from allbps.ir.snapshots import original_of
 
 
 def in_user_terms(
@@ -40,7 +41,10 @@ def in_user_terms(
 def _of_constant(value: Any) -> str:
     """The user's name of the array that a constant was made from."""
     array = getattr(value, "value", None)
-    return name_in_user_code(array) if hasattr(array, "dtype") else ""
+    if not hasattr(array, "dtype"):
+        return ""
+    original = original_of(array)
+    return name_in_user_code(array if original is None else original)
 
 
 class _Names(dict[str, str]):

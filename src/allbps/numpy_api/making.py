@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from allbps.errors import ShapeError
-from allbps.ir import Node, lift, numpy_function, user_site
+from allbps.ir import Node, constant, lift, numpy_function, user_site
 from allbps.numpy_api.joining import stack
 from allbps.numpy_api.shapes import moveaxis
 from allbps.ops.arithmetic import raise_to
@@ -30,7 +30,7 @@ def _like(make: Callable[..., Any]) -> Callable[..., Any]:
         device: Any = None,
     ) -> Any:
         node = lift(a)
-        return make(node.shape if shape is None else shape, dtype or node.dtype)
+        return constant(make(node.shape if shape is None else shape, dtype or node.dtype))
 
     return new
 

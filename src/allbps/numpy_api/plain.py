@@ -1,14 +1,12 @@
-"""What is known of an array without its numbers; printing it, and writing into it."""
+"""What is known of an array without its numbers; printing it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from allbps.errors import InPlaceError
-from allbps.ir import Node, lift, numpy_function, traced_among, user_site
+from allbps.ir import Node, lift, numpy_function
 
 for _printed in (np.array2string, np.array_repr, np.array_str):
     numpy_function(_printed)(lambda a, *args, _f=_printed, **how: _f(lift(a).value, *args, **how))
@@ -48,22 +46,3 @@ numpy_function(np.result_type)(lambda *xs: np.result_type(*map(_type, xs)))
 numpy_function(np.can_cast)(lambda x, to, casting="safe": np.can_cast(_type(x), to, casting))
 numpy_function(np.min_scalar_type)(_type)
 numpy_function(np.common_type)(lambda *xs: np.result_type(np.float16, *map(_type, xs)).type)
-
-
-# -- functions that write into their argument ------------------------------------------------------
-def _writes(function: Any) -> Callable[..., Any]:
-    def refuse(*args: Any, **kwargs: Any) -> Any:
-        name = f"np.{function.__name__}"
-        raise InPlaceError(
-            f"{name} writes into an array, and {traced_among(args, kwargs)} is traced",
-            where=str(user_site() or ""),
-            expected="a function that returns a new array",
-            got=f"{name} of {traced_among(args, kwargs)}",
-            todo="np.where(mask, a, b), np.concatenate or np.stack build changed arrays",
-        )
-
-    return refuse
-
-
-for _writer in (np.copyto, np.fill_diagonal, np.place, np.put, np.put_along_axis, np.putmask):
-    numpy_function(_writer)(_writes(_writer))

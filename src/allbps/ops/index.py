@@ -8,12 +8,18 @@ from typing import Any
 import numpy as np
 
 from allbps.errors import ArgumentError, ShapeError
-from allbps.ir import OPERATORS, Aval, Bad, Node, Notation, Op, Rule, Sample, lift, user_site
+from allbps.ir import CONST, OPERATORS, Aval, Bad, Node, Notation, Op, Rule, Sample, lift, user_site
+from allbps.ops.function import astype, is_numeral
 from allbps.ops.reduce import sum_
+from allbps.ops.shape import reshape
 
 Parts = tuple[Any, ...]
 """An index with its arrays taken out: ints, (start, stop, step), None, ..., and "array" for each
 integer or boolean array, which is an operand of its own."""
+
+
+EVERYTHING: tuple[Parts, ...] = ((), (Ellipsis,), ((None, None, None),))
+"""The indices x[()], x[...] and x[:] of all elements; the last needs an axis."""
 
 
 def static_part(part: Any) -> Any:
@@ -138,6 +144,7 @@ getitem = Op(
     torch=lambda operands, attrs: torch_picked(
         operands["xs"][0], attrs["parts"], operands["xs"][1:]
     ),
+    written=lambda x, new, parts: new if parts in EVERYTHING else put_op(x, new, parts=parts),
     rules=(Rule(d_getitem, "{y} is a copy of some elements; the others get 0"),),
     notation=Notation(
         lambda xs, parts: f"{xs[0]:5}[{index_text(parts, [str(x.text) for x in xs[1:]])}]"
@@ -226,6 +233,108 @@ put_add_op = Op(
 )
 
 
+# -- other numbers in some places ------------------------------------------------------------------
+def put(x: Any, values: Any, index: Any) -> Any:
+    """A copy of x with ``values`` at ``index``; of what is named twice the last one counts."""
+    out = np.array(x)
+    out[index] = values
+    return out
+
+
+def put_shape(*xs: Node, parts: Parts) -> Aval:
+    x, values, arrays = xs[0], xs[1], xs[2:]
+    picked, _ = getitem_shape(x, *arrays, parts=parts)
+    wanted = values.shape
+    while len(wanted) > len(picked) and wanted[0] == 1:  # as NumPy does
+        wanted = wanted[1:]
+    try:
+        fits = np.broadcast_shapes(wanted, picked) == picked
+    except ValueError:
+        fits = False
+    if not fits:
+        raise ShapeError(
+            "{1} does not fit into this part of {0}",
+            expected=f"what can be broadcast to {picked}",
+            got=f"shape {values.shape}",
+        )
+    return x.shape, x.dtype
+
+
+def d_put(g: Node, y: Node, *xs: Node, index: int, parts: Parts) -> Node:
+    values, arrays = xs[1], xs[2:]
+    if index == 0:
+        return put_op(g, 0.0, *arrays, parts=parts)
+    picked = getitem(g, *arrays, parts=parts)
+    if any(array.dtype.kind != "b" for array in arrays) and picked.size > 1:
+        picked = picked * _last(picked.shape, g, arrays, parts)
+    extra = values.ndim - picked.ndim
+    return reshape(picked, shape=(1,) * extra + picked.shape) if extra > 0 else picked
+
+
+def _last(shape: tuple[int, ...], x: Node, arrays: tuple[Node, ...], parts: Parts) -> Any:
+    """True for the values that stay, False for those that later ones overwrite."""
+    order = np.arange(int(np.prod(shape))).reshape(shape)
+    known = [array.value for array in arrays]
+    if all(array is not None for array in known):
+        index = numpy_index(parts, known)
+        stays = put(np.zeros(x.shape, np.int64), order, index)[index] == order
+        return 1.0 if stays.all() else stays
+    places = put_op(np.zeros(x.shape, np.int64), order, *arrays, parts=parts)
+    return getitem(places, *arrays, parts=parts) == order
+
+
+def put_code(operands: Any, attrs: Any) -> str:
+    x, values, *arrays = operands["xs"]
+    return f"put({x}, {values}, np.index_exp[{index_text(attrs['parts'], arrays)}])"
+
+
+def put_torch(operands: Any, attrs: Any) -> str:
+    x, values, *arrays = operands["xs"]
+    places = torch_picked(
+        f"torch.arange({x}.numel(), device={x}.device).reshape({x}.shape)", attrs["parts"], arrays
+    )
+    values = f"{x}.new_tensor({values})" if is_numeral(values) else values
+    return f"torch.index_put({x}.reshape(-1), ({places},), {values}).reshape({x}.shape)"
+
+
+def put_jax(operands: Any, attrs: Any) -> str:
+    x, values, *arrays = operands["xs"]
+    return f"{x}.at[{index_text(attrs['parts'], arrays)}].set({values})"
+
+
+put_op = Op(
+    name="put",
+    doc="x with other numbers at an index, as x[index] = values leaves it.",
+    operands="*xs",
+    shape=put_shape,
+    numpy=put_code,
+    torch=put_torch,
+    jax=put_jax,
+    helpers=(put,),
+    rules=(Rule(d_put, "{y} holds what was put at its place, and the old numbers elsewhere"),),
+    notation=Notation(
+        lambda xs, parts: (
+            f"put[{index_text(parts, [str(x.text) for x in xs[2:]])}]({xs[0]}, {xs[1]})"
+        )
+    ),
+    samples=(
+        Sample(((4, 3), (3,)), {"parts": (1,)}),
+        Sample(((4, 3), (2, 3)), {"parts": ((-1, 0, -2),)}),
+        Sample(((4, 3), (3, 3), np.array([0, 2, 2])), {"parts": ("array",)}),
+        Sample(((4, 3), (), np.array([True, False, True, True])), {"parts": ("array",)}),
+    ),
+    bad=(
+        Bad(
+            ((2, 3), (2,)),
+            "xs does not fit into this part of xs\n"
+            "  expected: what can be broadcast to (3,)\n"
+            "  got:      shape (2,)",
+            {"parts": (0,)},
+        ),
+    ),
+)
+
+
 def _index_array(part: Any) -> Any:
     array = np.asarray(part)
     return array if array.size or array.dtype.kind in "bi" else array.astype(np.intp)  # x[[]]
@@ -233,6 +342,27 @@ def _index_array(part: Any) -> Any:
 
 def getitem_by(x: Any, index: Any) -> Node:
     """``x[index]`` as NumPy reads it."""
+    arrays, parts = _taken_apart(index)
+    return getitem(x, *arrays, parts=parts)
+
+
+def put_by(x: Any, index: Any, values: Any) -> Node:
+    """``x`` after ``x[index] = values``."""
+    arrays, parts = _taken_apart(index)
+    x, values = lift(x), lift(values)
+    if parts in EVERYTHING and values.shape == x.shape:
+        return in_dtype(values, x.dtype)
+    return put_op(x, in_dtype(values, x.dtype), *arrays, parts=parts)
+
+
+def in_dtype(values: Node, dtype: np.dtype[Any]) -> Node:
+    """The same numbers in ``dtype``; a Python float stays one."""
+    weak = values.op is CONST and type(values.value) is float and dtype.kind == "f"
+    return values if weak or values.dtype == dtype else astype(values, dtype=dtype)
+
+
+def _taken_apart(index: Any) -> tuple[list[Node], Parts]:
+    """An index as its arrays and what stands between them."""
     parts = index if isinstance(index, tuple) else (index,)
     arrays = [
         part if isinstance(part, Node) else lift(_index_array(part))
@@ -246,9 +376,8 @@ def getitem_by(x: Any, index: Any) -> Node:
             )
         if array.dtype.kind == "b" and array.traces:  # how many it picks is a length
             int(sum_(array, axis=None, keepdims=False))
-    return getitem(
-        x, *arrays, parts=tuple("array" if is_array(p) else static_part(p) for p in parts)
-    )
+    return arrays, tuple("array" if is_array(p) else static_part(p) for p in parts)
 
 
 OPERATORS["[]"] = getitem_by
+OPERATORS["[]="] = put_by

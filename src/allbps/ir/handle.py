@@ -1,0 +1,728 @@
+"""What user code holds while it is traced: a name for a node, which writing in place rebinds.
+
+A ``Node`` is a record and never changes. A ``TracedArray`` says which node stands for the array
+now. ``h += b`` builds the node h + b and lets the name h stand for it, and so does every other name
+of the same array, because it is the same object. A ``TracedView`` reads its numbers out of the
+array that it is a part of, and what is written into it is put back there; this is how PyTorch's
+functionalisation follows NumPy's memory without having any.
+
+Every operation goes through one gate: ``resolved`` gives the nodes that stand for the operands
+now, the operation builds nodes, ``handed`` gives them names. BP rules and whatever else works on
+nodes never sees a name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from types import FunctionType, MethodType
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+
+from allbps.errors import DtypeError, ShapeError, TraceError
+from allbps.ir.arraylike import (
+    MOST_ELEMENTS,
+    NUMPY,
+    OPERATORS,
+    ArrayLike,
+    call,
+    cannot_write,
+    in_place,
+    label_of,
+    numpy_name,
+)
+from allbps.ir.node import Node
+from allbps.ir.site import user_site
+from allbps.ir.snapshots import snapshot
+
+if TYPE_CHECKING:
+    from allbps.ir.op import Op
+
+Read = Callable[[Node], Node]
+Write = Callable[[Node, Node], Node]
+
+IN_PLACE: dict[Any, Callable[..., Any]] = {}
+"""NumPy function that writes into its argument -> what it does to a traced array."""
+
+VIEWS: set[Any] = set()
+"""NumPy functions whose result may share the memory of their argument."""
+
+ARRAYS: set[Any] = set()
+"""NumPy functions that give an array even where it has no axes, and not a number."""
+
+NUMBER = 0.0
+"""Stands for the memory of a number, which nothing can be written into."""
+
+
+class TracedArray(ArrayLike):
+    """A name for a node.
+
+    Attributes:
+        node: what the array holds now.
+        version: how often it has been written into.
+
+    """
+
+    __slots__ = ("_memory", "_node", "version")
+    _node: Node
+    _memory: Any
+    version: int
+
+    def __init__(self, node: Node, memory: Any = None) -> None:
+        _set_node(self, node)
+        _set_memory(self, memory)
+        _set_version(self, 0)
+
+    @property
+    def node(self) -> Node:
+        """What the array holds now."""
+        return self._node
+
+    @property
+    def seen_node(self) -> Node | None:
+        """``node`` where it need not be built first."""
+        return self._node
+
+    def stands_for(self, node: object) -> bool:
+        """Is this a name for ``node``?"""
+        return self._node is node
+
+    @property
+    def memory(self) -> Any:
+        """The plain array of the first value, or a number: says what shares memory with what."""
+        if self._memory is None:
+            _set_memory(self, _laid(self._node))
+        return self._memory
+
+    # -- what a node knows -----------------------------------------------------------------------
+    shape = property(lambda self: self.node.shape)
+    dtype = property(lambda self: self.node.dtype)
+    value = property(lambda self: self.node.value)
+    name = property(lambda self: self.node.name)
+    traces = property(lambda self: self.node.traces)
+    op = property(lambda self: self.node.op)
+    inputs = property(lambda self: self.node.inputs)
+    attrs = property(lambda self: self.node.attrs)
+
+    def __repr__(self) -> str:
+        return repr(self.node).replace("Node", "TracedArray", 1)
+
+    # -- writing ---------------------------------------------------------------------------------
+    def bind(self, node: Node) -> None:
+        """Let the array hold what ``node`` says from now on."""
+        if self._memory is None:
+            self.memory  # noqa: B018  (kept, before its node goes)
+        _set_node(self, node)
+        _set_version(self, self.version + 1)
+
+    def assign(self, new: Node, casting: Any = "same_kind", where: Any = True) -> None:
+        """Write ``new`` over the whole array, in its shape and dtype, as NumPy does.
+
+        Raises:
+            InPlaceError: it is a number.
+            ShapeError: it does not fit.
+            DtypeError: NumPy's casting rules forbid it.
+
+        """
+        old = self.node
+        if not isinstance(self.memory, np.ndarray):
+            raise in_place(old, "it is a number, not an array")
+        if not np.can_cast(new.dtype, old.dtype, casting):
+            raise DtypeError(
+                f"{label_of(old)} cannot take these numbers in place",
+                where=str(user_site() or ""),
+                expected=f"{old.dtype}, as {label_of(old)} holds",
+                got=str(new.dtype),
+                todo=f"{label_of(old)} = {label_of(old)}.astype({new.dtype}), or a new array",
+            )
+        if where is not True:
+            chosen = NUMPY[np.broadcast_to](where, old.shape)
+            new = NUMPY[np.where](chosen, _cast(new, old.dtype), old)
+        if new.shape != old.shape:
+            if not _broadcasts(new.shape, old.shape):
+                raise ShapeError(
+                    f"{label_of(old)} cannot take this in place",
+                    where=str(user_site() or ""),
+                    expected=f"what can be broadcast to {old.shape}",
+                    got=f"shape {new.shape}",
+                )
+            new = NUMPY[np.broadcast_to](new, old.shape)
+        self.bind(_cast(new, old.dtype))
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        if isinstance(value, TracedView) and value.is_part(self, index):
+            return  # x[:2] += 1 has written into x already, and now says x[:2] = x[:2]
+        if not isinstance(self.memory, np.ndarray):
+            raise in_place(self.node, "it is a number, not an array")
+        operands = (self.node, resolved(index), resolved(value))
+        self.bind(call(OPERATORS["[]="], "x[…] = …", operands, {}))
+
+    def __setattr__(self, key: str, value: Any) -> None:
+        if key in ("flat", "real") and value is self:
+            return
+        if key == "flat":
+            self.flat[:] = value
+        elif key == "real":
+            self[...] = value
+        else:
+            raise in_place(self.node, f"set the attribute .{key}")
+
+    def fill(self, value: Any) -> None:
+        """As ``numpy.ndarray.fill``."""
+        self[...] = value
+
+    def sort(self, axis: int = -1, **options: Any) -> None:
+        """As ``numpy.ndarray.sort``: in place."""
+        self.assign(call(NUMPY[np.sort], "x.sort", (self.node, axis), options))
+
+    def partition(self, kth: Any, axis: int = -1, **options: Any) -> None:
+        """As ``numpy.ndarray.partition``: in place."""
+        self.assign(call(NUMPY[np.partition], "x.partition", (self.node, kth, axis), options))
+
+    def put(self, indices: Any, values: Any, mode: str = "raise") -> None:
+        """As ``numpy.ndarray.put``."""
+        IN_PLACE[np.put](self, indices, values, mode)
+
+    # -- views -----------------------------------------------------------------------------------
+    def __getitem__(self, index: Any) -> TracedArray:
+        made = call(OPERATORS["[]"], "x[…]", (self.node, resolved(index)), {})
+        if not _is_basic(index):
+            return TracedArray(made)
+        memory = self.memory[index]
+        if not isinstance(memory, np.ndarray):
+            return TracedArray(made, NUMBER)
+        return _view(self, made, memory, index)
+
+    def __iter__(self) -> Iterator[TracedArray]:  # type: ignore[override]
+        return (self[i] for i in range(len(self)))
+
+    @property
+    def T(self) -> Any:
+        """All axes reversed."""
+        return self.transpose()
+
+    @property
+    def mT(self) -> Any:
+        """The last two axes exchanged."""
+        return _viewed(np.matrix_transpose, "x.mT", NUMPY[np.matrix_transpose], (self,), {})
+
+    @property
+    def real(self) -> Any:
+        """The array itself: it holds real numbers."""
+        return self
+
+    @property
+    def imag(self) -> Any:
+        """The imaginary part: zeros."""
+        return NUMPY[np.imag](self.node)
+
+    def reshape(self, *shape: Any, order: str = "C", copy: bool | None = None) -> Any:
+        """As ``numpy.ndarray.reshape``: one tuple or separate lengths."""
+        lengths = shape[0] if len(shape) == 1 else shape
+        made = _viewed(np.reshape, "x.reshape", NUMPY[np.reshape], (self, lengths, order), {})
+        return made.copy() if copy else made
+
+    def transpose(self, *axes: Any) -> Any:
+        """As ``numpy.ndarray.transpose``: one tuple, separate axes, or none to reverse them."""
+        order = axes[0] if len(axes) == 1 else axes or None
+        return _viewed(np.transpose, "x.transpose", NUMPY[np.transpose], (self, order), {})
+
+    def flatten(self, order: str = "C") -> Any:
+        """As ``numpy.ndarray.flatten``: a copy."""
+        return TracedArray(self.node.reshape(-1, order=order))
+
+    def view(self, *kind: Any) -> Any:
+        """As ``numpy.ndarray.view``, with the same dtype."""
+        if any(k is not np.ndarray and np.dtype(k) != self.dtype for k in kind):
+            raise in_place(self.node, ".view() of its memory with another dtype")
+        return self[...]
+
+    def astype(self, dtype: Any, copy: bool = True, **options: Any) -> Any:
+        """As ``numpy.ndarray.astype``."""
+        if not copy and np.dtype(dtype) == self.dtype:
+            return self
+        memory = None if isinstance(self.memory, np.ndarray) else NUMBER
+        return TracedArray(NUMPY[np.astype](self.node, dtype), memory)
+
+    @property
+    def flat(self) -> Any:
+        """The elements in row-major order, to read and to write."""
+        return Flat(self)
+
+    # -- everything else passes the gate ---------------------------------------------------------
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self.node, name)
+        function = getattr(np, name, None)
+
+        def run(*args: Any, out: Any = None, **kwargs: Any) -> Any:
+            if function in VIEWS:
+                return _viewed(function, f"x.{name}", NUMPY[function], (self, *args), kwargs)
+            made = method(*map(resolved, args), **resolved(kwargs))
+            return handed(made) if out is None else _into((out,), (made,), function)[0]
+
+        return run
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
+        """The elements one by one, each a traced number; see ``ArrayLike.__array__``.
+
+        ``np.asarray(x)`` is x itself for NumPy. Here it cannot be, so nothing can be written
+        into it.
+        """
+        node = self.node
+        apart = node.traces and node.is_float and node.size <= MOST_ELEMENTS
+        if not apart or dtype not in (None, object):
+            return node.__array__(dtype, copy)
+        elements = np.empty(node.shape, object)
+        for place in np.ndindex(node.shape):
+            elements[place] = TracedArray(node[place] if place else node, NUMBER)
+        elements.flags.writeable = bool(copy)
+        return elements
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        if method == "at":
+            if not isinstance(inputs[0], TracedArray):
+                raise cannot_write(ufunc, method, inputs, None, self)
+            return IN_PLACE[np.ufunc.at](ufunc, *inputs)
+        out = kwargs.pop("out", None)
+        how = {"where": True, "casting": "same_kind"}
+        if out is not None:
+            _refuse_plain(ufunc, out, self)
+            how.update({key: kwargs.pop(key) for key in how if key in kwargs})
+        operands = [resolved(x) for x in inputs]
+        made = ArrayLike.__array_ufunc__(self.node, ufunc, method, *operands, **resolved(kwargs))
+        if out is None:
+            return handed(made, number=True)
+        many = isinstance(made, tuple)
+        written = _into(out, made if many else (made,), ufunc, **how)
+        return written if many else written[0]
+
+    def __array_function__(
+        self, function: Any, types: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        if function in IN_PLACE:
+            return IN_PLACE[function](*args, **kwargs)
+        name = numpy_name(function)
+        if function in VIEWS:
+            return _viewed(function, name, NUMPY[function], args, kwargs)
+        out = kwargs.pop("out", None)
+        if out is not None:
+            _refuse_plain(function, out, self)
+        operands = tuple(resolved(x) for x in args)
+        made = self.node.__array_function__(function, types, operands, resolved(kwargs))
+        if out is not None:
+            return _into((out,), (made,), function)[0]
+        return handed(made, number=function not in ARRAYS)
+
+    def __copy__(self) -> TracedArray:
+        number = not isinstance(self.memory, np.ndarray)
+        return TracedArray(self.node, NUMBER if number else None)
+
+    def __deepcopy__(self, memo: object) -> TracedArray:
+        return self.__copy__()
+
+    def copy(self, order: str = "C") -> TracedArray:
+        """As ``numpy.ndarray.copy``."""
+        return self.__copy__()
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        raise TraceError(
+            f"{label_of(self.node)} is traced and cannot be pickled",
+            where=str(user_site() or ""),
+            todo="pickle what the function returns, or allbps.stop_gradient(x) of it",
+        )
+
+    __hash__ = object.__hash__
+
+
+_set_node = TracedArray._node.__set__  # type: ignore[attr-defined]
+_set_memory = TracedArray._memory.__set__  # type: ignore[attr-defined]
+_set_version = TracedArray.version.__set__  # type: ignore[attr-defined]
+
+
+class TracedView(TracedArray):
+    """A name for a part of another array: read out of it, and put back into it when written.
+
+    Attributes:
+        parent: the array it was taken of, maybe a view itself.
+        root: the array at the end of that chain, which has numbers of its own.
+        read: the node of the parent -> the node of this view.
+        write: (node of the parent, new node of this view) -> the new node of the parent; None
+            where NumPy's view is read-only.
+        index: the index it was taken with, if it was.
+
+    """
+
+    __slots__ = ("index", "parent", "read", "root", "write")
+    parent: TracedArray
+    root: TracedArray
+    read: Read
+    write: Write | None
+    index: Any
+
+    def __init__(
+        self,
+        node: Node,
+        memory: Any,
+        parent: TracedArray,
+        read: Read,
+        write: Write | None,
+        index: Any = None,
+    ) -> None:
+        root = parent.root if isinstance(parent, TracedView) else parent
+        put = object.__setattr__
+        _set_node(self, node)
+        _set_memory(self, memory)
+        _set_version(self, root.version)
+        put(self, "parent", parent)
+        put(self, "root", root)
+        put(self, "read", read)
+        put(self, "write", write)
+        put(self, "index", index)
+
+    @property
+    def is_fresh(self) -> bool:
+        """Has nothing been written since its node was built?"""
+        return self.version == self.root.version
+
+    @property
+    def node(self) -> Node:
+        """What this part of the array holds now."""
+        if self.version == self.root.version:
+            return self._node
+        stale: list[TracedView] = []
+        view: TracedArray = self
+        while isinstance(view, TracedView) and not view.is_fresh:
+            stale.append(view)
+            view = view.parent
+        node = view._node
+        for part in reversed(stale):
+            node = part.read(node)
+            _set_node(part, node)
+            _set_version(part, self.root.version)
+        return node
+
+    @property
+    def seen_node(self) -> Node | None:
+        """``node`` where it need not be built first."""
+        return self._node if self.is_fresh else None
+
+    def bind(self, node: Node) -> None:
+        """Put ``node`` into the array that this is a part of."""
+        path: list[tuple[TracedView, Node]] = []
+        view: TracedArray = self
+        while isinstance(view, TracedView):
+            if view.write is None:
+                raise in_place(self.node, "it is a read-only view, for NumPy too")
+            path.append((view, node))
+            node = view.write(view.parent.node, node)
+            view = view.parent
+        view.bind(node)
+        for part, written in path:
+            _set_node(part, written)
+            _set_version(part, view.version)
+
+    def is_part(self, array: TracedArray, index: Any) -> bool:
+        """Is this what ``array[index]`` is now?"""
+        same = self.parent is array and _is_basic(index) and self.index == index
+        return same and self.is_fresh
+
+
+class Flat:
+    """The elements of an array in row-major order: ``x.flat``."""
+
+    def __init__(self, array: TracedArray) -> None:
+        self._array = array
+
+    def __len__(self) -> int:
+        return self._array.size
+
+    def __iter__(self) -> Iterator[TracedArray]:
+        return (self[k] for k in range(len(self)))
+
+    def _row(self) -> Node:
+        return cast("Node", NUMPY[np.reshape](self._array.node, -1))
+
+    def __getitem__(self, index: Any) -> TracedArray:
+        made = call(OPERATORS["[]"], "x.flat[…]", (self._row(), resolved(index)), {})
+        return handed(made, number=True)  # type: ignore[no-any-return]
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        places = np.arange(len(self))[index]
+        values = NUMPY[np.resize](resolved(value), np.shape(places))
+        row = call(OPERATORS["[]="], "x.flat[…] = …", (self._row(), places, values), {})
+        self._array.assign(NUMPY[np.reshape](row, self._array.shape), "unsafe")
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
+        return TracedArray(self._row()).__array__(dtype, copy)
+
+
+# -- the gate --------------------------------------------------------------------------------------
+def resolved(x: Any) -> Any:
+    """The node that a name stands for now, plain arrays as they are now; containers part by part.
+
+    A function of the user's that NumPy is to call gets names for the nodes it is called with.
+    """
+    if isinstance(x, TracedArray):
+        return x.node
+    resolve = _RESOLVED.get(type(x))
+    return x if resolve is None else resolve(x)
+
+
+def _of_names(function: Callable[..., Any]) -> Callable[..., Any]:
+    def run(*args: Any, **kwargs: Any) -> Any:
+        made = function(*map(handed, args), **{key: handed(x) for key, x in kwargs.items()})
+        return resolved(made)
+
+    return run
+
+
+_RESOLVED: dict[type, Callable[[Any], Any]] = {
+    np.ndarray: snapshot,
+    list: lambda x: [resolved(part) for part in x],
+    tuple: lambda x: tuple([resolved(part) for part in x]),
+    dict: lambda x: {key: resolved(part) for key, part in x.items()},
+    FunctionType: _of_names,
+    MethodType: _of_names,
+}
+
+
+def handed(made: Any, number: bool = False) -> Any:
+    """Names for the nodes that an operation made.
+
+    Args:
+        made: a node, a container of nodes, or anything else.
+        number: is what has no axes a number, which cannot be written into?
+
+    """
+    if isinstance(made, Node):
+        return TracedArray(made, NUMBER if number and not made.shape else None)
+    if isinstance(made, (list, tuple)):
+        parts = [handed(part, number) for part in made]
+        return type(made)(*parts) if hasattr(made, "_fields") else type(made)(parts)
+    return made
+
+
+def argument(node: Node, given: Any) -> TracedArray:
+    """A name for an input; where an array without axes was given it is one, and not a number."""
+    return TracedArray(node, given if isinstance(given, np.ndarray) and not given.ndim else None)
+
+
+def is_traced(*operands: Any) -> bool:
+    """Is a name among the operands, or in a list among them?"""
+    return any(
+        isinstance(x, TracedArray)
+        or (isinstance(x, (list, tuple)) and is_traced(*x))
+        or (isinstance(x, dict) and is_traced(*x.values()))
+        for x in operands
+    )
+
+
+def _into(
+    out: tuple[Any, ...],
+    made: tuple[Any, ...],
+    function: Any,
+    where: Any = True,
+    casting: Any = "same_kind",
+) -> tuple[Any, ...]:
+    """The results written into ``out``, where there is one."""
+    results = []
+    for target, node in zip(out, made, strict=True):
+        if target is None:
+            results.append(handed(node, number=True))
+            continue
+        if isinstance(node, Node) and node.shape != target.shape and len(node.shape):
+            raise ShapeError(
+                f"{numpy_name(function)}(…, out={label_of(target.node)}) does not fit",
+                where=str(user_site() or ""),
+                expected=f"an out of shape {node.shape}",
+                got=f"shape {target.shape}",
+            )
+        target.assign(node, casting, resolved(where))
+        results.append(target)
+    return tuple(results)
+
+
+def _refuse_plain(function: Any, out: Any, node: ArrayLike) -> None:
+    """A traced result cannot be written into a plain array."""
+    for target in out if isinstance(out, tuple) else (out,):
+        if target is not None and not isinstance(target, TracedArray):
+            raise cannot_write(function, "__call__", (), target, node)
+
+
+# -- views -----------------------------------------------------------------------------------------
+def _viewed(
+    function: Any, name: str, known: Callable[..., Any], args: tuple[Any, ...], kwargs: Any
+) -> Any:
+    """What a function gives that may return views: NumPy itself says which results are."""
+    made = call(known, name, tuple(map(resolved, args)), resolved(kwargs))
+    plain = function(*map(_memory_of, args), **{k: _memory_of(x) for k, x in kwargs.items()})
+    sources = [x for x in _spread([*args, *kwargs.values()]) if isinstance(x, TracedArray)]
+    if isinstance(made, (list, tuple)):
+        pairs = zip(made, plain, range(len(made)), strict=True)
+        return type(made)(
+            [_result(m, p, sources, _again(known, args, kwargs, k)) for m, p, k in pairs]
+        )
+    return _result(made, plain, sources, _again(known, args, kwargs, None))
+
+
+def _spread(parts: Any) -> Iterator[Any]:
+    for x in parts:
+        if isinstance(x, (list, tuple)):
+            yield from _spread(x)
+        else:
+            yield x
+
+
+def _memory_of(x: Any) -> Any:
+    if isinstance(x, TracedArray):
+        return x.memory
+    if type(x) in (list, tuple):
+        return type(x)([_memory_of(part) for part in x])
+    return x
+
+
+Again = Callable[[TracedArray], Read]
+
+
+def _again(known: Callable[..., Any], args: Any, kwargs: Any, which: int | None) -> Again:
+    """The same call on another node in the place of one of its arguments."""
+
+    def reading(source: TracedArray) -> Read:
+        def read(node: Node) -> Node:
+            def at(x: Any) -> Any:
+                return node if x is source else resolved(x)
+
+            made = known(*map(at, args), **{key: at(x) for key, x in kwargs.items()})
+            return cast("Node", made if which is None else made[which])
+
+        return read
+
+    return reading
+
+
+def _result(made: Any, memory: Any, sources: list[TracedArray], again: Again) -> Any:
+    if not isinstance(made, Node):
+        return made
+    if not isinstance(memory, np.ndarray):
+        return TracedArray(made, NUMBER)
+    for source in sources:
+        if isinstance(source.memory, np.ndarray) and np.may_share_memory(source.memory, memory):
+            if made is source.node and memory.flags.writeable:
+                return source
+            return _view(source, made, memory, None, again(source))
+    return TracedArray(made, memory)
+
+
+def _view(
+    source: TracedArray, made: Node, memory: Any, index: Any, read: Read | None = None
+) -> TracedArray:
+    """A view of ``source`` that a chain of operations made, each of which can be gone back."""
+    chain: list[Node] = []
+    node = made
+    while node is not source.node and node.op.written is not None:
+        chain.append(node)
+        node = node.inputs[0]
+    if node is not source.node or not memory.flags.writeable:
+        assert read is not None, "an index is a chain of one"
+        return TracedView(made, memory, source, read, None)
+    steps = [(step.op, step.attrs) for step in reversed(chain)]
+    return TracedView(made, memory, source, _reading(steps), _writing(steps), index)
+
+
+def _reading(steps: list[tuple[Op, Any]]) -> Read:
+    def read(node: Node) -> Node:
+        for op, attrs in steps:
+            node = op(node, **attrs)
+        return node
+
+    return read
+
+
+def _writing(steps: list[tuple[Op, Any]]) -> Write:
+    def write(parent: Node, new: Node) -> Node:
+        before = [parent]
+        for op, attrs in steps[:-1]:
+            before.append(op(before[-1], **attrs))
+        for (op, attrs), old in zip(reversed(steps), reversed(before), strict=True):
+            assert op.written is not None
+            new = op.written(old, new, **attrs)
+        return new
+
+    return write
+
+
+def _is_basic(index: Any) -> bool:
+    """Is an index made of whole numbers, slices, None and … alone, so that NumPy gives a view?"""
+    kinds = (int, slice, type(None), type(Ellipsis), np.integer)
+    parts = index if isinstance(index, tuple) else (index,)
+    return all(isinstance(part, kinds) and not isinstance(part, bool) for part in parts)
+
+
+def _laid(node: Node) -> Any:
+    """The value, or where that is not worked out an array of its shape."""
+    return node.value if node.is_worked_out or not node.shape else np.empty(node.shape, node.dtype)
+
+
+def _broadcasts(shape: tuple[int, ...], to: tuple[int, ...]) -> bool:
+    padded = (1,) * (len(to) - len(shape)) + shape
+    return len(padded) == len(to) and all(n in (1, m) for n, m in zip(padded, to, strict=True))
+
+
+def _cast(node: Node, dtype: np.dtype[Any]) -> Node:
+    return node if node.dtype == dtype else cast("Node", NUMPY[np.astype](node, dtype))
+
+
+# -- operators -------------------------------------------------------------------------------------
+def _operator(name: str) -> Callable[..., Any]:
+    plain = getattr(ArrayLike, name)
+
+    def operate(self: TracedArray, *operands: Any) -> Any:
+        return handed(plain(self.node, *map(resolved, operands)), number=True)
+
+    operate.__name__ = operate.__qualname__ = name
+    operate.__doc__ = plain.__doc__
+    return operate
+
+
+def _in_place_operator(name: str) -> Callable[..., Any]:
+    plain = getattr(ArrayLike, f"__{name}__")
+
+    def operate(self: TracedArray, other: Any) -> Any:
+        made = plain(self.node, resolved(other))
+        if not isinstance(self.memory, np.ndarray):
+            return handed(made, number=True)  # a number is replaced, and other names keep it
+        if made.shape != self.shape:
+            raise ShapeError(
+                f"{label_of(self.node)} cannot take this in place",
+                where=str(user_site() or ""),
+                expected=f"what can be broadcast to {self.shape}",
+                got=f"a result of shape {made.shape}",
+            )
+        self.assign(made)
+        return self
+
+    operate.__name__ = operate.__qualname__ = f"__i{name}__"
+    return operate
+
+
+def _asked(name: str) -> Callable[..., Any]:
+    def ask(self: TracedArray, *args: Any) -> Any:
+        return getattr(self.node, name)(*args)
+
+    ask.__name__ = ask.__qualname__ = name
+    return ask
+
+
+_BINARY = ["add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul", "and", "or", "xor"]
+for _name in (
+    *(f"__{side}{name}__" for name in _BINARY for side in ("", "r")),
+    *(f"__{name}__" for name in ("lt", "le", "gt", "ge", "eq", "ne", "neg", "pos", "abs")),
+    *(f"__{name}__" for name in ("divmod", "rdivmod", "floor", "ceil", "trunc", "round")),
+    "__invert__",
+):
+    if hasattr(ArrayLike, _name):
+        setattr(TracedArray, _name, _operator(_name))
+for _name in _BINARY:
+    setattr(TracedArray, f"__i{_name}__", _in_place_operator(_name))
+for _name in ("known", "item", "tolist", "__bool__", "__int__", "__index__", "__float__"):
+    setattr(TracedArray, _name, _asked(_name))
