@@ -10,7 +10,7 @@ import pytest
 
 import allbps as bp
 from allbps.errors import AllBPsError, ArgumentError, DtypeError, NotScalarError, ShapeError
-from allbps.ir import Node
+from allbps.ir import TracedArray
 
 Point = namedtuple("Point", "x y")
 
@@ -237,7 +237,7 @@ def test_aux_is_passed_through_as_plain_values():
 
     g, aux = bp.grad(f, has_aux=True)(3.0)
     assert (g, aux) == (6.0, {"double": 6.0, "name": "f", "none": None})
-    assert not isinstance(aux["double"], Node)
+    assert not isinstance(aux["double"], TracedArray)
     (value, aux), g = bp.value_and_grad(f, has_aux=True)(3.0)
     assert (value, aux["double"], g) == (9.0, 6.0, 6.0)
 

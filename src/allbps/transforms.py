@@ -338,7 +338,8 @@ def _fitted(given: Any, like: Any, nodes: list[Node], what: str, whose: str) -> 
     for leaf in leaves(given):
         refuse_foreign(leaf, what)
     found = [
-        lift(leaf if isinstance(leaf, Node) else np.asarray(leaf)[()]) for leaf in leaves(given)
+        leaf if isinstance(leaf, Node) else lift(np.asarray(leaf)[()])
+        for leaf in map(_whole, leaves(given))
     ]
     for g, node in zip(found, nodes, strict=True):
         if g.shape != node.shape:

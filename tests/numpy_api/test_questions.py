@@ -5,7 +5,7 @@ import pytest
 
 import allbps as bp
 import allbps.functional as F
-from allbps.ir import Node
+from allbps.ir import TracedArray
 from allbps.trace import trace
 from allbps.tree import leaves
 
@@ -47,7 +47,7 @@ ANSWERS = {
 
 
 def numbers(answer):
-    return [np.asarray(x.value if isinstance(x, Node) else x) for x in leaves(list(answer))]
+    return [np.asarray(x.value if isinstance(x, TracedArray) else x) for x in leaves(list(answer))]
 
 
 @pytest.mark.parametrize("x", [X, NAN], ids=["numbers", "NaN"])

@@ -50,7 +50,7 @@ VIEWS: set[Any] = set()
 ARRAYS: set[Any] = set()
 """NumPy functions that give an array even where it has no axes, and not a number."""
 
-NUMBER = 0.0
+NUMBER = np.float64(0)
 """Stands for the memory of a number, which nothing can be written into."""
 
 
@@ -184,14 +184,14 @@ class TracedArray(ArrayLike):
         IN_PLACE[np.put](self, indices, values, mode)
 
     # -- views -----------------------------------------------------------------------------------
-    def __getitem__(self, index: Any) -> TracedArray:
+    def __getitem__(self, index: Any) -> TracedArray:  # type: ignore[override]
         made = call(OPERATORS["[]"], "x[…]", (self.node, resolved(index)), {})
         if not _is_basic(index):
             return TracedArray(made)
         memory = self.memory[index]
-        if not isinstance(memory, np.ndarray):
-            return TracedArray(made, NUMBER)
-        return _view(self, made, memory, index)
+        if isinstance(memory, np.ndarray) and isinstance(self.memory, np.ndarray):
+            return _view(self, made, memory, index)
+        return TracedArray(made, memory)
 
     def __iter__(self) -> Iterator[TracedArray]:  # type: ignore[override]
         return (self[i] for i in range(len(self)))
@@ -334,9 +334,9 @@ class TracedArray(ArrayLike):
     __hash__ = object.__hash__
 
 
-_set_node = TracedArray._node.__set__  # type: ignore[attr-defined]
-_set_memory = TracedArray._memory.__set__  # type: ignore[attr-defined]
-_set_version = TracedArray.version.__set__  # type: ignore[attr-defined]
+_set_node = vars(TracedArray)["_node"].__set__  # past __setattr__, which refuses
+_set_memory = vars(TracedArray)["_memory"].__set__
+_set_version = vars(TracedArray)["version"].__set__
 
 
 class TracedView(TracedArray):
@@ -660,7 +660,10 @@ def _is_basic(index: Any) -> bool:
 
 def _laid(node: Node) -> Any:
     """The value, or where that is not worked out an array of its shape."""
-    return node.value if node.is_worked_out or not node.shape else np.empty(node.shape, node.dtype)
+    if node.shape and not node.is_worked_out:
+        return np.empty(node.shape, node.dtype)
+    value = node.value
+    return value if isinstance(value, np.ndarray) else NUMBER
 
 
 def _broadcasts(shape: tuple[int, ...], to: tuple[int, ...]) -> bool:

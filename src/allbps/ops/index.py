@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from allbps.errors import ArgumentError, ShapeError
 from allbps.ir import CONST, OPERATORS, Aval, Bad, Node, Notation, Op, Rule, Sample, lift, user_site
 from allbps.ops.function import astype, is_numeral
 from allbps.ops.reduce import sum_
-from allbps.ops.shape import reshape
+from allbps.ops.shape import broadcast_to, reshape
 
 Parts = tuple[Any, ...]
 """An index with its arrays taken out: ints, (start, stop, step), None, ..., and "array" for each
@@ -116,7 +117,7 @@ def numpy_index(parts: Parts, arrays: list[Any]) -> tuple[Any, ...]:
 def getitem_shape(*xs: Node, parts: Parts) -> Aval:
     x, arrays = xs[0], xs[1:]
     for array in arrays:
-        if array.value is None and array.dtype.kind == "b":
+        if _is_unknown_mask(array):
             raise ShapeError("a mask needs its values: how many it picks is part of the shape")
     stand_ins = [a.value if a.value is not None else np.zeros(a.shape, a.dtype) for a in arrays]
     probe = np.broadcast_to(np.zeros((), x.dtype), x.shape)  # no memory: strides are 0
@@ -133,6 +134,10 @@ def d_getitem(g: Node, y: Node, *xs: Node, index: int, parts: Parts) -> Node:
     return put_add_op(g, *xs[1:], shape=xs[0].shape, parts=parts)
 
 
+def getitem_written(x: Node, new: Node, parts: Parts) -> Node:
+    return new if parts in EVERYTHING else put_op(x, new, parts=parts)
+
+
 getitem = Op(
     name="getitem",
     doc="x[index] with NumPy's basic and advanced indexing.",
@@ -144,7 +149,7 @@ getitem = Op(
     torch=lambda operands, attrs: torch_picked(
         operands["xs"][0], attrs["parts"], operands["xs"][1:]
     ),
-    written=lambda x, new, parts: new if parts in EVERYTHING else put_op(x, new, parts=parts),
+    written=getitem_written,
     rules=(Rule(d_getitem, "{y} is a copy of some elements; the others get 0"),),
     notation=Notation(
         lambda xs, parts: f"{xs[0]:5}[{index_text(parts, [str(x.text) for x in xs[1:]])}]"
@@ -185,7 +190,7 @@ def put_add_shape(*xs: Node, shape: tuple[int, ...], parts: Parts) -> Aval:
 def d_put_add(
     g: Node, y: Node, *xs: Node, index: int, shape: tuple[int, ...], parts: Parts
 ) -> Node:
-    return getitem(g, *xs[1:], parts=parts)
+    return picked_from(g, xs[1:], parts, xs[0].shape)
 
 
 def put_add_code(operands: Any, attrs: Any) -> str:
@@ -243,6 +248,8 @@ def put(x: Any, values: Any, index: Any) -> Any:
 
 def put_shape(*xs: Node, parts: Parts) -> Aval:
     x, values, arrays = xs[0], xs[1], xs[2:]
+    if any(map(_is_unknown_mask, arrays)):
+        return x.shape, x.dtype  # how many it picks was seen when it was traced
     picked, _ = getitem_shape(x, *arrays, parts=parts)
     wanted = values.shape
     while len(wanted) > len(picked) and wanted[0] == 1:  # as NumPy does
@@ -264,11 +271,26 @@ def d_put(g: Node, y: Node, *xs: Node, index: int, parts: Parts) -> Node:
     values, arrays = xs[1], xs[2:]
     if index == 0:
         return put_op(g, 0.0, *arrays, parts=parts)
-    picked = getitem(g, *arrays, parts=parts)
+    if values.shape == ():
+        ones = put_op(np.zeros(g.shape, g.dtype), 1.0, *arrays, parts=parts)
+        return sum_(g * ones, axis=None, keepdims=False)
+    picked = picked_from(g, arrays, parts, values.shape)
     if any(array.dtype.kind != "b" for array in arrays) and picked.size > 1:
         picked = picked * _last(picked.shape, g, arrays, parts)
     extra = values.ndim - picked.ndim
     return reshape(picked, shape=(1,) * extra + picked.shape) if extra > 0 else picked
+
+
+def picked_from(x: Node, arrays: Sequence[Node], parts: Parts, shape: tuple[int, ...]) -> Node:
+    """``x[index]``; its shape is known where the graph does not say how many a mask picks."""
+    if not any(map(_is_unknown_mask, arrays)):
+        return getitem(x, *arrays, parts=parts)
+    inputs = (x, *arrays)
+    return Node(getitem, inputs, shape, x.dtype, attrs={"parts": parts}, site=user_site())
+
+
+def _is_unknown_mask(array: Node) -> bool:
+    return array.value is None and array.dtype.kind == "b"
 
 
 def _last(shape: tuple[int, ...], x: Node, arrays: tuple[Node, ...], parts: Parts) -> Any:
@@ -352,6 +374,10 @@ def put_by(x: Any, index: Any, values: Any) -> Node:
     x, values = lift(x), lift(values)
     if parts in EVERYTHING and values.shape == x.shape:
         return in_dtype(values, x.dtype)
+    if values.shape and any(array.dtype.kind == "b" for array in arrays):  # see picked_from
+        picked, _ = getitem_shape(x, *arrays, parts=parts)
+        fits = values.ndim <= len(picked) and values.shape != picked
+        values = broadcast_to(values, shape=picked) if fits else values
     return put_op(x, in_dtype(values, x.dtype), *arrays, parts=parts)
 
 

@@ -79,6 +79,10 @@ def reshape_notation(x: Formula, shape: Shape) -> str | Formula:
     return x if same_numbers else f"reshape({x})"
 
 
+def reshape_written(x: Node, new: Node, shape: Shape) -> Node:
+    return reshape(new, shape=x.shape)
+
+
 reshape = Op(
     name="reshape",
     doc="The same numbers in row-major order under another shape.",
@@ -86,7 +90,7 @@ reshape = Op(
     shape=reshape_shape,
     numpy="np.reshape({x}, {shape})",
     torch="torch.reshape({x}, {shape})",
-    written=lambda x, new, shape: reshape(new, shape=x.shape),
+    written=reshape_written,
     rules=(Rule(d_reshape, "{y} holds the numbers of {x} in the same order"),),
     notation=Notation(reshape_notation),
     samples=(Sample(((2, 3),), {"shape": (3, 2)}), Sample(((2, 3),), {"shape": (6,)})),
@@ -170,6 +174,10 @@ def transpose_torch(operands: Any, attrs: Any) -> str:
     return f"{x}.mT" if swaps_last_two(axes) else f"torch.permute({x}, {axes})"
 
 
+def transpose_written(x: Node, new: Node, axes: Shape) -> Node:
+    return transpose(new, axes=tuple(int(k) for k in np.argsort(axes)))
+
+
 transpose = Op(
     name="transpose",
     doc="The axes in another order.",
@@ -177,7 +185,7 @@ transpose = Op(
     shape=transpose_shape,
     numpy=transpose_code,
     torch=transpose_torch,
-    written=lambda x, new, axes: transpose(new, axes=tuple(int(k) for k in np.argsort(axes))),
+    written=transpose_written,
     rules=(Rule(d_transpose, "{y} is {x} with its axes in another order"),),
     notation=Notation(transpose_notation, Precedence.POWER),
     samples=(Sample(((2, 3),), {"axes": (1, 0)}), Sample(((2, 3, 4),), {"axes": (2, 0, 1)})),
@@ -275,6 +283,10 @@ def flip_shape(x: Node, axis: Shape) -> Aval:
     return x.shape, x.dtype
 
 
+def flip_written(x: Node, new: Node, axis: Shape) -> Node:
+    return flip(new, axis=axis)
+
+
 flip = Op(
     name="flip",
     doc="The order along axes reversed; flip(K) of the lecture reverses both.",
@@ -282,7 +294,7 @@ flip = Op(
     shape=flip_shape,
     numpy="np.flip({x}, axis={axis})",
     torch="torch.flip({x}, {axis})",
-    written=lambda x, new, axis: flip(new, axis=axis),
+    written=flip_written,
     rules=(Rule(d_flip, "{y} is {x} in reverse order"),),
     notation=Notation("flip({x})"),
     samples=(Sample(((2, 3),), {"axis": (0, 1)}), Sample(((2, 3, 4),), {"axis": (1,)})),
