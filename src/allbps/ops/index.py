@@ -10,7 +10,8 @@ import numpy as np
 
 from allbps.errors import ArgumentError, ShapeError
 from allbps.ir import CONST, OPERATORS, Aval, Bad, Node, Notation, Op, Rule, Sample, lift, user_site
-from allbps.ops.function import astype, is_numeral
+from allbps.ops.arithmetic import is_numeral
+from allbps.ops.function import astype
 from allbps.ops.reduce import sum_
 from allbps.ops.shape import broadcast_to, reshape
 
