@@ -161,13 +161,6 @@ MESSAGES = {
         "  got:      Y of shape (2, 3)\n"
         "  to do:    return a loss, or pass cotangents={'Y': …}\n"
     ),
-    "written": (
-        "X is traced and cannot be changed in place (write into a part)\n"
-        "  at:       mine.py:50 in written: X[0] = 1.0\n"
-        "  expected: a new array: X = np.where(…), np.concatenate(…), X + …\n"
-        "  got:      a write into X\n"
-        "  to do:    build the changed array and bind it to X again\n"
-    ),
     "written_into": (
         "float() of X[0, 0] would cut its gradient\n"
         "  at:       mine.py:56 in written_into: A[0] = X[0, 0]\n"
@@ -218,11 +211,6 @@ MESSAGES = {
         "  at:       mine.py:88 in no_index: return X[5, 0]\n"
         "  expected: an index into (2, 3)\n"
         "  got:      index 5 is out of bounds for axis 0 with size 2\n"
-    ),
-    "by_zero": (
-        "by_zero or its backward pass divides by zero\n"
-        "  got:      dt1 = dy / 0\n"
-        "  to do:    look for a denominator that can be 0\n"
     ),
     "leaving": ("mine.py raised SystemExit: 3\n  at:       mine.py:97 in leaving: sys.exit(3)\n"),
     "endless": (

@@ -30,7 +30,7 @@ WITHOUT = {
     "sorting": {"argsort", "argpartition", "ranks", "isin", "searchsorted"},
     "the bits of a number": {"exponent", "spacing", "fmod"},
     "indices that are arrays and change, except rows of a table": {
-        "getitem", "put_add", "winner_index", "scatter_to", "gather_from",
+        "getitem", "put", "put_add", "winner_index", "scatter_to", "gather_from",
     },
 }  # fmt: skip
 NUMPY_ONLY = set().union(*WITHOUT.values())

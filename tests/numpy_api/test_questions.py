@@ -121,7 +121,7 @@ def test_each_trace_remembers_what_depends_on_its_own_arguments():
 def test_a_loss_takes_for_granted_only_what_it_used():
     z, y = np.zeros((2, 3)), np.array([0, 1])
     assert len(trace(F.cross_entropy, z, y).guards) == 1
-    assert not trace(F.cross_entropy, z, np.array([0, -100])).guards
+    assert len(trace(F.cross_entropy, z, np.array([0, -100])).guards) == 1  # that classes exist
     assert len(trace(F.cross_entropy, z, np.eye(3)[y]).guards) == 1
     assert not trace(F.cross_entropy, z, np.ones((2, 3))).guards
     mask = np.ones((2, 2), bool)

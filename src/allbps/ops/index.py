@@ -322,7 +322,7 @@ def put_torch(operands: Any, attrs: Any) -> str:
 
 def put_jax(operands: Any, attrs: Any) -> str:
     x, values, *arrays = operands["xs"]
-    return f"{x}.at[{index_text(attrs['parts'], arrays)}].set({values})"
+    return f"jnp.asarray({x}).at[{index_text(attrs['parts'], arrays)}].set({values})"
 
 
 put_op = Op(

@@ -170,7 +170,8 @@ class Writer:
         want, half = read(shown), 0.5 * last_place(shown)
         for digits in range(self.digits, MOST_DIGITS):
             found = _as_printed(nodes, values, digits)
-            off = np.abs(found - want)
+            with np.errstate(invalid="ignore"):  # ∞ − ∞: what is not finite is not compared
+                off = np.abs(found - want)
             if np.all((off <= half * (1 + 1e-9)) | ~np.isfinite(want)):
                 return digits
         return MOST_DIGITS

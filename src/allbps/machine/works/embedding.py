@@ -46,8 +46,10 @@ def emit_embedding_delta(places: Places, work: Work) -> None:
 
 
 def is_lookup(work: Work) -> bool:
-    """Rows of a matrix at an index that can be looked at before a kernel trusts it."""
+    """Rows of a matrix of real numbers at an index that can be looked at beforehand."""
     if work.kind not in ("getitem", "put_add") or work.node is None or len(work.inputs) != 2:
+        return False
+    if not work.node.is_float:
         return False
     table = work.inputs[0].shape if work.kind == "getitem" else work.outputs[0].shape
     index = work.node.inputs[1]
