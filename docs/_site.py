@@ -45,7 +45,7 @@ def operations() -> str:
 
 def _declared_in(op: Op, room: dict[str, Any]) -> bool:
     """Does this file declare the operation, rather than import it?"""
-    if op in (INPUT, CONST) or op not in room.values():
+    if op in (INPUT, CONST) or not any(value is op for value in room.values()):
         return False
     source = Path(room["__file__"]).read_text("utf-8")
     return any(f"\n{name} = " in source for name, value in room.items() if value is op)
@@ -89,6 +89,8 @@ def _worked(op: Op) -> Any:
     names = [f"{op.names[0]}{k}" for k in range(1, len(drawn) + 1)] if op.variadic else op.names
     given = dict(zip(names, drawn, strict=False))
     floats = {k: x for k, x in given.items() if np.asarray(x).dtype.kind == "f"}
+    if not floats:
+        return None
     scope = {"op": op, "attrs": dict(sample.attrs), "given": given}
     arguments = ", ".join(floats)
     operands = ", ".join(k if k in floats else f"given[{k!r}]" for k in given)

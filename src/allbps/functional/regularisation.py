@@ -28,6 +28,7 @@ def dropout(input: Any, p: float = 0.5, training: bool = True, *, rng: Any = Non
     Raises:
         ArgumentError: p is no probability, or there is no generator.
 
+    >>> import numpy as np
     >>> sorted(set(dropout(np.ones(100), 0.75, rng=0).tolist()))
     [0.0, 4.0]
 

@@ -68,7 +68,7 @@ def _target(traced: Traced, key: str) -> tuple[Any, str]:
         if node is not None:
             return node, label
     inner = [x.name for x in (*traced.graph.inputs, *traced.graph.nodes) if x.name]
-    raise traced.unknown(key, list(dict.fromkeys([*traced.parameters, *inner])), "value")
+    raise traced.unknown(key, list(dict.fromkeys([*traced.parameters, *inner])), "")
 
 
 def _pairs(target: Any, tree: Any, path: str) -> Iterator[tuple[Node, Any, str]]:
