@@ -7,8 +7,9 @@ estimate of their own error. Nothing is claimed that this estimate does not supp
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,6 @@ from allbps.backprop import Delta
 from allbps.verify.evidence import UNSTABLE, Case, at_kinks, bound_of
 from allbps.verify.finding import Finding, Index, Verdict
 from allbps.verify.kinks import MANY, Kink, kink_along, kinks_at, one_hot
-from allbps.verify.replay import size_of
 from allbps.verify.silence import Silence
 
 STATEMENTS = 400_000
@@ -26,7 +26,7 @@ PROBES = 16
 """Directions and elements tried for one array."""
 RUNS = 6
 """Forward runs that a direction takes where nothing is in the way."""
-STARTS = (1e-2, 1e-4, 1e-6)
+STARTS = (1e-2, 1e-4, 1e-6, 1e-8)
 """First steps, in units of the value: the smaller ones for kinks nearby."""
 
 SETTLED = (Verdict.AGREE, Verdict.DISAGREE)
@@ -201,7 +201,7 @@ class _Probe:
         start, best = min(guesses, key=lambda guess: guess[1].error)
         off = abs(ours - best.value)
         noise = float(np.sum(self.case.noise[self.delta.primal] * np.abs(direction)))
-        noise += 10 * self.case.replay.uncertainty / start
+        noise += 2 * self.case.replay.uncertainty / start
         if best.value == 0.0:  # so flat that no digit moved
             noise += self.case.replay.resolution(self.name) / start
         if off <= noise and off > self.case.tolerable(self.delta, self.scale):
@@ -209,8 +209,8 @@ class _Probe:
         if off <= noise:
             note = f"rounding hides differences below {noise:.0e} here"
             return self._say(Verdict.NOISY, index, ours, best.value, note)
-        # a kink between two steps can fool the estimate of the larger one, never that of all
-        if all(abs(ours - guess.value) > 10 * guess.error for _, guess in guesses):
+        rounding = [(guess, 2 * self.case.replay.uncertainty / start) for start, guess in guesses]
+        if _contradicted(ours, rounding):
             return self._say(Verdict.DISAGREE, index, ours, best.value)
         note = f"too small for differences, which are good to ±{best.error:.0e} here"
         return self._say(Verdict.NOT_CHECKED, index, ours, best.value, note)
@@ -218,9 +218,7 @@ class _Probe:
     def _starts(self, index: Index | None) -> list[float]:
         """First steps: relative to the whole array, then to the element itself."""
         value = np.asarray(self.case.replay.values[self.name])
-        noise = float(np.max(self.case.replay.noise[self.name]))
-        size = size_of(value)
-        sizes = {size if size > noise else 1.0}  # nothing but noise: as good as 0
+        sizes = {self.case.replay.unit(self.name)}
         if index is not None and value[index] != 0 and np.isfinite(value[index]):
             sizes.add(abs(float(value[index])))
         return sorted({start * size for start in STARTS for size in sizes}, reverse=True)
@@ -259,6 +257,22 @@ class _Probe:
         if self.kinks and not wrong:
             return at_kinks(self.case.replay, found, self.kinks, self.ours)
         return found
+
+
+def _contradicted(ours: float, guesses: Sequence[tuple[Slope, float]]) -> bool:
+    """Do two estimates, given with their rounding, speak for one other number, and none for ours?
+
+    A kink or a saturation between two steps can fool the estimate of the larger one, and its
+    estimate of its own error, but not that of all.
+    """
+    for (a, noise_a), (b, noise_b) in combinations(guesses, 2):
+        off = abs(ours - a.value)
+        alike = abs(a.value - b.value) <= 0.1 * max(abs(a.value), abs(b.value)) + noise_a + noise_b
+        far = all(abs(ours - guess.value) > 10 * guess.error for guess in (a, b))
+        if alike and far and noise_a + noise_b < off:
+            heard = (guess.value for guess, noise in guesses if noise < off)
+            return all(abs(value - a.value) < abs(value - ours) for value in heard)
+    return False
 
 
 def _error(finding: Finding) -> float:

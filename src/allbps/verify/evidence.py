@@ -32,6 +32,8 @@ def bound_of(dtype: np.dtype[Any]) -> float:
 
 UNSTABLE = "rounding alone may change it altogether, so that nothing can be said for it"
 
+UNSTEADY = "a decision on the way hangs on the last digit, and may fall otherwise for the judge"
+
 
 @dataclass(frozen=True, eq=False)
 class Case:
@@ -62,10 +64,19 @@ class Case:
     @cached_property
     def noise(self) -> dict[Node, np.ndarray[Any, Any]]:
         """Primal -> how far rounding alone may move each element of its δ."""
+        return self._noise(decided=True)
+
+    @cached_property
+    def unsteady(self) -> dict[Node, np.ndarray[Any, Any]]:
+        """The same where rounding may also break a tie or cross a threshold."""
+        return self._noise(decided=False)
+
+    def _noise(self, *, decided: bool) -> dict[Node, np.ndarray[Any, Any]]:
         found = noise_of(
             [delta.node for delta in self.deltas],
             {x: self.values[x.name] for x in self.backward.graph.inputs},
             np.random.default_rng(self.seed),
+            decided=decided,
         )
         return {delta.primal: found[delta.node] for delta in self.deltas}
 
@@ -81,9 +92,8 @@ class Case:
 
         """
         coarsest = max(bound_of(x.dtype) for x in self.backward.graph.nodes if x.is_float)
-        natural = self.replay.largest_from(delta.primal.name) / size_of(
-            self.replay.values[delta.primal.name]
-        )
+        name = delta.primal.name
+        natural = self.replay.largest_from(name) / size_of(self.replay.values[name])
         return 100 * coarsest * max(scale, natural)
 
     @cached_property
@@ -139,6 +149,8 @@ def compare(
         judge, name, Verdict.DISAGREE if wrong else Verdict.AGREE, float(off[worst]) / scale,
         worst, float(ours[worst]), float(theirs[worst]), compared, excluded,
     )  # fmt: skip
+    if wrong and off[worst] <= case.unsteady[delta.primal][worst]:
+        return Finding(judge, name, Verdict.NOT_CHECKED, note=UNSTEADY)
     if wrong:
         return found
     if kinks:
@@ -158,13 +170,15 @@ def at_kinks(
     Where δ is one of the slopes on the two sides of a kink it is a convention, and as right as it
     can be. Otherwise nothing confirms it, however many other elements are right.
     """
-    notes = [kink.objection(replay, found.node, i, float(ours[i])) for i, kink in kinks.items()]
-    objections = [note for note in notes if note]
+    said = [kink.judged(replay, found.node, i, float(ours[i])) for i, kink in kinks.items()]
     found = replace(found, excluded=max(len(kinks), found.excluded))
-    if objections:
-        return replace(found, verdict=Verdict.NOT_DIFFERENTIABLE, note=objections[0])
+    objection = next((reason for _, reason in said if reason), "")
+    if objection:
+        return replace(found, verdict=Verdict.NOT_DIFFERENTIABLE, note=objection)
     if found.compared == 0 and found.verdict is Verdict.AGREE:
-        found = replace(found, verdict=Verdict.CONVENTION, error=None, index=None)
+        is_convention = all(fits for fits, _ in said)
+        verdict = Verdict.CONVENTION if is_convention else Verdict.NOT_CHECKED
+        found = replace(found, verdict=verdict, error=None, index=None)
     return replace(found, note=found.note or str(next(iter(kinks.values()))))
 
 

@@ -22,7 +22,7 @@ from allbps.backprop import Delta
 from allbps.ir import CONST, Node
 from allbps.readings.source import Line, emit
 from allbps.verify.dual import Dual, dual
-from allbps.verify.evidence import Case, at_kinks, compare
+from allbps.verify.evidence import Case, at_kinks, bound_of, compare
 from allbps.verify.finding import Finding, Index, Verdict
 from allbps.verify.kinks import kinks_at, one_hot
 from allbps.verify.replay import compiled, downstream_of
@@ -55,6 +55,11 @@ def _each(function: Callable[..., Any], *arrays: Any) -> Any:
     return result
 
 
+def _floats(array: Any) -> np.ndarray[Any, Any]:
+    """Dual numbers rounded to floats."""
+    return np.asarray(_each(lambda x: float(x.value), array), dtype=np.float64)
+
+
 class _Exact:
     """The emitted program on rational numbers."""
 
@@ -70,7 +75,10 @@ class _Exact:
         self.codes = {
             line.node: compiled(line.code) for line in (*program.forward, *program.backward)
         }
-        for line in (*program.forward, *program.backward):
+        for line in program.forward:
+            self._step(self.scope, line)
+            self._same_path(line, case.values[line.name])
+        for line in program.backward:
             self._step(self.scope, line)
         self.seeds = {
             y.name: exactly(seed.value if seed.op is CONST else case.values[seed.name])
@@ -100,6 +108,20 @@ class _Exact:
         if max(map(_bits, scope[name].flat), default=0) > LONGEST:
             digits = int(LONGEST * math.log10(2))
             raise Silence(f"{text} has fractions of more than {digits} digits")
+
+    def _same_path(self, line: Line, ours: Any) -> None:
+        """Compare an exact value with the one in floats: decisions hang on it.
+
+        Raises:
+            Silence: the float is mostly rounding.
+
+        """
+        ours = np.asarray(ours)
+        if ours.dtype.kind == "f" and ours.size:
+            exact = _floats(self.scope[line.name])
+            off = float(np.max(np.abs(exact - ours.astype(np.float64))))
+            if off > bound_of(ours.dtype) * float(np.max(np.abs(exact))):
+                raise Silence(f"{line.code} is mostly rounding: it is off by {off:.1e}")
 
     def delta(self, delta: Delta) -> Any:
         """The emitted δ, exactly."""
@@ -152,7 +174,7 @@ def _finding(case: Case, exact: _Exact, delta: Delta) -> Finding:
             smooth[index] = 0
         if exact.slope(delta.primal, smooth) != exact.along(delta, smooth):
             return _wrong(exact, delta, set(np.ndindex(shape)) - set(kinks))
-    floats = _each(lambda x: float(x.value), exact.delta(delta)).astype(np.float64)
+    floats = _floats(exact.delta(delta))
     finding = compare(case, "exact", delta, floats)
     if not kinks or finding.verdict is Verdict.DISAGREE:
         return finding

@@ -42,8 +42,12 @@ class Kink:
     index: Index
     where: str
 
-    def objection(self, replay: Replay, name: str, place: Index, ours: float) -> str:
-        """Why a δ at this kink is no convention; empty where it is one of the slopes there.
+    def judged(self, replay: Replay, name: str, place: Index, ours: float) -> tuple[bool, str]:
+        """Is a δ at this kink a convention, one of the slopes there? If it is wrong, why.
+
+        It is wrong where the kinks of the parts cancel, so that there is a derivative, and it is
+        not that. Neither is said at a jump, at an edge of the domain, and of what several
+        conventions at real kinks come to.
 
         Args:
             replay: the forward program.
@@ -52,14 +56,17 @@ class Kink:
             ours: δ there.
 
         """
-        slopes = [replay.slopes(name, one_hot(np.shape(replay.values[name]), place), step)
-                  for step in SIDES]  # fmt: skip
-        for left, right in slopes:
-            allowed = SIDEWAYS * max(abs(left), abs(right), abs(ours))
+        direction = one_hot(np.shape(replay.values[name]), place)
+        smooth: list[float] = []
+        for step in SIDES:
+            left, right = replay.slopes(name, direction, step)
+            allowed = SIDEWAYS * max(abs(left), abs(right), abs(ours)) + replay.slack(name, step)
             if min(left, right) - allowed <= ours <= max(left, right) + allowed:
-                return ""
-        left, right = slopes[0]
-        return f"{self}; δ is {ours:.6g}, but the slopes there are {left:.6g} and {right:.6g}"
+                return True, ""
+            smooth += [right] if abs(left - right) <= allowed else []
+            if len(smooth) == 2 and abs(smooth[0] - smooth[1]) <= allowed:
+                return False, f"{self}; δ is {ours:.6g}, but the slope there is {right:.6g}"
+        return False, ""
 
     def __str__(self) -> str:
         at = f" ({self.where})" if self.where else ""
@@ -68,7 +75,7 @@ class Kink:
 
 def kink_along(replay: Replay, name: str, direction: Any) -> Kink | None:
     """The first result that has a kink when ``name`` moves along ``direction``, or None."""
-    here, size = replay.values[name], size_of(replay.values[name])
+    here, size = replay.values[name], replay.unit(name)
     try:
         far, near = (
             [replay.moved(name, here + sign * step * size * direction) for sign in (1, -1)]

@@ -24,7 +24,11 @@ CONFIDENCE = 16
 
 
 def noise_of(
-    wanted: Iterable[Node], given: Mapping[Node, Any], rng: np.random.Generator
+    wanted: Iterable[Node],
+    given: Mapping[Node, Any],
+    rng: np.random.Generator,
+    *,
+    decided: bool = True,
 ) -> dict[Node, np.ndarray[Any, Any]]:
     """Node -> up to what difference each of its elements may be off by rounding alone.
 
@@ -32,6 +36,8 @@ def noise_of(
         wanted: the nodes asked about.
         given: the values of the inputs.
         rng: of the perturbations.
+        decided: do decisions stay as they were? If not, the noise also covers a tie that the last
+            digit breaks.
 
     >>> from allbps.ir import constant
     >>> from allbps.ops.shape import identity
@@ -44,11 +50,11 @@ def noise_of(
     wanted = list(wanted)
     nodes = ancestors(wanted)
     still = _run(nodes, given)
-    decided = {node: still[node] for node in nodes if _decides(node)}
+    kept = {node: still[node] for node in nodes if decided and _decides(node)}
     apart = {node: np.zeros(node.shape) for node in wanted}
     for _ in range(SAMPLES):
         try:
-            moved = _run(nodes, given, decided, rng)
+            moved = _run(nodes, given, kept, rng)
         except np.linalg.LinAlgError:  # rounding decides whether there is a result at all
             return {node: np.full(node.shape, np.inf) for node in wanted}
         with np.errstate(invalid="ignore"):  # ∞ − ∞: no number, no noise
@@ -71,11 +77,11 @@ def _decides(node: Node) -> bool:
 def _run(
     nodes: Iterable[Node],
     given: Mapping[Node, Any],
-    decided: Mapping[Node, Any] | None = None,
+    kept: Mapping[Node, Any] | None = None,
     rng: np.random.Generator | None = None,
 ) -> dict[Node, Any]:
     """Node -> value; with a generator, each off by its last digit unless it is a decision."""
-    values: dict[Node, Any] = dict(decided or {})
+    values: dict[Node, Any] = dict(kept or {})
     with np.errstate(all="ignore"):
         for node in nodes:
             if node in values:

@@ -171,7 +171,7 @@ class Replay:
 
         ``part`` is the step in units of the value; NaN on a side that is outside the domain.
         """
-        here, step = self.values[name], part * size_of(self.values[name])
+        here, step = self.values[name], part * self.unit(name)
         left, right = (self._side(name, here, sign * step * direction) for sign in (-1, 1))
         return -left / step, right / step
 
@@ -212,6 +212,15 @@ class Replay:
     def uncertainty(self) -> float:
         """How far rounding alone may move the objective."""
         return self._noise[1]
+
+    def unit(self, name: str) -> float:
+        """What steps of a value are measured in: its size, 1 for zeros and for mere rounding."""
+        size = size_of(self.values[name])
+        return size if size > float(np.max(self.noise[name], initial=0.0)) else 1.0
+
+    def slack(self, name: str, part: float) -> float:
+        """How far rounding may move a slope along one element, with a step as in ``slopes``."""
+        return 4 * self.uncertainty / (part * self.unit(name))
 
     def largest_from(self, name: str) -> float:
         """The largest number on the way from a value to the objective."""
