@@ -108,8 +108,8 @@ class _HandIn:
         rough = {x: p for x, p in found.items() if np.any(p.unit) and not self._exact(x, p)}
         if not rough:
             return found
-        units = {x: rough[x].unit if x in rough else 0.0 for x in self.given}
-        coarsest = max(float(np.max(unit)) for unit in units.values())
+        units = {x: p.unit for x, p in found.items()}
+        coarsest = max(float(np.max(p.unit)) for p in rough.values())
         near = of_rounding(self.onward, self.own, units, coarsest, from_own=True)
         far = of_rounding(self.onward, self.own, units, coarsest, from_own=False)
         rough = {x: replace(p, noise=near[x], far=far[x]) for x, p in rough.items()}
