@@ -106,8 +106,8 @@ class Precision:
     def evidence(self, numbers: Any) -> tuple[float, int]:
         """How many digits, of how many numbers, agree because they were rounded.
 
-        A number counts if its last digit is not 0, it has two digits at least, and what it should
-        be does not stand on the grid itself.
+        A number counts if its last digit is not 0 and what it should be does not stand on the grid
+        itself; the more digits it has, the more.
         """
         numbers = np.asarray(numbers)
         if numbers.shape != self.theirs.shape or not np.any(self.unit):
@@ -115,7 +115,7 @@ class Precision:
         units = np.rint(np.abs(self.theirs) / self.unit)
         near = np.abs(self.theirs - numbers) <= 0.5 * self.unit * (1 + 1e-6)
         off_grid = np.abs(self.theirs - numbers) > 1e-6 * self.unit
-        telling = near & off_grid & (units >= 10) & (units % 10 != 0)
+        telling = near & off_grid & (units > 1) & (units % 10 != 0)
         return float(np.sum(np.log10(units, where=telling, out=np.zeros_like(units)))), int(
             np.sum(telling)
         )
@@ -175,14 +175,16 @@ def looks(
     finite = {key: p for key, p in plain.items() if np.all(np.isfinite(p.theirs)) and p.theirs.size}
     found = {key: decimals_of(p.theirs.astype(p.dtype)) for key, p in finite.items()}
     most = max((d for d in found.values() if d is not None), default=0)
-    return plain | {key: _on_grid(p, found[key], most) for key, p in finite.items()}
+    short = [p.theirs for key, p in finite.items() if found[key] is not None]
+    uneven = _uneven(np.concatenate([np.ravel(x) for x in (*short, [])]), most)
+    return plain | {key: _on_grid(p, found[key], most, uneven) for key, p in finite.items()}
 
 
-def _on_grid(p: Precision, d: int | None, most: int) -> Precision:
+def _on_grid(p: Precision, d: int | None, most: int, uneven: bool) -> Precision:
     """An array with the grid on which it stands, where the whole hand-in has ``most`` decimals."""
     if d is not None:  # float32 has no 0.1 that float64 knows
         p = replace(p, theirs=np.round(p.theirs, d))
-    digits = significant_of(p.theirs) if d is None or _uneven(p.theirs, d) else None
+    digits = significant_of(p.theirs) if d is None or uneven else None
     if digits is not None and digits > 1:
         unit = unit_in_last_place(p.theirs, digits)
         return replace(p, unit=unit, words=f"{digits} significant digits")
@@ -196,4 +198,4 @@ def _uneven(numbers: Any, d: int) -> bool:
     """Do most numbers end before decimal ``d``? Then it is not decimals that were counted."""
     telling = np.rint(np.abs(numbers) * 10.0**d)
     telling = telling[telling > 0]
-    return telling.size >= 3 and float(np.mean(telling % 10 != 0)) < 0.5
+    return telling.size >= 5 and float(np.mean(telling % 10 != 0)) < 0.5
