@@ -112,7 +112,10 @@ class _HandIn:
         coarsest = max(float(np.max(p.unit)) for p in rough.values())
         near = of_rounding(self.onward, self.own, units, coarsest, from_own=True)
         far = of_rounding(self.onward, self.own, units, coarsest, from_own=False)
-        rough = {x: replace(p, noise=near[x], far=far[x]) for x, p in rough.items()}
+        rough = {
+            x: replace(p, noise=self._fitting(x, near[x]), far=self._fitting(x, far[x]))
+            for x, p in rough.items()
+        }
         evidence = {
             x: max(p.evidence(self.true(x)), p.evidence(self.follows[x])) for x, p in rough.items()
         }
@@ -126,7 +129,12 @@ class _HandIn:
         return precision.exactly(self.true(primal)) or precision.exactly(self.follows[primal])
 
     def _scatter(self, primal: Node) -> Any:
-        return self._arithmetic[primal]
+        return self._fitting(primal, self._arithmetic[primal])
+
+    def _fitting(self, primal: Node, spread: Any) -> Any:
+        """A spread for each number that was given; of another shape, the largest for all."""
+        same = self.given[primal].numbers.shape == primal.shape
+        return spread if same else np.max(spread, initial=0.0)
 
     @cached_property
     def _arithmetic(self) -> dict[Node, Any]:

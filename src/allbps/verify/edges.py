@@ -46,7 +46,7 @@ def code_of(node: Node) -> str:
             text = tidy(expression(x, [texts[i] for i in x.inputs], NUMPY))
             texts[x] = text if len(text) <= LONGEST else x.name or "…"
             if texts[x] == "…":
-                texts[x] = f"{x.op.name}(…)"
+                texts[x] = f"{x.op.name}(...)"
     return texts[node]
 
 
