@@ -155,7 +155,9 @@ def main() -> None:
     if options.parameters:
         said = [parameters_only(n, p, s, None) for n in nets for p in n.mistakes for s in seeds]
         seen = [x for x in said if x is not None]
-        print(f"with parameter gradients alone {100 * np.mean(seen):.1f} % of {len(seen)} are named")
+        print(
+            f"with parameter gradients alone {100 * np.mean(seen):.1f} % of {len(seen)} are named"
+        )
         return
     found = list(results(nets, seeds))
     if options.failures:

@@ -21,6 +21,8 @@ ENOUGH_DIGITS = 4.0
 """Decimal digits that have to agree before numbers are believed to be rounded: one in 10,000."""
 ENOUGH_NUMBERS = 2
 SIGMAS = 6.0
+CLOSE = 20.0
+"""So many last places apart, numbers may still be the same but for rounding on the way."""
 SINGLE = float(np.finfo(np.float32).eps)
 DOUBLE = float(np.finfo(np.float64).eps)
 
@@ -102,6 +104,17 @@ class Precision:
     def fits_alone(self, numbers: Any) -> bool:
         """As ``fits``, whether or not there is enough to believe that they were rounded."""
         return self.exactly(numbers) or self.within(numbers)
+
+    def close(self, numbers: Any) -> bool:
+        """Are these the numbers but for what rounding may do to a formula that enlarges it?"""
+        numbers = np.asarray(numbers)
+        if not self.believed or numbers.shape != self.theirs.shape or not np.any(self.unit):
+            return False
+        return bool(np.all(np.abs(self.theirs - numbers) <= CLOSE * self.unit))
+
+    def scattered(self, noise: Any) -> Precision:
+        """The same numbers, compared with what scatters so much."""
+        return replace(self, noise=noise)
 
     def evidence(self, numbers: Any) -> tuple[float, int]:
         """How many digits, of how many numbers, agree because they were rounded.

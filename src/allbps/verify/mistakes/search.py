@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -17,6 +19,8 @@ from allbps.verify.precision import Precision, enough
 MOST_NAMES = 4
 MARGIN = 3
 """A general mistake is not named beside one that is so much more special."""
+SHAKES = 6
+"""How often the given δ are moved within their rounding to see what a slip makes of that."""
 MOST_TRIES = 20_000
 """Mistakes that are tried for one hand-in before the search ends, the nearest places first."""
 
@@ -58,6 +62,17 @@ class Explanation:
 
 
 @dataclass(frozen=True, eq=False)
+class _Try:
+    """A slip, and where it comes from: the mistake's slip number ``index`` at a site."""
+
+    slip: Slip
+    mistake: Mistake
+    index: int
+    site: Site
+    question: Question
+
+
+@dataclass(frozen=True, eq=False)
 class _Search:
     onward: Onward
     own: Numbers
@@ -73,12 +88,13 @@ class _Search:
             if site is None:
                 continue
             for mistake in MISTAKES.values():
-                for slip in mistake.slips(site):
+                for index, slip in enumerate(mistake.slips(site)):
                     tries += 1
-                    if slip.delta is not None:
-                        text = self._fits(slip, site, question)
-                        if text:
-                            yield self._explanation(text, mistake, question, distance)
+                    if slip.delta is None:
+                        continue
+                    text, covers = self._fits(_Try(slip, mistake, index, site, question))
+                    if covers:
+                        yield self._explanation(text, covers, mistake, question, distance)
             if tries > MOST_TRIES:
                 return
 
@@ -90,34 +106,84 @@ class _Search:
         return Site(self.onward, self.own, place, np.asarray(right), self.theirs)
 
     def _explanation(
-        self, text: str, mistake: Mistake, question: Question, distance: int
+        self,
+        text: str,
+        covers: frozenset[Node],
+        mistake: Mistake,
+        question: Question,
+        distance: int,
     ) -> Explanation:
-        covers = frozenset(question.targets) & self.wrong
         slip = text
         if question.place not in self.theirs:
             text = f"where {delta_name(question.place)} is computed, {text}"
-        rank = (-len(covers), mistake.rank, distance)
+        part = len(covers) < len(question.targets)
+        rank = (-len(covers), mistake.rank + 2 * part, distance)
         return Explanation(text, slip, question.place, mistake, covers, rank)
 
-    def _fits(self, slip: Slip, site: Site, question: Question) -> str:
-        """The slip's text if it gives the numbers that were handed in, else nothing."""
-        if slip.along is not None:
-            return self._fits_along(slip, site, question)
+    def _fits(self, one: _Try) -> tuple[str, frozenset[Node]]:
+        """What is said of a slip, and the wrong δ that it explains, if it explains any.
+
+        A δ that is right, although it depends on the same step, was computed from a right copy.
+        """
+        if one.slip.along is not None:
+            return self._fits_along(one)
         predicted: dict[Node, Any] = {}
-        for target, numbers in self._predicted(slip.delta, site):
-            if not self.precision[target].fits_alone(numbers):
-                return ""
-            predicted[target] = numbers
-        if set(predicted) != set(question.targets) or not self._believed(predicted):
-            return ""
-        return slip.text if self._visible(predicted) else ""
+        for target, numbers in self._predicted(one.slip.delta, one.site):
+            if self._fit(target, numbers, one):
+                predicted[target] = numbers
+            elif target in self.wrong and len(one.question.targets) == 1:
+                return "", frozenset()
+        covers = frozenset(predicted) & self.wrong
+        mine = {x: predicted[x] for x in covers}
+        if covers and self._visible(mine) and self._believed(mine):
+            return one.slip.text, covers
+        return "", frozenset()
+
+    def _fit(self, target: Node, numbers: Any, one: _Try) -> bool:
+        p = self.precision[target]
+        if p.fits_alone(numbers):
+            return True
+        if not p.close(numbers):
+            return False
+        return p.scattered(self._noise(target, numbers, one)).within(numbers)
+
+    def _noise(self, target: Node, numbers: Any, one: _Try) -> Any:
+        """How far the rounding of the given δ moves what a slip makes of them."""
+        squares = []
+        for own in self.shaken:
+            right = self.onward.compute(self.onward.of[one.site.primal].node, own)
+            site = replace(one.site, known=own, right=np.asarray(right))
+            slip = next(islice(one.mistake.slips(site), one.index, None), None)
+            if slip is None or slip.text != one.slip.text or slip.delta is None:
+                return 0.0
+            there = dict(self._predicted(slip.delta, site)).get(target)
+            squares.append(np.square(there - numbers))
+        return np.sqrt(np.mean(squares, axis=0))
+
+    @cached_property
+    def shaken(self) -> list[Numbers]:
+        """Every number, where the given δ are as they may have been before they were rounded."""
+        rng = np.random.default_rng(0)
+        found = []
+        for _ in range(SHAKES):
+            known = dict(self.own)
+            for delta in self.onward.deltas:
+                p = self.precision.get(delta.primal)
+                if p is not None:
+                    dither = rng.uniform(-0.5, 0.5, np.shape(known[delta.node]))
+                    unit = p.unit if np.shape(p.unit) in ((), dither.shape) else np.max(p.unit)
+                    known[delta.node] = known[delta.node] + unit * dither
+                elif delta.terms:
+                    known[delta.node] = self.onward.compute(delta.node, known)
+            found.append(known)
+        return found
 
     def _predicted(self, delta: Any, site: Site) -> Iterator[tuple[Node, Any]]:
         """(given primal, what follows there) if the step at a site gives ``delta``."""
         if site.primal in self.theirs:
             yield site.primal, np.asarray(delta)
         elif np.shape(delta) == site.primal.shape:
-            walk = self.onward.walk(self.own, {site.primal: delta}, self.theirs)
+            walk = self.onward.walk(site.known, {site.primal: delta}, self.theirs)
             yield from ((x, np.asarray(g)) for x, g in walk if x in self.theirs)
 
     def _believed(self, predicted: Mapping[Node, Any]) -> bool:
@@ -139,26 +205,26 @@ class _Search:
     def _alike(a: Any, b: Any) -> bool:
         return np.shape(a) == np.shape(b) and bool(np.allclose(a, b, rtol=1e-9, atol=0))
 
-    def _fits_along(self, slip: Slip, site: Site, question: Question) -> str:
+    def _fits_along(self, one: _Try) -> tuple[str, frozenset[Node]]:
         """As ``_fits``, with the number ``c`` that fits best."""
-        here = dict(self._predicted(slip.delta, site))
-        there = dict(self._predicted(slip.delta + slip.along, site))
-        if set(here) != set(question.targets) or any(
-            np.shape(here[x]) != np.shape(self.theirs[x]) for x in here
-        ):
-            return ""
+        nothing: tuple[str, frozenset[Node]] = ("", frozenset())
+        here = dict(self._predicted(one.slip.delta, one.site))
+        there = dict(self._predicted(one.slip.delta + one.slip.along, one.site))
+        if not here or any(np.shape(here[x]) != np.shape(self.theirs[x]) for x in here):
+            return nothing
         slope = np.concatenate([np.ravel(there[x] - here[x]) for x in here])
         gap = np.concatenate([np.ravel(self.theirs[x] - here[x]) for x in here])
         if slope.size < 4 or not np.all(np.isfinite(slope)) or not np.any(slope):
-            return ""
+            return nothing
         c = float(slope @ gap / (slope @ slope))
-        if not 1e-6 < c < 1e3:
-            return ""
         predicted = {x: here[x] + c * (there[x] - here[x]) for x in here}
-        fits = all(self.precision[x].fits_alone(g) for x, g in predicted.items())
-        if fits and self._believed(predicted) and self._visible(predicted):
-            return slip.text.format(c=c)
-        return ""
+        fits = 1e-6 < c < 1e3 and all(
+            self.precision[x].fits_alone(g) for x, g in predicted.items()
+        )  # fmt: skip
+        covers = frozenset(predicted) & self.wrong
+        if fits and covers and self._believed(predicted) and self._visible(predicted):
+            return one.slip.text.format(c=c), covers
+        return nothing
 
 
 def explanations(
