@@ -20,11 +20,12 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from allbps.verify import Mark, State, check
 from planted.dense import BATCH_NORM, BY_HAND, LAYER_NORM, REGRESSION, RESIDUAL
 from planted.images import CONV, DEPTHWISE
 from planted.plant import Net, Plant
 from planted.sequences import ATTENTION, BAG, GRU, LSTM
+
+from allbps.verify import Mark, State, check
 
 NETS = (
     CONV, ATTENTION, LSTM, BATCH_NORM, LAYER_NORM, BAG, GRU, RESIDUAL, DEPTHWISE, REGRESSION,
@@ -131,7 +132,8 @@ def table(found: list[Result]) -> str:
     for result in found:
         rows[result.kind].append(result)
     lines = [
-        "| mistake | tried | right node | named | false name | at 3 decimals: node | named | false |",
+        "| mistake | tried | right node | named | false name "
+        "| at 3 decimals: node | named | false |",
         "|---|---|---|---|---|---|---|---|",
     ]
     for kind, some in [*sorted(rows.items()), ("**all**", found)]:
