@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import difflib
 
+from numpy.linalg import LinAlgError
+
 
 class AllBPsError(Exception):
     """A mistake we can explain.
@@ -93,6 +95,10 @@ class UserFileError(AllBPsError, ValueError):
 
 class MissingExtraError(AllBPsError, ImportError):
     """An optional dependency that is not installed."""
+
+
+class SingularError(AllBPsError, LinAlgError):
+    """A matrix for which there is no such inverse or factorisation."""
 
 
 class NonFiniteError(AllBPsError, FloatingPointError):

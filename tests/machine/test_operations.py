@@ -27,8 +27,11 @@ WITHOUT = {
         "lstsq", "matrix_rank",
     },
     "a step has one type of real numbers": {"astype"},
-    "sorting": {"argsort", "argpartition", "ranks", "isin", "searchsorted"},
-    "the bits of a number": {"exponent", "spacing", "fmod"},
+    "sorting": {"argsort", "argpartition", "ranks", "isin", "searchsorted", "interp"},
+    "SciPy's care at the ends of a domain": {
+        "xlogy", "xlog1py", "entr", "rel_entr", "kl_div", "logit",
+    },
+    "the bits of a number": {"exponent", "spacing", "fmod", "ldexp", "fraction"},
     "indices that are arrays and change, except rows of a table": {
         "getitem", "put", "put_add", "winner_index", "scatter_to", "gather_from",
     },

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
 from functools import wraps
 from operator import index
@@ -14,16 +15,29 @@ from allbps.ir import Node, TracedArray, handed, is_traced, lift, resolved, user
 from allbps.ops.reduce import mean, sum_
 from allbps.ops.shape import reshape
 
+NUMPYS_WORDS = {"axis": "dim", "keepdims": "keepdim"}
+"""What NumPy calls an option -> what PyTorch calls it."""
+
 P = ParamSpec("P")
 Pair = tuple[int, int]
 Size = int | Sequence[int]
 
 
 def works_on_arrays(function: Callable[P, Node]) -> Callable[P, Any]:
-    """Names for names, nodes for nodes, and a plain array where no argument was traced."""
+    """Names for names, nodes for nodes, plain arrays for plain ones; NumPy's words too."""
+    name = getattr(function, "__name__", "")
+    signature = inspect.signature(function)
 
     @wraps(function)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> Any:
+        for numpys, torchs in NUMPYS_WORDS.items():
+            if numpys in kwargs and torchs in signature.parameters and torchs not in kwargs:
+                kwargs[torchs] = kwargs.pop(numpys)
+        try:
+            signature.bind(*args, **kwargs)
+        except TypeError as error:
+            known = ", ".join(signature.parameters)
+            raise misused(f"functional.{name}: {error}", f"{name}({known})") from None
         given = (*args, *kwargs.values())
         if not is_traced(*given):
             result = function(*args, **kwargs)

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from allbps.errors import AllBPsError, DtypeError
+from allbps.errors import AllBPsError, DtypeError, SingularError
 from allbps.ir.arraylike import NUMPY, OPERATORS, ArrayLike
 from allbps.ir.foreign import refuse_foreign
 from allbps.ir.handle import TracedArray, handed, resolved
@@ -218,7 +218,22 @@ class Op:
         return template(named, attrs)
 
     def run(self, values: list[Any], attrs: Mapping[str, Any]) -> Any:
-        """Evaluate the NumPy text on arrays."""
+        """Evaluate the NumPy text on arrays.
+
+        Raises:
+            SingularError: NumPy finds no inverse or factorisation.
+
+        """
+        try:
+            return self._evaluate(values, attrs)
+        except np.linalg.LinAlgError as error:
+            raise SingularError(
+                f"{self.name}: {str(error)[:1].lower()}{str(error)[1:]}",
+                where=str(user_site() or ""),
+                got=", ".join(f"shape {np.shape(x)}" for x in values),
+            ) from None
+
+    def _evaluate(self, values: list[Any], attrs: Mapping[str, Any]) -> Any:
         if isinstance(self.numpy, str):
             return self._template_function(*values, **attrs)
         names = [f"x{i}" for i in range(len(values))]

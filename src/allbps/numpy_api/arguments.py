@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from allbps.errors import ArgumentError
-from allbps.ir import Node, promote, user_site
+from allbps.errors import ArgumentError, ShapeError
+from allbps.ir import Node, lift, promote, user_site
+from allbps.ops.function import astype
 
 Axis = int | tuple[int, ...] | None
 
@@ -33,6 +34,33 @@ def float_of(*nodes: Node) -> Any:
     """
     dtype = promote(*nodes)
     return (dtype if dtype.kind == "f" else np.result_type(dtype, np.float16)).type
+
+
+def floating(x: Any) -> Node:
+    """``x`` as floats: what a function of real numbers makes of integers."""
+    node = lift(x)
+    return node if node.is_float else astype(node, dtype=np.result_type(node.dtype, np.float16))
+
+
+def mask_of(where: Any, x: Node) -> Any:
+    """Which elements of ``x`` count.
+
+    Raises:
+        ShapeError: the mask does not broadcast to the array; it may not broadcast the array.
+
+    """
+    try:
+        fits = np.broadcast_shapes(np.shape(where), x.shape) == x.shape
+    except ValueError:
+        fits = False
+    if not fits:
+        raise ShapeError(
+            "where= must broadcast to the array that is reduced",
+            where=str(user_site() or ""),
+            expected=f"a mask of shape {x.shape}, or with axes of length 1",
+            got=f"shape {np.shape(where)}",
+        )
+    return where
 
 
 def refuse(function: str, **arguments: Any) -> None:

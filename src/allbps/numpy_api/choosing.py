@@ -9,15 +9,14 @@ import numpy as np
 
 from allbps.errors import ArgumentError, ShapeError
 from allbps.ir import Node, lift, numpy_function, promote, user_site
-from allbps.numpy_api.arguments import plain_axis, refuse
+from allbps.numpy_api.arguments import refuse
 from allbps.numpy_api.questions import holds
 from allbps.numpy_api.shapes import at, moveaxis
 from allbps.ops.comparison import where
 from allbps.ops.function import astype
 from allbps.ops.index import getitem_by, put_add_op
 from allbps.ops.questions import argpartition
-from allbps.ops.reduce import mean
-from allbps.ops.shape import broadcast_to, reshape, reshape_to
+from allbps.ops.shape import broadcast_to, reshape_to
 from allbps.ops.shapes import normal_axis
 from allbps.ops.sort import argsort
 
@@ -192,26 +191,6 @@ def argpartition_by(
     return argpartition(node, kth=kth, axis=axis)
 
 
-@numpy_function(np.median)
-def median(
-    a: Any, axis: Any = None, out: Any = None, overwrite_input: bool = False, keepdims: bool = False
-) -> Node:
-    """``numpy.median``: the middle number, or the mean of the two in the middle."""
-    refuse("median", out=out)
-    node, axes = lift(a), plain_axis(axis)
-    chosen = tuple(range(node.ndim)) if axes is None else np.atleast_1d(axes).tolist()
-    order = [normal_axis(k, node.ndim) for k in chosen]
-    rest = [n for k, n in enumerate(node.shape) if k not in order]
-    rows = moveaxis(node, order, range(-len(order), 0)) if order else node
-    ranked = sort(reshape(rows, shape=(*rest, int(np.prod([node.shape[k] for k in order])))))
-    n = ranked.shape[-1]
-    middle = getitem_by(ranked, (..., slice((n - 1) // 2, n // 2 + 1)))
-    made = mean(middle, axis=-1, keepdims=False)
-    if not keepdims:
-        return made
-    return reshape(made, shape=tuple(1 if k in order else m for k, m in enumerate(node.shape)))
-
-
 # -- by diagonal -----------------------------------------------------------------------------------
 @numpy_function(np.diagonal)
 def diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Node:
@@ -267,14 +246,14 @@ def diagflat(v: Any, k: int = 0) -> Node:
 def tril(m: Any, k: int = 0) -> Node:
     """``numpy.tril``: zeros above diagonal k."""
     node = lift(m)
-    return where(_on_or_below(node, k), node, 0)
+    return where(_on_or_below(node, k), node, node.dtype.type(0))
 
 
 @numpy_function(np.triu)
 def triu(m: Any, k: int = 0) -> Node:
     """``numpy.triu``: zeros below diagonal k."""
     node = lift(m)
-    return where(~_on_or_below(node, k - 1), node, 0)
+    return where(~_on_or_below(node, k - 1), node, node.dtype.type(0))
 
 
 def _on_or_below(m: Node, k: int) -> Any:

@@ -9,7 +9,6 @@ import numpy as np
 from allbps.errors import ArgumentError, ShapeError
 from allbps.ir import Node, lift, numpy_function, user_site
 from allbps.numpy_api.arguments import given
-from allbps.numpy_api.elementwise import clip
 from allbps.numpy_api.joining import concatenate_by
 from allbps.numpy_api.shapes import at
 from allbps.ops.arithmetic import div, mod
@@ -17,8 +16,8 @@ from allbps.ops.comparison import logical_and, where
 from allbps.ops.cumulate import cumsum
 from allbps.ops.function import abs_, astype
 from allbps.ops.index import getitem_by
+from allbps.ops.interpolation import interp_op
 from allbps.ops.join import joined
-from allbps.ops.questions import searchsorted
 from allbps.ops.reduce import sum_
 from allbps.ops.shape import broadcast_to, reshape, reshape_to
 from allbps.ops.shapes import normal_axes, normal_axis
@@ -57,6 +56,13 @@ def ediff1d(ary: Any, to_end: Any = None, to_begin: Any = None) -> Node:
     made = diff(reshape_to(ary, -1))
     pieces = [to_begin, made, to_end]
     rows = [reshape_to(piece, -1) for piece in pieces if piece is not None]
+    for row in rows:
+        if not np.can_cast(row.dtype, made.dtype, "same_kind"):
+            raise ArgumentError(
+                "np.ediff1d: the ends must be of the kind of the array",
+                where=str(user_site() or ""),
+                got=f"{row.dtype} for {made.dtype}",
+            )
     return concatenate_by(rows, dtype=made.dtype) if len(rows) > 1 else made
 
 
@@ -154,16 +160,14 @@ def interp(
     """``numpy.interp``: straight lines between points, constants outside."""
     x, xp, fp = lift(x), lift(xp), lift(fp)
     if period is not None:
+        if period == 0:
+            raise ArgumentError("a period is not 0", where=str(user_site() or ""))
         x, xp, fp = _one_period(x, xp, fp, abs(period))
         left = right = None
-    k = clip(searchsorted(xp, x, side="right") - 1, 0, xp.size - 2)
-    start, slope = getitem_by(xp, k), getitem_by(fp, k + 1) - getitem_by(fp, k)
-    inside = getitem_by(fp, k) + slope * (x - start) / (getitem_by(xp, k + 1) - start)
-    below = getitem_by(fp, 0) if left is None else left
-    above = getitem_by(fp, -1) if right is None else right
-    last = getitem_by(xp, -1)
-    at_end = where(x == last, getitem_by(fp, -1), inside)
-    return where(x < getitem_by(xp, 0), below, where(x > last, above, at_end))
+    made = interp_op(x, xp, fp)
+    if left is not None:
+        made = where(x < getitem_by(xp, 0), left, made)
+    return made if right is None else where(x > getitem_by(xp, -1), right, made)
 
 
 def _one_period(x: Node, xp: Node, fp: Node, period: Any) -> tuple[Node, Node, Node]:

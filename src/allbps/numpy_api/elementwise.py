@@ -9,8 +9,9 @@ import numpy as np
 
 from allbps.errors import DtypeError
 from allbps.ir import Node, Op, lift, numpy_function, user_site
-from allbps.numpy_api.arguments import float_of, refuse
-from allbps.ops.arithmetic import div, floor_divide, mod, mul, pow_, raise_to
+from allbps.numpy_api.arguments import float_of, floating, refuse
+from allbps.ops.arithmetic import floor_divide, mod, pow_, raise_to
+from allbps.ops.bits import fraction, ldexp, signbit
 from allbps.ops.comparison import (
     isfinite,
     isnan,
@@ -23,7 +24,6 @@ from allbps.ops.comparison import (
 from allbps.ops.function import (
     abs_,
     astype,
-    logaddexp,
     maximum,
     minimum,
     rint,
@@ -36,7 +36,7 @@ from allbps.ops.shape import identity
 
 # -- units and scales ------------------------------------------------------------------------------
 def _times(factor: float) -> Callable[[Any], Node]:
-    return lambda x: lift(x) * factor
+    return lambda x: floating(x) * factor
 
 
 numpy_function(np.deg2rad, np.radians)(_times(float(np.pi / 180)))
@@ -46,21 +46,13 @@ numpy_function(np.rad2deg, np.degrees)(_times(float(180 / np.pi)))
 @numpy_function(np.exp2)
 def exp2(x: Any) -> Node:
     """2ˣ."""
-    return pow_(2.0, x)
+    return pow_(2.0, floating(x))
 
 
 @numpy_function(np.float_power)
 def float_power(a: Any, b: Any) -> Node:
     """``numpy.float_power``: at least double precision."""
     return raise_to(astype(a, dtype=np.dtype(np.float64)), b)
-
-
-@numpy_function(np.logaddexp2)
-def logaddexp2(a: Any, b: Any) -> Node:
-    """log₂(2ᵃ + 2ᵇ), without overflow."""
-    a, b = lift(a), lift(b)
-    unit = float_of(a, b)(np.log(2))
-    return div(logaddexp(a * unit, b * unit), unit)
 
 
 @numpy_function(np.sinc)
@@ -76,15 +68,26 @@ def sinc(x: Any) -> Node:
     return where(small, series, sin(angle) / angle)
 
 
+numpy_function(np.fabs)(lambda x: abs_(floating(x)))
+
+
 # -- steps -----------------------------------------------------------------------------------------
 @numpy_function(np.round, np.around)
 def round_to(x: Any, decimals: int = 0, out: Any = None) -> Node:
-    """``numpy.round``."""
+    """``numpy.round``; integers stay integers."""
     refuse("round", out=out)
+    node = lift(x)
+    if node.dtype.kind in "iu" and decimals >= 0:
+        return node
     if decimals == 0:
-        return rint(x)
-    scale = 10.0**decimals
-    return rint(lift(x) * scale) / scale
+        return rint(node)
+    if node.dtype.kind == "b":
+        raise DtypeError("truth values have no decimals", where=str(user_site() or ""))
+    scale = 10.0 ** abs(decimals)
+    if decimals > 0:
+        return rint(node * scale) / scale
+    made = rint(node / scale) * scale
+    return made if node.is_float else astype(made, dtype=node.dtype)
 
 
 @numpy_function(np.fix)
@@ -99,7 +102,8 @@ def heaviside(x: Any, at_zero: Any) -> Node:
     """0 below 0, 1 above, ``at_zero`` at 0."""
     node, middle = lift(x), lift(at_zero)
     number = float_of(node, middle)
-    return where(node < 0, number(0), where(node > 0, number(1), middle))
+    beside = where(node < 0, number(0), where(node > 0, number(1), node))  # or NaN
+    return where(node == 0, middle, beside)
 
 
 # -- with remainder --------------------------------------------------------------------------------
@@ -109,21 +113,14 @@ numpy_function(np.divmod)(lambda a, b: (floor_divide(a, b), mod(a, b)))
 @numpy_function(np.modf)
 def modf(x: Any) -> tuple[Node, Node]:
     """Fraction and integer part."""
-    whole = trunc(x)
-    return lift(x) - whole, whole
-
-
-@numpy_function(np.ldexp)
-def ldexp(x: Any, exponent: Any) -> Node:
-    """A number times a power of 2."""
-    node = lift(x)
-    return mul(node, pow_(float_of(node)(2), astype(exponent, dtype=node.dtype)))
+    node = floating(x)
+    return fraction(node), trunc(node)
 
 
 @numpy_function(np.frexp)
 def frexp(x: Any) -> tuple[Node, Node]:
     """Mantissa and exponent."""
-    node = lift(x)
+    node = floating(x)
     power = exponent(node)
     return ldexp(node, -power), power
 
@@ -190,15 +187,19 @@ numpy_function(np.isneginf)(lambda x: logical_and(isinf(x), lift(x) < 0))
 
 
 # -- real numbers as complex ones ------------------------------------------------------------------
-numpy_function(np.real, np.conj, np.real_if_close)(lambda x, tol=100: lift(x))
+numpy_function(np.real)(lift)
+numpy_function(np.conj)(lift)
+numpy_function(np.real_if_close)(lambda a, tol=100: lift(a))
 numpy_function(np.imag)(lambda x: np.zeros(lift(x).shape, lift(x).dtype)[()])
 
 
 @numpy_function(np.angle)
 def angle(x: Any, deg: bool = False) -> Node:
     """0 for positive numbers, half a turn for negative ones."""
-    number = float_of(lift(x))
-    return where(lift(x) < 0, number(180 if deg else np.pi), number(0))
+    node = floating(x)
+    number = node.dtype.type
+    half = where(signbit(node), number(180 if deg else np.pi), number(0))
+    return where(isnan(node), node, half)
 
 
 # -- truth values ----------------------------------------------------------------------------------

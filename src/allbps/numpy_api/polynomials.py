@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from allbps.errors import NoRuleError
+from allbps.errors import ArgumentError, NoRuleError
 from allbps.ir import Node, label, lift, numpy_function, user_site
 from allbps.numpy_api.arguments import refuse
 from allbps.numpy_api.joining import stack, unstack
@@ -142,10 +142,16 @@ def _complex_roots(name: str, p: Any) -> NoRuleError:
 def trim_zeros(filt: Any, trim: str = "fb", axis: Any = None) -> Node:
     """``numpy.trim_zeros`` of a vector."""
     node = lift(filt)
-    refuse("trim_zeros", axis=axis if node.ndim > 1 else None)
+    if node.ndim != 1 or axis not in (None, 0, -1):
+        raise ArgumentError(
+            "np.trim_zeros of a traced array takes a vector",
+            where=str(user_site() or ""),
+            got=f"shape {node.shape}, axis={axis}",
+        )
     found = np.flatnonzero(holds(node, "np.trim_zeros"))
-    start, stop = (int(found[0]), int(found[-1]) + 1) if found.size else (node.size, node.size)
-    ends = trim.lower()
+    if not found.size:
+        return getitem_by(node, slice(0, 0))
+    start, stop, ends = int(found[0]), int(found[-1]) + 1, trim.lower()
     return getitem_by(node, slice(start if "f" in ends else 0, stop if "b" in ends else node.size))
 
 
@@ -153,6 +159,10 @@ def trim_zeros(filt: Any, trim: str = "fb", axis: Any = None) -> Node:
 def vander(x: Any, N: int | None = None, increasing: bool = False) -> Node:
     """``numpy.vander``: powers as columns."""
     node = lift(x)
+    if node.ndim != 1 or not node.size:
+        raise ArgumentError(
+            "np.vander takes a vector", where=str(user_site() or ""), got=f"shape {node.shape}"
+        )
     node = astype(node, dtype=np.promote_types(node.dtype, int))
     powers = range(node.size if N is None else N)
     return stack([node**k for k in (powers if increasing else reversed(powers))], axis=1)

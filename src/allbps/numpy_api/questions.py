@@ -13,7 +13,7 @@ import numpy as np
 
 from allbps.errors import ArgumentError
 from allbps.ir import Node, Op, lift, numpy_function, user_site
-from allbps.numpy_api.arguments import given, plain_axis, refuse
+from allbps.numpy_api.arguments import given, mask_of, plain_axis, refuse
 from allbps.ops.comparison import (
     equal,
     isfinite,
@@ -40,6 +40,7 @@ def _quantified(op: Op, neutral: bool) -> Any:
         refuse(op.name, out=out)
         counted = lift(a)
         if given(where) and where is not True:
+            mask_of(where, counted)
             join = logical_and if not neutral else logical_or
             counted = join(counted, where if not neutral else logical_not(where))
         return op(counted, axis=plain_axis(axis), keepdims=given(keepdims) and bool(keepdims))

@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from allbps.ir import NUMPY, Node, Op, lift, numpy_function
-from allbps.numpy_api.arguments import given, plain_axis, refuse
+from allbps.errors import ArgumentError, DtypeError, ShapeError
+from allbps.ir import NUMPY, Node, Op, lift, numpy_function, user_site
+from allbps.numpy_api.arguments import given, mask_of, plain_axis, refuse
 from allbps.ops.arithmetic import add, div, mul
 from allbps.ops.comparison import isnan, logical_and, logical_not
 from allbps.ops.comparison import where as choose
@@ -17,6 +18,7 @@ from allbps.ops.cumulate import cumprod, cumsum, prod, running
 from allbps.ops.function import astype, maximum, minimum, sqrt
 from allbps.ops.join import joined
 from allbps.ops.length import norm_op
+from allbps.ops.questions import all_
 from allbps.ops.reduce import count, max_, mean, min_, sum_
 from allbps.ops.shape import broadcast_to
 from allbps.ops.shapes import normal_axis
@@ -30,7 +32,20 @@ def _operand(x: Any, dtype: Any = None) -> Node:
 
 def _masked(x: Node, where: Any, neutral: Any) -> Node:
     """``x`` with what is not to be reduced replaced by a number that changes nothing."""
-    return choose(where, x, neutral) if given(where) and where is not True else x
+    return choose(mask_of(where, x), x, neutral) if given(where) and where is not True else x
+
+
+def _first(x: Node, initial: Any) -> Any:
+    """What a reduction starts from, of the kind of number that is reduced."""
+    if not given(initial) or x.is_float:
+        return initial
+    if isinstance(initial, Node) or not isinstance(initial, (int, np.integer, np.bool_)):
+        raise DtypeError(
+            "initial= of a reduction of integers is an integer",
+            where=str(user_site() or ""),
+            got=f"{initial!r} for {x.dtype}",
+        )
+    return x.dtype.type(initial)
 
 
 # -- sums and products -----------------------------------------------------------------------------
@@ -48,7 +63,7 @@ def _total(op: Op, neutral: float, combine: Op) -> Callable[..., Node]:
         kept = bool(given(keepdims) and keepdims)
         node = _masked(_operand(x, dtype), where, neutral)
         total = op(node, axis=plain_axis(axis), keepdims=kept)
-        return combine(total, initial) if given(initial) else total
+        return combine(total, _first(total, initial)) if given(initial) else total
 
     return reduce
 
@@ -84,6 +99,12 @@ def _running_one_axis(op: Op) -> Callable[..., Node]:
     ) -> Node:
         refuse(op.name, out=out)
         node = _operand(x, dtype)
+        if axis is None and node.ndim != 1:
+            raise ArgumentError(
+                f"np.cumulative_{'sum' if op is cumsum else 'prod'} of several axes needs axis=",
+                where=str(user_site() or ""),
+                got=f"shape {node.shape}",
+            )
         place = normal_axis(axis or 0, node.ndim)
         made = op(node, axis=place)
         if not include_initial:
@@ -96,6 +117,17 @@ def _running_one_axis(op: Op) -> Callable[..., Node]:
 
 numpy_function(np.cumulative_sum)(_running_one_axis(cumsum))
 numpy_function(np.cumulative_prod)(_running_one_axis(cumprod))
+
+
+def _float_dtype(dtype: Any) -> Any:
+    if given(dtype) and np.dtype(dtype).kind != "f":
+        raise DtypeError(
+            "a mean or spread of a traced array is a real number",
+            where=str(user_site() or ""),
+            expected="dtype=float or np.float32",
+            got=f"dtype={np.dtype(dtype)}",
+        )
+    return dtype if given(dtype) else None
 
 
 # -- means -----------------------------------------------------------------------------------------
@@ -111,7 +143,11 @@ def mean_by(
 ) -> Node:
     """``numpy.mean``."""
     refuse("mean", out=out)
-    node, axes, kept = _operand(x, dtype), plain_axis(axis), bool(given(keepdims) and keepdims)
+    node, axes, kept = (
+        _operand(x, _float_dtype(dtype)),
+        plain_axis(axis),
+        bool(given(keepdims) and keepdims),
+    )
     if not given(where) or where is True:
         return mean(node, axis=axes, keepdims=kept)
     total = sum_(_masked(node, where, 0.0), axis=axes, keepdims=kept)
@@ -122,7 +158,7 @@ def _how_many(x: Node, axis: Any, keepdims: bool, where: Any) -> Any:
     """How many numbers a group holds."""
     if not given(where) or where is True:
         return float(count(x, axis))
-    counted = choose(where, np.ones(x.shape, x.dtype), 0.0)
+    counted = choose(mask_of(where, x), np.ones(x.shape, x.dtype), 0.0)
     return sum_(counted, axis=axis, keepdims=keepdims)
 
 
@@ -139,13 +175,24 @@ def average(
     node, axes, kept = lift(x), plain_axis(axis), bool(given(keepdims) and keepdims)
     if weights is None:
         made = mean(node, axis=axes, keepdims=kept)
-        return (made, np.full(made.shape, float(count(node, axes)))[()]) if returned else made
+        if not made.size:
+            raise ZeroDivisionError("division by zero")  # as NumPy says it
+        return (made, np.full(made.shape, count(node, axes), made.dtype)[()]) if returned else made
     scale = lift(weights)
+    if scale.shape != node.shape and axes is None:
+        raise ShapeError(
+            "np.average of weights with another shape needs axis=",
+            where=str(user_site() or ""),
+            expected=f"weights of shape {node.shape}",
+            got=f"shape {scale.shape}",
+        )
     if scale.shape != node.shape and isinstance(axes, int):
         places = [1] * node.ndim
         places[normal_axis(axes, node.ndim)] = -1
         scale = broadcast_to(scale.reshape(tuple(places)), shape=node.shape)
     total, whole = (sum_(part, axis=axes, keepdims=kept) for part in (node * scale, scale))
+    if not whole.traces and np.any(whole.value == 0):
+        raise ZeroDivisionError("Weights sum to zero, can't be normalized")  # as NumPy says it
     return (total / whole, whole) if returned else total / whole
 
 
@@ -173,7 +220,8 @@ def _spread(
     refuse("var", out=out)
     if given(correction) and ddof != 0:
         raise ValueError("ddof and correction can't be provided simultaneously.")  # NumPy's words
-    node, axes, kept = _operand(x, dtype), plain_axis(axis), bool(given(keepdims) and keepdims)
+    node, axes = _operand(x, _float_dtype(dtype)), plain_axis(axis)
+    kept = bool(given(keepdims) and keepdims)
     middle = mean if given(mean) else mean_by(node, axes, keepdims=True, where=where)
     number = _how_many(node, axes, kept, where) - (correction if given(correction) else ddof)
     positive = maximum(number, 0.0) if isinstance(number, Node) else max(number, 0.0)
@@ -207,7 +255,15 @@ def _extreme(op: Op, lowest: float, combine: Op) -> Callable[..., Node]:
     ) -> Node:
         refuse(op.name, out=out)
         kept = bool(given(keepdims) and keepdims)
-        node = _masked(lift(x), where, initial if given(initial) else lowest)
+        if given(where) and where is not True and not given(initial):
+            raise ArgumentError(
+                f"np.{op.name} with where= needs initial=: nothing may be left",
+                where=str(user_site() or ""),
+                todo=f"initial={lowest}",
+            )
+        node = lift(x)
+        initial = _first(node, initial)
+        node = _masked(node, where, initial if given(initial) else lowest)
         if given(initial) and not node.size:
             shape = np.sum(np.zeros(node.shape), axis=plain_axis(axis), keepdims=kept).shape
             return astype(broadcast_to(lift(initial), shape=shape), dtype=node.dtype)
@@ -243,12 +299,16 @@ numpy_function(np.argmin)(_place(argmin))
 
 
 # -- leaving NaN out -------------------------------------------------------------------------------
+def _numbers(x: Node, where: Any) -> Node:
+    """Which elements are numbers, and are to be counted."""
+    numbers = logical_not(isnan(x))
+    return logical_and(numbers, mask_of(where, x)) if given(where) else numbers
+
+
 def _without_nan(function: Any) -> Callable[..., Any]:
     def reduce(x: Any, *args: Any, where: Any = None, **kwargs: Any) -> Any:
         node = lift(x)
-        numbers = logical_not(isnan(node))
-        chosen = logical_and(numbers, where) if given(where) else numbers
-        return NUMPY[function](node, *args, where=chosen, **kwargs)
+        return NUMPY[function](node, *args, where=_numbers(node, where), **kwargs)
 
     return reduce
 
@@ -257,12 +317,58 @@ for _nan, _plain in (
     (np.nansum, np.sum),
     (np.nanprod, np.prod),
     (np.nanmean, np.mean),
-    (np.nanvar, np.var),
-    (np.nanstd, np.std),
-    (np.nanmax, np.max),
-    (np.nanmin, np.min),
 ):
     numpy_function(_nan)(_without_nan(_plain))
+
+
+def _without_nan_spread(root: bool) -> Callable[..., Node]:
+    """NaN where no degree of freedom is left, rather than infinity."""
+
+    def reduce(x: Any, *args: Any, where: Any = None, **kwargs: Any) -> Node:
+        node = lift(x)
+        if not node.is_float:
+            return (std if root else var)(node, *args, where=where, **kwargs)
+        left, freedom, axis, kept = _spread(node, *args, where=_numbers(node, where), **kwargs)
+        number = left.dtype.type
+        spent = choose(freedom > 0.0, lift(freedom), number(np.nan))
+        if root:
+            return div(norm_op(left, order=2, axis=axis, keepdims=kept), sqrt(spent))
+        return div(sum_(left**2, axis=axis, keepdims=kept), spent)
+
+    return reduce
+
+
+numpy_function(np.nanvar)(_without_nan_spread(root=False))
+numpy_function(np.nanstd)(_without_nan_spread(root=True))
+
+
+def _extreme_number(op: Op, lowest: float, combine: Op) -> Callable[..., Node]:
+    """The extreme of the numbers; NaN where there is none."""
+    plain = _extreme(op, lowest, combine)
+
+    def reduce(
+        x: Any,
+        axis: Any = None,
+        out: Any = None,
+        keepdims: Any = False,
+        initial: Any = None,
+        where: Any = None,
+    ) -> Node:
+        node = lift(x)
+        if not node.is_float or given(where):
+            chosen = _numbers(node, where) if given(where) else None
+            return plain(node, axis, out, keepdims, initial, chosen)
+        numbers = choose(isnan(node), node.dtype.type(lowest), node)
+        found = plain(numbers, axis, out, keepdims, initial)
+        kept = bool(given(keepdims) and keepdims)
+        gone = all_(isnan(node), axis=plain_axis(axis), keepdims=kept)
+        return found if given(initial) else choose(gone, node.dtype.type(np.nan), found)
+
+    return reduce
+
+
+numpy_function(np.nanmax)(_extreme_number(max_, -np.inf, maximum))
+numpy_function(np.nanmin)(_extreme_number(min_, np.inf, minimum))
 
 
 def _nan_as(neutral: float, op: Op) -> Callable[..., Node]:
@@ -270,8 +376,9 @@ def _nan_as(neutral: float, op: Op) -> Callable[..., Node]:
 
     def accumulate(x: Any, axis: Any = None, dtype: Any = None, out: Any = None) -> Node:
         refuse(op.name, out=out)
-        node = _operand(x, dtype)
-        return running(op, choose(isnan(node), neutral, node), axis)
+        node = lift(x)
+        numbers = choose(isnan(node), node.dtype.type(neutral), node)
+        return running(op, _operand(numbers, dtype), axis)
 
     return accumulate
 

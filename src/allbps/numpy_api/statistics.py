@@ -12,8 +12,8 @@ from allbps.numpy_api.arguments import given, plain_axis, refuse
 from allbps.numpy_api.choosing import diagonal, sort, take_along_axis
 from allbps.numpy_api.joining import concatenate_by
 from allbps.numpy_api.shapes import atleast_2d, moveaxis
-from allbps.ops.comparison import isnan, logical_not
-from allbps.ops.function import astype, floor, minimum, sqrt
+from allbps.ops.comparison import isnan, logical_not, where
+from allbps.ops.function import astype, floor, maximum, minimum, sqrt
 from allbps.ops.index import getitem_by
 from allbps.ops.linalg import matmul
 from allbps.ops.reduce import mean, sum_
@@ -45,7 +45,8 @@ def quantile(
     share = place - below
     if isinstance(q, (int, float)):  # a Python number adapts to the dtype of the array
         share = float(share)
-    made = moveaxis(low + (high - low) * share, range(-below.ndim, 0), range(below.ndim))
+    made = moveaxis(_between(low, high, share, method), range(-below.ndim, 0), range(below.ndim))
+    made = _nan_if_any(made, ranked)
     return _kept(made, node, axes) if keepdims else made
 
 
@@ -75,9 +76,29 @@ def nanquantile(
     low, high = (take_along_axis(ranked, index, -1) for index in (below, above))
     share = getitem_by(lift(place - first), counts)
     share = astype(share, dtype=node.dtype) if isinstance(q, (int, float)) else share
-    made = moveaxis(low + (high - low) * share, -1, 0)  # (q, ...)
+    made = moveaxis(_between(low, high, share, method), -1, 0)  # (q, ...)
     made = reshape(made, shape=wanted.shape + made.shape[1:])
     return _kept(made, node, axes) if given(keepdims) and keepdims else made
+
+
+PICKED = ("lower", "higher", "nearest", "inverted_cdf", "closest_observation")
+"""Methods that pick one of the numbers."""
+
+
+def _between(low: Node, high: Node, share: Any, method: str) -> Node:
+    """A share of the way, measured from the nearer end as in NumPy."""
+    if method in PICKED:
+        return low
+    gap = high - low
+    return where(lift(share) < 0.5, low + gap * share, high - gap * (1.0 - share))
+
+
+def _nan_if_any(made: Node, ranked: Node) -> Node:
+    """NaN for a row that holds one: they are sorted last."""
+    if not ranked.is_float or not ranked.shape[-1]:
+        return made
+    last = getitem_by(ranked, (..., -1))
+    return where(isnan(last), made.dtype.type(np.nan), made)
 
 
 def _axes(a: Any, axis: Any) -> list[int]:
@@ -123,12 +144,37 @@ def nanpercentile(a: Any, q: Any, *args: Any, **kwargs: Any) -> Node:
     return nanquantile(a, _share(q), *args, **kwargs)
 
 
+# -- medians ---------------------------------------------------------------------------------------
+@numpy_function(np.median)
+def median(
+    a: Any, axis: Any = None, out: Any = None, overwrite_input: bool = False, keepdims: bool = False
+) -> Node:
+    """``numpy.median``: the middle number, or the mean of the two in the middle."""
+    refuse("median", out=out)
+    node, axes = lift(a), _axes(a, axis)
+    ranked = _ranked(node, axes)
+    n = ranked.shape[-1]
+    middle = getitem_by(ranked, (..., slice((n - 1) // 2, n // 2 + 1)))
+    made = _nan_if_any(mean(middle, axis=-1, keepdims=False), ranked)
+    return _kept(made, node, axes) if keepdims else made
+
+
 @numpy_function(np.nanmedian)
 def nanmedian(
     a: Any, axis: Any = None, out: Any = None, overwrite_input: bool = False, keepdims: Any = False
 ) -> Node:
-    """``numpy.nanmedian``."""
-    return nanquantile(a, 0.5, axis, out, keepdims=keepdims)
+    """``numpy.nanmedian``: the same of the numbers of each row."""
+    refuse("nanmedian", out=out)
+    node, axes = lift(a), _axes(a, axis)
+    ranked = _ranked(node, axes)
+    counts = sum_(logical_not(isnan(ranked)), axis=-1, keepdims=True)
+    below, above = maximum(counts - 1, 0) // 2, counts // 2
+    low, high = (
+        take_along_axis(ranked, minimum(k, ranked.shape[-1] - 1), -1) for k in (below, above)
+    )
+    made = where(below == above, low, (low + high) / 2.0)
+    made = reshape(made, shape=made.shape[:-1])
+    return _kept(made, node, axes) if given(keepdims) and keepdims else made
 
 
 def _share(q: Any) -> Any:
@@ -156,7 +202,8 @@ def cov(
     lost = int(not bias) if ddof is None else ddof
     if fweights is None and aweights is None:
         centred = x - mean(x, axis=1, keepdims=True)
-        made = matmul(centred, centred.T) / float(x.shape[1] - lost)  # (k, n) · (n, k) -> (k, k)
+        left = float(max(x.shape[1] - lost, 0))  # NumPy warns, and divides by 0
+        made = matmul(centred, centred.T) / left  # (k, n) · (n, k) -> (k, k)
     else:
         made = _weighted_cov(x, fweights, aweights, lost)
     return reshape(made, shape=()) if made.shape == (1, 1) else made

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from allbps.errors import ShapeError
+from allbps.errors import DtypeError, ShapeError
 from allbps.ir import (
     NUMPY,
     OPERATORS,
@@ -340,8 +340,29 @@ def raise_to(base: Any, exponent: Any) -> Node:
 OPERATORS["**"] = raise_to
 NUMPY[np.power] = raise_to
 NUMPY[np.square] = lambda x: power(x, exponent=2)
-NUMPY[np.reciprocal] = lambda x: power(x, exponent=-1)
-NUMPY[np.positive] = lift
+
+
+def _of_floats(function: str, x: Any, instead: str) -> Node:
+    """``x``, if NumPy's function means the same of it as of real numbers.
+
+    Raises:
+        DtypeError: it does not.
+
+    """
+    node = lift(x)
+    if not node.is_float:
+        raise DtypeError(f"{function} of {node.dtype} is {instead}", todo="x.astype(float)")
+    return node
+
+
+NUMPY[np.reciprocal] = lambda x: power(
+    _of_floats("np.reciprocal", x, "an integer division"), exponent=-1
+)
+NUMPY[np.positive] = lambda x: (
+    lift(x)
+    if lift(x).dtype.kind != "b"
+    else _of_floats("np.positive", x, "nothing that NumPy knows")
+)
 
 
 # -- with remainder --------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import index
 from typing import Any
 
 import numpy as np
@@ -251,5 +252,5 @@ def running(op: Op, x: Any, axis: int | None) -> Node:
     """``op`` along an axis, or along all numbers in row-major order."""
     node = lift(x)
     if axis is None or not node.ndim:
-        node, axis = reshape(node, shape=(node.size,)), 0
-    return op(node, axis=normal_axis(int(axis), node.ndim))
+        node, axis = reshape(node, shape=(node.size,)), axis or 0
+    return op(node, axis=normal_axis(index(axis), node.ndim))

@@ -8,9 +8,9 @@ import numpy as np
 
 from allbps.ir import NUMPY, Node, Notation, Op, Precedence, Rule, Sample, Zero
 from allbps.ir.op import AnyRule, Aval
-from allbps.ops.arithmetic import TWO, mul, power, torch_of_tensors
+from allbps.ops.arithmetic import TWO, pow_, power, torch_of_tensors
 from allbps.ops.factors import share, without
-from allbps.ops.shapes import elementwise, elementwise_bool, elementwise_float, same
+from allbps.ops.shapes import elementwise, elementwise_float, same
 
 
 def unary(
@@ -137,6 +137,35 @@ logaddexp = Op(
     notation=Notation("log(exp({a}) + exp({b}))"),
     implements=(np.logaddexp,),
     expand=lambda a, b: log(exp(a) + exp(b)),
+    samples=TWO,
+)
+
+
+LOG_2 = float(np.log(2))
+
+
+def d_logaddexp2_a(g: Node, y: Node, a: Node, b: Node) -> Node:
+    return g * pow_(2.0, a - y)
+
+
+def d_logaddexp2_b(g: Node, y: Node, a: Node, b: Node) -> Node:
+    return g * pow_(2.0, b - y)
+
+
+logaddexp2 = Op(
+    name="logaddexp2",
+    doc="log₂(2ᵃ + 2ᵇ) without overflow.",
+    operands="a b",
+    shape=elementwise_float,
+    numpy="np.logaddexp2({a}, {b})",
+    torch=torch_of_tensors("logaddexp2"),
+    rules=(
+        Rule(d_logaddexp2_a, "∂{y}/∂{a} = 2^({a:1} − {y:2})"),
+        Rule(d_logaddexp2_b, "∂{y}/∂{b} = 2^({b:1} − {y:2})"),
+    ),
+    notation=Notation("log₂(2^{a:5} + 2^{b:5})"),
+    implements=(np.logaddexp2,),
+    expand=lambda a, b: logaddexp(a * LOG_2, b * LOG_2) / LOG_2,
     samples=TWO,
 )
 
@@ -364,7 +393,7 @@ abs_ = Op(
     torch="torch.abs({x})",
     rules=(Rule(d_abs, "∂{y}/∂{x} = sign({x}), 0 at 0"),),
     notation=Notation("|{x}|"),
-    implements=(np.abs, np.fabs),
+    implements=(np.abs,),
     operator="abs",
     samples=(Sample(((2, 3),)),),
 )
@@ -404,40 +433,6 @@ rint = constant_between_jumps(
 )
 trunc = constant_between_jumps(
     "trunc", "Integer part.", "trunc({x})", "torch.trunc({x})", (np.trunc,)
-)
-
-
-# -- the sign bit ----------------------------------------------------------------------------------
-def d_copysign_a(g: Node, y: Node, a: Node, b: Node) -> Node:
-    return mul(g, copysign(1.0, b) * sign(a))
-
-
-copysign = Op(
-    name="copysign",
-    doc="The size of a with the sign of b, which −0 has too.",
-    operands="a b",
-    shape=elementwise_float,
-    numpy="np.copysign({a}, {b})",
-    torch=torch_of_tensors("copysign"),
-    rules=(
-        Rule(d_copysign_a, "∂{y}/∂{a} = sign({a}) sign({b})"),
-        Zero("a sign is constant between jumps"),
-    ),
-    notation=Notation("copysign({a}, {b})"),
-    implements=(np.copysign,),
-    samples=TWO,
-)
-signbit = Op(
-    name="signbit",
-    doc="Is x negative, or −0?",
-    operands="x",
-    shape=elementwise_bool,
-    numpy="np.copysign(1.0, {x}) < 0",
-    torch="torch.signbit({x})",
-    rules=(Zero("a sign is constant between jumps"),),
-    notation=Notation("[{x} < 0]"),
-    implements=(np.signbit,),
-    samples=(Sample(((2, 3),)),),
 )
 
 

@@ -268,9 +268,11 @@ min_ = extreme(
 
 # -- log of a sum of exponentials ------------------------------------------------------------------
 def logsumexp(x: Any, axis: Any, keepdims: bool) -> Any:
-    """Log Σ exp(x) over axes; the maximum is taken off first, so nothing overflows."""
+    """Log Σ exp(x) over axes; a finite maximum is taken off first, so nothing overflows."""
     largest = np.max(x, axis=axis, keepdims=True)
-    total = np.log(np.sum(np.exp(x - largest), axis=axis, keepdims=True)) + largest
+    largest = np.where(np.isfinite(largest), largest, 0)
+    with np.errstate(divide="ignore"):  # the logarithm of no weight at all is −∞
+        total = np.log(np.sum(np.exp(x - largest), axis=axis, keepdims=True)) + largest
     return total if keepdims else np.squeeze(total, axis=axis)
 
 

@@ -189,7 +189,8 @@ def looks(
     found = {key: decimals_of(p.theirs.astype(p.dtype)) for key, p in finite.items()}
     most = max((d for d in found.values() if d is not None), default=0)
     short = [p.theirs for key, p in finite.items() if found[key] is not None]
-    uneven = _uneven(np.concatenate([np.ravel(x) for x in (*short, [])]), most)
+    numbers = [np.ravel(x) for x in short]
+    uneven = _uneven(np.concatenate([*numbers, np.zeros(0)]), most)
     return plain | {key: _on_grid(p, found[key], most, uneven) for key, p in finite.items()}
 
 

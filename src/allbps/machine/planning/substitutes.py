@@ -24,7 +24,7 @@ Maker = Callable[[Node, Node], "Stand | None"]
 """(upstream δ, consumer) -> what stands for the contribution."""
 
 
-EXPANDED = ("euclidean_loss", "standardise", "attention_weights", "norm", "cbrt")
+EXPANDED = ("euclidean_loss", "standardise", "attention_weights", "norm", "cbrt", "logaddexp2")
 """Operations whose expansion is as exact as their own text: it runs, and is joined with others."""
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice
@@ -164,7 +164,7 @@ class _Search:
     def shaken(self) -> list[Numbers]:
         """Every number, where the given δ are as they may have been before they were rounded."""
         rng = np.random.default_rng(0)
-        found = []
+        found: list[MutableMapping[Node, Any]] = []
         for _ in range(SHAKES):
             known = dict(self.own)
             for delta in self.onward.deltas:
