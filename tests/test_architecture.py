@@ -24,6 +24,7 @@ FLOORS = [
     {"verify"},
     {"page"},
     {"worked", "userfile"},
+    {"handin"},
     {"nn", "data"},
     {"train", "lecture", "sklearn"},
     {"bench"},

@@ -61,6 +61,16 @@ def load(target: str) -> UserFunction:
     return UserFunction(function, inputs, _given(module, own, "cotangents") or {})
 
 
+def function(target: str) -> Callable[..., Any]:
+    """The function named by ``FILE.py:FUNCTION`` alone.
+
+    Raises:
+        UserFileError, NameUnknownError: as ``load``.
+    """
+    path, _, name = target.rpartition(":")
+    return _function(_module(Path(path)), name, path)
+
+
 def _function(module: ModuleType, name: str, path: str) -> Callable[..., Any]:
     first, *rest = name.split(".")
     found: Callable[..., Any] | None = vars(module).get(first)

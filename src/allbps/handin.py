@@ -1,0 +1,77 @@
+"""Gradients that somebody hands in on the command line: from JSON, ``.npz``, or a function."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from allbps import userfile
+from allbps.errors import AllBPsError, UserFileError
+
+
+def gradients_from(source: str, inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """Name -> gradient, from ``FILE.json``, ``FILE.npz`` or ``FILE.py:FUNCTION``.
+
+    A function is called with those of the inputs that it has parameters for, and returns a dict.
+
+    Raises:
+        UserFileError: the file is missing or unreadable, or does not hold gradients by name.
+
+    """
+    if ".py:" in source:
+        return _computed(source, inputs)
+    path = Path(source)
+    reader = READERS.get(path.suffix)
+    if reader is None:
+        raise UserFileError(
+            "gradients cannot be read from this file",
+            expected=f"{', '.join(f'FILE{ending}' for ending in READERS)} or FILE.py:FUNCTION",
+            got=source,
+        )
+    if not path.exists():
+        raise UserFileError(f"there is no file {path}")
+    try:
+        found = reader(path)
+    except (ValueError, OSError) as error:
+        raise UserFileError(f"{path} cannot be read: {error}") from None
+    return _by_name(found, source)
+
+
+def _json(path: Path) -> Any:
+    return json.loads(path.read_text("utf-8"))
+
+
+def _npz(path: Path) -> Any:
+    with np.load(path, allow_pickle=False) as archive:
+        return dict(archive)
+
+
+READERS: dict[str, Callable[[Path], Any]] = {".json": _json, ".npz": _npz}
+"""Ending -> what reads it."""
+
+
+def _computed(source: str, inputs: Mapping[str, Any]) -> dict[str, Any]:
+    function = userfile.function(source)
+    wanted = inspect.signature(function).parameters
+    try:
+        found = function(**{name: x for name, x in inputs.items() if name in wanted})
+    except AllBPsError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise userfile.failed(source.rpartition(":")[0], error) from error
+    return _by_name(found, source)
+
+
+def _by_name(found: Any, source: str) -> dict[str, Any]:
+    if isinstance(found, Mapping) and found:
+        return {str(name): value for name, value in found.items()}
+    raise UserFileError(
+        f"{source} does not hold gradients by name",
+        expected='a mapping such as {"W1": [[0.1, 0.2]]}',
+        got=repr(found)[:60],
+    )
