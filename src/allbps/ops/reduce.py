@@ -295,6 +295,7 @@ logsumexp_op = Op(
     operands="x",
     shape=mean_shape,
     numpy="logsumexp({x}, axis={axis}, keepdims={keepdims})",
+    jax="jax.scipy.special.logsumexp({x}, axis={axis}, keepdims={keepdims})",
     torch=torch_logsumexp,
     helpers=(logsumexp,),
     rules=(Rule(d_logsumexp, "∂{y}/∂{x} = exp({x:1} − {y:2}) = softmax({x})"),),
