@@ -218,7 +218,6 @@ LOOSE = {"angle", "nanvar", "nanstd"}
 
 
 @pytest.mark.parametrize("name", f"{SORTS} {REDUCES} {SHAPES} {OTHERS}".split())
-@pytest.mark.xfail(reason="gradient and trace with some options differ", strict=False)
 def test_functions_with_every_option(name):
     function = getattr(np, name)
     options = inspect.signature(function).parameters
@@ -260,7 +259,6 @@ METHODS = [
 
 @pytest.mark.parametrize("name", ["quantile", "percentile", "nanquantile", "nanpercentile"])
 @pytest.mark.parametrize("method", METHODS)
-@pytest.mark.xfail(reason="quantiles beside NaN are recomposed, and differ", strict=False)
 def test_quantiles(name, method):
     scale = 100 if "percent" in name else 1
     for (kind, x), q in product(
@@ -271,7 +269,8 @@ def test_quantiles(name, method):
                 lambda x, q=q, o=option: getattr(np, name)(x, scale * q, method=method, **o),
                 x, ulps=8, signs=False,
             )  # fmt: skip
-            assert not told, f"{kind} {q} {option}: {told}"
+            nothing = name.startswith("nan") and not np.size(x)  # NumPy forgets q's axis
+            assert not told or nothing, f"{kind} {q} {option}: {told}"
 
 
 @pytest.mark.parametrize(
@@ -300,7 +299,6 @@ def test_interp(places, options):
 @pytest.mark.parametrize(
     "order", [None, 2, 1, 0, 3, 0.5, -1, np.inf, -np.inf, "fro", "nuc", "no", -2]
 )
-@pytest.mark.xfail(reason="norms of whole numbers differ in dtype", strict=False)
 def test_norms(order):
     for (kind, x), option in product(
         (*ROWS.items(), *TABLES.items()), ({}, {"axis": 0}, {"axis": -1, "keepdims": True})
@@ -344,10 +342,10 @@ def torchs(name):
 
 
 @pytest.mark.parametrize("name", ELEMENTWISE)
-@pytest.mark.xfail(reason="gelu far out differs by rounding", strict=False)
 def test_activations_are_pytorchs(name):
     torch, reference = torchs(name)
-    for grid in (NASTY, SINGLE):
+    # PyTorch's gelu(∞) is NaN in single precision
+    for grid in (NASTY,) if name == "gelu" else (NASTY, SINGLE):
         with warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("ignore")
             got = getattr(F, name)(grid)
@@ -357,7 +355,6 @@ def test_activations_are_pytorchs(name):
 
 
 @pytest.mark.parametrize("name", ALONG)
-@pytest.mark.xfail(reason="differs from PyTorch beside infinities", strict=False)
 def test_functions_along_an_axis_are_pytorchs_and_take_both_words(name):
     torch, reference = torchs(name)
     for x in TABLES.values():
@@ -365,10 +362,10 @@ def test_functions_along_an_axis_are_pytorchs_and_take_both_words(name):
             continue
         for axis in (0, 1):
             with np.errstate(all="ignore"):
-                got = getattr(F, name)(x, axis=axis)
+                got, same = getattr(F, name)(x, axis=axis), getattr(F, name)(x, dim=axis)
             want = reference(torch.tensor(x), dim=axis).numpy()
             np.testing.assert_allclose(got, want, rtol=1e-6, equal_nan=True)
-            np.testing.assert_array_equal(got, getattr(F, name)(x, dim=axis))
+            np.testing.assert_array_equal(got, same)
 
 
 def test_an_option_that_is_not_known_is_refused_in_words():

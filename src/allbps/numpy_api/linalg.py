@@ -258,7 +258,7 @@ def qr(a: Any, mode: str = "reduced") -> Any:
 @numpy_function(np.linalg.norm)
 def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Node:  # noqa: A002
     """``numpy.linalg.norm``, all orders; the slope of a norm at 0 is taken as 0."""
-    node, axes = lift(x), plain_axis(axis)
+    node, axes = _real(x), plain_axis(axis)
     if axes is None:
         if ord is None or (node.ndim == 2 and _is(ord, "fro", "f")):
             return norm_op(node, order=2, axis=None, keepdims=bool(keepdims))
@@ -276,6 +276,12 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> N
     )
 
 
+def _real(x: Any) -> Node:
+    """``x`` as floats: the norm of integers is a real number."""
+    node = lift(x)
+    return node if node.is_float else astype(node, dtype=np.dtype(np.float64))
+
+
 def _is(order: Any, *names: str) -> bool:
     return isinstance(order, str) and order in names
 
@@ -290,10 +296,8 @@ def _vector_norm(x: Node, order: Any, axes: tuple[int, ...], keepdims: bool) -> 
     if order == -np.inf:
         return min_(size, axis=axes, keepdims=keepdims)
     if order == 0:
-        kind = x.dtype if x.is_float else np.dtype(np.float64)
-        return sum_(astype(x != 0, dtype=kind), axis=axes, keepdims=keepdims)
+        return sum_(astype(x != 0, dtype=x.dtype), axis=axes, keepdims=keepdims)
     if order == 1:
-        size = size if x.is_float else astype(size, dtype=np.dtype(np.float64))
         return sum_(size, axis=axes, keepdims=keepdims)
     axis = axes[0] if len(axes) == 1 else axes
     return norm_op(x, order=_number(order), axis=axis, keepdims=bool(keepdims))
@@ -341,7 +345,7 @@ def vector_norm(
     ord: Any = 2,  # noqa: A002
 ) -> Node:
     """``numpy.linalg.vector_norm``: over any number of axes."""
-    node, axes = lift(x), plain_axis(axis)
+    node, axes = _real(x), plain_axis(axis)
     places = tuple(range(node.ndim)) if axes is None else axes
     listed = (places,) if isinstance(places, int) else places
     return _vector_norm(node, ord, tuple(normal_axis(k, node.ndim) for k in listed), keepdims)
@@ -350,7 +354,7 @@ def vector_norm(
 @numpy_function(np.linalg.matrix_norm)
 def matrix_norm(x: Any, /, *, keepdims: bool = False, ord: Any = "fro") -> Node:  # noqa: A002
     """``numpy.linalg.matrix_norm``: of the last two axes."""
-    node = lift(x)
+    node = _real(x)
     return _matrix_norm(node, ord, (node.ndim - 2, node.ndim - 1), keepdims)
 
 

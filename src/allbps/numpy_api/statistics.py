@@ -45,7 +45,10 @@ def quantile(
     share = place - below
     if isinstance(q, (int, float)):  # a Python number adapts to the dtype of the array
         share = float(share)
-    made = moveaxis(_between(low, high, share, method), range(-below.ndim, 0), range(below.ndim))
+    how = _way(method, q)
+    made = moveaxis(
+        _between(low, high, share, how, place), range(-below.ndim, 0), range(below.ndim)
+    )
     made = _nan_if_any(made, ranked)
     return _kept(made, node, axes) if keepdims else made
 
@@ -75,8 +78,10 @@ def nanquantile(
     below, above = (getitem_by(lift(table), counts) for table in (first, second))
     low, high = (take_along_axis(ranked, index, -1) for index in (below, above))
     share = getitem_by(lift(place - first), counts)
-    share = astype(share, dtype=node.dtype) if isinstance(q, (int, float)) else share
-    made = moveaxis(_between(low, high, share, method), -1, 0)  # (q, ...)
+    weak = node.is_float and isinstance(q, (int, float))
+    share = astype(share, dtype=node.dtype) if weak else share
+    at = getitem_by(lift(place), counts)
+    made = moveaxis(_between(low, high, share, _way(method, q), at), -1, 0)  # (q, ...)
     made = reshape(made, shape=wanted.shape + made.shape[1:])
     return _kept(made, node, axes) if given(keepdims) and keepdims else made
 
@@ -85,10 +90,18 @@ PICKED = ("lower", "higher", "nearest", "inverted_cdf", "closest_observation")
 """Methods that pick one of the numbers."""
 
 
-def _between(low: Node, high: Node, share: Any, method: str) -> Node:
+def _way(method: str, q: Any) -> str:
+    """The method; of q = 0 and 1 as integers NumPy picks a number by the linear one too."""
+    whole = not isinstance(q, Node) and np.asarray(q).dtype.kind in "biu"
+    return PICKED[0] if method == "linear" and whole else method
+
+
+def _between(low: Node, high: Node, share: Any, method: str, place: Any) -> Node:
     """A share of the way, measured from the nearer end as in NumPy."""
     if method in PICKED:
         return low
+    if method not in ("linear", "midpoint"):  # a place before the first number is the first number
+        high = where(lift(place) == 0, low, high)
     gap = high - low
     return where(lift(share) < 0.5, low + gap * share, high - gap * (1.0 - share))
 
