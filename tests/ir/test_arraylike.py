@@ -46,8 +46,9 @@ def shapes(X, W):
 CUT = (
     "  expected: an operation that works on traced arrays\n"
     "  got:      a conversion of {0} to plain numbers\n"
-    "  to do:    use it as it is: NumPy functions instead of math's, np.stack instead of np.array"
-    " or writing into an array; or allbps.stop_gradient to cut it on purpose"
+    "  to do:    use it as it is: NumPy functions instead of math's, np.stack instead of np.array,"
+    " np.zeros_like(x) or np.zeros(n, like=x) instead of np.zeros(n) to write into; or"
+    " allbps.stop_gradient to cut it on purpose"
 )
 IN_PLACE = (
     "  expected: a new array: x = np.where(…), np.concatenate(…), x + …\n"
@@ -58,7 +59,8 @@ INTO_TOTAL = (
     "x is traced and cannot be written into the plain array {0}\n"
     "  expected: a new array: {0} = {0} + …\n"
     "  got:      np.{1} with the plain array {0} as its output\n"
-    "  to do:    a = a + x instead of a += x, and no out="
+    "  to do:    a = a + x instead of a += x; or make it with np.zeros_like(x),"
+    " np.zeros(n, like=x)"
 )
 REFUSED = {
     "del x[0]": (

@@ -90,8 +90,9 @@ CUT = (
     "{0} would cut its gradient\n"
     "  expected: an operation that works on traced arrays\n"
     "  got:      a conversion of {1} to plain numbers\n"
-    "  to do:    use it as it is: NumPy functions instead of math's, np.stack instead of np.array"
-    " or writing into an array; or allbps.stop_gradient to cut it on purpose"
+    "  to do:    use it as it is: NumPy functions instead of math's, np.stack instead of np.array,"
+    " np.zeros_like(x) or np.zeros(n, like=x) instead of np.zeros(n) to write into; or"
+    " allbps.stop_gradient to cut it on purpose"
 )
 REFUSED = {
     "linear algebra": (

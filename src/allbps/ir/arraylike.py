@@ -238,7 +238,8 @@ class ArrayLike:
                 expected="an operation that works on traced arrays",
                 got=f"a conversion of {label_of(self)} to plain numbers",
                 todo="use it as it is: NumPy functions instead of math's, np.stack instead of"
-                " np.array or writing into an array; or allbps.stop_gradient to cut it on purpose",
+                " np.array, np.zeros_like(x) or np.zeros(n, like=x) instead of np.zeros(n) to write"
+                " into; or allbps.stop_gradient to cut it on purpose",
             )
         return self.known(purpose)
 
@@ -500,7 +501,7 @@ def cannot_write(
         where=str(user_site() or ""),
         expected=f"a new array: {name or 'a'} = {name or 'a'} + …",
         got=f"{numpy_name(function)}{'.at' if method == 'at' else ''} with {shown} as its output",
-        todo="a = a + x instead of a += x, and no out=",
+        todo="a = a + x instead of a += x; or make it with np.zeros_like(x), np.zeros(n, like=x)",
     )
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from allbps.errors import AllBPsError, ArgumentError, NoRuleError, TraceError
+from allbps.errors import AllBPsError, ArgumentError, InPlaceError, NoRuleError, TraceError
 from allbps.ir.arraylike import NUMPY, ArrayLike
 from allbps.ir.site import Site, is_user_file, user_site
 
@@ -85,11 +85,14 @@ def _told(error: Exception, f: Any, args: tuple[Any, ...]) -> AllBPsError | None
         return _not_traced(*library, error)
     if isinstance(error.__cause__, AllBPsError):
         return error.__cause__
-    if isinstance(error, TypeError) and (container := _container(error, args)):
-        return container
-    if isinstance(error, (TypeError, ValueError)) and any(sign in str(error) for sign in _SIGNS):
-        return _no_objects(error)
-    return None
+    known: AllBPsError | None = None
+    if isinstance(error, TypeError):
+        known = _container(error, args)
+    elif isinstance(error, ValueError):
+        known = _into_asarray(error)
+    if known is None and isinstance(error, (TypeError, ValueError)):
+        known = _no_objects(error) if any(sign in str(error) for sign in _SIGNS) else None
+    return known
 
 
 # -- libraries -------------------------------------------------------------------------------------
@@ -219,6 +222,24 @@ def _container(error: TypeError, args: tuple[Any, ...]) -> ArgumentError | None:
                 got=str(error),
                 todo="pass np.array(…) of it",
             )
+    return None
+
+
+def _into_asarray(error: ValueError) -> InPlaceError | None:
+    """A write into what np.asarray made of a traced array; NumPy knows it as the array itself."""
+    if "read-only" not in str(error):
+        return None
+    for step in _steps(error.__traceback__):
+        for name, value in step.tb_frame.f_locals.items():
+            elements = isinstance(value, np.ndarray) and value.dtype.kind == "O"
+            if elements and not value.flags.writeable and _holds_traced(value):
+                return InPlaceError(
+                    f"{name} was made by np.asarray of a traced array, and cannot be written into",
+                    where=_last_user_line(error),
+                    expected="the traced array itself, or a copy of it",
+                    got=f"a write into {name}",
+                    todo="leave np.asarray out, or write np.copy(x) for an array of its own",
+                )
     return None
 
 

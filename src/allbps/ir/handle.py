@@ -42,7 +42,7 @@ Read = Callable[[Node], Node]
 Write = Callable[[Node, Node], Node]
 
 IN_PLACE: dict[Any, Callable[..., Any]] = {}
-"""NumPy function that writes into its argument -> what it does to a traced array."""
+"""NumPy function that may write into its argument -> what it does with names, not nodes."""
 
 VIEWS: set[Any] = set()
 """NumPy functions whose result may share the memory of their argument."""
@@ -110,6 +110,7 @@ class TracedArray(ArrayLike):
     # -- writing ---------------------------------------------------------------------------------
     def bind(self, node: Node) -> None:
         """Let the array hold what ``node`` says from now on."""
+        assert isinstance(node, Node), "a name stands for a node, never for another name"
         if self._memory is None:
             self.memory  # noqa: B018  (kept, before its node goes)
         _set_node(self, node)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from allbps.errors import ShapeError
-from allbps.ir import Node, lift, numpy_function, user_site
+from allbps.ir import IN_PLACE, Node, TracedArray, handed, lift, numpy_function, user_site
 from allbps.numpy_api.joining import stack
 from allbps.numpy_api.shapes import at, expand_dims, moveaxis
 from allbps.ops.index import getitem_by
@@ -19,22 +19,26 @@ from allbps.ops.shapes import normal_axis
 @numpy_function(np.apply_along_axis)
 def apply_along_axis(
     func1d: Callable[..., Any], axis: int, arr: Any, *args: Any, **kwargs: Any
-) -> Node:
+) -> TracedArray:
     """``numpy.apply_along_axis``: what the function makes of each row takes the row's place."""
-    node = lift(arr)
-    axis = normal_axis(axis, node.ndim)
-    rows = moveaxis(node, axis, -1)
+    array = arr if isinstance(arr, TracedArray) else handed(lift(arr))
+    axis = normal_axis(axis, array.ndim)
+    rows = np.moveaxis(array, axis, -1)
     around = rows.shape[:-1]
-    made = [lift(func1d(getitem_by(rows, k), *args, **kwargs)) for k in np.ndindex(around)]
+    made = [lift(func1d(rows[k], *args, **kwargs)) for k in np.ndindex(around)]
     if not made:
         raise ShapeError(
             "np.apply_along_axis needs at least one row",
             where=str(user_site() or ""),
-            got=f"shape {node.shape}",
+            got=f"shape {array.shape}",
         )
     results = reshape(stack(made), shape=around + made[0].shape)
     new = range(len(around), results.ndim)
-    return moveaxis(results, list(new), [axis + k for k in range(len(new))])
+    moved = moveaxis(results, list(new), [axis + k for k in range(len(new))])
+    return cast("TracedArray", handed(moved))
+
+
+IN_PLACE[np.apply_along_axis] = apply_along_axis  # each row is a view, and may be written into
 
 
 @numpy_function(np.apply_over_axes)

@@ -22,15 +22,15 @@ from allbps.ir import (
 )
 from allbps.numpy_api.shapes import resize
 from allbps.ops.index import getitem_by, put_add_op, put_by
-from allbps.ops.shape import reshape, reshape_to
+from allbps.ops.shape import broadcast_to, reshape, reshape_to
 
 VIEWS.update(
     (
         np.array_split, np.atleast_1d, np.atleast_2d, np.atleast_3d, np.broadcast_arrays,
         np.broadcast_to, np.diag, np.diagonal, np.dsplit, np.einsum, np.expand_dims, np.flip,
         np.fliplr, np.flipud, np.hsplit, np.linalg.diagonal, np.linalg.matrix_transpose,
-        np.matrix_transpose, np.moveaxis, np.ravel, np.real, np.reshape, np.rollaxis, np.rot90,
-        np.split, np.squeeze, np.swapaxes, np.transpose, np.unstack, np.vsplit,
+        np.matrix_transpose, np.meshgrid, np.moveaxis, np.ravel, np.real, np.reshape, np.rollaxis,
+        np.rot90, np.split, np.squeeze, np.swapaxes, np.transpose, np.unstack, np.vsplit,
         np.lib.stride_tricks.sliding_window_view,
     )
 )  # fmt: skip
@@ -153,7 +153,8 @@ def ufunc_at(ufunc: Any, a: TracedArray, indices: Any, b: Any = None) -> None:
     picked = getitem_by(node, index)
     if b is not None:
         values = lift(resolved(b))
-        values = values if values.shape == picked.shape else NUMPY[np.broadcast_to](b, picked.shape)
+        if values.shape != picked.shape:
+            values = broadcast_to(values, shape=picked.shape)
     if ufunc in (np.add, np.subtract):
         added = _added(node, index, values)
         a.assign(node + added if ufunc is np.add else node - added)
