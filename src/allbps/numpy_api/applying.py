@@ -21,7 +21,7 @@ def apply_along_axis(
     func1d: Callable[..., Any], axis: int, arr: Any, *args: Any, **kwargs: Any
 ) -> TracedArray:
     """``numpy.apply_along_axis``: what the function makes of each row takes the row's place."""
-    array = arr if isinstance(arr, TracedArray) else handed(lift(arr))
+    array: Any = arr if isinstance(arr, TracedArray) else handed(lift(arr))
     axis = normal_axis(axis, array.ndim)
     rows = np.moveaxis(array, axis, -1)
     around = rows.shape[:-1]
