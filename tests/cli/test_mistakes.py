@@ -167,14 +167,16 @@ MESSAGES = {
         "  expected: an operation that works on traced arrays\n"
         "  got:      a conversion of X[0, 0] to plain numbers\n"
         "  to do:    use it as it is: NumPy functions instead of math's, np.stack instead of"
-        " np.array or writing into an array; or allbps.stop_gradient to cut it on purpose\n"
+        " np.array, np.zeros_like(x) or np.zeros(n, like=x) instead of np.zeros(n) to write into; or"
+        " allbps.stop_gradient to cut it on purpose\n"
     ),
     "added_into": (
         "X is traced and cannot be written into the plain array A\n"
         "  at:       mine.py:62 in added_into: A += X\n"
         "  expected: a new array: A = A + …\n"
         "  got:      np.add with the plain array A as its output\n"
-        "  to do:    a = a + x instead of a += x, and no out=\n"
+        "  to do:    a = a + x instead of a += x; or make it with np.zeros_like(x),"
+        " np.zeros(n, like=x)\n"
     ),
     "no_rule": (
         "allbps has no rule for np.fft.fft\n"
@@ -196,7 +198,8 @@ MESSAGES = {
         "  expected: an operation that works on traced arrays\n"
         "  got:      a conversion of X[0, 0] to plain numbers\n"
         "  to do:    use it as it is: NumPy functions instead of math's, np.stack instead of"
-        " np.array or writing into an array; or allbps.stop_gradient to cut it on purpose\n"
+        " np.array, np.zeros_like(x) or np.zeros(n, like=x) instead of np.zeros(n) to write into; or"
+        " allbps.stop_gradient to cut it on purpose\n"
     ),
     "no_attribute": (
         "mine.py raised AttributeError: a traced array has no attribute 'colour'\n"

@@ -104,5 +104,6 @@ def test_at_is_a_write():
         "x is traced and cannot be written into the plain array total\n"
         "  expected: a new array: total = total + …\n"
         "  got:      np.add.at with the plain array total as its output\n"
-        "  to do:    a = a + x instead of a += x, and no out="
+        "  to do:    a = a + x instead of a += x; or make it with np.zeros_like(x),"
+        " np.zeros(n, like=x)"
     )
