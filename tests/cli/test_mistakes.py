@@ -167,8 +167,8 @@ MESSAGES = {
         "  expected: an operation that works on traced arrays\n"
         "  got:      a conversion of X[0, 0] to plain numbers\n"
         "  to do:    use it as it is: NumPy functions instead of math's, np.stack instead of"
-        " np.array, np.zeros_like(x) or np.zeros(n, like=x) instead of np.zeros(n) to write into; or"
-        " allbps.stop_gradient to cut it on purpose\n"
+        " np.array, np.zeros_like(x) or np.zeros(n, like=x) instead of np.zeros(n) to write into;"
+        " or allbps.stop_gradient to cut it on purpose\n"
     ),
     "added_into": (
         "X is traced and cannot be written into the plain array A\n"
@@ -198,8 +198,8 @@ MESSAGES = {
         "  expected: an operation that works on traced arrays\n"
         "  got:      a conversion of X[0, 0] to plain numbers\n"
         "  to do:    use it as it is: NumPy functions instead of math's, np.stack instead of"
-        " np.array, np.zeros_like(x) or np.zeros(n, like=x) instead of np.zeros(n) to write into; or"
-        " allbps.stop_gradient to cut it on purpose\n"
+        " np.array, np.zeros_like(x) or np.zeros(n, like=x) instead of np.zeros(n) to write into;"
+        " or allbps.stop_gradient to cut it on purpose\n"
     ),
     "no_attribute": (
         "mine.py raised AttributeError: a traced array has no attribute 'colour'\n"
