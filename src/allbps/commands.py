@@ -109,7 +109,7 @@ def check(
         str,
         typer.Option(
             metavar="FILE",
-            help="Gradients of your own to be marked: FILE.json, FILE.npz or FILE.py:FUNCTION.",
+            help="Gradients of your own: FILE.json, FILE.npz, NAME.csv or FILE.py:FUNCTION.",
         ),
     ] = "",
     decimals: Annotated[

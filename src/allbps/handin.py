@@ -1,4 +1,4 @@
-"""Gradients that somebody hands in on the command line: from JSON, ``.npz``, or a function."""
+"""Gradients handed in on the command line: from JSON, ``.npz``, CSV, or a function."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ from allbps.errors import AllBPsError, UserFileError
 
 
 def gradients_from(source: str, inputs: Mapping[str, Any]) -> dict[str, Any]:
-    """Name -> gradient, from ``FILE.json``, ``FILE.npz`` or ``FILE.py:FUNCTION``.
+    """Name -> gradient, from ``FILE.json``, ``FILE.npz``, ``NAME.csv`` or ``FILE.py:FUNCTION``.
 
-    A function is called with those of the inputs that it has parameters for, and returns a dict.
+    A CSV file holds one gradient and has its name; rows of numbers between commas. A function is
+    called with those of the inputs that it has parameters for, and returns a dict.
 
     Raises:
         UserFileError: the file is missing or unreadable, or does not hold gradients by name.
@@ -36,7 +37,7 @@ def gradients_from(source: str, inputs: Mapping[str, Any]) -> dict[str, Any]:
     if not path.exists():
         raise UserFileError(f"there is no file {path}")
     try:
-        found = reader(path)
+        found = _in_shape(reader(path), inputs) if path.suffix == ".csv" else reader(path)
     except (ValueError, OSError) as error:
         raise UserFileError(f"{path} cannot be read: {error}") from None
     return _by_name(found, source)
@@ -51,7 +52,22 @@ def _npz(path: Path) -> Any:
         return dict(archive)
 
 
-READERS: dict[str, Callable[[Path], Any]] = {".json": _json, ".npz": _npz}
+def _csv(path: Path) -> Any:
+    return {path.stem: np.loadtxt(path, delimiter=",")}
+
+
+def _in_shape(found: Mapping[str, Any], inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """A table of one row or column is a vector as well as a matrix: as the argument has it."""
+    shapes = {
+        name: np.shape(inputs.get(name.removeprefix("d"), inputs.get(name))) for name in found
+    }
+    return {
+        name: x.reshape(shapes[name]) if x.ndim < 2 and x.size == np.prod(shapes[name]) else x
+        for name, x in found.items()
+    }
+
+
+READERS: dict[str, Callable[[Path], Any]] = {".json": _json, ".npz": _npz, ".csv": _csv}
 """Ending -> what reads it."""
 
 

@@ -49,15 +49,18 @@ def test_each_source_of_gradients_gives_the_same_numbers(net):
     (net / "g.json").write_text(json.dumps({"W": right().tolist()}))
     np.savez(net / "g.npz", W=right())
     inputs = {"x": np.array([[1.0, 2.0]]), "W": np.array([[0.5], [-1.0]])}
-    for source in ("g.json", "g.npz", "net.py:right"):
+    np.savetxt(net / "W.csv", right(), delimiter=",")  # a column, as W is one
+    for source in ("g.json", "g.npz", "W.csv", "net.py:right"):
         np.testing.assert_allclose(gradients_from(source, inputs)["W"], right(), rtol=1e-15)
 
 
 @pytest.mark.parametrize(
-    "source", ["missing.json", "g.csv", "bad.json", "list.json", "net.py:nothing", "net.py:absent"]
+    "source",
+    ["missing.json", "g.csv", "g.txt", "bad.json", "list.json", "net.py:nothing", "net.py:absent"],
 )
 def test_what_holds_no_gradients_is_refused_in_words(net, source):
     (net / "bad.json").write_text("{")
+    (net / "g.txt").write_text("1")
     (net / "list.json").write_text("[1]")
     with pytest.raises((UserFileError, KeyError)):
         gradients_from(source, {"x": np.ones((1, 2))})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,9 +12,10 @@ from allbps.backward import Backward, backward
 from allbps.errors import ArgumentError, ShapeError
 from allbps.readings.source import emit
 from allbps.trace import Traced, check_inputs, trace
-from allbps.tree import leaves, same_structure, tree_map
+from allbps.tree import leaves, rebuild, same_structure, tree_map
 from allbps.verify.blame import marks
 from allbps.verify.given import by_name
+from allbps.verify.handwritten import handwritten
 from allbps.verify.replay import DOUBLE, as_double
 from allbps.verify.report import Report, combined
 from allbps.verify.verify import verify
@@ -27,7 +28,7 @@ def check(
     f: Callable[..., Any],
     /,
     *xs: Any,
-    gradients: Mapping[str, Any] | None = None,
+    gradients: Any = None,
     cotangent: Any = None,
     decimals: int | None = None,
     judges: Sequence[str] | None = None,
@@ -44,7 +45,10 @@ def check(
         xs: its arguments.
         gradients: gradients computed elsewhere, by the names of arguments or of variables inside
             ``f``: ``{"W1": dW1, "Z2": dZ2}``. Each is marked right, wrong, or a consequence of a
-            wrong one nearer to the loss, with every simple mistake that would explain it.
+            wrong one nearer to the loss, with every simple mistake that would explain it. Or a
+            backward function that returns them, or a pair ``(forward, backward)`` with
+            ``result, cache = forward(…)`` and ``backward(δ, cache)``: it is run, with random δ of
+            the result where it takes one.
         cotangent: δ of the result, shaped like it, where ``gradients`` belong to a certain one.
         decimals: to how many ``gradients`` were rounded. Without it they are taken as rounded
             only where enough of their digits speak for it.
@@ -71,11 +75,17 @@ def check(
     with np.errstate(all="ignore"):  # the report says where a NaN comes from
         traced = trace(f, *lifted[0], **lifted[1])
     check_inputs(traced)
-    named = by_name(traced, gradients or {})
+    written = handwritten(gradients)
+    drawn = written is not None and written.takes_delta(len(xs) + len(kwargs))
+    named = {} if written else by_name(traced, gradients or {})
     reports = []
-    for given in _cotangents(traced, cotangent, named, seed):
+    for given in _cotangents(traced, cotangent, bool(written or named), drawn, seed):
         passes = backward(traced, cotangents=given)
         values = _values(passes)
+        if written:
+            results = [given.get(y.name, 1.0) for y in traced.graph.outputs]
+            delta = rebuild(traced.outputs, iter(results))
+            named = by_name(traced, written.gradients(traced, xs, kwargs, delta))
         report = verify(passes, values, judges, seed)
         found = marks(passes, values, named, decimals) if named and not report.origin else ()
         reports.append(replace(report, marks=found))
@@ -94,15 +104,15 @@ def _values(passes: Backward) -> dict[str, Any]:
 
 
 def _cotangents(
-    traced: Traced, cotangent: Any, named: Mapping[str, Any], seed: int
+    traced: Traced, cotangent: Any, named: bool, drawn: bool, seed: int
 ) -> Iterator[dict[str, Any]]:
-    """Output name -> δ, once for each pass."""
+    """Output name -> δ, once for each pass; drawn where the result is no loss, or on request."""
     outputs = [y for y in dict.fromkeys(traced.graph.outputs) if y.is_float]
     if cotangent is not None:
         yield _given(traced, cotangent)
-    elif len(outputs) == 1 and outputs[0].shape == ():
+    elif not drawn and len(outputs) == 1 and outputs[0].shape == ():
         yield {}
-    elif named:
+    elif named and not drawn:
         raise ArgumentError(
             f"{traced.function} returns no scalar, so gradients= belong to a δ of its result",
             expected="cotangent=, shaped like the result",
@@ -135,4 +145,4 @@ def _notes(xs: Any, kwargs: Any, count: int) -> Iterator[str]:
     for dtype in sorted((d for d in dtypes if d.kind == "f" and d != DOUBLE), key=str):
         yield f"checked on a float64 copy of the {dtype} arguments"
     if count > 1:
-        yield f"the result is no scalar: {count} random δ were given to it"
+        yield f"{count} random δ were given to the result"

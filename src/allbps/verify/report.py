@@ -266,10 +266,21 @@ def combined(reports: Sequence[Report]) -> Report:
         silent={name: why for report in reports for name, why in report.silent.items()},
         notes=tuple(dict.fromkeys(note for report in reports for note in report.notes)),
         origin=next((report.origin for report in reports if report.origin), None),
-        marks=tuple(mark for report in reports for mark in report.marks),
+        marks=_worst_marks(reports),
     )
 
 
 def _worst(several: Sequence[Finding]) -> Finding:
     worst = max(several, key=lambda f: (_WEIGHT.index(f.verdict), f.error or 0.0))
     return replace(worst, compared=sum(f.compared for f in several))
+
+
+def _worst_marks(reports: Sequence[Report]) -> tuple[Mark, ...]:
+    """For each gradient that was handed in the worst that was said of it."""
+    order = (State.RIGHT, State.FOLLOWS, State.WRONG)
+    found: dict[str, Mark] = {}
+    for mark in (mark for report in reports for mark in report.marks):
+        before = found.get(mark.node)
+        if before is None or order.index(mark.state) > order.index(before.state):
+            found[mark.node] = mark
+    return tuple(found.values())
