@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from allbps.backprop import Delta
-from allbps.verify.evidence import UNSTABLE, Case, at_kinks, bound_of
+from allbps.verify.evidence import UNSTABLE, UNSTEADY, Case, at_kinks, bound_of
 from allbps.verify.finding import Finding, Index, Verdict
 from allbps.verify.kinks import MANY, Kink, kink_along, kinks_at, one_hot
 from allbps.verify.silence import Silence
@@ -211,6 +211,9 @@ class _Probe:
             return self._say(Verdict.NOISY, index, ours, best.value, note)
         rounding = [(guess, 2 * self.case.replay.uncertainty / start) for start, guess in guesses]
         if _contradicted(ours, rounding):
+            unsteady = np.sum(self.case.unsteady[self.delta.primal] * np.abs(direction))
+            if off <= unsteady:
+                return self._say(Verdict.NOT_CHECKED, index, ours, best.value, UNSTEADY)
             return self._say(Verdict.DISAGREE, index, ours, best.value)
         note = f"too small for differences, which are good to ±{best.error:.0e} here"
         return self._say(Verdict.NOT_CHECKED, index, ours, best.value, note)

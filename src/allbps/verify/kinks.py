@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from allbps.verify.finding import Index, place
-from allbps.verify.replay import OutsideDomainError, Replay, size_of
+from allbps.verify.replay import OutsideDomainError, Replay
 
 NEAR = 1e-7
 """A kink nearer than this part of the value's size counts as being at it."""
@@ -75,7 +75,9 @@ class Kink:
 
 def kink_along(replay: Replay, name: str, direction: Any) -> Kink | None:
     """The first result that has a kink when ``name`` moves along ``direction``, or None."""
-    here, size = replay.values[name], replay.unit(name)
+    here = replay.values[name]
+    noise = float(np.max(replay.noise[name], initial=0.0))
+    size = max(replay.unit(name), 10 * noise / NEAR)  # a tie within rounding is a tie
     try:
         far, near = (
             [replay.moved(name, here + sign * step * size * direction) for sign in (1, -1)]
@@ -85,18 +87,25 @@ def kink_along(replay: Replay, name: str, direction: Any) -> Kink | None:
         return None
     for node, _ in replay.downstream(name):
         middle = _numbers(replay.values[node.name])
+        largest = max(_largest(values[node.name]) for values in (replay.values, *far))
         with np.errstate(all="ignore"):
             bend = [
                 np.abs(_numbers(up[node.name]) - 2 * middle + _numbers(down[node.name]))
                 for up, down in (far, near)
             ]
-        noise = 1e4 * np.finfo(np.float64).eps * size_of(middle) + replay.noise[node.name]
+        blur = 1e4 * np.finfo(np.float64).eps * largest + replay.noise[node.name]
         # smooth: a hundredth; kink: a tenth; jump: the same
-        turned = (bend[1] > noise) & (bend[1] > 0.05 * bend[0])
+        turned = (bend[1] > blur) & (bend[1] > 0.05 * bend[0])
         if np.any(turned):
             index = tuple(int(k) for k in np.argwhere(turned)[0])
             return Kink(node.name, node.op.name, index, str(node.site or ""))
     return None
+
+
+def _largest(value: Any) -> float:
+    """The largest finite absolute value, 0 for zeros."""
+    size = np.abs(_numbers(value))
+    return float(np.max(size, initial=0.0, where=np.isfinite(size)))
 
 
 def _numbers(value: Any) -> np.ndarray[Any, Any]:
