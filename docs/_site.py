@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -35,20 +36,18 @@ def operations() -> str:
     """The table of operations as Markdown, a section for each file of ``allbps.ops``."""
     parts = [HEAD]
     for family in iter_modules(allbps.ops.__path__):
-        room = vars(import_module(f"allbps.ops.{family.name}"))
-        ops = [op for op in OPS.values() if _declared_in(op, room)]
+        ops = list(_declared_in(import_module(f"allbps.ops.{family.name}")))
         if ops:
             parts.append(f"## {family.name.capitalize()}\n")
         parts += [f"### {op.name}\n\n{op.doc}\n\n" + "\n".join(_deltas(op)) + "\n" for op in ops]
     return "\n".join(parts)
 
 
-def _declared_in(op: Op, room: dict[str, Any]) -> bool:
-    """Does this file declare the operation, rather than import it?"""
-    if op in (INPUT, CONST) or not any(value is op for value in room.values()):
-        return False
-    source = Path(room["__file__"]).read_text("utf-8")
-    return any(f"\n{name} = " in source for name, value in room.items() if value is op)
+def _declared_in(module: ModuleType) -> Iterator[Op]:
+    """The operations that a file declares, rather than imports, in the table's order."""
+    source = Path(str(module.__file__)).read_text("utf-8")
+    own = {id(x) for name, x in vars(module).items() if f"\n{name} = " in source}
+    return (op for op in OPS.values() if id(op) in own and op not in (INPUT, CONST))
 
 
 def _deltas(op: Op) -> Iterator[str]:

@@ -140,15 +140,11 @@ def _marked(target: str, source: str, decimals: int | None, seed: int) -> Any:
     user = userfile.load(target)
     given = gradients_from(source, user.inputs)
     cotangent = next(iter(user.cotangents.values()), None)
-    try:
+    with userfile.running(target.rpartition(":")[0]):
         return check_function(
             user.function, gradients=given, cotangent=cotangent, decimals=decimals, seed=seed,
             **user.inputs,
         )  # fmt: skip
-    except AllBPsError:
-        raise
-    except (Exception, SystemExit) as error:
-        raise userfile.failed(target.rpartition(":")[0], error) from error
 
 
 def _worked(target: str, wrt: str) -> Any:
@@ -157,15 +153,11 @@ def _worked(target: str, wrt: str) -> Any:
 
     user = userfile.load(target)
     chosen = [name.strip() for name in wrt.split(",") if name.strip()] or None
-    try:
-        with np.errstate(all="ignore"):  # what is read says where the first NaN or infinity is
-            return explain_function(
-                user.function, wrt=chosen, cotangents=user.cotangents, **user.inputs
-            )
-    except AllBPsError:
-        raise
-    except (Exception, SystemExit) as error:
-        raise userfile.failed(target.rpartition(":")[0], error) from error
+    # what is read says where the first NaN or infinity is
+    with userfile.running(target.rpartition(":")[0]), np.errstate(all="ignore"):
+        return explain_function(
+            user.function, wrt=chosen, cotangents=user.cotangents, **user.inputs
+        )
 
 
 def _deliver(text: str, out: Path | None) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from allbps import userfile
-from allbps.errors import AllBPsError, UserFileError
+from allbps.errors import UserFileError
 
 
 def gradients_from(source: str, inputs: Mapping[str, Any]) -> dict[str, Any]:
@@ -37,49 +37,43 @@ def gradients_from(source: str, inputs: Mapping[str, Any]) -> dict[str, Any]:
     if not path.exists():
         raise UserFileError(f"there is no file {path}")
     try:
-        found = _in_shape(reader(path), inputs) if path.suffix == ".csv" else reader(path)
+        found = reader(path, inputs)
     except (ValueError, OSError) as error:
         raise UserFileError(f"{path} cannot be read: {error}") from None
     return _by_name(found, source)
 
 
-def _json(path: Path) -> Any:
+def _json(path: Path, inputs: Mapping[str, Any]) -> Any:
     return json.loads(path.read_text("utf-8"))
 
 
-def _npz(path: Path) -> Any:
+def _npz(path: Path, inputs: Mapping[str, Any]) -> Any:
     with np.load(path, allow_pickle=False) as archive:
         return dict(archive)
 
 
-def _csv(path: Path) -> Any:
-    return {path.stem: np.loadtxt(path, delimiter=",")}
-
-
-def _in_shape(found: Mapping[str, Any], inputs: Mapping[str, Any]) -> dict[str, Any]:
+def _csv(path: Path, inputs: Mapping[str, Any]) -> Any:
     """A table of one row or column is a vector as well as a matrix: as the argument has it."""
-    shapes = {
-        name: np.shape(inputs.get(name.removeprefix("d"), inputs.get(name))) for name in found
-    }
-    return {
-        name: x.reshape(shapes[name]) if x.ndim < 2 and x.size == np.prod(shapes[name]) else x
-        for name, x in found.items()
-    }
+    name, numbers = path.stem, np.loadtxt(path, delimiter=",")
+    shape = np.shape(inputs.get(name.removeprefix("d"), inputs.get(name)))
+    fits = numbers.ndim < 2 and numbers.size == np.prod(shape)
+    return {name: numbers.reshape(shape) if fits else numbers}
 
 
-READERS: dict[str, Callable[[Path], Any]] = {".json": _json, ".npz": _npz, ".csv": _csv}
+Reader = Callable[[Path, Mapping[str, Any]], Any]
+READERS: dict[str, Reader] = {
+    ".json": _json,
+    ".npz": _npz,
+    ".csv": _csv,
+}
 """Ending -> what reads it."""
 
 
 def _computed(source: str, inputs: Mapping[str, Any]) -> dict[str, Any]:
     function = userfile.function(source)
     wanted = inspect.signature(function).parameters
-    try:
+    with userfile.running(source.rpartition(":")[0]):
         found = function(**{name: x for name, x in inputs.items() if name in wanted})
-    except AllBPsError:
-        raise
-    except (Exception, SystemExit) as error:
-        raise userfile.failed(source.rpartition(":")[0], error) from error
     return _by_name(found, source)
 
 

@@ -31,10 +31,10 @@ from allbps.ir import (
     Site,
     TracedArray,
     ancestors,
-    argument,
     call_user,
     hidden_in,
     lift,
+    named_arguments,
     new_input,
     observed_here,
     refuse_foreign,
@@ -159,7 +159,7 @@ def trace_bound(f: Callable[..., Any], arguments: Mapping[str, Any]) -> Traced:
     with within() as bit:
         given: dict[Node, str] = {}
         opened = {name: _open(name, tree, bit, given) for name, tree in arguments.items()}
-        named = {name: _named(opened[name], tree) for name, tree in arguments.items()}
+        named = {name: named_arguments(opened[name], tree) for name, tree in arguments.items()}
         with watcher.watching():
             returned = _call(f, named)
         observed = observed_here()
@@ -293,14 +293,6 @@ def _open(name: str, tree: Any, bit: int, given: dict[Node, str]) -> Any:
         given[node] = identifier(path)
         fresh.append(node)
     return rebuild(tree, iter(fresh))
-
-
-def _named(nodes: Any, given: Any) -> Any:
-    """What the user's function is called with: a name for each node; it may rebind them."""
-    pairs = zip(leaves(nodes), leaves(given), strict=True)
-    return rebuild(
-        nodes, iter([argument(x, leaf) if isinstance(x, Node) else x for x, leaf in pairs])
-    )
 
 
 def copied(tree: Any, copy: Mapping[Node, Node]) -> Any:

@@ -19,7 +19,6 @@ from allbps.errors import ArgumentError, DtypeError, NotScalarError, ShapeError
 from allbps.ir import (
     Node,
     TracedArray,
-    argument,
     array_of,
     call_user,
     constant,
@@ -27,6 +26,7 @@ from allbps.ir import (
     handed,
     is_array_of_nodes,
     lift,
+    named_arguments,
     new_input,
     refuse_foreign,
     user_site,
@@ -74,12 +74,6 @@ def _open(tree: Any, bit: int, f: Callable[..., Any], k: int) -> Any:
             raise _not_float(leaf, _argument(f, k) + path)
         fresh.append(node)
     return rebuild(tree, iter(fresh))
-
-
-def _named(nodes: Any, given: Any) -> Any:
-    """What the user's function is called with: a name for each node; it may rebind them."""
-    pairs = zip(leaves(nodes), leaves(given), strict=True)
-    return rebuild(nodes, iter([argument(node, leaf) for node, leaf in pairs]))
 
 
 def _fresh(leaf: Any, bit: int) -> Node | None:
@@ -222,7 +216,9 @@ def value_and_grad(
         places = [_place(k, args, f) for k in chosen]
         with within() as bit:
             opened = {k: _open(args[k], bit, f, k) for k in places}
-            named = [_named(opened[k], x) if k in opened else x for k, x in enumerate(args)]
+            named = [
+                named_arguments(opened[k], x) if k in opened else x for k, x in enumerate(args)
+            ]
             returned = call_user(f, *named, **kwargs)
             y, aux = _split(returned, f) if has_aux else (returned, None)
             loss = _scalar(y, f)
@@ -300,7 +296,7 @@ def vjp(f: Callable[..., Any], *xs: Any) -> tuple[Any, Callable[[Any], tuple[Any
     """
     with within() as bit:
         opened = [_open(x, bit, f, k) for k, x in enumerate(xs)]
-        returned = call_user(f, *map(_named, opened, xs))
+        returned = call_user(f, *map(named_arguments, opened, xs))
         outputs = [_float_output(leaf, _name(f)) for leaf in leaves(returned)]
         if not outputs:
             raise ArgumentError(

@@ -7,7 +7,8 @@ import inspect
 import os
 import sys
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -115,16 +116,28 @@ def _module(path: Path) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     sys.path.insert(0, str(path.parent.resolve()))  # so that it can import its neighbours
     try:
-        if b"\0" in path.read_bytes():  # some Pythons raise ValueError, some SyntaxError
-            raise UserFileError(f"{path} is not valid Python: it contains null bytes")
-        spec.loader.exec_module(module)
+        with running(path):
+            if b"\0" in path.read_bytes():  # some Pythons raise ValueError, some SyntaxError
+                raise UserFileError(f"{path} is not valid Python: it contains null bytes")
+            spec.loader.exec_module(module)
+    finally:
+        sys.path.pop(0)
+    return module
+
+
+@contextmanager
+def running(path: Path | str) -> Iterator[None]:
+    """The user's code runs inside; what it raises is said as their file's error, ours as it is.
+
+    Raises:
+        UserFileError: it raised anything else, or ended the process.
+    """
+    try:
+        yield
     except AllBPsError:
         raise
     except (Exception, SystemExit) as error:
         raise failed(path, error) from error
-    finally:
-        sys.path.pop(0)
-    return module
 
 
 def failed(path: Path | str, error: Exception | SystemExit) -> UserFileError:

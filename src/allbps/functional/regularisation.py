@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from allbps.functional.common import misfit, misused, works_on_arrays
@@ -80,15 +81,19 @@ def _checked(p: float, rng: Any) -> None:
         )
 
 
-def _dropped(node: Node, shape: tuple[int, ...], p: float, training: bool, rng: Any) -> Node:
-    """A mask of ``shape``, which broadcasts, laid on an array."""
+def _masked(
+    node: Node, shape: tuple[int, ...], p: float, training: bool, rng: Any, lay: Callable[..., Node]
+) -> Node:
+    """What ``lay`` makes of a mask of ``shape``, which broadcasts; nothing is drawn needlessly."""
     if 0 <= p <= 1 and (not training or p == 0):
         return node
     _checked(p, rng)
-    if p == 1:
-        return node * 0.0
-    mask = bernoulli_node(rng, shape, 1 - p)
-    return node * mask / (1 - p)
+    return node * 0.0 if p == 1 else lay(node, bernoulli_node(rng, shape, 1 - p), p)
+
+
+def _dropped(node: Node, shape: tuple[int, ...], p: float, training: bool, rng: Any) -> Node:
+    """A mask laid on an array, and the rest scaled up."""
+    return _masked(node, shape, p, training, rng, lambda x, mask, p: x * mask / (1 - p))
 
 
 def _channels_dropped(node: Node, axes: int, p: float, training: bool, rng: Any) -> Node:
@@ -103,12 +108,10 @@ def _channels_dropped(node: Node, axes: int, p: float, training: bool, rng: Any)
 
 def _replaced(node: Node, shape: tuple[int, ...], p: float, training: bool, rng: Any) -> Node:
     """What is left out becomes ALPHA, then one line for all."""
-    if 0 <= p <= 1 and (not training or p == 0):
-        return node
-    _checked(p, rng)
-    if p == 1:
-        return node * 0.0
-    mask = bernoulli_node(rng, shape, 1 - p)
-    scale = ((1 - p) * (1 + p * ALPHA**2)) ** -0.5
-    made: Node = scale * (node * mask + ALPHA * (1.0 - mask)) - scale * ALPHA * p
-    return made
+
+    def lay(x: Node, mask: Node, p: float) -> Node:
+        scale = ((1 - p) * (1 + p * ALPHA**2)) ** -0.5
+        made: Node = scale * (x * mask + ALPHA * (1.0 - mask)) - scale * ALPHA * p
+        return made
+
+    return _masked(node, shape, p, training, rng, lay)

@@ -9,9 +9,9 @@ from allbps.ir.handle import (
     IN_PLACE,
     VIEWS,
     TracedArray,
-    argument,
     handed,
     is_traced,
+    named_arguments,
     resolved,
 )
 from allbps.ir.node import Node
@@ -71,7 +71,6 @@ __all__ = [
     "Zero",
     "ancestors",
     "apply",
-    "argument",
     "array_of",
     "as_argument",
     "call_user",
@@ -83,6 +82,7 @@ __all__ = [
     "is_traced",
     "label",
     "lift",
+    "named_arguments",
     "new_input",
     "numpy_function",
     "observed_here",

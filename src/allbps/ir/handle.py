@@ -34,6 +34,7 @@ from allbps.ir.arraylike import (
 from allbps.ir.node import Node
 from allbps.ir.site import user_site
 from allbps.ir.snapshots import snapshot
+from allbps.tree import leaves, rebuild
 
 if TYPE_CHECKING:
     from allbps.ir.op import Op
@@ -503,7 +504,19 @@ def handed(made: Any, number: bool = False) -> Any:
     return made
 
 
-def argument(node: Node, given: Any) -> TracedArray:
+def named_arguments(nodes: Any, given: Any) -> Any:
+    """What a user's function is called with: a name for each node, which it may rebind.
+
+    Args:
+        nodes: a container of inputs; leaves that are no nodes stay.
+        given: the same container of what was passed for them.
+
+    """
+    pairs = zip(leaves(nodes), leaves(given), strict=True)
+    return rebuild(nodes, iter([_argument(x, y) if isinstance(x, Node) else x for x, y in pairs]))
+
+
+def _argument(node: Node, given: Any) -> TracedArray:
     """A name for an input; where an array without axes was given it is one, and not a number."""
     return TracedArray(node, given if isinstance(given, np.ndarray) and not given.ndim else None)
 

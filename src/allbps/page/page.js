@@ -24,6 +24,11 @@ class Walk {
     this.timer = null;
     this.place = new Map(this.steps.map((step, k) => [step.name, k + 1]));
     this.marks = this.steps.map((step) => this.marksOf(step));
+    this.own = new Map(); // a value's name -> its steps, each with its number
+    this.steps.forEach((step, k) => {
+      if (!this.own.has(step.of)) this.own.set(step.of, []);
+      this.own.get(step.of).push([step, k + 1]);
+    });
     this.controls(number);
     this.listen();
     this.show();
@@ -189,7 +194,7 @@ class Walk {
 
   // a card: first to its value, from there to its δ
   visit(name) {
-    const own = this.steps.map((step, k) => [step, k + 1]).filter(([step]) => step.of === name);
+    const own = this.own.get(name) ?? [];
     const forward = own.find(([step]) => !step.back);
     const back = own.filter(([step]) => step.back).at(-1);
     const target = back && (!forward || this.at >= forward[1] || !this.section.classList.contains("stepping")) ? back : forward || back;
@@ -199,14 +204,14 @@ class Walk {
 
   // the whole chain-rule sum of one value: each use's contribution, then the sum
   explain(name) {
-    const own = this.steps.map((step, k) => [step, k]).filter(([step]) => step.of === name);
+    const own = this.own.get(name) ?? [];
     this.chain.replaceChildren();
     const title = document.createElement("h3");
     title.textContent = `All of ${name}: its value, and its δ as a sum over its uses`;
     this.chain.append(title);
     for (const [, k] of own)
-      if (this.marks[k].block) {
-        const copy = this.marks[k].block.cloneNode(true);
+      if (this.marks[k - 1].block) {
+        const copy = this.marks[k - 1].block.cloneNode(true);
         copy.className = copy.className.replace(/\b(later|now)\b/g, "");
         copy.removeAttribute("data-step");
         this.chain.append(copy);
@@ -241,7 +246,7 @@ class Walk {
   // a value appears with its step, a δ with the last of its own
   cards() {
     for (const card of this.section.querySelectorAll("svg [data-node]")) {
-      const own = this.steps.map((step, k) => [step, k + 1]).filter(([s]) => s.of === card.dataset.node);
+      const own = this.own.get(card.dataset.node) ?? [];
       const value = own.find(([step]) => !step.back);
       const delta = own.filter(([step]) => step.back).at(-1);
       card.querySelector(".value")?.classList.toggle("later", Boolean(value) && this.at < value[1]);

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from html import escape
@@ -30,8 +31,9 @@ class Parts:
 
 def walk(parts: Parts) -> str:
     """The HTML of one derivation, with what the script needs to step through it."""
+    primals = _primals(parts.backward)
     data = {
-        "steps": [_told(step, parts) for step in parts.derivation if step.kind != "given"],
+        "steps": [_told(step, primals) for step in parts.derivation if step.kind != "given"],
         "inside": inside(parts.derivation),
     }
     return (
@@ -49,7 +51,7 @@ def _json(data: Any) -> str:
     return json.dumps(data, ensure_ascii=False).replace("<", "\\u003c")
 
 
-def _told(step: Step, parts: Parts) -> dict[str, Any]:
+def _told(step: Step, primals: Mapping[str, str]) -> dict[str, Any]:
     """One step for the script: its name, whose it is, its line, and the sentence to speak."""
     value = step.numbers(in_latex=False)[-1:]
     said = step.formula or step.symbol
@@ -57,7 +59,7 @@ def _told(step: Step, parts: Parts) -> dict[str, Any]:
     said += f", because {step.because}" if step.because and step.kind != "seed" else ""
     return {
         "name": step.name,
-        "of": _primals(parts.backward).get(step.name, step.name),
+        "of": primals.get(step.name, step.name),
         "back": step.kind != "forward",
         "line": step.site.line if step.site else None,
         "said": said,
@@ -94,10 +96,10 @@ def _code(heading: str, marks: Any, texts: Any) -> str:
 
 def _names(program: Program, texts: list[str]) -> Iterator[str]:
     """For each line of the emitted file the step that it computes, as an attribute."""
-    waiting = [*program.forward, *program.backward]
+    waiting = deque([*program.forward, *program.backward])
     for text in texts:
         if waiting and text.strip().startswith(waiting[0].code.split("\n")[0]):
-            name = waiting.pop(0).node.name
+            name = waiting.popleft().node.name
             yield f' data-step="{escape(name)}"' if name else ""
         else:
             yield ""
@@ -109,10 +111,10 @@ def _verdicts(report: Report | None) -> Mapping[str, str]:
     if report is None:
         return {}
     said = {}
-    for subject in report.subjects:
-        findings = [f for f in report.findings if f.node == subject.node]
+    for node, by_judge in report.of.items():
+        findings = by_judge.values()
         agreed = [f"{f.judge} ({f.error or 0:.0e})" for f in findings if f.verdict is Verdict.AGREE]
         wrong = [f.judge for f in findings if f.verdict is Verdict.DISAGREE]
         text = f"✓ {', '.join(agreed)}" if agreed else "not checked by any judge"
-        said[f"d{subject.node}"] = f"✗ disagrees: {', '.join(wrong)}" if wrong else text
+        said[f"d{node}"] = f"✗ disagrees: {', '.join(wrong)}" if wrong else text
     return said

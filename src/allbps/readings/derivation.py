@@ -54,6 +54,7 @@ class Step:
     node: Node | None = field(repr=False, default=None)
     value_of: Callable[[Node], Any] = field(repr=False, default=lambda node: None)
     reasons: tuple[Say, ...] = field(repr=False, default=())
+    _written: dict[tuple[str, bool], Any] = field(init=False, repr=False, default_factory=dict)
 
     @cached_property
     def formula(self) -> str:
@@ -78,7 +79,18 @@ class Step:
 
     def right(self, in_latex: bool) -> Written | None:
         """The formula in symbols."""
-        return self.writers[in_latex].formula(self.node) if self.node is not None else None
+        right: Written | None = self._once("right", in_latex, self._right)
+        return right
+
+    def _right(self, pen: Writer) -> Written | None:
+        return pen.formula(self.node) if self.node is not None else None
+
+    def _once(self, what: str, in_latex: bool, write: Callable[[Writer], Any]) -> Any:
+        """What is written with one of the writers, each time that a reading asks: written once."""
+        key = what, in_latex
+        if key not in self._written:
+            self._written[key] = write(self.writers[in_latex])
+        return self._written[key]
 
     def sides(self, in_latex: bool) -> list[Written]:
         """What stands between the equals signs: chain rule, formula, numbers, value."""
@@ -88,13 +100,16 @@ class Step:
 
     def numbers(self, in_latex: bool) -> list[Written]:
         """The formula in numbers where that says more than the value, then the value."""
+        numbers: list[Written] = self._once("numbers", in_latex, self._numbers)
+        return numbers
+
+    def _numbers(self, pen: Writer) -> list[Written]:
         if self.summary:
             return []
-        pen = self.writers[in_latex]
         value = pen.value(self.value)
         filled = pen.substituted(self.node, self.value_of) if self.node is not None else None
         is_plain = filled is None or len(filled.text) == 1 or filled.text == value.text
-        right = self.right(in_latex)
+        right = self.right(pen.in_latex)
         if right is not None and right.text == value.text and not value.arrays:
             return []
         return [value] if is_plain or filled is None else [filled, value]

@@ -102,6 +102,7 @@ def _with_stops(tex: str) -> Iterator[tuple[bool, str]]:
             yield k == 1, part
 
 
+@lru_cache(maxsize=4096)  # a symbol stands in many formulas
 def symbol_latex(symbol: str) -> str:
     r"""LaTeX for the symbol of one variable; a name of several letters stays upright.
 

@@ -11,8 +11,7 @@ import numpy as np
 from allbps.errors import ArgumentError, unknown_name
 from allbps.ir import Node
 from allbps.trace import Traced
-
-DOUBLE = np.dtype(np.float64)
+from allbps.verify.replay import DOUBLE
 
 
 @dataclass(frozen=True)

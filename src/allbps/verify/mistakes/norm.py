@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
@@ -10,12 +11,16 @@ from allbps.verify.mistakes.declare import Site, Slip, mistake
 from allbps.verify.mistakes.recognised import norms
 
 
+def _paths(g: Any, y: Any, axes: tuple[int, ...]) -> tuple[Any, Any]:
+    """What δ loses through the mean and through the variance: ḡ and y · mean(g y)."""
+    return np.mean(g, axes, keepdims=True), y * np.mean(g * y, axes, keepdims=True)
+
+
 @mistake("statistics held constant", "Mean or variance is treated as a constant.", 0)
 def constant(site: Site) -> Iterator[Slip]:
     for n in norms(site):
         g, y, s = site.upstream(n.y), site.value(n.y), n.deviation
-        m = np.mean(g, n.axes, keepdims=True)
-        v = y * np.mean(g * y, n.axes, keepdims=True)
+        m, v = _paths(g, y, n.axes)
         yield Slip("mean and variance are treated as constants: only the direct path", g / s)
         yield Slip("the variance is treated as a constant: its path is left out", (g - m) / s)
         yield Slip("the mean is treated as a constant: its path is left out", (g - v) / s)
@@ -25,8 +30,7 @@ def constant(site: Site) -> Iterator[Slip]:
 def terms(site: Site) -> Iterator[Slip]:
     for n in norms(site):
         g, y, s = site.upstream(n.y), site.value(n.y), n.deviation
-        m = np.mean(g, n.axes, keepdims=True)
-        v = y * np.mean(g * y, n.axes, keepdims=True)
+        m, v = _paths(g, y, n.axes)
         count = np.prod([g.shape[k] for k in n.axes])
         yield Slip("the division by the standard deviation is left out", g - m - v)
         yield Slip("divided by the variance instead of the standard deviation", (g - m - v) / s**2)
@@ -61,5 +65,5 @@ def axis(site: Site) -> Iterator[Slip]:
         g, y, s = site.upstream(n.y), site.value(n.y), n.deviation
         for k in range(g.ndim):
             if (k,) != n.axes:
-                m, v = np.mean(g, k, keepdims=True), y * np.mean(g * y, k, keepdims=True)
+                m, v = _paths(g, y, (k,))
                 yield Slip(f"mean and variance are taken over the wrong axis: {k}", (g - m - v) / s)
