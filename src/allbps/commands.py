@@ -13,7 +13,7 @@ from rich.console import Console
 
 from allbps import __version__
 from allbps.bench.command import bench
-from allbps.errors import AllBPsError, DivergedError
+from allbps.errors import AllBPsError, ArgumentError, DivergedError
 from allbps.exits import DONE, FAILED, INTERRUPTED, MISUSE
 from allbps.readings.dialect import DIALECTS
 from allbps.train.command import train
@@ -119,6 +119,11 @@ def check(
 ) -> None:
     """Check every δ of a function against independent judges, or gradients of your own."""
     with np.errstate(all="ignore"):
+        if gradients and wrt:
+            raise ArgumentError(
+                "--wrt chooses δ to verify, and --gradients are marked whichever they are of",
+                todo="leave --wrt out, and hand in the gradients you mean",
+            )
         if gradients:
             report = _marked(target, gradients, decimals, seed)
         else:

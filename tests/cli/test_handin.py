@@ -73,3 +73,9 @@ def test_a_forgotten_derivative_is_named_on_the_command_line(net, allbps):
     assert "the derivative of sigmoid is left out" in out
     assert allbps("check", "net.py:net", "--gradients", "net.py:right")[0] == 0
     assert allbps("check", "net.py:net", "--gradients", "g.csv")[0] == 2
+
+
+def test_an_option_that_would_be_ignored_is_refused(net, allbps):
+    code, _, err = allbps("check", "net.py:net", "--gradients", "net.py:right", "--wrt", "W")
+    assert code == 2
+    assert "leave --wrt out" in err

@@ -226,3 +226,12 @@ def test_a_gradient_of_an_unknown_name_is_refused():
 def test_arguments_that_are_not_finite_are_refused():
     with pytest.raises(NonFiniteError, match="a holds numbers that are not finite"):
         check(np.sum, np.array([1.0, np.nan]))
+
+
+def test_elements_of_which_a_judge_has_no_finite_number_are_counted_in_words():
+    pytest.importorskip("torch")
+    report = check(lambda x: np.sum(np.hypot(x, x * 0)), np.array([1.0, 0.0, 2.0]))
+    said = "torch has no finite number for 1 of 3 elements of δx; it says nothing of them"
+    assert said in report.notes
+    report = check(lambda x: np.sum(np.hypot(x, x * 0)), np.array([1.0, 3.0, 2.0]))
+    assert not [note for note in report.notes if "finite" in note]

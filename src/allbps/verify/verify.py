@@ -25,6 +25,10 @@ JUDGES: dict[str, Callable[[Case], Iterator[Finding]]] = {
 """Name -> judge, in the order they are heard."""
 
 
+WHOLE = ("torch", "expansion")
+"""Judges that compare whole arrays, and not a sample."""
+
+
 def verify(
     backward: Backward,
     values: Mapping[str, Any],
@@ -108,6 +112,13 @@ def _notes(case: Case, findings: Sequence[Finding]) -> Iterator[str]:
         )
     if any(f.verdict is Verdict.NOISY for f in findings):
         yield f"where a δ is noisy: {case.advice}"
+    for finding in findings:
+        left_out = sizes[finding.node] - finding.compared - finding.excluded
+        if finding.judge in WHOLE and finding.compared and left_out:
+            yield (
+                f"{finding.judge} has no finite number for {left_out} of {sizes[finding.node]}"
+                f" elements of δ{finding.node}; it says nothing of them"
+            )
     coarse = {delta.primal.dtype for delta in case.deltas if delta.primal.dtype.itemsize < 8}
     for dtype in sorted(coarse, key=str):
         yield (
