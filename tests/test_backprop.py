@@ -137,7 +137,7 @@ def test_an_op_without_a_rule_says_so(op_with):
     caught.value.where = ""
     assert str(caught.value) == (
         "peculiar has no BP rule yet: nobody has worked it out\n"
-        "  to do:    declare one (docs/adding-an-op.md), or write it with operations that have one"
+        "  fix:      declare one (docs/adding-an-op.md), or write it with operations that have one"
     )
     assert bp.grad(lambda x: np.sum(x) + np.sum(op(np.ones(2))))(np.ones(2)).tolist() == [1.0, 1.0]
 

@@ -15,7 +15,7 @@ def test_a_message_shows_the_parts_that_are_there():
         "  at:       net.py:3 in net: X @ W\n"
         "  expected: 4\n"
         "  got:      5\n"
-        "  to do:    W.T"
+        "  fix:      W.T"
     )
     assert str(ShapeError("only this")) == "only this"
     assert (error.what, error.got, error.todo) == ("X @ W does not fit", "5", "W.T")
@@ -24,7 +24,7 @@ def test_a_message_shows_the_parts_that_are_there():
 def test_an_unknown_name_suggests_the_nearest():
     error = unknown_name("weigth", ["bias", "weight"])
     assert str(error) == (
-        "there is no 'weigth'\n  expected: one of bias, weight\n  to do:    did you mean 'weight'?"
+        "there is no 'weigth'\n  expected: one of bias, weight\n  fix:      did you mean 'weight'?"
     )
     assert "…" in str(unknown_name("x", [f"n{k}" for k in range(30)]))
     assert isinstance(error, KeyError)

@@ -32,6 +32,6 @@ def test_a_place_that_is_a_file(tmp_path):
     with pytest.raises(UserFileError) as caught:
         write_text(tmp_path / "file" / "x.txt", "x")
     assert str(caught.value) == (
-        f"{tmp_path}/file/x.txt cannot be written: {tmp_path}/file is no folder\n"
-        "  to do:    choose another place with --out"
+        f"{tmp_path}/file/x.txt cannot be written: {tmp_path}/file is not a folder\n"
+        "  fix:      choose another place with --out"
     )

@@ -166,7 +166,7 @@ def test_a_generator_that_gave_only_a_seed_is_not_told_of(recwarn):
 
 @pytest.mark.parametrize("seed", [-1, 2**63, 0.5, "a", True])
 def test_what_is_no_seed_is_refused(seed):
-    with pytest.raises(ArgumentError, match="this is no source of random numbers"):
+    with pytest.raises(ArgumentError, match="this is not a source of random numbers"):
         F.dropout(np.ones(3), rng=seed)
 
 

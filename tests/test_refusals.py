@@ -38,7 +38,7 @@ def squares(x):
             "  at:       {at}\n"
             "  expected: a plain array\n"
             "  got:      MaskedArray of shape (2,)\n"
-            "  to do:    x.filled(0), or np.where",
+            "  fix:      x.filled(0), or np.where",
         ),
         (
             np.ones((1, 2)).view(np.matrix),
@@ -46,7 +46,7 @@ def squares(x):
             "  at:       {at}\n"
             "  expected: a plain array\n"
             "  got:      matrix of shape (1, 2)\n"
-            "  to do:    np.asarray(x), and @ for products",
+            "  fix:      np.asarray(x), and @ for products",
         ),
         (
             {1.0},
@@ -54,7 +54,7 @@ def squares(x):
             "  at:       {at}\n"
             "  expected: bool, integer or floating-point numbers\n"
             "  got:      set with dtype object\n"
-            "  to do:    pass arrays of numbers",
+            "  fix:      pass arrays of numbers",
         ),
     ],
     ids=["masked", "matrix", "set"],
@@ -81,13 +81,13 @@ def test_a_generator_is_told_from_a_function():
     def parts(x):
         yield x
 
-    with pytest.raises(DtypeError, match=r"to do: +np\.stack"):
+    with pytest.raises(DtypeError, match=r"fix: +np\.stack"):
         bp.grad(parts)(np.ones(2))
 
 
 @pytest.mark.parametrize("entry", [lambda f: bp.grad(f)(1.0), lambda f: bp.explain(f, 1.0)])
 def test_what_cannot_be_called_is_no_function(entry):
-    with pytest.raises(ArgumentError, match=r"^3 is no function"):
+    with pytest.raises(ArgumentError, match=r"^3 is not a function"):
         entry(3)
 
 

@@ -134,7 +134,7 @@ def test_a_function_that_returns_nothing_is_refused():
         f"  at:       test_trace.py:{net.__code__.co_firstlineno} in net: def net(x):\n"
         "  expected: a number or an array\n"
         "  got:      None\n"
-        "  to do:    is a return missing?"
+        "  fix:      is a return missing?"
     )
 
 
@@ -158,7 +158,7 @@ def test_complex_arguments_are_refused_by_name():
         "wave is not made of real numbers\n"
         "  expected: bool, integer or floating-point numbers\n"
         "  got:      complex128 with dtype complex128\n"
-        "  to do:    split complex numbers into real and imaginary part"
+        "  fix:      split complex numbers into real and imaginary part"
     )
 
 
@@ -171,11 +171,11 @@ def test_an_if_on_many_numbers_names_the_users_line():
         trace(net, np.ones(3))
     line = net.__code__.co_firstlineno + 2
     assert str(caught.value) == (
-        "an if or while cannot decide on above, which is no single number\n"
+        "an if or while cannot decide on above, which is not a single number\n"
         f"  at:       test_trace.py:{line} in net: return x if above else -x\n"
         "  expected: one condition\n"
         "  got:      above of shape (3,)\n"
-        "  to do:    np.where(…) chooses element by element; .any() or .all() make one of many"
+        "  fix:      np.where(…) chooses element by element; .any() or .all() make one of many"
     )
 
 
@@ -188,7 +188,7 @@ def test_numbers_that_are_not_finite_are_refused_by_name_and_place(bad):
         "X holds numbers that are not finite\n"
         "  expected: finite numbers\n"
         f"  got:      X[1, 0] = {bad}\n"
-        "  to do:    look for a division by zero or an overflow before this call"
+        "  fix:      look for a division by zero or an overflow before this call"
     )
 
 

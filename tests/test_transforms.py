@@ -305,7 +305,7 @@ REFUSED = {
         "argument 0 (x) holds int64 numbers, and derivatives need floating-point ones\n"
         "  expected: float64 or float32\n"
         "  got:      int64, shape ()\n"
-        "  to do:    pass 3.0 instead of 3, or x.astype(float)",
+        "  fix:      pass 3.0 instead of 3, or x.astype(float)",
     ),
     "integers in a container": (
         lambda: bp.grad(lambda p: p["w"])({"w": np.arange(3)}),
@@ -313,7 +313,7 @@ REFUSED = {
         "argument 0 (p).w holds int64 numbers, and derivatives need floating-point ones\n"
         "  expected: float64 or float32\n"
         "  got:      int64, shape (3,)\n"
-        "  to do:    pass 3.0 instead of 3, or x.astype(float)",
+        "  fix:      pass 3.0 instead of 3, or x.astype(float)",
     ),
     "a complex number": (
         lambda: bp.vjp(lambda x: x, 1.0, 2 + 1j),
@@ -321,7 +321,7 @@ REFUSED = {
         "argument 1 is not made of real numbers\n"
         "  expected: bool, integer or floating-point numbers\n"
         "  got:      complex with dtype complex128\n"
-        "  to do:    split complex numbers into real and imaginary part",
+        "  fix:      split complex numbers into real and imaginary part",
     ),
     "text": (
         lambda: bp.grad(lambda x: x)("abc"),
@@ -329,7 +329,7 @@ REFUSED = {
         "argument 0 (x) is not made of real numbers\n"
         "  expected: bool, integer or floating-point numbers\n"
         "  got:      str with dtype <U3\n"
-        "  to do:    pass text by keyword, or let the function close over it",
+        "  fix:      pass text by keyword, or let the function close over it",
     ),
     "a vector for a loss": (
         lambda: bp.grad(lambda x: x * 2)(VECTOR),
@@ -337,7 +337,7 @@ REFUSED = {
         "<lambda> must return one number to be differentiated\n"
         "  expected: a scalar, the loss\n"
         "  got:      an array of shape (3,)\n"
-        "  to do:    sum or average it, or use bp.vjp or bp.jacobian",
+        "  fix:      sum or average it, or use bp.vjp or bp.jacobian",
     ),
     "nothing for a loss": (
         lambda: bp.grad(lambda x: None)(VECTOR),
@@ -345,7 +345,7 @@ REFUSED = {
         "<lambda> must return one number to be differentiated\n"
         "  expected: a scalar, the loss\n"
         "  got:      None\n"
-        "  to do:    is a return missing?",
+        "  fix:      is a return missing?",
     ),
     "two losses": (
         lambda: bp.grad(lambda x: (x[0], x[1]))(VECTOR),
@@ -353,7 +353,7 @@ REFUSED = {
         "<lambda> must return one number to be differentiated\n"
         "  expected: a scalar, the loss\n"
         "  got:      a tuple\n"
-        "  to do:    has_aux=True for (loss, extra); bp.vjp or bp.jacobian for several outputs",
+        "  fix:      has_aux=True for (loss, extra); bp.vjp or bp.jacobian for several outputs",
     ),
     "an integer for a loss": (
         lambda: bp.grad(lambda x: 3)(VECTOR),
@@ -367,7 +367,7 @@ REFUSED = {
         "<lambda> returned nothing to differentiate\n"
         "  expected: an array, or a container of arrays\n"
         "  got:      None\n"
-        "  to do:    is a return missing?",
+        "  fix:      is a return missing?",
     ),
     "text to pull back from": (
         lambda: bp.jacobian(lambda x: "abc")(VECTOR),
@@ -375,21 +375,21 @@ REFUSED = {
         "what <lambda> returns is not made of real numbers\n"
         "  expected: bool, integer or floating-point numbers\n"
         "  got:      str with dtype <U3\n"
-        "  to do:    pass text by keyword, or let the function close over it",
+        "  fix:      pass text by keyword, or let the function close over it",
     ),
     "an argument that is not there": (
         lambda: bp.grad(lambda x: x, argnums=2)(1.0),
         ArgumentError,
         "argnums=2, but <lambda> was called with 1 positional arguments\n"
         "  expected: an index below 1\n"
-        "  to do:    pass what you differentiate by position, not by keyword",
+        "  fix:      pass what you differentiate by position, not by keyword",
     ),
     "an argument by name": (
         lambda: bp.grad(lambda x: x, argnums="x")(1.0),
         ArgumentError,
         "argnums='x', but <lambda> was called with 1 positional arguments\n"
         "  expected: an index below 1\n"
-        "  to do:    pass what you differentiate by position, not by keyword",
+        "  fix:      pass what you differentiate by position, not by keyword",
     ),
     "no pair with has_aux": (
         lambda: bp.grad(lambda x: x, has_aux=True)(1.0),

@@ -38,7 +38,7 @@ def test_a_missing_file(tmp_path):
     assert str(caught.value) == (
         f"there is no file {tmp_path}/none.py\n"
         "  expected: a Python file\n"
-        "  to do:    check the path"
+        "  fix:      check the path"
     )
 
 
@@ -46,10 +46,10 @@ def test_no_function_named():
     with pytest.raises(UserFileError) as caught:
         load("net.py")
     assert str(caught.value) == (
-        "the function to work on is not named\n"
+        "no function is named\n"
         "  expected: FILE.py:FUNCTION\n"
         "  got:      net.py\n"
-        "  to do:    write net.py:net if your function is called net"
+        "  fix:      write net.py:net if your function is called net"
     )
 
 
@@ -59,7 +59,7 @@ def test_a_file_without_the_function(tmp_path):
         load(f"{path}:ned")
     assert str(caught.value) == (
         f"there is no function 'ned'\n  at:       {path}\n"
-        "  expected: one of net\n  to do:    did you mean 'net'?"
+        "  expected: one of net\n  fix:      did you mean 'net'?"
     )
 
 
@@ -68,10 +68,10 @@ def test_a_missing_input(tmp_path):
     with pytest.raises(ArgumentError) as caught:
         load(f"{path}:net")
     assert str(caught.value) == (
-        f"{path} gives no value for w\n"
+        f"{path} defines no value for w\n"
         "  expected: inputs for net(x, w)\n"
         "  got:      values for x\n"
-        "  to do:    add  inputs = {'w': …}  to the file"
+        "  fix:      add  inputs = {'w': …}  to the file"
     )
 
 
@@ -89,7 +89,7 @@ def test_a_folder_is_no_file(tmp_path):
     with pytest.raises(UserFileError) as caught:
         load(f"{tmp_path}:net")
     assert str(caught.value) == (
-        f"{tmp_path} is a folder\n  expected: a Python file\n  to do:    check the path"
+        f"{tmp_path} is a folder\n  expected: a Python file\n  fix:      check the path"
     )
 
 

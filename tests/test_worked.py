@@ -89,7 +89,7 @@ def test_several_uses_show_each_contribution_and_their_sum():
 def test_a_function_without_a_scalar_says_how_to_go_on():
     with pytest.raises(NotScalarError) as caught:
         bp.explain(lambda x: x * 2.0, np.ones(3))
-    assert "returns no scalar, so there is no loss to start from" in str(caught.value)
+    assert "does not return a scalar, so there is no loss to start from" in str(caught.value)
     assert "expected: one number, or a given δ for the output" in str(caught.value)
     assert "got:      y of shape (3,)" in str(caught.value)
 
@@ -102,7 +102,7 @@ def test_unknown_names_are_met_with_the_nearest(worked):
         bp.explain(net, wrt=["V"], **INPUTS)
     with pytest.raises(ArgumentError) as caught:
         worked.render("pdf")
-    assert str(caught.value).startswith("there is no format 'pdf'")
+    assert str(caught.value).startswith("unknown format 'pdf'")
 
 
 def test_an_integer_argument_cannot_be_asked_for():
@@ -121,10 +121,10 @@ def product(x, w):
         (
             {"x": 3, "w": np.arange(2)},
             None,
-            "product returns no floating-point numbers, and derivatives need floating-point ones\n"
+            "product does not return floating-point numbers, and derivatives need floating-point ones\n"
             "  expected: float64 or float32 arguments\n"
             "  got:      w of int64, x of int\n"
-            "  to do:    pass w.astype(float), float(x)",
+            "  fix:      pass w.astype(float), float(x)",
         ),
         (
             {"x": 3, "w": 2.0},
@@ -132,7 +132,7 @@ def product(x, w):
             "x holds int numbers, and derivatives need floating-point ones\n"
             "  expected: float64 or float32 arguments\n"
             "  got:      x of int\n"
-            "  to do:    pass float(x)",
+            "  fix:      pass float(x)",
         ),
     ],
 )
@@ -219,7 +219,7 @@ def test_a_constant_has_no_backward_pass():
     [
         (
             np.ones((2, 2)),
-            "cotangents gives no δ by name\n  expected: cotangents={'Y': …}\n  got:      ndarray",
+            "cotangents must map names of outputs to δ\n  expected: cotangents={'Y': …}\n  got:      ndarray",
         ),
         (
             {"Y": "text"},

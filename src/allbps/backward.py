@@ -67,19 +67,19 @@ def backward(
         traced: what to differentiate.
         wrt: names of arguments; every floating-point one where None. A container's name stands
             for all arrays in it.
-        cotangents: output name -> its δ, for outputs that are no scalar loss.
+        cotangents: output name -> its δ, for outputs that are not a scalar loss.
 
     Raises:
-        NotScalarError: an output is no scalar and no δ was given for it.
+        NotScalarError: an output is not a scalar and no δ was given for it.
         NameUnknownError: an argument or output is not there.
         ShapeError: a given δ is not shaped like its output.
-        ArgumentError: a result is a constant, or ``cotangents`` is no mapping to numbers.
+        ArgumentError: a result is a constant, or ``cotangents`` is not a mapping to numbers.
 
     """
     chosen = tuple(_chosen(traced, wrt))
     if not isinstance(cotangents, Mapping | None):
         raise ArgumentError(
-            "cotangents gives no δ by name",
+            "cotangents must map names of outputs to δ",
             expected=f"cotangents={{'{traced.graph.outputs[0].name}': …}}",
             got=type(cotangents).__name__,
         )
@@ -149,7 +149,7 @@ def _seeds(traced: Traced, cotangents: dict[str, Any]) -> tuple[dict[Node, Node]
             seeds[y] = constant(one.value, f"d{y.name}")
         elif y not in seeds and len(outputs) == 1:
             raise NotScalarError(
-                f"{traced.function} returns no scalar, so there is no loss to start from",
+                f"{traced.function} does not return a scalar, so there is no loss to start from",
                 where=str(y.site or ""),
                 expected="one number, or a given δ for the output",
                 got=f"{y.name} of shape {y.shape}",
@@ -158,7 +158,7 @@ def _seeds(traced: Traced, cotangents: dict[str, Any]) -> tuple[dict[Node, Node]
     if cotangents:
         raise unknown_name(next(iter(cotangents)), [y.name for y in outputs], "result")
     if not outputs:
-        raise _needs_floats(f"{traced.function} returns no floating-point numbers", traced)
+        raise _needs_floats(f"{traced.function} does not return floating-point numbers", traced)
     if not seeds:
         raise NotScalarError(
             f"{traced.function} returns {len(outputs)} floating-point results,"

@@ -38,7 +38,7 @@ class AllBPsError(Exception):
             ("at:       ", self.where),
             ("expected: ", self.expected),
             ("got:      ", self.got),
-            ("to do:    ", self.todo),
+            ("fix:      ", self.todo),
         ]
         lines = [f"  {label}{text}" for label, text in parts if text]
         return "\n".join([self.what, *lines])
@@ -115,7 +115,7 @@ def unknown_name(name: str, known: list[str], kind: str = "", where: str = "") -
     >>> print(unknown_name("rellu", ["relu", "tanh"], "system"))
     there is no system 'rellu'
       expected: one of relu, tanh
-      to do:    did you mean 'relu'?
+      fix:      did you mean 'relu'?
 
     """
     near = difflib.get_close_matches(name, known, n=1)

@@ -39,7 +39,7 @@ def write_bytes(path: Path | str, data: bytes) -> None:
     except OSError as error:
         above = next((p for p in path.parents if p.exists() and not p.is_dir()), None)
         raise UserFileError(
-            f"{path} cannot be written: {f'{above} is no folder' if above else error.strerror}",
+            f"{path} cannot be written: {f'{above} is not a folder' if above else error.strerror}",
             todo="choose another place with --out",
         ) from error
 

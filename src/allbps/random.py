@@ -1,4 +1,4 @@
-"""Random numbers that a compiled function draws anew in every call, and that can be replayed."""
+"""Random numbers that a compiled function draws afresh in every call, and that can be replayed."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Generator:
         seed: from 0 to 2⁶³ − 1; or a NumPy generator, which is asked for one.
 
     Raises:
-        ArgumentError: it is no seed.
+        ArgumentError: it is not a seed.
 
     >>> import allbps as bp
     >>> g = bp.random.Generator(0)
@@ -91,7 +91,7 @@ def seed_of(rng: Any) -> int:
         seed = -1
     if not 0 <= seed < LARGEST or isinstance(rng, bool):
         raise ArgumentError(
-            "this is no source of random numbers",
+            "this is not a source of random numbers",
             where=str(user_site() or ""),
             expected="a seed from 0 to 2⁶³ − 1, an allbps.random.Generator or a NumPy generator",
             got=repr(rng),
@@ -135,7 +135,7 @@ def bernoulli_node(rng: Any, shape: tuple[int, ...], p: float) -> Node:
         p: in [0, 1].
 
     Raises:
-        ArgumentError: ``rng`` is no source of random numbers, or p no probability.
+        ArgumentError: ``rng`` is not a source of random numbers, or p no probability.
 
     """
     if not 0 <= p <= 1:

@@ -234,7 +234,7 @@ def _bind(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) 
     """Parameter name -> argument; ``*args`` become ``name_0``, ``name_1``, ….
 
     Raises:
-        ArgumentError: they do not match the signature, or ``f`` is no function.
+        ArgumentError: they do not match the signature, or ``f`` is not a function.
 
     """
     require_function(f)
@@ -296,7 +296,7 @@ def _open(name: str, tree: Any, bit: int, given: dict[Node, str]) -> Any:
 
 
 def copied(tree: Any, copy: Mapping[Node, Node]) -> Any:
-    """The container with the copies of its nodes; leaves that are no arrays stay."""
+    """The container with the copies of its nodes; leaves that are not arrays stay."""
     return tree_map(lambda x: copy[x] if isinstance(x, Node) else x, tree)
 
 

@@ -50,7 +50,7 @@ def load(target: str) -> UserFunction:
     path, _, name = target.rpartition(":")
     if not path or not all(part.isidentifier() for part in name.split(".")):
         raise UserFileError(
-            "the function to work on is not named",
+            "no function is named",
             expected="FILE.py:FUNCTION",
             got=target,
             todo=f"write {target.rstrip(':')}:net if your function is called net",
@@ -83,7 +83,7 @@ def _function(module: ModuleType, name: str, path: str) -> Callable[..., Any]:
         return found
     if found is not None:
         raise UserFileError(
-            f"{name} in {path} is no function",
+            f"{name} in {path} is not a function",
             expected=f"def {name}(…)",
             got=f"{name} = {found!r}"[:80],
         )
@@ -165,7 +165,7 @@ def _given(module: ModuleType, function: str, what: str) -> dict[str, Any] | Non
         found = found() if callable(found) else found
         if not isinstance(found, dict):
             raise UserFileError(
-                f"{name} gives no dict",
+                f"{name} must be or return a dict",
                 where=str(module.__file__),
                 expected=f"{name} = {{'X': …, 'W1': …}}, or a function that returns one",
                 got=type(found).__name__,
@@ -197,7 +197,7 @@ def _inputs(
     ]
     if missing:
         raise ArgumentError(
-            f"{path} gives no value for {', '.join(missing)}",
+            f"{path} defines no value for {', '.join(missing)}",
             expected=f"inputs for {called}({', '.join(parameters)})",
             got=f"values for {', '.join(found) or 'none of them'}",
             todo=f"add  inputs = {{{', '.join(f'{m!r}: …' for m in missing)}}}  to the file",

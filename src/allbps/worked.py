@@ -202,7 +202,7 @@ class Worked:
         """
         if form not in FORMATS:
             raise ArgumentError(
-                f"there is no format {form!r}", expected=", ".join(FORMATS), got=repr(form)
+                f"unknown format {form!r}", expected=", ".join(FORMATS), got=repr(form)
             )
         return self.to_text(width) if form == "text" else FORMATS[form](self)
 
@@ -252,7 +252,7 @@ def explain(
     Raises:
         ShapeError: shapes do not fit, or an argument is empty.
         NonFiniteError: an argument holds NaN or infinity.
-        NotScalarError: ``f`` returns no scalar and no cotangent was given.
+        NotScalarError: ``f`` does not return a scalar and no cotangent was given.
         NameUnknownError: ``wrt`` or ``cotangents`` names nothing.
 
     >>> import allbps as bp

@@ -82,7 +82,7 @@ def test_unknown_rows_and_peers_are_refused_with_the_nearest():
     assert str(caught.value) == (
         "there is no row 'lenett'\n"
         "  expected: one of lecture, mlp, lenet, resnet20, gpt\n"
-        "  to do:    did you mean 'lenet'?"
+        "  fix:      did you mean 'lenet'?"
     )
     with pytest.raises(NameUnknownError) as caught:
         peer_named("torch.compil")

@@ -97,7 +97,7 @@ def nowhere(_):
     return "nowhere"
 
 
-UNREADABLE = "  to do:    replace it, or remove it\n"
+UNREADABLE = "  fix:      replace it, or remove it\n"
 MESSAGES = {
     cut_off: "the image file data/dog/1.png cannot be read: not an image\n" + UNREADABLE,
     no_image: "the image file data/dog/1.png cannot be read: not an image\n" + UNREADABLE,
@@ -105,7 +105,7 @@ MESSAGES = {
     another_size: "the images differ in size\n"
     "  expected: 6×6 everywhere, as in data/cat/0.png\n"
     "  got:      7×6 in data/dog/1.png\n"
-    "  to do:    --resize 6x6\n",
+    "  fix:      --resize 6x6\n",
     one_class: "data has fewer than two classes\n"
     "  expected: at least two folders of images, one for each class\n"
     "  got:      cat\n",
@@ -116,7 +116,7 @@ MESSAGES = {
     no_archive: "x.npz is no .npz archive\n"
     "  expected: an archive of arrays, written by np.savez\n"
     "  got:      the bytes 68 69\n"
-    "  to do:    np.savez(path, images=…, labels=…)\n",
+    "  fix:      np.savez(path, images=…, labels=…)\n",
     too_few_labels: "x.npz has more images than labels\n"
     "  expected: one label for each image\n"
     "  got:      5 images and 4 labels\n",
@@ -127,12 +127,12 @@ MESSAGES = {
     truncated_idx: "data/train-images-idx3-ubyte is truncated\n"
     "  expected: 88 bytes, as its header says 2×6×6\n"
     "  got:      19 bytes\n"
-    "  to do:    copy or download it again\n",
+    "  fix:      copy or download it again\n",
     no_idx: "data/train-images-idx3-ubyte is not an IDX file\n"
     "  expected: a file that starts with 00 00, a kind of number (08 for bytes), and the number of"
     " axes\n"
     "  got:      the bytes 47 49 46 38\n",
-    nowhere: f"there is no nowhere\n  expected: {ONE_OF}\n  to do:    check the path given to"
+    nowhere: f"there is no nowhere\n  expected: {ONE_OF}\n  fix:      check the path given to"
     " --data\n",
 }
 

@@ -86,9 +86,9 @@ def test_explain_emit_and_check_the_examples(allbps, tmp_path):
     ("arguments", "message"),
     [
         (["lecture", "rellu"], "error: there is no system 'rellu'"),
-        (["lecture", "--format", "pdf"], "error: there is no format 'pdf'"),
+        (["lecture", "--format", "pdf"], "error: unknown format 'pdf'"),
         (["explain", "nowhere.py:net"], "error: there is no file nowhere.py"),
-        (["emit", "net.py"], "error: the function to work on is not named"),
+        (["emit", "net.py"], "error: no function is named"),
         (["emit", f"{EXAMPLES}/explain_mlp.py:net", "--target", "c"], "error: there is no target"),
         (
             ["explain", f"{EXAMPLES}/explain_mlp.py:net", "--wrt", "W9"],
@@ -192,7 +192,7 @@ def test_a_run_that_diverges_has_failed(allbps, tmp_path, as_json):
     )
     assert code == 1
     assert err.startswith("error: ")
-    assert "  to do:    a smaller --lr than 1e+30" in err
+    assert "  fix:      a smaller --lr than 1e+30" in err
     assert not (out / "weights.safetensors").exists()
     if as_json:
         assert "diverged" in json.loads(said, parse_constant=lambda name: pytest.fail(name))

@@ -124,49 +124,49 @@ MESSAGES = {
         "  got:      X is (2, 3) and W is (4, 5)\n"
     ),
     "missing": (
-        "mine.py gives no value for Q\n"
+        "mine.py defines no value for Q\n"
         "  expected: inputs for missing(X, Q)\n"
         "  got:      values for X\n"
-        "  to do:    add  inputs = {'Q': …}  to the file\n"
+        "  fix:      add  inputs = {'Q': …}  to the file\n"
     ),
     "integers": (
-        "integers returns no floating-point numbers, and derivatives need floating-point ones\n"
+        "integers does not return floating-point numbers, and derivatives need floating-point ones\n"
         "  expected: float64 or float32 arguments\n"
         "  got:      counts of int64\n"
-        "  to do:    pass counts.astype(float)\n"
+        "  fix:      pass counts.astype(float)\n"
     ),
     "empty": ("nothing is empty\n  expected: at least one number\n  got:      shape (0, 3)\n"),
     "nan": (
         "holes holds numbers that are not finite\n"
         "  expected: finite numbers\n"
         "  got:      holes[1] = nan\n"
-        "  to do:    look for a division by zero or an overflow before this call\n"
+        "  fix:      look for a division by zero or an overflow before this call\n"
     ),
     "infinite": (
         "far holds numbers that are not finite\n"
         "  expected: finite numbers\n"
         "  got:      far[1, 1] = inf\n"
-        "  to do:    look for a division by zero or an overflow before this call\n"
+        "  fix:      look for a division by zero or an overflow before this call\n"
     ),
     "imaginary": (
         "wave is not made of real numbers\n"
         "  expected: bool, integer or floating-point numbers\n"
         "  got:      complex128 with dtype complex128\n"
-        "  to do:    split complex numbers into real and imaginary part\n"
+        "  fix:      split complex numbers into real and imaginary part\n"
     ),
     "vector": (
-        "vector returns no scalar, so there is no loss to start from\n"
+        "vector does not return a scalar, so there is no loss to start from\n"
         "  at:       mine.py:45 in vector: Y = X * 2\n"
         "  expected: one number, or a given δ for the output\n"
         "  got:      Y of shape (2, 3)\n"
-        "  to do:    return a loss, or pass cotangents={'Y': …}\n"
+        "  fix:      return a loss, or pass cotangents={'Y': …}\n"
     ),
     "written_into": (
         "float() of X[0, 0] would cut its gradient\n"
         "  at:       mine.py:56 in written_into: A[0] = X[0, 0]\n"
         "  expected: an operation that works on traced arrays\n"
         "  got:      a conversion of X[0, 0] to plain numbers\n"
-        "  to do:    use it as it is: NumPy functions instead of math's, np.stack instead of"
+        "  fix:      use it as it is: NumPy functions instead of math's, np.stack instead of"
         " np.array, np.zeros_like(x) or np.zeros(n, like=x) instead of np.zeros(n) to write into;"
         " or allbps.stop_gradient to cut it on purpose\n"
     ),
@@ -175,14 +175,14 @@ MESSAGES = {
         "  at:       mine.py:62 in added_into: A += X\n"
         "  expected: a new array: A = A + …\n"
         "  got:      np.add with the plain array A as its output\n"
-        "  to do:    a = a + x instead of a += x; or make it with np.zeros_like(x),"
+        "  fix:      a = a + x instead of a += x; or make it with np.zeros_like(x),"
         " np.zeros(n, like=x)\n"
     ),
     "no_rule": (
         "allbps has no rule for np.fft.fft\n"
         "  at:       mine.py:67 in no_rule: Z = np.fft.fft(X)\n"
         "  got:      np.fft.fft of X\n"
-        "  to do:    write it with functions that have one, or declare an op"
+        "  fix:      write it with functions that have one, or declare an op"
         " (docs/adding-an-op.md)\n"
     ),
     "no_return": (
@@ -190,14 +190,14 @@ MESSAGES = {
         "  at:       mine.py:71 in no_return: def no_return(X):\n"
         "  expected: a number or an array\n"
         "  got:      None\n"
-        "  to do:    is a return missing?\n"
+        "  fix:      is a return missing?\n"
     ),
     "by_math": (
         "float() of X[0, 0] would cut its gradient\n"
         "  at:       mine.py:76 in by_math: return math.exp(X[0, 0])\n"
         "  expected: an operation that works on traced arrays\n"
         "  got:      a conversion of X[0, 0] to plain numbers\n"
-        "  to do:    use it as it is: NumPy functions instead of math's, np.stack instead of"
+        "  fix:      use it as it is: NumPy functions instead of math's, np.stack instead of"
         " np.array, np.zeros_like(x) or np.zeros(n, like=x) instead of np.zeros(n) to write into;"
         " or allbps.stop_gradient to cut it on purpose\n"
     ),
@@ -221,25 +221,25 @@ MESSAGES = {
         "  at:       mine.py:100 in endless: def endless(X):\n"
     ),
     "deciding": (
-        "an if or while cannot decide on the result of greater, which is no single number\n"
+        "an if or while cannot decide on the result of greater, which is not a single number\n"
         "  at:       mine.py:105 in deciding: if X > 0:\n"
         "  expected: one condition\n"
         "  got:      the result of greater of shape (2, 3)\n"
-        "  to do:    np.where(…) chooses element by element; .any() or .all() make one of many\n"
+        "  fix:      np.where(…) chooses element by element; .any() or .all() make one of many\n"
     ),
     "constant": (
         "constant returns a constant, which has no backward pass\n"
         "  expected: a result that is computed from the arguments\n"
         "  got:      3.0\n"
     ),
-    "Table": "Table in mine.py is no function\n  expected: def Table(…)\n  got:      Table = 3\n",
+    "Table": "Table in mine.py is not a function\n  expected: def Table(…)\n  got:      Table = 3\n",
     "shape": (
         "there is no function 'shape'\n"
         "  at:       mine.py\n"
         "  expected: one of shapes, missing, integers, empty, nan, infinite, imaginary, vector,"
         " written, written_into, added_into, no_rule, no_return, by_math, no_attribute, no_name,"
         " no_index, by_zero, leaving, endless …\n"
-        "  to do:    did you mean 'shapes'?\n"
+        "  fix:      did you mean 'shapes'?\n"
     ),
 }
 
@@ -267,4 +267,4 @@ def test_a_number_that_overflows_is_in_the_reading_and_no_warning(allbps, tmp_pa
     )
     code, out, err = allbps(command, f"{tmp_path}/mine.py:net")
     assert (code, err) == (0, "")
-    assert command == "emit" or "Attention: z is the first value that is not finite" in out
+    assert command == "emit" or "Warning: z is the first value that is not finite" in out

@@ -26,7 +26,7 @@ def test_folders_are_classes_in_order_of_name(tmp_path):
     cats_and_dogs(tmp_path)
     (tmp_path / "dog" / "notes.txt").write_text("not a picture")
     (tmp_path / ".cache").mkdir()
-    with pytest.warns(DataWarning, match=r"left out: 1 that is no image \(dog/notes.txt\)"):
+    with pytest.warns(DataWarning, match=r"left out: 1 that is not an image \(dog/notes.txt\)"):
         train = load(tmp_path).train
     assert train.classes == ("cat", "dog")
     assert train.labels.tolist() == [0, 0, 1]
@@ -76,7 +76,7 @@ def test_images_of_different_sizes(tmp_path):
         "the images differ in size\n"
         f"  expected: 3×4 everywhere, as in {tmp_path}/cat/1.png\n"
         f"  got:      8×9 in {tmp_path}/dog/2.png\n"
-        "  to do:    --resize 3x4"
+        "  fix:      --resize 3x4"
     )
 
 
@@ -86,7 +86,7 @@ def test_a_file_that_is_no_image(tmp_path, contents, reason):
     (tmp_path / "dog" / "2.jpg").write_bytes(contents)
     assert message(tmp_path) == (
         f"the image file {tmp_path}/dog/2.jpg cannot be read: {reason}\n"
-        "  to do:    replace it, or remove it"
+        "  fix:      replace it, or remove it"
     )
 
 
@@ -96,7 +96,7 @@ def test_a_truncated_image(tmp_path):
     path.write_bytes(path.read_bytes()[:60])
     assert message(tmp_path) == (
         f"the image file {path} cannot be read: image file is truncated\n"
-        "  to do:    replace it, or remove it"
+        "  fix:      replace it, or remove it"
     )
 
 
@@ -106,7 +106,7 @@ def test_an_empty_class_folder(tmp_path):
     assert message(tmp_path) == (
         f"the class folder {tmp_path}/eel holds no images\n"
         "  expected: files of a kind that Pillow can open, such as .png, .jpg or .tif\n"
-        "  to do:    put images there, or remove the folder"
+        "  fix:      put images there, or remove the folder"
     )
 
 
@@ -128,7 +128,7 @@ def test_nothing_there(tmp_path):
     assert message(tmp_path / "missing") == (
         f"there is no {tmp_path}/missing\n"
         f"  expected: {known}\n"
-        "  to do:    check the path given to --data"
+        "  fix:      check the path given to --data"
     )
     assert message(tmp_path) == (
         f"the folder {tmp_path} holds no data that allbps knows\n"
@@ -150,7 +150,7 @@ def test_resizing_what_has_no_image_files():
     assert str(caught.value) == (
         "--resize and --grayscale are for folders of image files\n"
         "  got:      digits, which is no such folder\n"
-        "  to do:    leave them out"
+        "  fix:      leave them out"
     )
 
 
@@ -360,5 +360,5 @@ def test_reading_warns_of_nothing_and_notes_everything(tmp_path):
     (tmp_path / "cat" / "a.txt").write_text("x")
     assert [note.text for note in read(tmp_path).notes] == [
         "pixels: 8 bits (255 is white), 1 becomes 1",
-        "left out: 1 that is no image (cat/a.txt)",
+        "left out: 1 that is not an image (cat/a.txt)",
     ]

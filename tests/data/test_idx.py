@@ -80,7 +80,7 @@ def test_a_truncated_file(tmp_path):
         f"{path} is truncated\n"
         "  expected: 40 bytes, as its header says 4×3×2\n"
         "  got:      35 bytes\n"
-        "  to do:    copy or download it again"
+        "  fix:      copy or download it again"
     )
 
 
@@ -91,7 +91,7 @@ def test_a_file_cut_in_its_header(tmp_path):
         f"{path} is truncated\n"
         "  expected: 16 bytes\n"
         "  got:      7 bytes\n"
-        "  to do:    copy or download it again"
+        "  fix:      copy or download it again"
     )
 
 
@@ -155,7 +155,7 @@ def test_labels_missing_beside_the_images(tmp_path):
     assert message(lambda: load(path)) == (
         f"there are no labels for {path}\n"
         f"  expected: {tmp_path}/train-labels-idx1-ubyte beside it\n"
-        "  to do:    name both files: --data IMAGES,LABELS"
+        "  fix:      name both files: --data IMAGES,LABELS"
     )
 
 
@@ -208,14 +208,14 @@ def test_one_of_several_data_sets_must_be_named(tmp_path):
         "  expected: one file of training images\n"
         "  got:      emnist-digits-train-images-idx3-ubyte,"
         " emnist-letters-train-images-idx3-ubyte\n"
-        "  to do:    name the files of one of them: --data IMAGES,LABELS"
+        "  fix:      name the files of one of them: --data IMAGES,LABELS"
     )
 
 
 def test_files_of_other_names_are_hinted_at(tmp_path):
     (tmp_path / "mine-idx3").write_bytes(idx(PIXELS))
     assert message(lambda: load(tmp_path)).endswith(
-        "  to do:    IDX files of other names are named both: --data IMAGES,LABELS"
+        "  fix:      IDX files of other names are named both: --data IMAGES,LABELS"
     )
 
 

@@ -97,14 +97,14 @@ WRONG = [
         "f has pixels out of range\n"
         "  expected: numbers 0 … 1\n"
         "  got:      numbers -11 … 0\n"
-        "  to do:    scale them to 0 … 1 before saving",
+        "  fix:      scale them to 0 … 1 before saving",
     ),
     (
         (pixels(float) * 100, LABELS),
         "f has pixels out of range\n"
         "  expected: numbers 0 … 255\n"
         "  got:      numbers 0 … 1100\n"
-        "  to do:    scale them to 0 … 1 before saving, or say what is white, as with --white 1100",
+        "  fix:      scale them to 0 … 1 before saving, or say what is white, as with --white 1100",
     ),
     (
         (pixels(complex), LABELS),
@@ -201,7 +201,7 @@ def test_floats_just_above_one_are_not_taken_for_bytes():
         "f has pixels out of range\n"
         "  expected: numbers 0 … 1, or whole numbers 0 … 255\n"
         "  got:      numbers 0 … 1.02\n"
-        "  to do:    scale them to 0 … 1 before saving, or say what is white, as with --white 1.02"
+        "  fix:      scale them to 0 … 1 before saving, or say what is white, as with --white 1.02"
     )
     data = assemble("f", *parts, white=1)
     assert data.test.x.max() == np.float32(1.02)
@@ -216,9 +216,9 @@ def test_parts_of_different_kinds_are_refused():
         )
     assert str(caught.value) == (
         "the images of f are of different kinds\n"
-        "  expected: one kind of number in training and held-out images\n"
+        "  expected: the same dtype in training and held-out images\n"
         "  got:      8 bits (white is 255), floats (white is 1)\n"
-        "  to do:    save them alike"
+        "  fix:      save them alike"
     )
 
 

@@ -67,7 +67,7 @@ def test_unknown_keys(tmp_path):
         "  expected: one of x_train, y_train; train_images, train_labels; X_train, y_train;"
         " images, labels; X, y; x, y; data, target\n"
         "  got:      kinds, pictures\n"
-        "  to do:    np.savez(path, images=…, labels=…)"
+        "  fix:      np.savez(path, images=…, labels=…)"
     )
 
 
@@ -91,7 +91,7 @@ def test_pixels_that_are_no_images(tmp_path):
 def test_one_hot_labels(tmp_path):
     path = save(tmp_path, images=GRAY, labels=np.eye(4))
     assert message(path) == (
-        f"labels in {path} is no list of labels\n"
+        f"labels in {path} is not a list of labels\n"
         "  expected: one label for each image, shape (N,)\n"
         "  got:      shape (4, 4)"
     )
@@ -100,7 +100,7 @@ def test_one_hot_labels(tmp_path):
 NO_ARCHIVE = (
     "  expected: an archive of arrays, written by np.savez\n"
     "  got:      {0}\n"
-    "  to do:    np.savez(path, images=…, labels=…)"
+    "  fix:      np.savez(path, images=…, labels=…)"
 )
 
 
@@ -136,7 +136,7 @@ def test_a_truncated_archive(tmp_path):
         f"{path} is a damaged .npz archive: File is not a zip file\n"
         "  expected: an archive as np.savez wrote it\n"
         f"  got:      {path.stat().st_size} bytes\n"
-        "  to do:    copy or download it again"
+        "  fix:      copy or download it again"
     )
 
 
@@ -149,7 +149,7 @@ def test_an_archive_with_a_wrong_byte(tmp_path):
         f"{path} is a damaged .npz archive: Bad CRC-32 for file 'images.npy'\n"
         "  expected: an archive as np.savez wrote it\n"
         f"  got:      {len(data)} bytes\n"
-        "  to do:    copy or download it again"
+        "  fix:      copy or download it again"
     )
 
 
@@ -158,7 +158,7 @@ def test_an_array_with_a_wrong_header(tmp_path):
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("images.npy", b"\x93NUMPY\x01\x00\x10\x00{'descr': 'oops'")
     assert message(path).startswith(f"images in {path} is damaged: ")
-    assert message(path).endswith("\n  to do:    copy or download the archive again")
+    assert message(path).endswith("\n  fix:      copy or download the archive again")
 
 
 def test_pickled_objects(tmp_path):
@@ -167,7 +167,7 @@ def test_pickled_objects(tmp_path):
         f"images in {path} holds Python objects\n"
         "  expected: an array of numbers\n"
         "  got:      an array of dtype object\n"
-        "  to do:    np.stack(images) before np.savez: images of one size, labels of one kind"
+        "  fix:      np.stack(images) before np.savez: images of one size, labels of one kind"
     )
 
 
@@ -194,7 +194,7 @@ WRONG = {
         "  expected: numbers 0 … 1 or 0 … 255\n"
         "  got:      nan in image 1",
     ),
-    "labels that are no classes": (
+    "labels that are not classes": (
         {"images": GRAY, "labels": LABELS + 0.5},
         "the labels of {path} are not classes\n"
         "  expected: one integer, or one name, for each image\n"
@@ -202,7 +202,7 @@ WRONG = {
     ),
     "one name for all classes": (
         {"images": GRAY, "labels": LABELS, "classes": np.array("cat")},
-        "classes in {path} is no list of names\n"
+        "classes in {path} is not a list of names\n"
         "  expected: one name for each class, shape (K,)\n"
         "  got:      shape ()",
     ),

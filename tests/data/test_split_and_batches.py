@@ -42,14 +42,14 @@ def test_a_class_of_one_image_is_kept_for_training():
         (
             [0, 0, 1, 1],
             1.5,
-            "the share to hold out is out of range\n"
+            "the held-out fraction is out of range\n"
             "  expected: a number between 0 and 1\n"
             "  got:      1.5",
         ),
         (
             [0, 1],
             0.5,
-            "there are too few images to hold any out\n"
+            "too few images for a held-out set\n"
             "  expected: a class with at least two images\n"
             "  got:      2 images of 2 classes",
         ),
@@ -87,5 +87,5 @@ def test_a_missing_library_is_named(monkeypatch):
         load("digits")
     assert str(caught.value) == (
         "scikit-learn is needed for the digits data, and is not installed\n"
-        "  to do:    pip install 'allbps[train]'"
+        "  fix:      pip install 'allbps[train]'"
     )

@@ -1,4 +1,4 @@
-"""Text becomes windows of characters, each with the one after it; what is no text is refused."""
+"""Text becomes windows of characters, each with the one after it; what is not text is refused."""
 
 import numpy as np
 import pytest
@@ -51,10 +51,10 @@ def test_one_window_cannot_be_split(text):
     with pytest.raises(ArgumentError) as caught:
         split(windows, 0.5, np.random.default_rng(0))
     assert str(caught.value) == (
-        "there are too few windows of text to hold any out\n"
+        "too few windows of text for a held-out set\n"
         "  expected: at least two\n"
         "  got:      1\n"
-        "  to do:    give a longer text, or a smaller --context"
+        "  fix:      give a longer text, or a smaller --context"
     )
 
 
@@ -63,10 +63,10 @@ def test_text_of_another_encoding_is_refused(text):
     with pytest.raises(UserFileError) as caught:
         load_text(path, 2)
     assert str(caught.value) == (
-        f"{path} is no text in UTF-8\n"
+        f"{path} is not UTF-8 text\n"
         "  expected: UTF-8\n"
         "  got:      byte 0xef at position 2\n"
-        "  to do:    convert it, as with: iconv -f LATIN1 -t UTF-8 text.txt"
+        "  fix:      convert it, as with: iconv -f LATIN1 -t UTF-8 text.txt"
     )
 
 
@@ -78,7 +78,7 @@ def test_a_text_too_short_is_refused(text):
         f"{path} is too short\n"
         "  expected: at least 9 characters: two windows of 4, one to learn from and one held out\n"
         "  got:      5 characters\n"
-        "  to do:    give a longer text, or a smaller --context"
+        "  fix:      give a longer text, or a smaller --context"
     )
 
 
@@ -100,9 +100,9 @@ def test_a_missing_text_and_a_folder_are_refused(tmp_path):
             load_text(path, 4)
         assert str(caught.value) == (
             f"there is no text file {path}\n"
-            "  expected: the path of a text in UTF-8\n"
+            "  expected: the path of a UTF-8 text file\n"
             f"  got:      {got}\n"
-            "  to do:    check the path given to --data"
+            "  fix:      check the path given to --data"
         )
 
 

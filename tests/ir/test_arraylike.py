@@ -46,20 +46,20 @@ def shapes(X, W):
 CUT = (
     "  expected: an operation that works on traced arrays\n"
     "  got:      a conversion of {0} to plain numbers\n"
-    "  to do:    use it as it is: NumPy functions instead of math's, np.stack instead of np.array,"
+    "  fix:      use it as it is: NumPy functions instead of math's, np.stack instead of np.array,"
     " np.zeros_like(x) or np.zeros(n, like=x) instead of np.zeros(n) to write into; or"
     " allbps.stop_gradient to cut it on purpose"
 )
 IN_PLACE = (
     "  expected: a new array: x = np.where(…), np.concatenate(…), x + …\n"
     "  got:      a write into x\n"
-    "  to do:    build the changed array and bind it to x again"
+    "  fix:      build the changed array and bind it to x again"
 )
 INTO_TOTAL = (
     "x is traced and cannot be written into the plain array {0}\n"
     "  expected: a new array: {0} = {0} + …\n"
     "  got:      np.{1} with the plain array {0} as its output\n"
-    "  to do:    a = a + x instead of a += x; or make it with np.zeros_like(x),"
+    "  fix:      a = a + x instead of a += x; or make it with np.zeros_like(x),"
     " np.zeros(n, like=x)"
 )
 REFUSED = {
@@ -90,7 +90,7 @@ REFUSED = {
         "np.put writes into a plain array, and x[0] is traced\n"
         "  expected: a traced array to write into\n"
         "  got:      a plain array of shape (3,)\n"
-        "  to do:    make it with np.zeros_like(x), np.empty_like(x) or np.zeros(n, like=x)",
+        "  fix:      make it with np.zeros_like(x), np.empty_like(x) or np.zeros(n, like=x)",
     ),
     "np.asarray(x, float)": (
         lambda x: np.sum(np.asarray(x, float)), TraceError,
@@ -116,7 +116,7 @@ REFUSED = {
         lambda x: np.sum(np.fft.fft(x)), NoRuleError,
         "allbps has no rule for np.fft.fft\n"
         "  got:      np.fft.fft of x\n"
-        "  to do:    write it with functions that have one, or declare an op"
+        "  fix:      write it with functions that have one, or declare an op"
         " (docs/adding-an-op.md)",
     ),
     "a number that is not real": (
@@ -124,21 +124,21 @@ REFUSED = {
         "an operand is not made of real numbers\n"
         "  expected: bool, integer or floating-point numbers\n"
         "  got:      complex with dtype complex128\n"
-        "  to do:    split complex numbers into real and imaginary part",
+        "  fix:      split complex numbers into real and imaginary part",
     ),
     "text": (
         lambda x: np.sum(x + "abc"), AllBPsError,
         "an operand is not made of real numbers\n"
         "  expected: bool, integer or floating-point numbers\n"
         "  got:      str with dtype <U3\n"
-        "  to do:    pass text by keyword, or let the function close over it",
+        "  fix:      pass text by keyword, or let the function close over it",
     ),
     "None": (
         lambda x: np.sum(x + None), AllBPsError,
         "an operand is not made of real numbers\n"
         "  expected: bool, integer or floating-point numbers\n"
         "  got:      NoneType with dtype object\n"
-        "  to do:    pass arrays of numbers",
+        "  fix:      pass arrays of numbers",
     ),
     "len of a scalar": (lambda x: len(x[0]), ArgumentError, "a scalar has no length"),
     "shapes": (

@@ -35,7 +35,7 @@ def test_a_node_never_changes(x):
         "x is traced and cannot be changed in place (set the attribute .value)\n"
         "  expected: a new array: x = np.where(…), np.concatenate(…), x + …\n"
         "  got:      a write into x\n"
-        "  to do:    build the changed array and bind it to x again"
+        "  fix:      build the changed array and bind it to x again"
     )
 
 

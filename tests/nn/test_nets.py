@@ -230,7 +230,7 @@ def test_images_too_small_for_a_net_are_refused():
         "the images are too small for the net lenet\n"
         "  expected: at least 6×6\n"
         "  got:      5×8\n"
-        "  to do:    choose another --model, or larger images"
+        "  fix:      choose another --model, or larger images"
     )
 
 
@@ -240,5 +240,5 @@ def test_an_unknown_net_is_refused_with_the_nearest_one():
     assert str(caught.value) == (
         "there is no net 'resnet'\n"
         "  expected: one of lecture, mlp, lenet, resnet20, gpt\n"
-        "  to do:    did you mean 'resnet20'?"
+        "  fix:      did you mean 'resnet20'?"
     )

@@ -185,14 +185,14 @@ MESSAGES = {
         NoRuleError,
         "allbps has no rule for np.linalg.eig: its eigenvalues may be complex\n"
         "  got:      np.linalg.eig of an argument\n"
-        "  to do:    np.linalg.eigh for symmetric matrices, np.linalg.svd for any",
+        "  fix:      np.linalg.eigh for symmetric matrices, np.linalg.svd for any",
     ),
     "full svd": (
         np.linalg.svd,
         ArgumentError,
         "np.linalg.svd with full_matrices=True has no derivative: the extra vectors are free\n"
         "  got:      a matrix of shape (2, 3)\n"
-        "  to do:    np.linalg.svd(…, full_matrices=False)",
+        "  fix:      np.linalg.svd(…, full_matrices=False)",
     ),
     "half precision": (
         lambda x: np.linalg.svdvals(x.astype(np.float16)),
@@ -200,7 +200,7 @@ MESSAGES = {
         "numpy.linalg does not compute in float16\n"
         "  expected: float64 or float32\n"
         "  got:      x is float16\n"
-        "  to do:    x.astype(float)",
+        "  fix:      x.astype(float)",
     ),
     "an unknown norm": (
         lambda x: np.linalg.norm(x, "huge"),

@@ -84,13 +84,13 @@ NO_OBJECTS = (
     "NumPy cannot compute with an array of traced numbers that np.array made\n"
     "  expected: an array made by np.stack, which knows traced numbers\n"
     "  got:      {0}\n"
-    "  to do:    np.stack([a, b]) instead of np.array([a, b]), no np.asarray of a traced array"
+    "  fix:      np.stack([a, b]) instead of np.array([a, b]), no np.asarray of a traced array"
 )
 CUT = (
     "{0} would cut its gradient\n"
     "  expected: an operation that works on traced arrays\n"
     "  got:      a conversion of {1} to plain numbers\n"
-    "  to do:    use it as it is: NumPy functions instead of math's, np.stack instead of np.array,"
+    "  fix:      use it as it is: NumPy functions instead of math's, np.stack instead of np.array,"
     " np.zeros_like(x) or np.zeros(n, like=x) instead of np.zeros(n) to write into; or"
     " allbps.stop_gradient to cut it on purpose"
 )

@@ -38,5 +38,5 @@ def test_roots_may_be_complex_and_are_refused():
     assert str(caught.value) == (
         "allbps has no rule for np.roots: its values may be complex\n"
         "  got:      np.roots of p\n"
-        "  to do:    by the implicit function theorem: dx = −dp(x) / p′(x) at a real root x"
+        "  fix:      by the implicit function theorem: dx = −dp(x) / p′(x) at a real root x"
     )

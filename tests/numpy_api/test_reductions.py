@@ -134,7 +134,7 @@ def test_out_is_refused_as_a_write():
         "x is traced and cannot be written into a plain array of shape (3,)\n"
         "  expected: a new array: a = a + …\n"
         "  got:      np.sum with a plain array of shape (3,) as its output\n"
-        "  to do:    a = a + x instead of a += x; or make it with np.zeros_like(x),"
+        "  fix:      a = a + x instead of a += x; or make it with np.zeros_like(x),"
         " np.zeros(n, like=x)"
     )
 

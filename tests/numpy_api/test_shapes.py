@@ -253,12 +253,12 @@ def test_an_array_assembled_like_a_traced_one(agrees):
 
 
 MESSAGES = {
-    "stacked arrays must have one shape": (
+    "stacked arrays must have the same shape": (
         lambda x: np.stack([x, x[0]]),
-        "arrays to be stacked must have one shape\n"
+        "arrays to be stacked must have the same shape\n"
         "  expected: (2, 3)\n"
         "  got:      (2, 3), (3,)\n"
-        "  to do:    np.concatenate joins arrays of different lengths",
+        "  fix:      np.concatenate joins arrays of different lengths",
     ),
     "joined arrays must fit": (
         lambda x: np.concatenate([x, x.T]),
@@ -270,12 +270,12 @@ MESSAGES = {
         lambda x: np.concatenate([x[0, 0], x[0, 1]]),
         "xs is a scalar and cannot be concatenated\n"
         "  expected: arrays with at least one axis\n"
-        "  to do:    use np.stack",
+        "  fix:      use np.stack",
     ),
     "parts must be equal": (
         lambda x: np.split(x, 2, axis=1),
         "3 elements cannot be split into 2 equal parts\n"
-        "  to do:    np.array_split allows unequal parts",
+        "  fix:      np.array_split allows unequal parts",
     ),
     "only length 1 is squeezed": (
         lambda x: np.squeeze(x, axis=0),

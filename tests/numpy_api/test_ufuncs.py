@@ -71,7 +71,7 @@ NO_MEANING = {
         lambda x: np.divide.reduce(x, where=x > 0),
         "np.divide.reduce of a traced array does not take where=\n"
         "  got:      where=Node(greater, shape=(2, 3), bool)\n"
-        "  to do:    leave where out",
+        "  fix:      leave where out",
     ),
     "an argument that is not there": (
         lambda x: x.cumsum(along=1),
@@ -104,6 +104,6 @@ def test_at_is_a_write():
         "x is traced and cannot be written into the plain array total\n"
         "  expected: a new array: total = total + …\n"
         "  got:      np.add.at with the plain array total as its output\n"
-        "  to do:    a = a + x instead of a += x; or make it with np.zeros_like(x),"
+        "  fix:      a = a + x instead of a += x; or make it with np.zeros_like(x),"
         " np.zeros(n, like=x)"
     )

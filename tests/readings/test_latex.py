@@ -58,7 +58,7 @@ def test_names_are_printed_and_the_document_names_an_engine_that_can():
     assert beyond.startswith("% !TEX program = lualatex")
     assert r"\usepackage{fontspec}" in beyond
     assert "U+" not in beyond
-    assert r"\sum" not in beyond, "a variable Σ is no summation"
+    assert r"\sum" not in beyond, "a variable Σ is not a summation"
 
 
 def test_special_characters_are_escaped():

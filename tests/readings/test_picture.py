@@ -274,7 +274,7 @@ def test_the_legend_names_what_occurs_and_nothing_else(scalar):
         (group,) = ET.fromstring(worked.to_svg()).findall(f"{SVG}g[@class='legend']")
         return texts_of(group)
 
-    assert legend(scalar) == ["δ asked for", "computed", "result", "forward", "δ comes back"]
+    assert legend(scalar) == ["δ requested", "computed", "result", "forward", "δ comes back"]
     alone = bp.explain(lambda x: x, 1.0)
     assert legend(alone) == ["result"]
 
@@ -352,7 +352,7 @@ def test_an_unknown_theme_is_refused(scalar):
     with pytest.raises(ArgumentError) as caught:
         picture(scalar.backward, scalar.values, theme="sepia")
     assert str(caught.value) == (
-        "there is no theme 'sepia'\n  expected: auto, light, dark\n  got:      'sepia'"
+        "unknown theme 'sepia'\n  expected: auto, light, dark\n  got:      'sepia'"
     )
 
 
@@ -363,7 +363,7 @@ def test_a_graph_too_large_to_read_is_refused(monkeypatch):
     assert str(caught.value) == (
         "a picture of 27 values could not be read\n"
         "  expected: at most 20\n"
-        "  to do:    picture a part of the net, or read the derivation as text"
+        "  fix:      picture a part of the net, or read the derivation as text"
     )
 
 

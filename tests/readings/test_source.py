@@ -143,7 +143,7 @@ def test_an_unknown_target_is_refused():
     with pytest.raises(ArgumentError) as caught:
         dialect_named("cobol")
     assert str(caught.value) == (
-        "there is no target 'cobol'\n  expected: numpy or torch or jax\n  got:      'cobol'"
+        "unknown target 'cobol'\n  expected: numpy or torch or jax\n  got:      'cobol'"
     )
 
 

@@ -184,7 +184,7 @@ def test_a_warning_stands_at_the_top():
 
     with np.errstate(all="ignore"):
         text = to_text(bp.explain(f, x=-1.0).derivation)
-    assert text.splitlines()[2].startswith("Attention: y is the first value that is not finite")
+    assert text.splitlines()[2].startswith("Warning: y is the first value that is not finite")
 
 
 def test_a_line_that_computes_several_values_is_shown_once():

@@ -166,7 +166,7 @@ WRONG = {
     ),
     "solver": (lambda: BPClassifier(solver="lbfgs").fit(X, Y), "no solver 'lbfgs'"),
     "activation": (lambda: BPClassifier(activation="rellu").fit(X, Y), "mean 'relu'"),
-    "layer": (lambda: BPClassifier(layers=[3]).fit(X, Y), "3 is no layer"),
+    "layer": (lambda: BPClassifier(layers=[3]).fit(X, Y), "3 is not a layer"),
     "sizes": (lambda: BPClassifier((0,)).fit(X, Y), "hidden_layer_sizes is out of range"),
     "batch": (lambda: BPClassifier(batch_size=0).fit(X, Y), "batch_size is out of range"),
     "epochs": (lambda: BPClassifier(max_iter=0).fit(X, Y), "max_iter is out of range"),

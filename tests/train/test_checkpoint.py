@@ -140,7 +140,7 @@ def test_nothing_to_resume(options):
     chosen = options(resume=True)
     assert message(UserFileError, chosen) == (
         f"there is no checkpoint to resume from: {chosen.out}/checkpoint.safetensors\n"
-        "  to do:    leave --resume out to start, or give the --out of the run to go on with"
+        "  fix:      leave --resume out to start, or give the --out of the run to go on with"
     )
 
 
@@ -149,7 +149,7 @@ def test_other_options(trained):
         f"the options differ from those of {trained.out}/checkpoint.safetensors\n"
         "  expected: --batch-size 8, --lr None\n"
         "  got:      --batch-size 16, --lr 0.3\n"
-        "  to do:    give the same options, or train afresh into another --out"
+        "  fix:      give the same options, or train afresh into another --out"
     )
 
 
@@ -158,7 +158,7 @@ def test_other_data(trained):
         f"the data differ from those of {trained.out}/checkpoint.safetensors\n"
         "  expected: the same images and labels\n"
         "  got:      digits\n"
-        "  to do:    give the same --data, or train afresh into another --out"
+        "  fix:      give the same --data, or train afresh into another --out"
     )
 
 
@@ -175,7 +175,7 @@ def test_a_truncated_checkpoint(trained):
     path = trained.folder / "checkpoint.safetensors"
     path.write_bytes(path.read_bytes()[:-100])
     lines = message(UserFileError, trained).splitlines()
-    assert lines[0] == f"{path} is truncated, or is no safetensors file"
+    assert lines[0] == f"{path} is truncated, or is not a safetensors file"
     assert lines[1] == "  expected: a file written by allbps train"
 
 
@@ -183,7 +183,7 @@ def test_weights_instead_of_a_checkpoint(trained):
     path = trained.folder / "checkpoint.safetensors"
     path.write_bytes((trained.folder / "weights.safetensors").read_bytes())
     assert message(UserFileError, trained) == (
-        f"{path} is no checkpoint\n  expected: allbps checkpoint 1\n  got:      another file"
+        f"{path} is not a checkpoint\n  expected: allbps checkpoint 1\n  got:      another file"
     )
 
 

@@ -72,7 +72,7 @@ def test_a_loss_that_runs_away_stops_the_run_and_names_the_cause(options):
     assert "mlp.py:" in lines[2]
     checkpoint = Path(chosen.out) / "checkpoint.safetensors"
     assert lines[3] == (
-        "  to do:    a smaller --lr than 1e+30, or --clip 1; what was reached after epoch 0 is in"
+        "  fix:      a smaller --lr than 1e+30, or --clip 1; what was reached after epoch 0 is in"
         f" {checkpoint}"
     )
     assert checkpoint.is_file()

@@ -56,7 +56,7 @@ def test_a_gpt_needs_a_text():
         run(TrainOptions(model="gpt"))
     assert str(caught.value) == (
         "the net gpt reads text\n"
-        "  expected: --data FILE.txt, a text in UTF-8\n"
+        "  expected: --data FILE.txt, UTF-8 text\n"
         "  got:      --data digits, which are images"
     )
 

@@ -138,14 +138,14 @@ WRONG = [
         NameUnknownError,
         "there is no net 'lecure'\n"
         "  expected: one of lecture, mlp, lenet, resnet20, gpt\n"
-        "  to do:    did you mean 'lecture'?",
+        "  fix:      did you mean 'lecture'?",
     ),
     (
         {"optimizer": "adan"},
         NameUnknownError,
         "there is no optimizer 'adan'\n"
         f"  expected: one of {', '.join(OPTIMISERS)}\n"
-        "  to do:    did you mean 'adam'?",
+        "  fix:      did you mean 'adam'?",
     ),
     (
         {"schedule": "linear"},
@@ -181,7 +181,7 @@ WRONG = [
     (
         {"held_out": 0.0},
         ArgumentError,
-        "the share to hold out is out of range\n"
+        "the held-out fraction is out of range\n"
         "  expected: a number between 0 and 1\n"
         "  got:      0.0",
     ),
@@ -208,7 +208,7 @@ def test_a_file_where_the_folder_should_be(options, tmp_path):
     place.write_text("")
     with pytest.raises(UserFileError) as caught:
         run(options(out=str(place)))
-    assert str(caught.value).splitlines()[-1] == "  to do:    choose another place with --out"
+    assert str(caught.value).splitlines()[-1] == "  fix:      choose another place with --out"
 
 
 @pytest.mark.parametrize(
@@ -229,7 +229,7 @@ def test_a_missing_library_is_named_before_the_training(
         run(chosen)
     assert str(caught.value) == (
         f"{library} is needed for {purpose}, and is not installed\n"
-        "  to do:    pip install 'allbps[train]'"
+        "  fix:      pip install 'allbps[train]'"
     )
     assert not (chosen.folder / "log.jsonl").exists()
 
@@ -246,4 +246,4 @@ def test_a_file_that_holds_no_weights(tmp_path):
     )
     with pytest.raises(UserFileError) as caught:
         load_weights(tmp_path / "missing")
-    assert str(caught.value) == f"there is no file {tmp_path}/missing\n  to do:    check the path"
+    assert str(caught.value) == f"there is no file {tmp_path}/missing\n  fix:      check the path"

@@ -1,4 +1,4 @@
-"""bp.check: cotangents for results that are no loss, and marks for gradients handed in."""
+"""bp.check: cotangents for results that are not a loss, and marks for gradients handed in."""
 
 import numpy as np
 import pytest
@@ -201,7 +201,7 @@ def test_gradients_without_a_loss_need_a_cotangent():
     with pytest.raises(ArgumentError) as caught:
         check(lambda X: X * 2.0, X, gradients={"X": X})
     assert str(caught.value) == (
-        "net returns no scalar, so gradients= belong to a δ of its result\n"
+        "net does not return a scalar, so gradients= belong to a δ of its result\n"
         "  expected: cotangent=, shaped like the result\n"
         "  got:      y of shape (4, 3)"
     )

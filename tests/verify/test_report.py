@@ -116,7 +116,7 @@ def test_an_unknown_judge_is_refused(judged):
     with pytest.raises(ArgumentError) as caught:
         judged(square, X, judges=["oracle"])
     assert str(caught.value) == (
-        f"there is no judge 'oracle'\n  expected: {' or '.join(JUDGES)}\n  got:      'oracle'"
+        f"unknown judge 'oracle'\n  expected: {' or '.join(JUDGES)}\n  got:      'oracle'"
     )
 
 
@@ -131,7 +131,7 @@ def test_without_pytorch_the_others_judge_and_the_report_says_so(judged, monkeyp
         judged(square, X, judges=["torch"])
     assert str(caught.value) == (
         "torch is needed for comparing with its autograd, and is not installed\n"
-        "  to do:    pip install 'allbps[torch]'"
+        "  fix:      pip install 'allbps[torch]'"
     )
 
 

@@ -23,7 +23,7 @@ def as_images(source: str, pixels: NDArray[Any], alpha: str | None = None) -> ND
         alpha: what to do with a last channel that is alpha, see ``Decoding``.
 
     Raises:
-        UserFileError: these are no images, or it cannot be told which axis is which.
+        UserFileError: these are not images, or it cannot be told which axis is which.
 
     """
     shape = pixels.shape
@@ -69,7 +69,7 @@ def _without_alpha(source: str, images: NDArray[Any], alpha: str | None) -> NDAr
     if alpha is None:
         raise UserFileError(
             f"{source} has {channels} channels, of which the last may be alpha",
-            expected="1 or 3 channels, or a word on what is to become of the last",
+            expected="1 or 3 channels, or --alpha for the last one",
             got=f"shape {images.shape}",
             todo="--alpha white lays the images on white; --alpha channel keeps every channel",
         )

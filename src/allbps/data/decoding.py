@@ -136,7 +136,7 @@ def header(path: Path) -> Header:
     """What the file says of itself.
 
     Raises:
-        UserFileError: it is no image.
+        UserFileError: it is not an image.
 
     """
     with _opened(path) as image:

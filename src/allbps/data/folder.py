@@ -62,7 +62,7 @@ def load_folder(folder: Path, decoding: Decoding) -> Dataset:
     """Images of class folders; folders ``train``, ``val`` and ``test`` of them are understood.
 
     Raises:
-        UserFileError: fewer than two classes, an empty class folder, a file that is no image,
+        UserFileError: fewer than two classes, an empty class folder, a file that is not an image,
             images of different sizes.
         MissingExtraError: Pillow is not installed.
 

@@ -72,7 +72,7 @@ def load_npy_folder(
     """A folder of ``.npy`` files under the names that an archive has, mapped into memory.
 
     Raises:
-        UserFileError: as ``load_arrays``; a file is no array.
+        UserFileError: as ``load_arrays``; a file is not an array.
 
     """
     arrays = {path.stem: read_npy(path) for path in sorted(folder.glob("*.npy"))}
@@ -90,7 +90,7 @@ def load_npy_pair(
     """A file of images and a file of labels, mapped into memory.
 
     Raises:
-        UserFileError: as ``load_arrays``; a file is no array.
+        UserFileError: as ``load_arrays``; a file is not an array.
 
     """
     arrays = {"images": read_npy(images), "labels": read_npy(labels)}
@@ -111,7 +111,7 @@ def read_npy(path: Path) -> NDArray[Any]:
     except (OSError, ValueError, EOFError, SyntaxError) as error:
         objects = "Python objects" in str(error) or "pickle" in str(error).lower()
         raise UserFileError(
-            f"{path} " + ("holds Python objects" if objects else f"is no array: {error}"),
+            f"{path} " + ("holds Python objects" if objects else f"is not an array: {error}"),
             expected="an array of numbers, written by np.save",
         ) from error
 
@@ -228,7 +228,7 @@ def _member(path: Path, archive: Any, key: str) -> Any:
 def _class_names(path: Path, names: NDArray[Any]) -> list[str]:
     if names.ndim != 1:
         raise UserFileError(
-            f"classes in {path} is no list of names",
+            f"classes in {path} is not a list of names",
             expected="one name for each class, shape (K,)",
             got=f"shape {names.shape}",
         )
@@ -243,7 +243,7 @@ def _pair(
         labels = labels[:, 0]
     if labels.ndim != 1:
         raise UserFileError(
-            f"{keys[1]} in {path} is no list of labels",
+            f"{keys[1]} in {path} is not a list of labels",
             expected="one label for each image, shape (N,)",
             got=f"shape {labels.shape}",
         )

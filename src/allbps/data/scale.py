@@ -38,7 +38,7 @@ def left_out(names: Sequence[str], what: str = "not part of the data set") -> li
     """The remark on files or arrays that are not read.
 
     >>> left_out(["a.txt", "b.txt"], "no images")
-    [Note(text='left out: 2 that are no images (a.txt, b.txt)', heed=True)]
+    [Note(text='left out: 2 that are not images (a.txt, b.txt)', heed=True)]
     """
     if not names:
         return []
@@ -83,7 +83,7 @@ def extent(source: str, pixels: NDArray[Any], first: int = 0) -> Extent:
         first: the number of the first image.
 
     Raises:
-        UserFileError: they are no numbers, or not finite.
+        UserFileError: they are not numbers, or not finite.
 
     """
     kind = pixels.dtype.name if pixels.dtype.name in BY_DTYPE else ""
@@ -161,7 +161,7 @@ def choose_scale(source: str, extents: Iterable[Extent], asked: float | None) ->
     if len(set(whites.values())) > 1:
         raise UserFileError(
             f"the images of {source} are of different kinds",
-            expected="one kind of number in training and held-out images",
+            expected="the same dtype in training and held-out images",
             got=", ".join(f"{NAMES[kind]} (white is {w:g})" for kind, w in whites.items()),
             todo="save them alike",
         )

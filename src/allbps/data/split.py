@@ -20,7 +20,7 @@ def split(images: Examples, share: float, rng: np.random.Generator) -> tuple[Exa
     """
     if not 0 < share < 1:
         raise ArgumentError(
-            "the share to hold out is out of range",
+            "the held-out fraction is out of range",
             expected="a number between 0 and 1",
             got=str(share),
         )
@@ -33,7 +33,7 @@ def split(images: Examples, share: float, rng: np.random.Generator) -> tuple[Exa
         held.extend(members[: max(count, 0)])
     if not held:
         raise ArgumentError(
-            "there are too few images to hold any out",
+            "too few images for a held-out set",
             expected="a class with at least two images",
             got=f"{len(images)} images of {len(images.classes)} classes",
         )

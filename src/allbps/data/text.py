@@ -21,7 +21,7 @@ def load_text(source: str | Path, length: int) -> Dataset:
         length: characters that the net reads at once.
 
     Raises:
-        UserFileError: there is no such file, it is no UTF-8 text, or it is too short.
+        UserFileError: there is no such file, it is not UTF-8 text, or it is too short.
         ArgumentError: no length.
 
     """
@@ -57,7 +57,7 @@ def _read(path: Path) -> str:
     if not path.is_file():
         raise UserFileError(
             f"there is no text file {path}",
-            expected="the path of a text in UTF-8",
+            expected="the path of a UTF-8 text file",
             got="a folder" if path.is_dir() else "nothing there",
             todo="check the path given to --data",
         )
@@ -69,7 +69,7 @@ def _read(path: Path) -> str:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise UserFileError(
-            f"{path} is no text in UTF-8",
+            f"{path} is not UTF-8 text",
             expected="UTF-8",
             got=f"byte 0x{raw[error.start]:02x} at position {error.start}",
             todo=f"convert it, as with: iconv -f LATIN1 -t UTF-8 {path.name}",

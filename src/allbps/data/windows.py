@@ -48,7 +48,7 @@ def split_windows(windows: Windows, share: float) -> tuple[Windows, Windows]:
     count = min(max(round(share * len(windows)), 1), len(windows) - 1)
     if count < 1:
         raise ArgumentError(
-            "there are too few windows of text to hold any out",
+            "too few windows of text for a held-out set",
             expected="at least two",
             got=str(len(windows)),
             todo="give a longer text, or a smaller --context",

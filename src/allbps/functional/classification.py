@@ -85,7 +85,7 @@ def _smoothed(target: Node, smoothing: float, weight: Any) -> Node:
 def _soft_cross_entropy(logits: Node, target: Node) -> Node:
     """The general rule is softmax · Σ target − target; where Σ target = 1 for good, it is yᵖ − y.
 
-    For good: it is no variable, or an argument of the function that is being explained, whose
+    For good: it is not a variable, or an argument of the function that is being explained, whose
     derivative is not itself differentiated.
     """
     explained = target.op is INPUT and bool(target.name) and logits.traces | target.traces == 1

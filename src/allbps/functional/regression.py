@@ -89,7 +89,7 @@ def huber_loss(input: Any, target: Any, reduction: str = "mean", delta: float = 
 
 def _huber(error: Node, delta: float) -> Node:
     if delta <= 0:
-        raise misused("the bend of a Huber loss must be positive", got=str(delta))
+        raise misused("delta must be positive", got=str(delta))
     size = abs_(error)
     return where(size < delta, 0.5 * error**2, delta * (size - 0.5 * delta))
 

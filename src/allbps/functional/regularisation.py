@@ -27,7 +27,7 @@ def dropout(input: Any, p: float = 0.5, training: bool = True, *, rng: Any = Non
             compiled function draws another mask in each call.
 
     Raises:
-        ArgumentError: p is no probability, or there is no generator.
+        ArgumentError: p is not a probability, or there is no generator.
 
     >>> import numpy as np
     >>> sorted(set(dropout(np.ones(100), 0.75, rng=0).tolist()))

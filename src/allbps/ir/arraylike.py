@@ -184,7 +184,7 @@ class ArrayLike:
     def __bool__(self) -> bool:
         if self.size != 1:
             raise ShapeError(
-                f"an if or while cannot decide on {label_of(self)}, which is no single number",
+                f"an if or while cannot decide on {label_of(self)}, which is not a single number",
                 where=str(user_site() or ""),
                 expected="one condition",
                 got=f"{label_of(self)} of shape {self.shape}",

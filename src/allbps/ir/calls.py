@@ -24,12 +24,12 @@ def require_function(f: Any) -> None:
     """Refuse what cannot be called, and what gives no numbers when it is.
 
     Raises:
-        ArgumentError: ``f`` is no function, or an asynchronous one.
+        ArgumentError: ``f`` is not a function, or an asynchronous one.
 
     """
     if not callable(f):
         raise ArgumentError(
-            f"{f!r} is no function",
+            f"{f!r} is not a function",
             where=str(user_site() or ""),
             expected="a function of arrays",
             got=type(f).__name__,

@@ -1,4 +1,4 @@
-"""What holds numbers and is no NumPy array: refused by name, with what to pass instead.
+"""What holds numbers and is not a NumPy array: refused by name, with what to pass instead.
 
 Nothing is imported for it: a class is known by the module that it comes from.
 """
@@ -94,7 +94,7 @@ def _held(value: Any) -> tuple[str, str] | None:
             "pass a dict, or make the class a typing.NamedTuple, which is read in the same way",
         )
     if isinstance(value, Mapping) and not isinstance(value, dict):
-        return "a mapping that is no dict", "pass dict({x})"
+        return "a mapping that is not a dict", "pass dict({x})"
     if isinstance(value, (memoryview, array)) or hasattr(type(value), "__array__"):
         return "no NumPy array, though it can be made one", "pass np.asarray({x})"
     if hidden := attributes_with_arrays(value):

@@ -508,7 +508,7 @@ def named_arguments(nodes: Any, given: Any) -> Any:
     """What a user's function is called with: a name for each node, which it may rebind.
 
     Args:
-        nodes: a container of inputs; leaves that are no nodes stay.
+        nodes: a container of inputs; leaves that are not nodes stay.
         given: the same container of what was passed for them.
 
     """

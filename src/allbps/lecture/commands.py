@@ -71,7 +71,7 @@ def _opened(names: Sequence[str], seed: int | None, width: int) -> list[OpenSyst
 def _check_form(form: str) -> None:
     if form not in FORMATS:
         raise ArgumentError(
-            f"there is no format {form!r}", expected=", ".join(FORMATS), got=repr(form)
+            f"unknown format {form!r}", expected=", ".join(FORMATS), got=repr(form)
         )
 
 

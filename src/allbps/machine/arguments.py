@@ -48,7 +48,7 @@ class Slot:
             leaf: anything NumPy makes an array of.
 
         Raises:
-            ShapeError: it has another shape than the step was compiled for.
+            ShapeError: it does not have the shape the step was compiled for.
             DtypeError: it holds another kind of number.
             LimitError: its numbers are not what kernels trust them to be.
 
@@ -58,7 +58,7 @@ class Slot:
         array = np.asarray(leaf)
         if array.shape != self._shape:
             raise ShapeError(
-                f"{path} has another shape than the step was compiled for",
+                f"{path} does not have the shape the step was compiled for",
                 expected=str(self._shape),
                 got=str(array.shape),
                 todo="compile again for this shape; the code is cached, so that is done once",

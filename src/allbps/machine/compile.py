@@ -64,7 +64,7 @@ def compile(  # noqa: A001 - numpy, jax and torch users know the word
         NotScalarError: there are ``params``, and ``f`` returns no loss.
         NameUnknownError: ``params`` names no argument.
         ArgumentError: an option is of the wrong kind; an optimiser without ``params``; a ``carry``
-            without an optimiser, or one that ``f`` does not return anew.
+            without an optimiser, or one that ``f`` does not return a new value for.
 
     >>> import numpy as np
     >>> from allbps.optim import SGD

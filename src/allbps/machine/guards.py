@@ -1,7 +1,7 @@
 """What a traced function takes for granted, as one truth value that its step works out.
 
 A training step sees it through its loss: where a guard fails the loss becomes NaN, and after a loss
-that is no finite number nothing is updated and an epoch in native code ends.
+that is not a finite number nothing is updated and an epoch in native code ends.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ class Limit:
 
     Attributes:
         count: they are from 0 to below it.
-        what: one that is not.
+        what: what the numbers are, for the message.
         views: works from the argument to the numbers that are meant; none for all of it.
 
     """
@@ -55,7 +55,7 @@ class Limit:
         if not self.fits(array):
             low, high = int(array.min()), int(array.max())
             raise LimitError(
-                f"{path} holds {self.what}",
+                f"{self.what} out of range in {path}",
                 expected=f"0 to {self.count - 1}",
                 got=str(low if low < 0 else high),
             )
@@ -81,10 +81,10 @@ def limits(plan: Plan) -> dict[Value, tuple[Limit, ...]]:
 def _trusted(work: Work) -> tuple[Value, int, str] | None:
     """Whole numbers that a kernel takes as places: how many places there are, and what they are."""
     if work.kind in ("cross_entropy_loss", "cross_entropy"):
-        return work.inputs[1], work.inputs[0].shape[-1], "a class index outside the logits"
+        return work.inputs[1], work.inputs[0].shape[-1], "class index"
     if work.kind == "one_hot":
-        return work.inputs[0], work.outputs[0].shape[-1], "a class that does not exist"
+        return work.inputs[0], work.outputs[0].shape[-1], "class index"
     if is_lookup(work):
         table = work.inputs[0] if work.kind == "getitem" else work.outputs[0]
-        return work.inputs[1], table.shape[0], "a row that the table does not have"
+        return work.inputs[1], table.shape[0], "index"
     return None

@@ -61,16 +61,16 @@ class Options:
         """One needs another."""
         if self.max_norm is not None and self.optimizer is None:
             raise ArgumentError(
-                "max_norm shortens gradients for an optimizer, and there is none",
+                "max_norm= needs optimizer=",
                 todo="pass optimizer= as well",
             )
         if self.optimizer is not None and self.params is None:
             raise ArgumentError(
-                "an optimizer moves parameters, and none are named", todo="pass params= as well"
+                "optimizer= needs params=", todo="pass params= as well"
             )
         if self.carry is not None and self.optimizer is None:
             raise ArgumentError(
-                "carry is kept from step to step, and without an optimizer there are no steps",
+                "carry= needs optimizer=",
                 todo="pass params= and optimizer= as well",
             )
 

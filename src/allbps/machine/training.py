@@ -193,7 +193,7 @@ class TrainStep(Called):
 
         Raises:
             NonFiniteError: a loss is NaN or infinite; the parameters are as before that step.
-            ShapeError: the data are no examples of what was compiled.
+            ShapeError: the data are not examples of what was compiled.
             DtypeError: ``order`` holds no integers.
 
         """
@@ -281,7 +281,7 @@ class TrainStep(Called):
                 )
         if len(data) != len(rest):
             raise ArgumentError(
-                "the data sets do not match the arguments of a step",
+                "the data do not match the arguments of a step",
                 expected=", ".join(x.name for x in rest),
                 got=f"{len(data)} data sets",
             )
@@ -352,7 +352,7 @@ def _examples_of_steps(order: Any) -> tuple[NDArray[np.int64], bool]:
     numbers = np.asarray(order)
     if numbers.size and numbers.dtype.kind not in "iu":
         raise DtypeError(
-            "order holds no numbers of examples", expected="integers", got=str(numbers.dtype)
+            "order must hold indices of examples", expected="integers", got=str(numbers.dtype)
         )
     batched = numbers.ndim == 2
     whole = np.ascontiguousarray(numbers, np.int64)

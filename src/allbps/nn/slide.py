@@ -1,6 +1,6 @@
 """The net of the lecture's slide: one kernel, ReLU, max pooling, the Euclidean loss.
 
-It learns one example a step, without a batch's axis. It is no classifier, so ``allbps train`` does
+It learns one example a step, without a batch's axis. It is not a classifier, so ``allbps train`` does
 not offer it.
 """
 

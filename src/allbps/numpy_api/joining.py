@@ -59,7 +59,7 @@ def stack(
     shapes = {node.shape for node in nodes}
     if len(shapes) > 1:
         raise ShapeError(
-            "arrays to be stacked must have one shape",
+            "arrays to be stacked must have the same shape",
             where=str(user_site() or ""),
             expected=str(nodes[0].shape),
             got=", ".join(str(node.shape) for node in nodes),

@@ -167,7 +167,7 @@ class Eigen(NamedTuple):
 
 def _triangle(UPLO: str) -> str:
     if UPLO.upper() not in ("L", "U"):
-        raise ArgumentError("UPLO names a triangle", expected="'L' or 'U'", got=repr(UPLO))
+        raise ArgumentError("unknown UPLO", expected="'L' or 'U'", got=repr(UPLO))
     return UPLO.upper()
 
 

@@ -146,7 +146,7 @@ def _assemble(values: Any) -> Node:
         return lift(np.array([]))
     if len({part.shape for part in parts}) > 1:
         raise ShapeError(
-            "the rows of an array must have one shape",
+            "the rows of an array must have the same shape",
             where=str(user_site() or ""),
             expected=str(parts[0].shape),
             got=", ".join(str(part.shape) for part in parts),

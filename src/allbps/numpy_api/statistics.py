@@ -272,7 +272,7 @@ def _slide(a: Node, v: Node, mode: str) -> Node:
     margins = {"valid": (0, 0), "full": (reach, reach), "same": (v.size // 2, reach - v.size // 2)}
     if mode not in margins:
         raise ArgumentError(
-            f"there is no mode {mode!r}",
+            f"unknown mode {mode!r}",
             where=str(user_site() or ""),
             expected="'full', 'same' or 'valid'",
         )

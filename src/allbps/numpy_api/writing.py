@@ -90,7 +90,7 @@ def put(a: TracedArray, ind: Any, v: Any, mode: str = "raise") -> None:
         bad = places[(places < -a.size) | (places >= a.size)]
         if bad.size:
             raise ArgumentError(
-                "np.put names a place that is not there",
+                "index out of range in np.put",
                 where=str(user_site() or ""),
                 expected=f"places from {-a.size} to {a.size - 1}",
                 got=str(bad[0]),

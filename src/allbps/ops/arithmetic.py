@@ -130,7 +130,7 @@ def accumulate_shape(*xs: Node) -> Aval:
     for node in xs[1:]:
         if node.shape != first.shape:
             raise ShapeError(
-                "contributions to one gradient must have one shape",
+                "contributions to one gradient must have the same shape",
                 expected=str(first.shape),
                 got=str(node.shape),
             )
@@ -162,7 +162,7 @@ accumulate = Op(
     bad=(
         Bad(
             ((2,), (3,)),
-            "contributions to one gradient must have one shape\n  expected: (2,)\n  got:      (3,)",
+            "contributions to one gradient must have the same shape\n  expected: (2,)\n  got:      (3,)",
         ),
     ),
 )

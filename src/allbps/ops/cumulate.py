@@ -110,7 +110,7 @@ def d_recurrence_a(g: Node, y: Node, a: Node, b: Node, axis: int) -> Node:
 def recurrence_shape(a: Node, b: Node, axis: int) -> Aval:
     if a.shape != b.shape:
         raise ShapeError(
-            "the factors and the summands of a recurrence must have one shape",
+            "the factors and the summands of a recurrence must have the same shape",
             expected=f"{{b}} of shape {a.shape}",
             got=f"{{b}} is {b.shape}",
         )
@@ -154,7 +154,7 @@ recurrence_op = Op(
     bad=(
         Bad(
             ((3,), (2,)),
-            "the factors and the summands of a recurrence must have one shape\n"
+            "the factors and the summands of a recurrence must have the same shape\n"
             "  expected: b of shape (3,)\n"
             "  got:      b is (2,)",
             {"axis": 0},

@@ -40,7 +40,7 @@ def _whole(part: Any) -> int:
         return operator.index(part)
     except TypeError:
         raise ArgumentError(
-            "an index is no whole number",
+            "an index is not a whole number",
             where=str(user_site() or ""),
             expected="whole numbers, slices of them, None, …, or arrays of whole numbers or bools",
             got=repr(part),

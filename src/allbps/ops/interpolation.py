@@ -57,7 +57,7 @@ def d_interp_fp(g: Node, y: Node, x: Node, xp: Node, fp: Node) -> Node:
 def interp_shape(x: Node, xp: Node, fp: Node) -> Aval:
     if xp.ndim != 1 or xp.shape != fp.shape or not xp.size:
         raise ShapeError(
-            "np.interp takes as many heights as places, in one row",
+            "xp and fp of np.interp must have the same length, in one row",
             expected="{xp} and {fp} of one shape (n,), n ≥ 1",
             got=f"{{xp}} is {xp.shape} and {{fp}} is {fp.shape}",
         )
@@ -92,7 +92,7 @@ interp_op = Op(
     bad=(
         Bad(
             ((2,), (3,), (2,)),
-            "np.interp takes as many heights as places, in one row\n"
+            "xp and fp of np.interp must have the same length, in one row\n"
             "  expected: xp and fp of one shape (n,), n ≥ 1\n"
             "  got:      xp is (3,) and fp is (2,)",
         ),

@@ -85,7 +85,7 @@ concatenate = Op(
             ((), (2,)),
             "xs is a scalar and cannot be concatenated\n"
             "  expected: arrays with at least one axis\n"
-            "  to do:    use np.stack",
+            "  fix:      use np.stack",
             {"axis": 0},
         ),
     ),

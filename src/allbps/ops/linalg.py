@@ -122,7 +122,7 @@ matmul = Op(
             "@ does not take scalars\n"
             "  expected: arrays with at least one axis\n"
             "  got:      a is () and b is (2,)\n"
-            "  to do:    use * for scalars",
+            "  fix:      use * for scalars",
         ),
     ),
 )

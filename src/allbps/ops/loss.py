@@ -38,7 +38,7 @@ def d_euclidean_target(g: Node, y: Node, prediction: Node, target: Node) -> Node
 def euclidean_shape(prediction: Node, target: Node) -> Aval:
     if prediction.shape != target.shape:
         raise ShapeError(
-            "{prediction} and {target} must have one shape to be compared",
+            "{prediction} and {target} must have the same shape to be compared",
             expected=f"{{target}} of shape {prediction.shape}",
             got=f"{{target}} of shape {target.shape}",
             todo="reshape one of them; broadcasting here would hide a mistake",
@@ -72,10 +72,10 @@ euclidean_loss = Op(
     bad=(
         Bad(
             ((2, 3), (3,)),
-            "prediction and target must have one shape to be compared\n"
+            "prediction and target must have the same shape to be compared\n"
             "  expected: target of shape (2, 3)\n"
             "  got:      target of shape (3,)\n"
-            "  to do:    reshape one of them; broadcasting here would hide a mistake",
+            "  fix:      reshape one of them; broadcasting here would hide a mistake",
         ),
     ),
 )
@@ -201,7 +201,7 @@ def check_classes(labels: Node, classes: int) -> None:
     low, high = int(np.min(values)), int(np.max(values))
     if low < 0 or high >= classes:
         raise ArgumentError(
-            "{labels} holds a class that does not exist",
+            "class index out of range in {labels}",
             expected=f"0 to {classes - 1}",
             got=f"{low if low < 0 else high}",
         )
@@ -224,7 +224,7 @@ one_hot_op = Op(
     bad=(
         Bad(
             (np.array([-1, 0]),),
-            "labels holds a class that does not exist\n  expected: 0 to 2\n  got:      -1",
+            "class index out of range in labels\n  expected: 0 to 2\n  got:      -1",
             {"classes": 3, "dtype": np.dtype(np.float64)},
         ),
         Bad(
@@ -232,7 +232,7 @@ one_hot_op = Op(
             "labels must be class numbers\n"
             "  expected: integers\n"
             "  got:      float64 numbers\n"
-            "  to do:    labels.astype(int), or pass probabilities of the shape of the logits",
+            "  fix:      labels.astype(int), or pass probabilities of the shape of the logits",
             {"classes": 3, "dtype": np.dtype(np.float64)},
         ),
     ),
@@ -286,7 +286,7 @@ cross_entropy_op = Op(
     bad=(
         Bad(
             ((2, 3), np.array([0, 3])),
-            "labels holds a class that does not exist\n  expected: 0 to 2\n  got:      3",
+            "class index out of range in labels\n  expected: 0 to 2\n  got:      3",
         ),
         Bad(
             ((2, 3), np.array([0, 1, 2])),
@@ -299,7 +299,7 @@ cross_entropy_op = Op(
             "labels must be class numbers\n"
             "  expected: integers\n"
             "  got:      float64 numbers\n"
-            "  to do:    pass labels.astype(int), or probabilities of the shape of logits",
+            "  fix:      pass labels.astype(int), or probabilities of the shape of logits",
         ),
     ),
 )
@@ -309,7 +309,7 @@ cross_entropy_op = Op(
 def bce_shape(prediction: Node, target: Node) -> Aval:
     if prediction.shape != target.shape:
         raise ShapeError(
-            "{0} and {1} must have one shape",
+            "{0} and {1} must have the same shape",
             expected=f"{{1}} of shape {prediction.shape}",
             got=f"{{1}} of shape {target.shape}",
         )
@@ -319,7 +319,7 @@ def bce_shape(prediction: Node, target: Node) -> Aval:
 def different_shapes(first: str) -> Bad:
     return Bad(
         ((2,), (3,)),
-        f"{first} and target must have one shape\n"
+        f"{first} and target must have the same shape\n"
         "  expected: target of shape (2,)\n"
         "  got:      target of shape (3,)",
     )

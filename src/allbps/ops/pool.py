@@ -20,7 +20,7 @@ def windows_shape(
     """Shape of the pooled image; the last two axes are pooled.
 
     Raises:
-        ShapeError: no window fits, or the operand is no image.
+        ShapeError: no window fits, or the operand is not an image.
         ArgumentError: a window, stride, padding or dilation that makes no sense.
 
     """

@@ -110,7 +110,7 @@ def reshape_to(x: Any, shape: Any, order: str = "C") -> Node:
     """``numpy.reshape``: one length may be −1; a traced array counts as stored row by row."""
     node = lift(x)
     if order not in ("C", "F", "A", "K"):
-        raise ArgumentError("order names no order", expected="'C' or 'F'", got=repr(order))
+        raise ArgumentError("unknown order", expected="'C' or 'F'", got=repr(order))
     lengths = tuple(int(n) for n in (shape if isinstance(shape, (tuple, list)) else (shape,)))
     if lengths.count(-1) == 1:
         known = -int(np.prod(lengths))

@@ -86,7 +86,7 @@ def dialect_named(name: str) -> Dialect:
     """
     if name not in DIALECTS:
         raise ArgumentError(
-            f"there is no target {name!r}", expected=" or ".join(DIALECTS), got=repr(name)
+            f"unknown target {name!r}", expected=" or ".join(DIALECTS), got=repr(name)
         )
     return DIALECTS[name]
 

@@ -70,7 +70,7 @@ def body(derivation: Derivation) -> str:
     """What stands between the title and the end."""
     parts = [escape(derivation.doc.partition("\n\n")[0])] if derivation.doc else []
     if derivation.warning:
-        parts.append(rf"\textbf{{Attention:}} {escape(derivation.warning)}")
+        parts.append(rf"\textbf{{Warning:}} {escape(derivation.warning)}")
     for heading, steps in derivation.sections():
         parts.append(rf"\subsection*{{{heading}}}")
         parts += _given(steps) if heading == "Given" else _steps(steps)

@@ -23,7 +23,7 @@ def to_markdown(derivation: Derivation) -> str:
     if derivation.doc:
         parts.append(escape(derivation.doc.partition("\n\n")[0]))
     if derivation.warning:
-        parts.append(f"**Attention:** {escape(derivation.warning)}")
+        parts.append(f"**Warning:** {escape(derivation.warning)}")
     for heading, steps in derivation.sections():
         parts += [f"## {heading}", *_section(heading, steps)]
     return "\n\n".join(parts) + "\n"

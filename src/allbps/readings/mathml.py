@@ -27,7 +27,7 @@ def to_mathml(derivation: Derivation, verdicts: Mapping[str, str] | None = None)
     parts = [_paragraph("doc", escape(derivation.doc.partition("\n\n")[0]))]
     if derivation.warning:
         parts.append(
-            _paragraph("warning", f"<strong>Attention:</strong> {escape(derivation.warning)}")
+            _paragraph("warning", f"<strong>Warning:</strong> {escape(derivation.warning)}")
         )
     for heading, steps in derivation.sections():
         content = "\n".join(_steps(steps, verdicts or {}))

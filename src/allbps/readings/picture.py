@@ -44,7 +44,7 @@ def picture(
     """
     if theme not in THEMES:
         raise ArgumentError(
-            f"there is no theme {theme!r}", expected=", ".join(THEMES), got=repr(theme)
+            f"unknown theme {theme!r}", expected=", ".join(THEMES), got=repr(theme)
         )
     dealer = Dealer(backward, values, choose_symbols(backward, symbols or {}))
     if len(dealer.shown) > LARGEST:

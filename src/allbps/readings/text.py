@@ -133,7 +133,7 @@ class _Page:
         yield from textwrap.wrap(self.derivation.doc.partition("\n")[0], self.width)
         if self.derivation.warning:
             yield ""
-            yield from textwrap.wrap(f"Attention: {self.derivation.warning}", self.width)
+            yield from textwrap.wrap(f"Warning: {self.derivation.warning}", self.width)
         show = {"Given": self.given, "Forward": self.forward, "Backward": self.backward}
         for heading, steps in self.derivation.sections():
             yield ""

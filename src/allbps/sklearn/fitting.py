@@ -20,7 +20,7 @@ Loss = Callable[[Any, Any], Any]
 
 
 class Machine:
-    """What was compiled for an estimator; it is no part of its state, and copied by none."""
+    """What was compiled for an estimator; it is not part of its state, and copied by none."""
 
     def __init__(self) -> None:
         self._made: dict[Any, Any] = {}
@@ -90,7 +90,7 @@ class Fitting:
         """Take the steps of an epoch; the mean loss before each of them, by weight.
 
         Raises:
-            DivergedError: a loss is no finite number.
+            DivergedError: a loss is not a finite number.
 
         """
         batches = list(self._batches(order))

@@ -142,7 +142,7 @@ def hidden(sizes: Sequence[int], activation: str) -> tuple[Layer, ...]:
     """Dense layers of these sizes, each followed by the activation.
 
     Raises:
-        ArgumentError: a size is no whole number from 1.
+        ArgumentError: a size is not a whole number from 1.
         NameUnknownError: there is no such activation.
 
     """
@@ -161,7 +161,7 @@ def checked(layers: Sequence[Layer]) -> tuple[Layer, ...]:
     """The layers, if they are.
 
     Raises:
-        ArgumentError: one is no layer.
+        ArgumentError: one is not a layer.
         NameUnknownError: one names no activation.
 
     """
@@ -170,7 +170,7 @@ def checked(layers: Sequence[Layer]) -> tuple[Layer, ...]:
             _known(layer)
         elif not isinstance(layer, (Dense, Conv, Pool)):
             raise ArgumentError(
-                f"{layer!r} is no layer",
+                f"{layer!r} is not a layer",
                 expected='layers such as [Conv(32, 3), "relu", Pool(2), Dense(128), "relu"]',
                 got=type(layer).__name__,
             )

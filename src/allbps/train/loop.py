@@ -150,7 +150,7 @@ def _check_state(course: Course, moment: Moment, state: State) -> None:
 def _loss_diverged(
     course: Course, moment: Moment, part: Sequence[Any], losses: Sequence[float]
 ) -> DivergedError:
-    """The error for steps the last of which had a loss that is no finite number."""
+    """The error for steps the last of which had a loss that is not a finite number."""
     good = len(losses) - 1
     state = course.engine.run(moment.state, part[:good])[0] if good else moment.state
     return diverged(

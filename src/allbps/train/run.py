@@ -95,7 +95,7 @@ def _dataset(options: TrainOptions) -> Dataset:
     if options.data == TrainOptions.data:
         raise ArgumentError(
             f"the net {options.model} reads text",
-            expected="--data FILE.txt, a text in UTF-8",
+            expected="--data FILE.txt, UTF-8 text",
             got=f"--data {options.data}, which are images",
         )
     if options.decoding() != Decoding() or options.augment or options.normalise:

@@ -66,7 +66,7 @@ def load_tensors(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
             return arrays, file.metadata() or {}
     except (SafetensorError, OSError) as error:
         raise UserFileError(
-            f"{path} is truncated, or is no safetensors file",
+            f"{path} is truncated, or is not a safetensors file",
             expected="a file written by allbps train",
             got=str(error),
         ) from error

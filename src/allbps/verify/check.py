@@ -21,7 +21,7 @@ from allbps.verify.report import Report, combined
 from allbps.verify.verify import verify
 
 COTANGENTS = 3
-"""How many random δ are given to a result that is no scalar loss."""
+"""How many random δ are given to a result that is not a scalar loss."""
 
 
 def check(
@@ -37,7 +37,7 @@ def check(
 ) -> Report:
     """Verify the gradients of ``f`` at ``xs``, every δ on the way included.
 
-    A result that is no scalar is given several random, uneven δ: one of all ones would hide a
+    A result that is not a scalar is given several random, uneven δ: one of all ones would hide a
     forgotten factor. Arguments in lower precision are checked on a float64 copy.
 
     Args:
@@ -57,7 +57,7 @@ def check(
         kwargs: passed to ``f``.
 
     Raises:
-        ArgumentError: ``gradients`` of a function that returns no scalar, without ``cotangent``.
+        ArgumentError: ``gradients`` of a function that does not return a scalar, without ``cotangent``.
         NameUnknownError: a gradient is named that ``f`` does not have.
         ShapeError, NonFiniteError: an argument is empty, or not finite.
 
@@ -106,7 +106,7 @@ def _values(passes: Backward) -> dict[str, Any]:
 def _cotangents(
     traced: Traced, cotangent: Any, named: bool, drawn: bool, seed: int
 ) -> Iterator[dict[str, Any]]:
-    """Output name -> δ, once for each pass; drawn where the result is no loss, or on request."""
+    """Output name -> δ, once for each pass; drawn where the result is not a loss, or on request."""
     outputs = [y for y in dict.fromkeys(traced.graph.outputs) if y.is_float]
     if cotangent is not None:
         yield _given(traced, cotangent)
@@ -114,7 +114,7 @@ def _cotangents(
         yield {}
     elif named and not drawn:
         raise ArgumentError(
-            f"{traced.function} returns no scalar, so gradients= belong to a δ of its result",
+            f"{traced.function} does not return a scalar, so gradients= belong to a δ of its result",
             expected="cotangent=, shaped like the result",
             got=f"{', '.join(f'{y.name} of shape {y.shape}' for y in outputs)}",
         )

@@ -95,7 +95,7 @@ def dual(x: Any) -> Dual:
     """A number as a dual one; every float is a fraction.
 
     Raises:
-        TypeError: it is no rational number.
+        TypeError: it is not a rational number.
 
     """
     if isinstance(x, Dual):

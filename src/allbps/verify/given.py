@@ -82,7 +82,7 @@ def _pairs(target: Any, tree: Any, path: str) -> Iterator[tuple[Node, Any, str]]
     elif isinstance(target, (list, tuple)) and isinstance(tree, (list, tuple)):
         if len(target) != len(tree):
             raise ArgumentError(
-                f"{path} has another length than what it is the gradient of",
+                f"{path} does not have the length of what it is the gradient of",
                 expected=f"{len(target)} gradients",
                 got=str(len(tree)),
             )

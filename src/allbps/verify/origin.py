@@ -16,7 +16,7 @@ from allbps.verify.finding import Index, Origin, place
 def origin_of(backward: Backward, values: Mapping[str, Any]) -> Origin | None:
     """The first value that is not finite, if a result or a δ is not finite; else None.
 
-    An infinity that does no harm (a mask of −∞ before a softmax) is no origin.
+    An infinity that does no harm (a mask of −∞ before a softmax) is not an origin.
     """
     program = emit(backward)
     lines = {line.node: line for line in (*program.forward, *program.backward)}

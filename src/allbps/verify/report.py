@@ -81,7 +81,7 @@ class Report:
 
     @property
     def unchecked(self) -> tuple[str, ...]:
-        """Primals whose δ no independent judge confirms, or that one says is no derivative."""
+        """Primals whose δ no independent judge confirms, or that one says is not a derivative."""
         return tuple(
             name
             for name, said in self._verdicts.items()

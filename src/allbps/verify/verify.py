@@ -89,7 +89,7 @@ def _chosen(
     for name in names:
         if name not in JUDGES:
             raise ArgumentError(
-                f"there is no judge {name!r}", expected=" or ".join(JUDGES), got=repr(name)
+                f"unknown judge {name!r}", expected=" or ".join(JUDGES), got=repr(name)
             )
     return [(name, JUDGES[name]) for name in names]
 

@@ -140,7 +140,7 @@ class Shrinking(Optimizer):
         (Rooted, r"float\(\) of t would cut its gradient"),
         (Alone, "Alone.move does not return a pair"),
         (Forgetful, "Forgetful.move does not return all of its slots"),
-        (Shrinking, "Shrinking.move returns another kind of array for the parameter"),
+        (Shrinking, "Shrinking.move returns a different kind of array for the parameter"),
     ],
 )
 def test_what_cannot_be_compiled_is_refused_in_words(kind, message):

@@ -68,5 +68,5 @@ def test_each_contribution_of_a_shared_weight_is_in_the_picture():
     assert svg.count('<g class="tag">') > 20
     for k in ("₁", "₂", "₂₀", "₄₀"):
         assert f"δw{k} = " in svg
-    assert "from far away" in svg
+    assert "reference to a distant node" in svg
     assert svg == bp.explain(recurrent, np.linspace(-1, 1, 3), 1.5).to_svg()

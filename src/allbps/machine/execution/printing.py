@@ -80,7 +80,7 @@ class Printer:
         tasks = sorted(region, key=lambda task: -task.flops)
         pieces = sum(task.cut.pieces for task in tasks)
         for task in tasks:
-            yield f"# {task.label}"  # no line numbers: an edit elsewhere must not compile anew
+            yield f"# {task.label}"  # no line numbers: an edit elsewhere must not recompile
         if pieces == 1:
             yield "if _tid == 0:"
             yield from indented(self._piece(tasks[0], "0"))
@@ -98,7 +98,7 @@ class Printer:
     def _dispatch(self, tasks: Sequence[Task], start: int) -> Iterator[str]:
         """Lines that do piece ``_piece`` of tasks whose first piece has number ``start``.
 
-        By halves, so that many tasks are no long chain of questions.
+        By halves, so that many tasks are not a long chain of questions.
         """
         if len(tasks) == 1:
             yield from self._piece(tasks[0], f"_piece - {start}" if start else "_piece")

@@ -78,7 +78,7 @@ class Pool:
             bell.acquire()
 
     def dismiss(self) -> None:
-        """Let all helpers go; the next run hires anew."""
+        """Let all helpers go; the next run hires again."""
         for i, helper in enumerate(self._helpers):
             self._desks[i, worker.STATE] = worker.LEAVE
             self._bells[i].release()

@@ -131,7 +131,7 @@ def arctanh(x: Real) -> Real:
 def power(x: Real, y: Real) -> Real:
     """xʸ = e^(y·ln|x|), with the sign that a whole odd y gives; NaN for x < 0 and other y.
 
-    −∞ to a power that is no whole number is ∞ or 0, as C's pow has it.
+    −∞ to a power that is not a whole number is ∞ or 0, as C's pow has it.
     """
     size = exp(y * log(absolute(x)))
     size = select((absolute(x) == 1.0) & (absolute(y) >= 0.0), 1.0, size)  # also for infinite y

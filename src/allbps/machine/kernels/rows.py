@@ -154,7 +154,7 @@ def one_hot(Y: Reals, labels: Ints, N: Int, lo: Int, hi: Int) -> None:
 
 @kernel
 def row_cross_entropy(Y: Reals, X: Reals, labels: Ints, N: Int, lo: Int, hi: Int) -> None:
-    """Y (M) = ln Σ e^x - x[label] of each row; NaN where the label is no class."""
+    """Y (M) = ln Σ e^x - x[label] of each row; NaN where the label is not a class."""
     for r in range(lo, hi):
         x, label = X + r * N, labels[r]
         if 0 <= label < N:

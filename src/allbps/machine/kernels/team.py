@@ -49,7 +49,7 @@ def next_piece(team: Ints, piece: Int, threads: Int) -> Int:
 
 @kernel
 def barrier(team: Ints, threads: Int) -> None:
-    """Wait until every thread of the team is here; the last one starts the count anew."""
+    """Wait until every thread of the team is here; the last one resets the count."""
     if threads == 1:
         return
     generation = atomic_load(team + GENERATION)

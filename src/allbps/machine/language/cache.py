@@ -116,7 +116,7 @@ def _write_whole(path: Path, data: bytes) -> None:
 @functools.cache
 def _warn_once(folder: str, reason: str) -> None:
     warnings.warn(
-        f"compiled code cannot be kept in {folder} ({reason}): every start compiles anew. "
+        f"compiled code cannot be kept in {folder} ({reason}): every start compiles again. "
         "Set ALLBPS_CACHE_DIR to a folder that can be written.",
         stacklevel=2,
     )

@@ -181,7 +181,7 @@ def _require_right_arrays(
         if not isinstance(x, Node) or x.shape != shape or x.dtype != dtype:
             got = f"{x.dtype} {x.shape}" if isinstance(x, Node) else repr(x)
             raise ArgumentError(
-                f"{name} returns another kind of array for {what}",
+                f"{name} returns a different kind of array for {what}",
                 expected=f"{dtype} {shape}", got=got,
             )  # fmt: skip
 

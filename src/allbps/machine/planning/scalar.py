@@ -58,7 +58,7 @@ LOGICAL = {"np.logical_and": "&", "np.logical_or": "|", "np.logical_xor": "!="}
 
 
 class NotScalarTextError(Exception):
-    """The text is no arithmetic on single elements."""
+    """The text is not arithmetic on single elements."""
 
 
 @dataclass(frozen=True)

@@ -53,7 +53,7 @@ def emit_uniform(places: Places, work: Work) -> None:
 
 
 def emit_next_step(program: Program, key: Memory, loss: Memory) -> None:
-    """A task that goes on to the numbers of the next step, unless the loss is no number."""
+    """A task that goes on to the numbers of the next step, unless the loss is not a number."""
     call = kernels.next_step.on(key=key).when(Finite(loss))
     program.add(f"{key.name}: the next step", ONCE, call, traffic=0)
 

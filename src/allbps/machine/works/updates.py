@@ -191,7 +191,7 @@ MOVE: Mapping[str, Routine] = {"Real": move, "Int": move_integers, "Byte": move_
 
 
 def emit_carry(program: Program, label: str, here: Place, there: Place, loss: Memory) -> None:
-    """A task that makes a new value that of the next step, unless the loss is no number."""
+    """A task that makes a new value that of the next step, unless the loss is not a number."""
     size = there.layout.size
     kernel = MOVE[there.memory.kind]
     call = kernel.on(Y=there.memory, X=here.memory, lo=LO, hi=HI).when(Finite(loss))

@@ -10,12 +10,12 @@ from allbps.readings.drawing.strokes import arrow, n
 
 MEANING = {
     "given": "given",
-    "wanted": "δ asked for",
+    "wanted": "δ requested",
     "computed": "computed",
     "result": "result",
     "forward": "forward",
     "back": "δ comes back",
-    "tag": "from far away",
+    "tag": "reference to a distant node",
 }
 """What is drawn -> what it means, in the order shown."""
 LINE, SAMPLE, WORD_GAP, ENTRY_GAP = 22.0, 26.0, 6.0, 20.0

@@ -19,7 +19,7 @@ class Expressions(Operators):
         """The value of an expression."""
         method = getattr(self, f"_expr_{type(node).__name__}", None)
         if method is None:
-            raise self.refuse(node, "is no expression of kernels")
+            raise self.refuse(node, "is not an expression of kernels")
         return method(node)
 
     def _expr_Constant(self, node: ast.Constant) -> Expr:

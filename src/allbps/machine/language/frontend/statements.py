@@ -23,7 +23,7 @@ class Statements(Expressions):
                 return
             method = getattr(self, f"_do_{type(statement).__name__}", None)
             if method is None:
-                raise self.refuse(statement, "is no statement of kernels")
+                raise self.refuse(statement, "is not a statement of kernels")
             try:
                 method(statement)
             except KernelError:
