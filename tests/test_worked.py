@@ -121,7 +121,8 @@ def product(x, w):
         (
             {"x": 3, "w": np.arange(2)},
             None,
-            "product does not return floating-point numbers, and derivatives need floating-point ones\n"
+            "product does not return floating-point numbers, and derivatives need floating-point"
+            " ones\n"
             "  expected: float64 or float32 arguments\n"
             "  got:      w of int64, x of int\n"
             "  fix:      pass w.astype(float), float(x)",
@@ -219,7 +220,8 @@ def test_a_constant_has_no_backward_pass():
     [
         (
             np.ones((2, 2)),
-            "cotangents must map names of outputs to δ\n  expected: cotangents={'Y': …}\n  got:      ndarray",
+            "cotangents must map names of outputs to δ\n"
+            "  expected: cotangents={'Y': …}\n  got:      ndarray",
         ),
         (
             {"Y": "text"},

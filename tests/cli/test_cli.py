@@ -89,7 +89,7 @@ def test_explain_emit_and_check_the_examples(allbps, tmp_path):
         (["lecture", "--format", "pdf"], "error: unknown format 'pdf'"),
         (["explain", "nowhere.py:net"], "error: there is no file nowhere.py"),
         (["emit", "net.py"], "error: no function is named"),
-        (["emit", f"{EXAMPLES}/explain_mlp.py:net", "--target", "c"], "error: there is no target"),
+        (["emit", f"{EXAMPLES}/explain_mlp.py:net", "--target", "c"], "error: unknown target"),
         (
             ["explain", f"{EXAMPLES}/explain_mlp.py:net", "--wrt", "W9"],
             "there is no argument 'W9'",

@@ -130,7 +130,8 @@ MESSAGES = {
         "  fix:      add  inputs = {'Q': …}  to the file\n"
     ),
     "integers": (
-        "integers does not return floating-point numbers, and derivatives need floating-point ones\n"
+        "integers does not return floating-point numbers, and derivatives need floating-point"
+        " ones\n"
         "  expected: float64 or float32 arguments\n"
         "  got:      counts of int64\n"
         "  fix:      pass counts.astype(float)\n"
@@ -232,7 +233,8 @@ MESSAGES = {
         "  expected: a result that is computed from the arguments\n"
         "  got:      3.0\n"
     ),
-    "Table": "Table in mine.py is not a function\n  expected: def Table(…)\n  got:      Table = 3\n",
+    "Table": "Table in mine.py is not a function\n"
+    "  expected: def Table(…)\n  got:      Table = 3\n",
     "shape": (
         "there is no function 'shape'\n"
         "  at:       mine.py\n"

@@ -330,8 +330,7 @@ def test_an_optimizer_needs_parameters():
 
 def test_clipping_needs_an_optimizer():
     assert refusal(ArgumentError, lambda: compile(np.sum, np.ones(2), max_norm=1.0)) == (
-        "max_norm= needs optimizer=\n"
-        "  fix:      pass optimizer= as well"
+        "max_norm= needs optimizer=\n  fix:      pass optimizer= as well"
     )
 
 
@@ -590,8 +589,7 @@ def test_carrying_needs_an_optimizer():
     with pytest.raises(ArgumentError) as caught:
         compile(lambda w: (np.sum(w), w), np.ones(3), carry="w")
     assert str(caught.value) == (
-        "carry= needs optimizer=\n"
-        "  fix:      pass params= and optimizer= as well"
+        "carry= needs optimizer=\n  fix:      pass params= and optimizer= as well"
     )
 
 

@@ -54,7 +54,7 @@ class Aside:
         skipped = f"skipped: {len(self.junk)} hidden or left by programs ({names})"
         return [
             *([Note(skipped, heed=False)] if self.junk else []),
-            *left_out(self.others, "no image" if len(self.others) == 1 else "no images"),
+            *left_out(self.others, "not an image" if len(self.others) == 1 else "not images"),
         ]
 
 

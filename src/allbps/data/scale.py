@@ -37,7 +37,7 @@ class Note:
 def left_out(names: Sequence[str], what: str = "not part of the data set") -> list[Note]:
     """The remark on files or arrays that are not read.
 
-    >>> left_out(["a.txt", "b.txt"], "no images")
+    >>> left_out(["a.txt", "b.txt"], "not images")
     [Note(text='left out: 2 that are not images (a.txt, b.txt)', heed=True)]
     """
     if not names:

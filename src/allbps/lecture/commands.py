@@ -70,9 +70,7 @@ def _opened(names: Sequence[str], seed: int | None, width: int) -> list[OpenSyst
 
 def _check_form(form: str) -> None:
     if form not in FORMATS:
-        raise ArgumentError(
-            f"unknown format {form!r}", expected=", ".join(FORMATS), got=repr(form)
-        )
+        raise ArgumentError(f"unknown format {form!r}", expected=", ".join(FORMATS), got=repr(form))
 
 
 def _verdict(opened: OpenSystem) -> dict[str, Any]:

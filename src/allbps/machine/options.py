@@ -65,9 +65,7 @@ class Options:
                 todo="pass optimizer= as well",
             )
         if self.optimizer is not None and self.params is None:
-            raise ArgumentError(
-                "optimizer= needs params=", todo="pass params= as well"
-            )
+            raise ArgumentError("optimizer= needs params=", todo="pass params= as well")
         if self.carry is not None and self.optimizer is None:
             raise ArgumentError(
                 "carry= needs optimizer=",

@@ -1,7 +1,7 @@
 """The net of the lecture's slide: one kernel, ReLU, max pooling, the Euclidean loss.
 
-It learns one example a step, without a batch's axis. It is not a classifier, so ``allbps train`` does
-not offer it.
+It learns one example a step, without a batch's axis. It is not a classifier, so ``allbps train``
+does not offer it.
 """
 
 from __future__ import annotations

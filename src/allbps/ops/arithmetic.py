@@ -162,7 +162,8 @@ accumulate = Op(
     bad=(
         Bad(
             ((2,), (3,)),
-            "contributions to one gradient must have the same shape\n  expected: (2,)\n  got:      (3,)",
+            "contributions to one gradient must have the same shape\n"
+            "  expected: (2,)\n  got:      (3,)",
         ),
     ),
 )

@@ -43,9 +43,7 @@ def picture(
 
     """
     if theme not in THEMES:
-        raise ArgumentError(
-            f"unknown theme {theme!r}", expected=", ".join(THEMES), got=repr(theme)
-        )
+        raise ArgumentError(f"unknown theme {theme!r}", expected=", ".join(THEMES), got=repr(theme))
     dealer = Dealer(backward, values, choose_symbols(backward, symbols or {}))
     if len(dealer.shown) > LARGEST:
         raise ArgumentError(

@@ -75,7 +75,9 @@ def load_checkpoint(
     arrays, metadata = load_tensors(path)
     if metadata.get("format") != FORMAT:
         raise UserFileError(
-            f"{path} is not a checkpoint", expected=FORMAT, got=metadata.get("format", "another file")
+            f"{path} is not a checkpoint",
+            expected=FORMAT,
+            got=metadata.get("format", "another file"),
         )
     _same_options(path, json.loads(metadata["options"]), options.fixed())
     if metadata["data"] != data_fingerprint:

@@ -57,7 +57,7 @@ def check(
         kwargs: passed to ``f``.
 
     Raises:
-        ArgumentError: ``gradients`` of a function that does not return a scalar, without ``cotangent``.
+        ArgumentError: ``gradients`` without ``cotangent``, and ``f`` does not return a scalar.
         NameUnknownError: a gradient is named that ``f`` does not have.
         ShapeError, NonFiniteError: an argument is empty, or not finite.
 
@@ -114,7 +114,8 @@ def _cotangents(
         yield {}
     elif named and not drawn:
         raise ArgumentError(
-            f"{traced.function} does not return a scalar, so gradients= belong to a δ of its result",
+            f"{traced.function} does not return a scalar, so gradients= belong to a δ of its"
+            " result",
             expected="cotangent=, shaped like the result",
             got=f"{', '.join(f'{y.name} of shape {y.shape}' for y in outputs)}",
         )
