@@ -1,4 +1,4 @@
-"""Normalisation over features, groups, channels and batches, and lengths of vectors."""
+"""Normalisation over features, groups, channels and batches."""
 # ruff: noqa: A002  (``input`` is PyTorch's name)
 
 from __future__ import annotations
@@ -12,8 +12,7 @@ from allbps.functional.common import Size, misfit, misused, works_on_arrays
 from allbps.ir import Node, lift
 from allbps.ops import norm
 from allbps.ops.arithmetic import power
-from allbps.ops.function import abs_, maximum
-from allbps.ops.reduce import max_, mean, sum_
+from allbps.ops.reduce import mean
 from allbps.ops.shape import reshape
 
 
@@ -173,35 +172,3 @@ def batch_norm(
         )
     deviation = power(_channels(running_var, node.ndim) + float(eps), exponent=0.5)
     return _per_channel((node - _channels(running_mean, node.ndim)) / deviation, weight, bias)
-
-
-@works_on_arrays
-def normalize(input: Any, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -> Node:
-    """The input over its p-norm along ``dim``, which counts as eps at least.
-
-    >>> normalize(np.array([[3.0, 4.0]]))
-    array([[0.6, 0.8]])
-    """
-    node = lift(input)
-    return node / _length(node, p, dim, eps, keepdims=True)
-
-
-def _length(x: Node, p: float, dim: int, eps: float, keepdims: bool) -> Node:
-    """max(‖x‖ₚ, eps); the bound stands inside the root, which has no slope at 0."""
-    if p == np.inf:
-        return maximum(max_(abs_(x), axis=dim, keepdims=keepdims), eps)
-    powers = x**2 if p == 2 else abs_(x) if p == 1 else power(abs_(x), exponent=p)
-    total = maximum(sum_(powers, axis=dim, keepdims=keepdims), eps**p)
-    return total if p == 1 else power(total, exponent=1 / p)
-
-
-@works_on_arrays
-def cosine_similarity(x1: Any, x2: Any, dim: int = 1, eps: float = 1e-8) -> Node:
-    """⟨x₁, x₂⟩ / (‖x₁‖ ‖x₂‖) along ``dim``, in [−1, 1]; a norm counts as eps at least.
-
-    >>> cosine_similarity(np.array([[3.0, 4.0]]), np.array([[4.0, 3.0]]))
-    array([0.96])
-    """
-    a, b = lift(x1), lift(x2)
-    inner = sum_(a * b, axis=dim, keepdims=False)
-    return inner / (_length(a, 2, dim, eps, False) * _length(b, 2, dim, eps, False))

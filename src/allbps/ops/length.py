@@ -13,6 +13,7 @@ import numpy as np
 
 from allbps.ir import Aval, Formula, Node, Notation, Op, Rule, Sample
 from allbps.ops.arithmetic import power
+from allbps.ops.comparison import where
 from allbps.ops.factors import share, without
 from allbps.ops.function import abs_, sign, sqrt
 from allbps.ops.reduce import NO_SUCH_AXIS, Axis, expanded, sum_
@@ -49,6 +50,8 @@ def d_norm(g: Node, y: Node, x: Node, order: float, axis: Axis, keepdims: bool) 
         slope = expanded(rest, x, axis, keepdims) * _raised(size, order - 1)
     else:
         direction = share(size, expanded(y, x, axis, keepdims))
+        if order < 1:  # 0 to a negative power
+            direction = where(x == 0, 1.0, direction)
         slope = expanded(g, x, axis, keepdims) * _raised(direction, order - 1)
     return slope if order == 2 else slope * sign(x)
 
@@ -95,6 +98,7 @@ norm_op = Op(
         Sample(((2, 3, 2),), _order(2, (0, 2), True)),
         Sample(((2, 3),), _order(3, 1)),
         Sample(((2, 3),), _order(1.5, None, True)),
+        Sample(((2, 3),), _order(-2, 1)),
     ),
     bad=tuple(replace(bad, attrs={**bad.attrs, "order": 2}) for bad in NO_SUCH_AXIS),
 )

@@ -1,0 +1,1 @@
+"""PyTorch's own test samples (OpInfo) against the functions of allbps."""
