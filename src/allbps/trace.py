@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from keyword import iskeyword
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -134,6 +134,20 @@ class Traced:
         return {node.name: node for node in nodes if node.name}
 
 
+@runtime_checkable
+class ArrangesArguments(Protocol):
+    """A callable that says itself what its arguments are, and what the arrays in them are called.
+
+    It may so supply some of them, its own weights for example.
+    """
+
+    def arranged(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Parameter name -> argument, in order."""
+
+    def called(self, path: str) -> str:
+        """The name of the array at a path, such as ``params.conv1.weight``."""
+
+
 def trace(f: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Traced:
     """Run ``f`` once and record it.
 
@@ -158,7 +172,8 @@ def trace_bound(f: Callable[..., Any], arguments: Mapping[str, Any]) -> Traced:
     watcher = Watcher()
     with within() as bit:
         given: dict[Node, str] = {}
-        opened = {name: _open(name, tree, bit, given) for name, tree in arguments.items()}
+        called = f.called if isinstance(f, ArrangesArguments) else identifier
+        opened = {name: _open(name, tree, bit, given, called) for name, tree in arguments.items()}
         named = {name: named_arguments(opened[name], tree) for name, tree in arguments.items()}
         with watcher.watching():
             returned = _call(f, named)
@@ -238,6 +253,8 @@ def _bind(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) 
 
     """
     require_function(f)
+    if isinstance(f, ArrangesArguments):
+        return dict(f.arranged(args, kwargs))
     try:
         bound = inspect.signature(f).bind(*args, **kwargs)
     except TypeError as error:
@@ -279,7 +296,9 @@ def is_array_like(leaf: Any) -> bool:
     )
 
 
-def _open(name: str, tree: Any, bit: int, given: dict[Node, str]) -> Any:
+def _open(
+    name: str, tree: Any, bit: int, given: dict[Node, str], called: Callable[[str], str]
+) -> Any:
     """Inputs for the arrays in an argument; anything else stays as it is."""
     fresh: list[Any] = []
     for path, leaf in flatten(tree, name):
@@ -289,8 +308,8 @@ def _open(name: str, tree: Any, bit: int, given: dict[Node, str]) -> Any:
             continue
         traced = isinstance(leaf, (Node, TracedArray))
         array = leaf.value if traced else np.asanyarray(leaf)[()]
-        node = new_input(array, bit, identifier(path))
-        given[node] = identifier(path)
+        node = new_input(array, bit, called(path))
+        given[node] = called(path)
         fresh.append(node)
     return rebuild(tree, iter(fresh))
 

@@ -80,6 +80,11 @@ class placed_at:  # noqa: N801  (used as a statement: with placed_at(site))
         _placed.reset(self.token)
 
 
+def place_at(site: Site | None) -> None:
+    """From here to the end of a ``placed_at`` around it nodes belong to ``site``."""
+    _placed.set(site)
+
+
 def user_site() -> Site | None:
     """The user's line that is running now."""
     placed = _placed.get()

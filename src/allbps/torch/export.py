@@ -1,0 +1,99 @@
+"""A module as a graph of ATen operations: functional, with convolutions, norms, losses whole."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import nn
+from torch.export import ExportedProgram
+from torch.fx import GraphModule, Node
+
+from allbps.errors import AllBPsError
+from allbps.torch.refusals import in_words, no_backward_of_its_own
+from allbps.torch.table import TABLE
+
+ROUNDS = 4
+"""How often what the table lacks is taken apart: a decomposition may hold what has one itself."""
+
+
+def exported(
+    module: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+) -> ExportedProgram:
+    """The graph of a module on arguments of these shapes, in its present mode.
+
+    What the table has no text for is taken apart by PyTorch's own decompositions.
+
+    Raises:
+        ArgumentError: the module decides by values, or cannot be exported for another reason.
+        NotDifferentiableError: it applies a ``torch.autograd.Function``.
+
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            with no_backward_of_its_own(), torch.enable_grad():
+                program: ExportedProgram = torch.export.export(module, args, dict(kwargs))
+            _stop_where_no_grad_was(program.graph_module)
+            program = program.run_decompositions({})
+            for _ in range(ROUNDS):
+                table = _decompositions(program)
+                if not table:
+                    break
+                program = program.run_decompositions(table)
+        except AllBPsError:
+            raise
+        except Exception as error:
+            raise in_words(error, module) from error
+    return program
+
+
+def _decompositions(program: ExportedProgram) -> dict[Any, Any]:
+    """PyTorch's decompositions of the operations that the table lacks, where it has them."""
+    missing = [op for op in operations(program) if str(op) not in TABLE]
+    if not missing:
+        return {}
+    known: Any = torch.export.default_decompositions()
+    found = {op: known[op] for op in missing if op in known}
+    rest = [op for op in missing if op not in found]
+    more: dict[Any, Any] = torch._decomp.get_decompositions(rest) if rest else {}
+    return {**found, **more}
+
+
+def operations(program: ExportedProgram) -> list[Any]:
+    """The ATen operations of a graph, each once, in order."""
+    nodes = (node for node in program.graph.nodes if node.op == "call_function")
+    return list(dict.fromkeys(n.target for n in nodes if hasattr(n.target, "_schema")))
+
+
+def _stop_where_no_grad_was(graph_module: GraphModule) -> None:
+    """Put ``detach`` behind all that leaves a ``torch.no_grad`` region.
+
+    ``run_decompositions`` dissolves such regions and forgets what they were for.
+    """
+    for node in list(graph_module.graph.nodes):
+        if node.op != "call_function" or "wrap_with_set_grad_enabled" not in str(node.target):
+            continue
+        enabled, inner = node.args[0], getattr(graph_module, node.args[1].target)
+        _stop_where_no_grad_was(inner)
+        if not enabled:
+            _detach_outputs(inner)
+    graph_module.recompile()
+
+
+def _detach_outputs(inner: GraphModule) -> None:
+    (output,) = [node for node in inner.graph.nodes if node.op == "output"]
+
+    def stopped(value: Node) -> Node:
+        meta = value.meta.get("val")
+        if not isinstance(meta, torch.Tensor) or not meta.dtype.is_floating_point:
+            return value
+        with inner.graph.inserting_before(output):
+            made = inner.graph.call_function(torch.ops.aten.detach.default, (value,))
+        made.meta = {**value.meta, "val": meta.detach()}
+        return made
+
+    output.args = torch.fx.node.map_arg(output.args, stopped)
+    inner.recompile()

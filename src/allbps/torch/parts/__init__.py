@@ -1,0 +1,71 @@
+"""What emitted source calls ``parts``: PyTorch's functions composed from NumPy's and ours."""
+
+from allbps.torch.parts.activations import (
+    amax,
+    amin,
+    hardsigmoid,
+    hardtanh,
+    maximum,
+    minimum,
+    prelu,
+    softplus,
+    vector_norm,
+)
+from allbps.torch.parts.attention import attention
+from allbps.torch.parts.losses import binary_cross_entropy, binary_cross_entropy_with_logits
+from allbps.torch.parts.places import (
+    added_at,
+    embedding,
+    gather,
+    index_add,
+    pad,
+    pad_by,
+    pixel_shuffle,
+    put_at,
+    scatter,
+    scatter_add,
+)
+from allbps.torch.parts.recurrent import gru, lstm, rnn_relu, rnn_tanh
+from allbps.torch.parts.resampling import (
+    adaptive_avg_pool1d,
+    avg_pool1d,
+    conv_transpose1d,
+    conv_transpose2d,
+    upsample_linear,
+    upsample_nearest,
+)
+
+__all__ = [
+    "adaptive_avg_pool1d",
+    "added_at",
+    "amax",
+    "amin",
+    "attention",
+    "avg_pool1d",
+    "binary_cross_entropy",
+    "binary_cross_entropy_with_logits",
+    "conv_transpose1d",
+    "conv_transpose2d",
+    "embedding",
+    "gather",
+    "gru",
+    "hardsigmoid",
+    "hardtanh",
+    "index_add",
+    "lstm",
+    "maximum",
+    "minimum",
+    "pad",
+    "pad_by",
+    "pixel_shuffle",
+    "prelu",
+    "put_at",
+    "rnn_relu",
+    "rnn_tanh",
+    "scatter",
+    "scatter_add",
+    "softplus",
+    "upsample_linear",
+    "upsample_nearest",
+    "vector_norm",
+]

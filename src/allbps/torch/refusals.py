@@ -1,0 +1,147 @@
+"""What a module may not hold or do, each said in one message before anything is computed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import nn
+
+from allbps.errors import AllBPsError, ArgumentError, DtypeError, NotDifferentiableError
+from allbps.torch.table.use import DTYPES
+from allbps.torch.where import calling_line, raised_at
+
+
+def check_module(module: Any) -> None:
+    """Refuse what is no module, and modules of which something would be lost.
+
+    Raises:
+        ArgumentError: it is not a module, or has backward hooks or lazy parameters.
+        DtypeError: a parameter or buffer is not made of numbers that allbps computes with.
+
+    """
+    if not isinstance(module, nn.Module):
+        raise ArgumentError(
+            f"{type(module).__name__} is not a torch.nn.Module",
+            expected="an instance of torch.nn.Module",
+            got=f"the class {module.__name__}" if isinstance(module, type) else repr(module)[:60],
+            todo="pass an instance: Net(), not Net" if isinstance(module, type) else "",
+        )
+    if isinstance(module, torch.jit.ScriptModule):
+        raise ArgumentError(
+            "a scripted module cannot be read", expected="the nn.Module it was made from",
+            got=type(module).__name__,
+        )  # fmt: skip
+    _check_hooks(module)
+    tensors = {**dict(module.named_parameters()), **dict(module.named_buffers())}
+    for name, tensor in tensors.items():
+        check_tensor(tensor, name, "module.float().cpu()")
+
+
+def _check_hooks(module: nn.Module) -> None:
+    for path, part in module.named_modules():
+        hooks = {**part._backward_hooks, **part._backward_pre_hooks}
+        if hooks:
+            raise _hooked(path or type(module).__name__, next(iter(hooks.values())))
+    for name, p in module.named_parameters():
+        found = {**(p._backward_hooks or {}), **(p._post_accumulate_grad_hooks or {})}
+        if found:
+            raise _hooked(name, next(iter(found.values())))
+
+
+def _hooked(name: str, hook: Any) -> ArgumentError:
+    return ArgumentError(
+        f"{name} has a backward hook, which PyTorch's autograd runs and allbps would not",
+        expected="modules and parameters without backward hooks",
+        got=getattr(hook, "__qualname__", repr(hook)),
+        todo="remove the hook; for clipped gradients pass max_norm=",
+    )
+
+
+def check_tensor(tensor: Any, name: str, cure: str) -> None:
+    """Refuse numbers of another kind, or on another device.
+
+    Raises:
+        DtypeError: it holds them.
+        ArgumentError: it has no numbers yet.
+
+    """
+    if nn.parameter.is_lazy(tensor):
+        raise ArgumentError(
+            f"{name} has no shape yet", got="a lazy parameter",
+            todo="call the module once on an example",
+        )  # fmt: skip
+    kind = "sparse" if tensor.layout != torch.strided else "quantised" * tensor.is_quantized
+    if kind or tensor.dtype not in DTYPES or tensor.device.type != "cpu":
+        raise DtypeError(
+            f"{name} is {kind + ' ' if kind else ''}{tensor.dtype} on {tensor.device}",
+            expected="dense float32 or float64 on the CPU (or whole numbers, or bool)",
+            got=f"{tensor.dtype}, {tensor.layout}, {tensor.device}",
+            todo=cure,
+        )
+
+
+DECIDES = (
+    "data-dependent", "DataDependent", "unbacked", "_local_scalar_dense", "Could not guard",
+)  # fmt: skip
+"""How PyTorch says that a forward pass looks at values."""
+
+
+def in_words(error: Exception, module: nn.Module) -> AllBPsError:
+    """What torch.export raised on a module, as an error with the user's line."""
+    what = f"{type(module).__name__} cannot be exported as one graph"
+    text = str(error)
+    first = next((line.strip() for line in text.splitlines() if line.strip()), "")
+    where = raised_at(error)
+    decides = (
+        "data-dependent",
+        "GuardOnDataDependent",
+        "DataDependent",
+        "unbacked",
+        "aten._local_scalar_dense",
+        "Could not guard",
+    )
+    if any(sign in type(error).__name__ + text for sign in decides):
+        return ArgumentError(
+            f"{type(module).__name__}.forward decides by the values of tensors",
+            where=where, expected="a forward pass that is the same for all values",
+            got=first[:200],
+            todo="torch.where(condition, a, b) for if; a mask for sequences of several lengths;"
+            " no .item(), .tolist() or nonzero()",
+        )  # fmt: skip
+    return ArgumentError(what, where=where, expected="a forward pass that torch.export can follow",
+                         got=f"{type(error).__name__}: {first[:300]}")  # fmt: skip
+
+
+@contextmanager
+def no_backward_of_its_own() -> Iterator[None]:
+    """Inside, a ``torch.autograd.Function`` is noticed: export would drop its backward pass.
+
+    Raises:
+        NotDifferentiableError: one was applied.
+
+    """
+    applied: dict[str, str] = {}
+    original = torch.autograd.Function.__dict__["apply"]
+
+    def noted(cls: Any, *args: Any, **kwargs: Any) -> Any:
+        if not cls.__module__.startswith("torch."):
+            applied.setdefault(cls.__name__, calling_line())
+        return original.__get__(None, cls)(*args, **kwargs)
+
+    torch.autograd.Function.apply = classmethod(noted)  # type: ignore[assignment,method-assign]
+    try:
+        yield
+    finally:
+        torch.autograd.Function.apply = original  # type: ignore[method-assign]
+    if applied:
+        names = ", ".join(applied)
+        raise NotDifferentiableError(
+            f"{names} has a backward pass of its own, which torch.export drops",
+            where=next(iter(applied.values())),
+            expected="a forward pass of operations whose derivatives PyTorch knows",
+            got=f"torch.autograd.Function: {names}",
+            todo="write it with torch's operations",
+        )

@@ -1,0 +1,77 @@
+"""Where a node of an exported graph comes from: the user's line, and the module it stands in."""
+
+from __future__ import annotations
+
+import os
+import re
+import traceback
+from pathlib import Path
+
+import torch
+from torch.fx import Node
+
+from allbps.ir import Site
+
+_TORCH = os.path.dirname(os.path.abspath(torch.__file__)) + os.sep
+_HERE = str(Path(__file__).resolve().parent.parent) + os.sep
+_FRAME = re.compile(r'File "(?P<file>[^"]+)", line (?P<line>\d+), in (?P<function>\S+)')
+
+
+def is_users(file: str) -> bool:
+    """Is this file neither PyTorch's, nor ours, nor made up by a tracer?"""
+    return not file.startswith(("<", _TORCH, _HERE))
+
+
+def site_of(node: Node) -> Site | None:
+    """The innermost line of the user's code that made a node; of PyTorch's where there is none."""
+    found = [
+        Site(m["file"], int(m["line"]), m["function"])
+        for m in _FRAME.finditer(str(node.meta.get("stack_trace") or ""))
+        if not m["file"].startswith("<")
+    ]
+    own = [site for site in found if is_users(site.file)]
+    return own[-1] if own else found[-1] if found else None
+
+
+def path_of(node: Node) -> str:
+    """The path of the module that a node stands in, ``layer1.0.conv1``; empty for the outermost."""
+    stack = node.meta.get("nn_module_stack") or {}
+    return str(next(reversed(stack.values()))[0]) if stack else ""
+
+
+def class_of(node: Node) -> str:
+    """The class of that module, with its own module's name."""
+    stack = node.meta.get("nn_module_stack") or {}
+    return str(next(reversed(stack.values()))[1]) if stack else ""
+
+
+def said(node: Node) -> str:
+    """Module path and line, for a message."""
+    site, path = site_of(node), path_of(node)
+    parts = [path, str(site) if site else ""]
+    return ", ".join(part for part in parts if part)
+
+
+def raised_at(error: BaseException) -> str:
+    """The innermost line of the user's code that an exception came through."""
+    chain: list[BaseException] = []
+    here: BaseException | None = error
+    while here is not None and here not in chain:
+        chain.append(here)
+        here = here.__cause__ or here.__context__
+    for one in reversed(chain):
+        frames = [f for f in traceback.extract_tb(one.__traceback__) if is_users(f.filename)]
+        inside = [f for f in frames if f.name == "forward"] or frames[1:]
+        if inside:
+            last = inside[-1]
+            return str(Site(last.filename, last.lineno or 0, last.name))
+    return ""
+
+
+def calling_line() -> str:
+    """The innermost line of the user's code that is running now."""
+    frames = [f for f in traceback.extract_stack() if is_users(f.filename)]
+    if not frames:
+        return ""
+    last = frames[-1]
+    return str(Site(last.filename, last.lineno or 0, last.name))
