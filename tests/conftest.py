@@ -1,8 +1,12 @@
 """Fixtures that several rooms share."""
 
+import os
+import shutil
+import subprocess
 import zlib
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -131,3 +135,31 @@ def _planted(op, index, wrong):
 def planted():
     """``with planted(op, index, wrong)``: another BP rule for one operand of an operation."""
     return _planted
+
+
+@pytest.fixture(scope="session")
+def in_browser():
+    """Runs a file of tests in a real browser: Debian's chromium, driven by playwright-core."""
+    if shutil.which("node") is None or shutil.which("npm") is None:
+        pytest.skip("no node here")
+    home = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
+    tools = home / "allbps-tests"  # installed once, kept for later runs
+    script = Path(__file__).parent / "page" / "install.sh"
+    done = subprocess.run(
+        ["sh", str(script), str(tools)], capture_output=True, text=True, check=False
+    )
+    if done.returncode and not os.environ.get("CI"):
+        pytest.skip(f"no browser can be installed here: {done.stderr[-300:]}")
+    assert done.returncode == 0, done.stderr
+
+    def run(script, timeout=300, **environment):
+        done = subprocess.run(
+            ["node", "--test", "--test-reporter=spec", str(script)],
+            env={**os.environ, "TOOLS": str(tools), **environment},
+            capture_output=True, text=True, check=False, timeout=timeout,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
+        assert "fail 0" in done.stdout
+        assert "tests 0" not in done.stdout
+
+    return run

@@ -133,6 +133,27 @@ def check(
         raise typer.Exit(FAILED)
 
 
+@app.command()
+def serve(
+    target: Annotated[
+        str,
+        typer.Argument(metavar="[FILE.py:FUNCTION]", help="A function of your own to begin with."),
+    ] = "",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0: any that is free.")] = 0,
+    limit: Annotated[
+        float, typer.Option(min=1.0, help="Seconds that one derivation may take.")
+    ] = 20.0,
+    open_page: Annotated[bool, typer.Option("--open", help="Open the page in a browser.")] = False,
+) -> None:
+    """A page on this machine whose numbers, shapes and formula one changes; all else follows."""
+    from allbps import userfile
+    from allbps.serve.run import listen
+
+    if target:
+        userfile.load(target)  # no file, no function, no inputs: said here rather than on the page
+    listen(target, port=port, limit=limit, open_page=open_page, tell=typer.echo)
+
+
 app.command()(train)
 app.command()(bench)
 

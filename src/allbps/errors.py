@@ -89,6 +89,10 @@ class NameUnknownError(AllBPsError, KeyError):
     __str__ = AllBPsError.__str__
 
 
+class FormulaError(AllBPsError, ValueError):
+    """A formula that cannot be read, or whose shapes do not fit."""
+
+
 class UserFileError(AllBPsError, ValueError):
     """A file named by the user that is missing, unreadable or not what it should be."""
 

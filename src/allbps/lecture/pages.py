@@ -218,6 +218,17 @@ def _table_latex(headings: Sequence[str], rows: Sequence[Sequence[float]]) -> st
 # -- HTML ------------------------------------------------------------------------------------------
 def as_html(opened: OpenSystem) -> str:
     """A self-contained page."""
+    blocks = html_blocks(opened)
+    return page(opened.system.title, lead(opened.system), blocks, _links(opened.system.name))
+
+
+def lead(system: System) -> str:
+    """The line below the title."""
+    return f"Slides: {system.slides}." if system.slides else ""
+
+
+def html_blocks(opened: OpenSystem) -> list[Block]:
+    """The parts of its page."""
     from allbps.readings.mathml import inline, mathml
 
     blocks = []
@@ -242,8 +253,7 @@ def as_html(opened: OpenSystem) -> str:
             else:
                 text = _table_html(section, found)
             blocks.append(Block(section.caption, text, "html"))
-    lead = f"Slides: {opened.system.slides}." if opened.system.slides else ""
-    return page(opened.system.title, lead, blocks, _links(opened.system.name))
+    return blocks
 
 
 def _links(name: str) -> str:

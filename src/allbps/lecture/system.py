@@ -80,10 +80,11 @@ class Example:
     def work(self, seed: int | None = None) -> Worked:
         """Derive it, on the hand-chosen numbers or on others drawn from a seed."""
         if seed is None:
-            return self._worked(self.inputs, self.cotangents)
-        return draw(self._worked, self.inputs, self.cotangents, self.fixed, self.holds, seed)
+            return self.on(self.inputs, self.cotangents)
+        return draw(self.on, self.inputs, self.cotangents, self.fixed, self.holds, seed)
 
-    def _worked(self, inputs: Mapping[str, Any], cotangents: Mapping[str, Any]) -> Worked:
+    def on(self, inputs: Mapping[str, Any], cotangents: Mapping[str, Any]) -> Worked:
+        """Derive it on these numbers."""
         return explain(
             self.function, wrt=self.wrt, cotangents=cotangents, symbols=self.symbols, **inputs
         )

@@ -3,7 +3,7 @@
 ``document`` is the file itself, ``walk`` one derivation in it, ``listing`` the user's own lines.
 """
 
-from allbps.page.document import Block, page
+from allbps.page.document import Block, fragment, page
 from allbps.page.walk import walk
 
-__all__ = ["Block", "page", "walk"]
+__all__ = ["Block", "fragment", "page", "walk"]

@@ -39,13 +39,22 @@ def page(title: str, lead: str, blocks: Sequence[Block], nav: str = "") -> str:
     >>> "<title>A &amp; B</title>" in page("A & B", "", [])
     True
     """
-    script = _part("page.js") if any(block.kind == "walk" for block in blocks) else ""
-    kept = [replace(b, content=_kept(b.content)) if b.kind != "code" else b for b in blocks]
-    html: str = _template().render(
-        title=title, lead=lead, blocks=kept, nav=nav, css=_part("page.css"),
-        script=script, script_hash=_hash(script),
+    script = part("page.js") if any(block.kind == "walk" for block in blocks) else ""
+    html: str = _template("page.html.jinja").render(
+        title=title, lead=lead, blocks=_all_kept(blocks), nav=nav, css=part("page.css"),
+        script=script, script_hash=script_hash(script),
     )  # fmt: skip
     return html
+
+
+def fragment(blocks: Sequence[Block]) -> str:
+    """The parts of a page alone, for one that is there already."""
+    html: str = _template("blocks.html.jinja").render(blocks=_all_kept(blocks))
+    return html
+
+
+def _all_kept(blocks: Sequence[Block]) -> list[Block]:
+    return [replace(b, content=_kept(b.content)) if b.kind != "code" else b for b in blocks]
 
 
 _BEFORE_A_STOP = re.compile(r"(<math>(?:(?!</math>).)*</math>)([.,;:?)]+)", re.S)
@@ -56,19 +65,22 @@ def _kept(html: str) -> str:
     return _BEFORE_A_STOP.sub(r'<span class="kept">\1\2</span>', html)
 
 
-def _hash(script: str) -> str:
-    """What the page's policy allows to run: this very script."""
+def script_hash(script: str) -> str:
+    """What a page's policy allows to run: this very script."""
     return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
 
 
 @cache
-def _part(name: str) -> str:
+def part(name: str) -> str:
+    """The text of a file of this room."""
     return files("allbps.page").joinpath(name).read_text("utf-8")
 
 
 @cache
-def _template() -> Any:
+def _template(name: str) -> Any:
     import jinja2
 
-    environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    return environment.from_string(_part("page.html.jinja"))
+    environment = jinja2.Environment(
+        loader=jinja2.FunctionLoader(part), autoescape=True, trim_blocks=True, lstrip_blocks=True
+    )
+    return environment.get_template(name)

@@ -33,7 +33,6 @@ class Walk {
     this.listen();
     this.show();
     this.reachable();
-    addEventListener("resize", () => this.reachable());
   }
 
   // what is too wide and scrolls can be reached by keyboard
@@ -174,6 +173,13 @@ class Walk {
     if (block) this.reveal(block);
   }
 
+  // to a step without scrolling, after the numbers have changed
+  restore(k) {
+    this.at = Math.min(this.steps.length, k);
+    this.section.classList.add("stepping");
+    this.show();
+  }
+
   // the picture scrolls inside its own frame where it is taller than the window
   center(card) {
     const frame = this.section.querySelector("figure");
@@ -292,7 +298,14 @@ class Walk {
 }
 
 Walk.active = null;
-const walks = [...document.querySelectorAll(".walk")].map((section, k) => new Walk(section, k));
+let walks = [];
+function wake() {
+  for (const walk of walks) walk.stop();
+  Walk.active = null;
+  walks = [...document.querySelectorAll(".walk")].map((section, k) => new Walk(section, k));
+}
+wake();
+addEventListener("resize", () => walks.forEach((walk) => walk.reachable()));
 // keys work before anything has the focus: they move the derivation under the pointer, or the first
 document.addEventListener("keydown", (event) => {
   const outside = event.target === document.body || event.target === document.documentElement;
