@@ -204,7 +204,9 @@ async function look() {
   if (document.visibilityState === "visible") {
     try {
       const found = await post("changed", {});
-      if (found.version !== undefined && version !== null && found.version !== version) derive();
+      const changed = found.version !== undefined && version !== null && found.version !== version;
+      version = found.version ?? version;
+      if (changed) derive();
     } catch {} // the next request says so
   }
   setTimeout(look, 1000);
