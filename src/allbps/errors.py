@@ -72,6 +72,10 @@ class TraceError(AllBPsError, TypeError):
     """A traced array was turned into something that forgets where it came from."""
 
 
+class PlainValueError(AllBPsError, ValueError):
+    """A traced function that does not compute what the function computes on plain arrays."""
+
+
 class NoRuleError(AllBPsError, NotImplementedError):
     """allbps does not know this function, or has no BP rule for it yet."""
 

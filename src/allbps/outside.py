@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import random
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from copy import deepcopy
 from functools import partial
 from types import CodeType, FunctionType, MethodType, ModuleType
@@ -25,13 +26,18 @@ class Outside:
     """The generators that a function can reach, and how they stood before it ran.
 
     Found are those it closes over, reads as global names, has as attributes or in containers of
-    these, and the hidden ones of ``numpy.random`` and ``random``. A generator that it makes itself
-    is not.
+    these, is given, and the hidden ones of ``numpy.random`` and ``random``. A generator that it
+    makes itself is not.
+
+    Args:
+        f: the function.
+        given: its arguments.
+
     """
 
-    def __init__(self, f: Callable[..., Any]) -> None:
+    def __init__(self, f: Callable[..., Any], *given: Any) -> None:
         hidden = {"np.random": np.random.mtrand._rand, "random": random._inst}
-        named = [*hidden.items(), *_reachable(f)]
+        named = [*hidden.items(), *reachable(f), *reachable(list(given))]
         self._generators = [(name, x) for name, x in named if isinstance(x, GENERATORS)]
         self._before = [deepcopy(x) for _, x in self._generators]
 
@@ -39,11 +45,36 @@ class Outside:
         """The names of those from which it drew numbers, beside the seed that we asked for."""
         found = []
         for (name, generator), before in zip(self._generators, self._before, strict=True):
+            as_asked = deepcopy(before)
             if draws.source(generator) is not None:
-                seed_of(before)  # as we asked
-            if _state(generator) != _state(before):
+                seed_of(as_asked)
+            if _state(generator) != _state(as_asked):
                 found.append(name)
         return list(dict.fromkeys(found))
+
+    def is_mixed(self, draws: Draws) -> bool:
+        """Did it draw from a generator that was also asked for a seed? The order is not known."""
+        drawn = self.drawn(draws)
+        return any(name in drawn and draws.source(x) is not None for name, x in self._generators)
+
+    @contextmanager
+    def rewound(self) -> Iterator[None]:
+        """The generators as they stood before the function ran, and afterwards as they are now."""
+        now = [deepcopy(x) for _, x in self._generators]
+        self._stand(self._before)
+        try:
+            yield
+        finally:
+            self._stand(now)
+
+    def _stand(self, like: list[Any]) -> None:
+        for (_, generator), other in zip(self._generators, like, strict=True):
+            if isinstance(generator, np.random.Generator):
+                generator.bit_generator.state = other.bit_generator.state
+            elif isinstance(generator, np.random.RandomState):
+                generator.set_state(other.get_state())
+            else:
+                generator.setstate(other.getstate())
 
 
 GENERATORS = (np.random.Generator, np.random.RandomState, random.Random)
@@ -60,7 +91,7 @@ def _state(generator: Any) -> bytes:
     )
 
 
-def _reachable(f: Any) -> Iterator[tuple[str, Any]]:
+def reachable(f: Any) -> Iterator[tuple[str, Any]]:
     """Objects that a function refers to, with a word for each."""
     seen: set[int] = set()
     pending = [("", f, 0)]
@@ -71,10 +102,11 @@ def _reachable(f: Any) -> Iterator[tuple[str, Any]]:
         seen.add(id(thing))
         yield name, thing
         if depth < DEEPEST:
-            pending += [(inner or name, part, depth + 1) for inner, part in _parts(thing)]
+            pending += [(inner or name, part, depth + 1) for inner, part in parts_of(thing)]
 
 
-def _parts(thing: Any) -> list[tuple[str, Any]]:
+def parts_of(thing: Any) -> list[tuple[str, Any]]:
+    """What a function, a container or an object refers to, with a word for each."""
     if isinstance(thing, FunctionType):
         return _parts_of_function(thing)
     if isinstance(thing, MethodType):

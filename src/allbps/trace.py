@@ -164,7 +164,7 @@ def trace(f: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Traced:
     ['input', 'sin', 'constant', 'mul']
 
     """
-    return trace_bound(f, _bind(f, args, kwargs))
+    return trace_bound(f, bound(f, args, kwargs))
 
 
 def trace_bound(f: Callable[..., Any], arguments: Mapping[str, Any]) -> Traced:
@@ -176,7 +176,7 @@ def trace_bound(f: Callable[..., Any], arguments: Mapping[str, Any]) -> Traced:
         opened = {name: _open(name, tree, bit, given, called) for name, tree in arguments.items()}
         named = {name: named_arguments(opened[name], tree) for name, tree in arguments.items()}
         with watcher.watching():
-            returned = _call(f, named)
+            returned = call_bound(f, named)
         observed = observed_here()
         draws = draws_here() or Draws()
     results = leaves(returned)
@@ -245,7 +245,9 @@ def _where(f: Callable[..., Any]) -> str:
     return str(Site(code.co_filename, code.co_firstlineno, code.co_name)) if code else ""
 
 
-def _bind(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+def bound(
+    f: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
+) -> dict[str, Any]:
     """Parameter name -> argument; ``*args`` become ``name_0``, ``name_1``, ….
 
     Raises:
@@ -256,7 +258,7 @@ def _bind(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) 
     if isinstance(f, ArrangesArguments):
         return dict(f.arranged(args, kwargs))
     try:
-        bound = inspect.signature(f).bind(*args, **kwargs)
+        given = inspect.signature(f).bind(*args, **kwargs)
     except TypeError as error:
         raise ArgumentError(
             f"the arguments do not match {_title(f)}",
@@ -266,17 +268,18 @@ def _bind(f: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) 
         ) from None
     except ValueError:  # a built-in without a signature
         return {**{f"x{k}": value for k, value in enumerate(args)}, **kwargs}
-    return dict(bound.arguments)
+    return dict(given.arguments)
 
 
-def _call(f: Callable[..., Any], opened: dict[str, Any]) -> Any:
+def call_bound(f: Callable[..., Any], arguments: Mapping[str, Any]) -> Any:
+    """``f`` of arguments by the names of its parameters, as ``bound`` gives them."""
     try:
         kinds = inspect.signature(f).parameters
     except ValueError:
-        return call_user(f, *opened.values())
+        return call_user(f, *arguments.values())
     positional: list[Any] = []
     keywords: dict[str, Any] = {}
-    for name, value in opened.items():
+    for name, value in arguments.items():
         kind = kinds[name].kind
         if kind is inspect.Parameter.VAR_POSITIONAL:
             positional.extend(value)

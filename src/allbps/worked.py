@@ -15,10 +15,11 @@ from allbps.files import write_text
 from allbps.readings.derivation import Derivation, Step, derivation
 from allbps.readings.dialect import dialect_named
 from allbps.readings.source import Program, emit
-from allbps.trace import check_inputs, trace
+from allbps.trace import bound, check_inputs, trace_bound
 
 if TYPE_CHECKING:
     from allbps.verify import Report
+    from allbps.verify.plain import Witness
 
 
 @dataclass(frozen=True)
@@ -54,11 +55,13 @@ class Worked:
         backward: the graph with its δ nodes.
         values: every number, by name; ``values["dX"]`` is δX.
         symbols: how names are written where the name itself would not do.
+        witness: can run the function itself again; None where there is no such function.
     """
 
     backward: Backward
     values: Mapping[str, Any] = field(repr=False)
     symbols: Mapping[str, str] = field(default_factory=dict)
+    witness: Witness | None = None
 
     # -- looking things up -----------------------------------------------------------------------
     @property
@@ -105,12 +108,17 @@ class Worked:
     def verify(self, *, seed: int = 0) -> Report:
         """Compare every δ with the judges that apply; the report is true when all agree.
 
+        The function's own value on plain arrays must be that of the graph, too.
+
         Args:
             seed: of the random directions that finite differences take.
         """
         from allbps.verify import verify
+        from allbps.verify.plain import LONG
 
-        return verify(self.backward, self.values, seed=seed)
+        traced = self.backward.traced
+        plain = self.witness.says(traced, self.values, LONG) if self.witness else None
+        return verify(self.backward, self.values, seed=seed, plain=plain)
 
     # -- reading ---------------------------------------------------------------------------------
     def program(self, dialect: str = "numpy") -> Program:
@@ -239,7 +247,10 @@ def explain(
     symbols: Mapping[str, str] | None = None,
     **inputs: Any,
 ) -> Worked:
-    """Run ``f`` once and work out its backward pass: every value, every δ, every reason.
+    """Work out the backward pass of ``f``: every value, every δ, every reason.
+
+    ``f`` is run once on traced arrays and, where that is short, once on plain ones, with the same
+    random numbers: both must give the same.
 
     Args:
         f: a plain Python function of arrays; it should return one number, the loss.
@@ -254,6 +265,7 @@ def explain(
         NonFiniteError: an argument holds NaN or infinity.
         NotScalarError: ``f`` does not return a scalar and no cotangent was given.
         NameUnknownError: ``wrt`` or ``cotangents`` names nothing.
+        PlainValueError: on plain arrays ``f`` gives another value.
 
     >>> import allbps as bp
     >>> def net(x, w):
@@ -263,9 +275,14 @@ def explain(
     >>> worked["w"].formula, float(worked["w"].delta), worked["w"].because
     ('δw = x δz', 36.0, 'z = x w, ∂z/∂w = x')
     """
-    traced = trace(f, *args, **inputs)
+    from allbps.verify.plain import Witness
+
+    arguments = bound(f, args, inputs)
+    witness = Witness(f, arguments)
+    traced = trace_bound(f, arguments)
     check_inputs(traced)
     worked = backward(traced, wrt, cotangents)
     given = {**traced.values, **worked.given}
     values = emit(worked).run({node.name: value for node, value in given.items()})
-    return Worked(worked, values, dict(symbols or {}))
+    witness.require(traced, values)
+    return Worked(worked, values, dict(symbols or {}), witness)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from allbps.lecture import NAMES
+from allbps.verify.plain import SideEffectWarning
 
 EXAMPLES = Path(__file__).parent.parent.parent / "examples"
 
@@ -198,3 +199,20 @@ def test_a_run_that_diverges_has_failed(allbps, tmp_path, as_json):
         assert "diverged" in json.loads(said, parse_constant=lambda name: pytest.fail(name))
     else:
         assert said == ""
+
+
+def test_a_function_that_differs_from_run_to_run_fails_the_check(tmp_path, allbps):
+    file = tmp_path / "net.py"
+    file.write_text(
+        "import numpy as np\n"
+        "n = 0\n"
+        "def net(x):\n"
+        "    global n\n"
+        "    n += 1\n"
+        "    return np.sum(n * x)\n"
+        "inputs = {'x': np.ones(3)}\n"
+    )
+    with pytest.warns(SideEffectWarning):
+        code, out, _ = allbps("check", f"{file}:net")
+    assert code == 1
+    assert "from run to run (it changes n)" in out

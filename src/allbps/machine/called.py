@@ -19,6 +19,7 @@ from allbps.machine.path import Decisions, Path, first_difference, like_nodes, w
 from allbps.machine.profile import fastest_product
 from allbps.machine.stages import Stages, stage_rows
 from allbps.trace import Traced, trace_bound
+from allbps.verify.plain import Witness
 
 POSITIONAL = {inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD}
 HANDFUL = 5
@@ -49,9 +50,17 @@ class Recipe:
     draws: Draws
 
     def traced(self, arguments: Mapping[str, Any], step: int) -> Traced:
-        """The way that these arguments take, with the random numbers of a step."""
+        """The way that these arguments take, with the random numbers of a step.
+
+        Raises:
+            PlainValueError: the function itself gives another value.
+
+        """
+        witness = Witness(self.f, arguments)
         with values_on_demand(), drawing(self.draws.again(step)):
-            return trace_bound(self.f, arguments)
+            traced = trace_bound(self.f, arguments)
+        witness.require(traced)
+        return traced
 
     def build(self, traced: Traced, *, guarded: bool = True) -> Build:
         """That way, compiled."""

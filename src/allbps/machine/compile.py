@@ -14,8 +14,8 @@ from allbps.machine.called import Compiled, Gradients, Recipe
 from allbps.machine.options import Convolution, Options, Params, own_words
 from allbps.machine.training import TrainStep
 from allbps.optim import Optimizer
-from allbps.outside import Outside
-from allbps.trace import Traced, trace
+from allbps.trace import Traced, bound, trace_bound
+from allbps.verify.plain import Witness
 
 
 def compile(  # noqa: A001 - numpy, jax and torch users know the word
@@ -41,6 +41,9 @@ def compile(  # noqa: A001 - numpy, jax and torch users know the word
     that way too, and both are kept; ``paths()`` shows them with the lines that decided. What ``f``
     raises there, an assertion say, is raised. What is not made from the arguments, a variable
     outside ``f`` or the clock, stays as it was while tracing.
+
+    Where it is short, ``f`` is also run on plain copies of the examples, with the same random
+    numbers: what was traced must give the same.
 
     Args:
         f: a function of arrays and containers of arrays; a loss where ``params`` are given, or a
@@ -75,13 +78,15 @@ def compile(  # noqa: A001 - numpy, jax and torch users know the word
     """
     try:
         options = Options(params, optimizer, max_norm, carry, threads, convolution)
-        draws, outside = Draws(), Outside(f)
+        draws, arguments = Draws(), bound(f, examples, named_examples)
+        witness = Witness(f, arguments)
         with values_on_demand(), drawing(draws):
-            traced = trace(f, *examples, **named_examples)
+            traced = trace_bound(f, arguments)
     except ArgumentError as error:
         error.todo = error.todo or own_words(f, examples, named_examples)
         raise
-    _say_what_was_drawn(traced.function, outside.drawn(draws))
+    _say_what_was_drawn(traced.function, witness.drawn(traced))
+    witness.require(traced)
     recipe = Recipe(f, _signature(f, traced), options, draws)
     if params is None:
         return Compiled(recipe, traced)

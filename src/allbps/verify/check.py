@@ -11,11 +11,12 @@ import numpy as np
 from allbps.backward import Backward, backward
 from allbps.errors import ArgumentError, ShapeError
 from allbps.readings.source import emit
-from allbps.trace import Traced, check_inputs, trace
+from allbps.trace import Traced, bound, check_inputs, trace_bound
 from allbps.tree import leaves, rebuild, same_structure, tree_map
 from allbps.verify.blame import marks
 from allbps.verify.given import by_name
 from allbps.verify.handwritten import handwritten
+from allbps.verify.plain import LONG, Witness
 from allbps.verify.replay import DOUBLE, as_double
 from allbps.verify.report import Report, combined
 from allbps.verify.verify import verify
@@ -36,6 +37,8 @@ def check(
     **kwargs: Any,
 ) -> Report:
     """Verify the gradients of ``f`` at ``xs``, every δ on the way included.
+
+    ``f`` also runs on plain arrays, unless that would take long: its value must be the graph's.
 
     A result that is not a scalar is given several random, uneven δ: one of all ones would hide a
     forgotten factor. Arguments in lower precision are checked on a float64 copy.
@@ -71,9 +74,10 @@ def check(
     (False, ('the sign is flipped',))
 
     """
-    lifted = (tree_map(_lift, xs), tree_map(_lift, kwargs))
+    arguments = bound(f, tree_map(_lift, xs), tree_map(_lift, kwargs))
+    witness = Witness(f, arguments)
     with np.errstate(all="ignore"):  # the report says where a NaN comes from
-        traced = trace(f, *lifted[0], **lifted[1])
+        traced = trace_bound(f, arguments)
     check_inputs(traced)
     written = handwritten(gradients)
     drawn = written is not None and written.takes_delta(len(xs) + len(kwargs))
@@ -86,7 +90,7 @@ def check(
             results = [given.get(y.name, 1.0) for y in traced.graph.outputs]
             delta = rebuild(traced.outputs, iter(results))
             named = by_name(traced, written.gradients(traced, xs, kwargs, delta))
-        report = verify(passes, values, judges, seed)
+        report = verify(passes, values, judges, seed, witness.says(traced, values, LONG))
         found = marks(passes, values, named, decimals) if named and not report.origin else ()
         reports.append(replace(report, marks=found))
     whole = combined(reports)
@@ -94,7 +98,10 @@ def check(
 
 
 def _lift(leaf: Any) -> Any:
-    return as_double(leaf) if isinstance(leaf, (np.ndarray, np.generic)) else leaf
+    """In double precision; what is so already stays the very array, that may be passed twice."""
+    if not isinstance(leaf, (np.ndarray, np.generic)) or leaf.dtype == DOUBLE:
+        return leaf
+    return as_double(leaf)
 
 
 def _values(passes: Backward) -> dict[str, Any]:

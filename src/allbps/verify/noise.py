@@ -49,12 +49,12 @@ def noise_of(
     """
     wanted = list(wanted)
     nodes = ancestors(wanted)
-    still = _run(nodes, given)
+    still = run_nodes(nodes, given)
     kept = {node: still[node] for node in nodes if decided and _decides(node)}
     apart = {node: np.zeros(node.shape) for node in wanted}
     for _ in range(SAMPLES):
         try:
-            moved = _run(nodes, given, kept, rng)
+            moved = run_nodes(nodes, given, kept, rng)
         except np.linalg.LinAlgError:  # rounding decides whether there is a result at all
             return {node: np.full(node.shape, np.inf) for node in wanted}
         with np.errstate(invalid="ignore"):  # ∞ − ∞: no number, no noise
@@ -74,7 +74,7 @@ def _decides(node: Node) -> bool:
     return not node.is_float or (bool(node.inputs) and not smooth)
 
 
-def _run(
+def run_nodes(
     nodes: Iterable[Node],
     given: Mapping[Node, Any],
     kept: Mapping[Node, Any] | None = None,

@@ -9,6 +9,7 @@ from typing import Any
 
 from allbps.verify.finding import Finding, Origin, Subject, Verdict
 from allbps.verify.marks import Mark, State, listed
+from allbps.verify.plain import PlainRun
 
 # from the weakest to the one that decides, when findings are put together
 _WEIGHT = (
@@ -31,10 +32,11 @@ NOT_ALONE = ("expansion",)
 class Report:
     """Every δ of a backward pass, and what each judge says of it.
 
-    A report is true when no judge disagrees, something was confirmed, and of every δ an independent
-    judge says "agree", "a convention" (one of the slopes at a kink) or "noisy" (as near as
-    rounding lets it be); and when gradients that were handed in are right. What is not confirmed
-    is named in the first line. "Not differentiable here" and "not checked" confirm nothing.
+    A report is true when the function's own value is the graph's, no judge disagrees, something
+    was confirmed, and of every δ an independent judge says "agree", "a convention" (one of the
+    slopes at a kink) or "noisy" (as near as rounding lets it be); and when gradients that were
+    handed in are right. What is not confirmed is named in the first line. "Not differentiable
+    here" and "not checked" confirm nothing.
 
     Attributes:
         function: whose backward pass it is.
@@ -44,6 +46,7 @@ class Report:
         notes: what else there is to know.
         origin: the first value that is not finite; nothing is judged then.
         marks: what is to say of gradients that were handed in.
+        plain: what the function itself gave on plain arrays, where it was run.
 
     """
 
@@ -54,6 +57,7 @@ class Report:
     notes: tuple[str, ...] = ()
     origin: Origin | None = None
     marks: tuple[Mark, ...] = ()
+    plain: PlainRun | None = None
 
     def __bool__(self) -> bool:
         return self.verified and all(self.marks)
@@ -61,8 +65,9 @@ class Report:
     @property
     def verified(self) -> bool:
         """Is every δ of allbps as right as can be said? Gradients handed in are left out."""
+        is_the_functions = self.plain is None or self.plain.verdict is not Verdict.DISAGREE
         sound = self.origin is None and not self.disagreements and not self.unchecked
-        return sound and len(self.noisy) < len(self.subjects)
+        return is_the_functions and sound and len(self.noisy) < len(self.subjects)
 
     @cached_property
     def of(self) -> dict[str, dict[str, Finding]]:
@@ -128,6 +133,7 @@ class Report:
             "unchecked": list(self.unchecked),
             "noisy": list(self.noisy),
             "origin": str(self.origin) if self.origin else None,
+            "plain": self.plain.to_json() if self.plain else None,
             "marks": [mark.to_json() for mark in self.marks],
             "notes": list(self.notes),
         }
@@ -147,8 +153,10 @@ class Report:
         yield f"{self.function}: {len(self.subjects)} δ, {state}"
         if self.origin:
             yield str(self.origin)
+            yield from self._plain_lines()
             return
         yield from self._judge_lines()
+        yield from self._plain_lines()
         yield from self._table()
         yield from self._remarks()
         yield from (f"note: {note}" for note in self.notes)
@@ -179,6 +187,14 @@ class Report:
             )
         for name, why in self.silent.items():
             yield f"  {name:{width}}  silent: {why}"
+
+    def _plain_lines(self) -> Iterator[str]:
+        if self.plain is None:
+            return
+        wrong = "WRONG: " if self.plain.verdict is Verdict.DISAGREE else ""
+        yield f"  plain run: {wrong}{self.plain}"
+        if self.plain.effects:
+            yield f"  side effect: {self.function} changes {', '.join(self.plain.effects)}"
 
     def _table(self) -> Iterator[str]:
         if not self.judges or len(self.subjects) > 60:
@@ -267,6 +283,7 @@ def combined(reports: Sequence[Report]) -> Report:
         notes=tuple(dict.fromkeys(note for report in reports for note in report.notes)),
         origin=next((report.origin for report in reports if report.origin), None),
         marks=_worst_marks(reports),
+        plain=first.plain,
     )
 
 

@@ -13,6 +13,7 @@ from allbps.verify.edges import edges_of
 from allbps.verify.evidence import Case, bound_of
 from allbps.verify.finding import Finding, Subject, Verdict
 from allbps.verify.origin import origin_of
+from allbps.verify.plain import PlainRun
 from allbps.verify.report import Report
 from allbps.verify.silence import Silence
 
@@ -34,6 +35,7 @@ def verify(
     values: Mapping[str, Any],
     judges: Sequence[str] | None = None,
     seed: int = 0,
+    plain: PlainRun | None = None,
 ) -> Report:
     """Compare every δ that an emitted program computed with independent judges.
 
@@ -42,6 +44,7 @@ def verify(
         values: what ``emit(backward).run(...)`` gave: every value and δ by name.
         judges: their names; all that can speak where None.
         seed: of the directions and elements that are tried.
+        plain: what the function itself gave on plain arrays, where it was run.
 
     Returns:
         a report, true when all agree.
@@ -65,7 +68,7 @@ def verify(
     function = backward.traced.function
     origin = origin_of(backward, values)
     if origin is not None:
-        return Report(function, subjects, origin=origin)
+        return Report(function, subjects, origin=origin, plain=plain)
     findings: list[Finding] = []
     silent: dict[str, str] = {}
     for name, judge in _chosen(judges):
@@ -78,7 +81,7 @@ def verify(
                 raise
             silent[name] = missing.what
     notes = tuple(_notes(case, findings))
-    return Report(function, subjects, tuple(findings), silent, notes)
+    return Report(function, subjects, tuple(findings), silent, notes, plain=plain)
 
 
 def _chosen(
