@@ -96,8 +96,15 @@ def emit(
     wrt: Wrt = "",
     out: Out = None,
 ) -> None:
-    """Write the backward pass of a function as readable source."""
-    _deliver(_worked(target, wrt).to_source(to), out)
+    """Write the backward pass of a function as readable source.
+
+    With --out, large constants go into an .npz file of the same name beside it.
+    """
+    text = _worked(target, wrt).to_source(to, out)
+    if out is None:
+        typer.echo(text)
+    else:
+        typer.echo(f"written: {out}", err=True)
 
 
 @app.command()

@@ -96,6 +96,7 @@ class Traced:
             same.
         hidden: names of arrays that the function's object keeps: constants, which have no δ.
         draws: where its random numbers come from; ``draws.again(step)`` draws the same.
+        stars: ``*`` or ``**`` by the names of parameters that take any number of arguments.
 
     """
 
@@ -109,6 +110,7 @@ class Traced:
     guards: tuple[Guard, ...] = ()
     hidden: tuple[str, ...] = ()
     draws: Draws = field(default_factory=Draws)
+    stars: Mapping[str, str] = field(default_factory=dict)
 
     def find(self, name: str) -> Node | None:
         """The node of that name, or None.
@@ -204,7 +206,17 @@ def trace_bound(f: Callable[..., Any], arguments: Mapping[str, Any]) -> Traced:
         guards=tuple(_guards(observed, copy)),
         draws=draws,
         hidden=hidden_in(f),
+        stars=_stars(f),
     )
+
+
+def _stars(f: Callable[..., Any]) -> dict[str, str]:
+    try:
+        kinds = inspect.signature(f).parameters
+    except ValueError:  # a built-in without a signature
+        return {}
+    words = {inspect.Parameter.VAR_POSITIONAL: "*", inspect.Parameter.VAR_KEYWORD: "**"}
+    return {name: words[p.kind] for name, p in kinds.items() if p.kind in words}
 
 
 def _guards(observed: Iterable[Observation], copy: Mapping[Node, Node]) -> Iterator[Guard]:

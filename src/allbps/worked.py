@@ -6,12 +6,15 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from allbps.backward import Backward, backward
 from allbps.errors import ArgumentError
-from allbps.files import write_text
+from allbps.files import write_bytes, write_text
 from allbps.readings.derivation import Derivation, Step, derivation
 from allbps.readings.dialect import dialect_named
 from allbps.readings.source import Program, emit
@@ -125,19 +128,33 @@ class Worked:
         """The emitted source, with its parts."""
         return emit(self.backward, dialect_named(dialect))
 
-    def to_source(self, dialect: str = "numpy") -> str:
-        """A function that computes the results and their gradients.
+    def to_source(self, dialect: str = "numpy", path: Path | str | None = None) -> str:
+        """A function that computes the results and their gradients, called as the user's own.
 
-        The NumPy text is the one that produced the numbers.
+        The NumPy text is the one that produced the numbers. It is for arrays of these shapes, and
+        refuses others.
 
         Args:
             dialect: "numpy", "torch" or "jax".
+            path: where to write it; large constants that the function captured are then written
+                into a file of the same name with the ending ``.npz``, and read from there.
 
         Raises:
             ArgumentError: there is no such dialect.
             NoRuleError: an operation cannot be written in it.
+            UserFileError: a file cannot be written.
         """
-        return self.program(dialect).text
+        program = self.program(dialect)
+        if path is None:
+            return program.text
+        beside = Path(path).with_suffix(".npz")
+        text = program.text_beside(beside.name)
+        if program.constants:
+            packed = BytesIO()
+            np.savez(packed, **program.constants)
+            write_bytes(beside, packed.getvalue())
+        write_text(path, text)
+        return text
 
     def to_text(self, width: int = 80, color: bool = False) -> str:
         """The derivation for a terminal of so many columns."""

@@ -11,6 +11,7 @@ from allbps.readings.dialect import JAX, NUMPY, TORCH, dialect_named
 from allbps.readings.literals import Likes, known
 from allbps.readings.source import emit
 from allbps.trace import trace
+from allbps.tree import tree_map
 
 
 def net(X, W1, b1, Y):
@@ -29,6 +30,10 @@ def test_the_backward_pass_in_the_users_names_tied_to_the_forward_lines():
     assert text.endswith(
         f'''def net(X, W1, b1, Y):
     """L and its gradients; dX is the derivative with respect to X."""
+    if (X.shape, W1.shape, b1.shape) != ((2, 3), (3, 2), (2,)):
+        raise ValueError("net was written for X (2, 3), W1 (3, 2), b1 (2,)")
+    if Y.shape != (2, 2):
+        raise ValueError("net was written for Y (2, 2)")
     # forward
     Z1 = X @ W1                      # line {first + 1}
     Z2 = Z1 + b1                     # line {first + 2}
@@ -192,3 +197,70 @@ def test_every_name_is_an_argument_of_the_emitted_function_and_a_key_of_its_grad
     for name, right in zip(names, want, strict=True):
         np.testing.assert_allclose(np.asarray(grads[name]), right, rtol=1e-5)
         np.testing.assert_allclose(worked[name].delta, right, rtol=1e-12)
+
+
+def nested(params, *xs, scale, **more):
+    h = F.relu(xs[0] @ params["W"] + params["b"][0])
+    return np.sum(h * scale) + np.sum((xs[1] + more["k"]) @ WIDE)
+
+
+WIDE = np.random.default_rng(0).normal(size=(3, 50))
+NESTED = {"W": np.ones((3, 2)), "b": [np.full(2, 0.5)]}, np.ones((4, 3)), np.ones((2, 3))
+
+
+@pytest.mark.parametrize("target", ["numpy", "torch", "jax"])
+def test_the_emitted_function_takes_containers_and_stars_as_the_users_own(target, tmp_path):
+    more = {"scale": np.array(2.0), "k": np.ones(3)}
+    worked = bp.explain(nested, *NESTED, **more)
+    scope, file = {}, tmp_path / "nested.py"
+    exec(worked.to_source(target), scope)
+    written = worked.to_source(target, file)
+    assert file.read_text() == written
+    assert "C1 = _constants['C1']" in written
+    beside = {"__file__": str(file)}
+    exec(written, beside)
+    make = maker(target)
+    want = bp.grad(lambda p, a, b, k: nested(p, a, b, scale=2.0, k=k), (0, 1, 2, 3))(
+        *NESTED, more["k"]
+    )
+    for found in (scope, beside):
+        value, grads = found["nested"](*tree_map(make, NESTED), **tree_map(make, more))
+        assert float(value) == pytest.approx(float(nested(*NESTED, **more)), rel=1e-6)
+        np.testing.assert_allclose(grads["params"]["W"], want[0]["W"], rtol=1e-6)
+        np.testing.assert_allclose(grads["params"]["b"][0], want[0]["b"][0], rtol=1e-6)
+        np.testing.assert_allclose(grads["xs"][1], want[2], rtol=1e-5)
+        np.testing.assert_allclose(grads["k"], want[3], rtol=1e-5)
+    assert (tmp_path / "nested.npz").exists()
+
+
+def test_a_source_without_large_constants_has_no_file_beside_it(tmp_path):
+    bp.explain(net, *ARRAYS).to_source(path=tmp_path / "net.py")
+    assert [x.name for x in tmp_path.iterdir()] == ["net.py"]
+
+
+def exchanged(p_w, p):
+    return np.sum(p_w * 2.0) + np.sum(p["w"] * 3.0)
+
+
+def test_a_container_whose_part_is_called_as_another_argument():
+    x = np.ones(2)
+    scope = {}
+    exec(bp.explain(exchanged, x, {"w": 2.0 * x}).to_source(), scope)
+    value, grads = scope["exchanged"](x, {"w": 2.0 * x})
+    assert value == 16.0
+    np.testing.assert_array_equal(grads["p_w"], [2.0, 2.0])
+    np.testing.assert_array_equal(grads["p"]["w"], [3.0, 3.0])
+
+
+def spread(x):
+    return np.mean(x**2)
+
+
+@pytest.mark.parametrize("target", ["numpy", "torch", "jax"])
+def test_another_batch_is_refused_and_not_divided_by_the_old_length(target):
+    scope, make = {}, maker(target)
+    exec(bp.explain(spread, np.ones((4, 3))).to_source(target), scope)
+    emitted = scope["spread"]
+    emitted(make(np.ones((4, 3))))
+    with pytest.raises(ValueError, match=r"was written for x \(4, 3\)"):
+        emitted(make(np.ones((8, 3))))

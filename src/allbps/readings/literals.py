@@ -10,7 +10,7 @@ import base64
 import re
 import textwrap
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -155,7 +155,7 @@ def module_level(name: str, value: Any) -> str:
     r"""``C1 = …``: an array of any size as text that gives the same bits.
 
     >>> scope = {}
-    >>> exec("\n".join([*ABOVE, module_level("C1", np.arange(200.0))]), scope)
+    >>> exec("\n".join([*PACKED, module_level("C1", np.arange(200.0))]), scope)
     >>> bool(np.array_equal(scope["C1"], np.arange(200.0)))
     True
     """
@@ -169,5 +169,15 @@ def module_level(name: str, value: Any) -> str:
     )
 
 
-ABOVE = ("import base64", "import zlib", "import numpy as np")
-"""What module-level arrays need."""
+PACKED = ("import base64", "import zlib", "import numpy as np")
+"""What module-level arrays need that are packed into the text."""
+
+
+def read_from(file: str, names: Iterable[str]) -> Iterator[str]:
+    """Statements that read arrays from an ``.npz`` file beside the source."""
+    yield f"with np.load(Path(__file__).with_name({file!r})) as _constants:"
+    yield from (f"    {name} = _constants[{name!r}]" for name in names)
+
+
+BESIDE = ("from pathlib import Path", "import numpy as np")
+"""What module-level arrays need that are read from a file."""

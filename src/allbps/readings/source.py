@@ -24,7 +24,8 @@ from allbps.errors import NonFiniteError
 from allbps.ir import CONST, INPUT, Graph, Node
 from allbps.ops.shape import broadcast_to, identity, transpose
 from allbps.readings.dialect import NUMPY, Dialect, expression
-from allbps.readings.literals import ABOVE, LITERAL_SIZE, Likes, module_level
+from allbps.readings.literals import BESIDE, LITERAL_SIZE, PACKED, Likes, module_level, read_from
+from allbps.readings.signature import Signature, signature
 from allbps.trace import Traced
 
 
@@ -49,27 +50,27 @@ class Program:
     Attributes:
         dialect: the language it is in.
         function: name of the function.
-        arguments: names of its arguments, as the user has them: the traced ones, then given δ.
-        renamed: name in the statements -> argument, where the argument's own name is taken: it is
-            a word of Python's libraries, of a helper, or the name of a δ.
+        signature: its arguments, as the user passes them, and the gradients that it returns.
         constants: large constants, which stand above the function, by name.
         forward, backward: its statements.
         results: names of what it returns.
-        gradients: argument name -> name of its δ.
         helpers: source of the functions that it calls.
 
     """
 
     dialect: Dialect
     function: str
-    arguments: tuple[str, ...]
+    signature: Signature
     constants: Mapping[str, Any]
     forward: tuple[Line, ...]
     backward: tuple[Line, ...]
     results: tuple[str, ...]
-    gradients: Mapping[str, str]
-    renamed: Mapping[str, str]
     helpers: tuple[str, ...]
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        """Names of its arguments, as the user has them: the traced ones, then given δ."""
+        return self.signature.names
 
     @property
     def body(self) -> str:
@@ -82,19 +83,31 @@ class Program:
         used = "\n".join((*self.helpers, self.body))
         imports = self.dialect.imports.items()
         needed = [line for name, line in imports if re.search(rf"(?<![\w.]){name}\.", used)]
-        return tuple(sorted({*needed, *(ABOVE if self.constants else ())}))
+        return tuple(sorted(needed))
 
     @property
     def text(self) -> str:
-        """The whole file."""
+        """The whole file, large constants packed into it."""
         above = [module_level(name, value) for name, value in self.constants.items()]
-        parts = ["\n".join(self.imports), *above, *self.helpers, "\n".join(self._function())]
+        return self._file(PACKED if above else (), above)
+
+    def text_beside(self, file: str) -> str:
+        """The whole file; large constants are read from ``file``, an ``.npz`` in its folder."""
+        if not self.constants:
+            return self.text
+        return self._file(BESIDE, ["\n".join(read_from(file, self.constants))])
+
+    def _file(self, imports: Iterable[str], above: Iterable[str]) -> str:
+        head = "\n".join(sorted({*self.imports, *imports}))
+        parts = [head, *above, *self.helpers, "\n".join(self._function())]
         return "\n\n\n".join(part for part in parts if part) + "\n"
 
     def _function(self) -> Iterator[str]:
-        yield f"def {self.function}({', '.join(self.arguments)}):"
+        yield f"def {self.function}({', '.join(self.signature.parameters)}):"
         yield f'    """{self._docstring()}"""'
-        yield from self._renaming()
+        yield from (f"    {line}" for line in self.signature.opening)
+        yield from self._hidden_words()
+        yield from (f"    {line}" for line in self.signature.guards)
         if self.backward:
             yield "    # forward"
         width = _common_width((*self.forward, *self.backward))
@@ -106,13 +119,11 @@ class Program:
         if not self.backward:
             yield f"    return {results}"
             return
-        pairs = ", ".join(f"{name!r}: {delta}" for name, delta in self.gradients.items())
-        yield f"    return {results}, {{{pairs}}}"
+        yield f"    return {results}, {self.signature.gradients}"
 
-    def _renaming(self) -> Iterator[str]:
-        """Arguments under the names that the statements know; then the words they hid."""
-        for own, given in self.renamed.items():
-            yield f"    {own} = {given}"
+    def _hidden_words(self) -> Iterator[str]:
+        """Words of libraries and helpers that arguments hid, once these have other names."""
+        for given in self.signature.renamed:
             if given in self.dialect.imports:
                 yield f"    {self.dialect.imports[given]}"
             elif any(helper.startswith(f"def {given}(") for helper in self.helpers):
@@ -174,24 +185,17 @@ def emit(subject: Traced | Backward, dialect: Dialect = NUMPY) -> Program:
     remarks = {**_sites(traced.graph.nodes), **deltas}
     lines = list(writer.lines(remarks))
     backward = tuple(line for line in lines if line.node not in forward_nodes)
-    spelled = {x: name for name, x in traced.parameters.items() if isinstance(x, Node)}
     gradients = {}
     if isinstance(subject, Backward):
-        gradients = {
-            spelled.get(x, x.name): subject.deltas[x].node.name
-            for x in subject.wrt
-            if x in subject.deltas
-        }
+        gradients = {x: subject.deltas[x].node.name for x in subject.wrt if x in subject.deltas}
     return Program(
         dialect=dialect,
         function=traced.function,
-        arguments=tuple(spelled.get(x, x.name) for x in graph.inputs),
-        renamed={x.name: name for x, name in spelled.items() if x.name != name},
+        signature=signature(traced, graph.inputs, gradients),
         constants=writer.constants,
         forward=tuple(line for line in lines if line.node in forward_nodes),
         backward=_in_reading_order(backward, subject),
         results=tuple(writer.name(y) for y in traced.graph.outputs),
-        gradients=gradients,
         helpers=_helpers(everything.nodes, "\n".join(line.code for line in lines), dialect),
     )
 
