@@ -199,6 +199,7 @@ def test_every_function_is_compared_with_pytorch():
         "logsumexp", "embedding", "one_hot", "flatten", "dropout", "batch_norm",
         "dropout1d", "dropout2d", "dropout3d", "alpha_dropout", "feature_alpha_dropout",
         "scaled_dot_product_attention",
+        "gumbel_softmax",  # tests/test_functional_random.py
     }  # fmt: skip
     assert set(vocabulary()) <= {row[0] for row in PARITY} | elsewhere | set(judged)
 
@@ -412,7 +413,7 @@ MISUSE = [
     ),
     (
         lambda: F.conv2d(X, np.zeros((1, 3, 2, 2)), stride=2, padding="same"),
-        "padding is a number, two, 'valid', or with stride 1 'same'\n"
+        "padding is a number, one for each axis, 'valid', or with stride 1 'same'\n"
         "  got:      padding='same', stride=(2, 2)",
     ),
     (
@@ -509,3 +510,12 @@ def test_the_vocabulary_is_every_function_of_the_room():
     }
     assert {(name, id(getattr(F, name))) for name in dir(F)} == defined
     assert {name for name, _ in defined} > {"relu", "conv2d", "dropout", "cross_entropy"}
+
+
+def test_no_module_hides_a_function_of_another():
+    for module in iter_modules(F.__path__):
+        names = vars(import_module(f"allbps.functional.{module.name}"))
+        for name, function in names.items():
+            own = getattr(function, "__module__", "") == f"allbps.functional.{module.name}"
+            if own and hasattr(function, "__wrapped__"):
+                assert getattr(F, name) is function, name

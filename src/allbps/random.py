@@ -45,13 +45,13 @@ class Generator:
 
     def random(self, size: Size = (), dtype: Any = np.float64) -> Any:
         """Uniform in [0, 1): multiples of 2⁻⁵³, or of 2⁻²⁴ in float32."""
-        return _drawn(_uniform(self, _shape(size), np.dtype(dtype)))
+        return _drawn(uniform_node(self, _shape(size), np.dtype(dtype)))
 
     def uniform(
         self, low: Any = 0.0, high: Any = 1.0, size: Size = (), dtype: Any = np.float64
     ) -> Any:
         """Uniform in [low, high)."""
-        return _drawn(low + (high - low) * _uniform(self, _shape(size), np.dtype(dtype)))
+        return _drawn(low + (high - low) * uniform_node(self, _shape(size), np.dtype(dtype)))
 
     def standard_normal(self, size: Size = (), dtype: Any = np.float64) -> Any:
         """Normal with mean 0 and variance 1; see ``normal``."""
@@ -115,13 +115,14 @@ def _place(rng: Any) -> tuple[int, int]:
     return source.seed, stream
 
 
-def _uniform(rng: Any, shape: tuple[int, ...], dtype: Any) -> Node:
+def uniform_node(rng: Any, shape: tuple[int, ...], dtype: Any) -> Node:
+    """Uniform in [0, 1); arguments and errors are those of ``bernoulli_node``."""
     seed, stream = _place(rng)
     return uniform_op(key_node(seed), stream=stream, shape=shape, dtype=dtype)
 
 
 def _normal(rng: Any, shape: tuple[int, ...], dtype: Any) -> Node:
-    far, angle = _uniform(rng, shape, dtype), _uniform(rng, shape, dtype)
+    far, angle = uniform_node(rng, shape, dtype), uniform_node(rng, shape, dtype)
     made: Node = sqrt(-2.0 * log(1.0 - far)) * cos(float(2 * np.pi) * angle)
     return made
 

@@ -15,8 +15,10 @@ from allbps.functional.arrangement import *
 from allbps.functional.attention import *
 from allbps.functional.classification import *
 from allbps.functional.convolution import *
+from allbps.functional.curves import *
 from allbps.functional.layers import *
 from allbps.functional.lengths import *
+from allbps.functional.margins import *
 from allbps.functional.normalisation import *
 from allbps.functional.pooling import *
 from allbps.functional.regression import *

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from allbps.functional.common import array, granted, misfit, reduced, works_on_arrays
+from allbps.functional.common import array, granted, legacy, misfit, reduced, works_on_arrays
 from allbps.ir import INPUT, Node, lift, promote
-from allbps.ops import loss
+from allbps.ops import activation, loss
 from allbps.ops.comparison import logical_and, logical_not, logical_or, where
 from allbps.ops.function import abs_, astype, exp, log
 from allbps.ops.questions import all_
@@ -22,8 +22,9 @@ def cross_entropy(
     input: Any,
     target: Any,
     weight: Any = None,
-    *,
+    size_average: bool | None = None,
     ignore_index: int = -100,
+    reduce: bool | None = None,
     reduction: str = "mean",
     label_smoothing: float = 0.0,
 ) -> Node:
@@ -33,7 +34,9 @@ def cross_entropy(
         input: logits (C,), (N, C) or (N, C, …): the classes are axis 1, as in PyTorch.
         target: class numbers (), (N,) or (N, …); or probabilities of the shape of ``input``.
         weight: a factor for each class.
+        size_average: PyTorch's former word for a reduction.
         ignore_index: examples of this class number count as nothing.
+        reduce: another one.
         reduction: "mean" over the examples (weighted by class), "sum" or "none".
         label_smoothing: share of the target spread over all classes.
 
@@ -45,6 +48,7 @@ def cross_entropy(
     True
 
     """
+    reduction = legacy(reduction, size_average, reduce)
     logits, goal = _classes_last(lift(input)), array(target)
     smooth = float(label_smoothing)
     if goal.is_float or (goal.shape and goal.shape == lift(input).shape):
@@ -117,8 +121,9 @@ def nll_loss(
     input: Any,
     target: Any,
     weight: Any = None,
-    *,
+    size_average: bool | None = None,
     ignore_index: int = -100,
+    reduce: bool | None = None,
     reduction: str = "mean",
 ) -> Node:
     """−input at the target: log-probabilities (C,), (N, C) or (N, C, …), class numbers.
@@ -128,6 +133,7 @@ def nll_loss(
     >>> float(nll_loss(np.array([[-1.0, -2.0], [-3.0, -4.0]]), np.array([1, 0])))
     2.5
     """
+    reduction = legacy(reduction, size_average, reduce)
     log_p = _classes_last(lift(input))
     labels, counted = _labels(array(target), ignore_index, log_p.shape[-1])
     hot = loss.one_hot_op(labels, classes=log_p.shape[-1], dtype=np.dtype(bool))
@@ -147,36 +153,81 @@ def nll_loss(
 
 
 @works_on_arrays
-def binary_cross_entropy_with_logits(input: Any, target: Any, *, reduction: str = "mean") -> Node:
+def binary_cross_entropy_with_logits(
+    input: Any,
+    target: Any,
+    weight: Any = None,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    pos_weight: Any = None,
+) -> Node:
     """−t log σ(x) − (1 − t) log(1 − σ(x)), without overflow: any shape.
 
-    Arguments and errors are those of ``mse_loss``.
+    Args:
+        input: logits x, any shape.
+        target: probabilities t of that shape.
+        weight: a factor for each element; broadcast.
+        size_average: PyTorch's former word for a reduction.
+        reduce: another one.
+        reduction: "mean" (over all elements, also with weights), "sum" or "none".
+        pos_weight: a factor of the first term, say for each class; broadcast.
+
+    Raises:
+        ShapeError: the shapes do not fit.
+        ArgumentError: another reduction.
 
     >>> float(binary_cross_entropy_with_logits(np.zeros(2), np.array([0.0, 1.0])) / np.log(2.0))
     1.0
+
     """
-    return reduced(loss.binary_cross_entropy_with_logits(input, target), reduction)
+    x, t = lift(input), lift(target)
+    if pos_weight is None:
+        each = loss.binary_cross_entropy_with_logits(x, t)
+    else:  # (1 − t) x + (1 + (p − 1) t) log(1 + e⁻ˣ)
+        more = 1.0 + (lift(pos_weight) - 1.0) * t
+        each = (1.0 - t) * x + more * activation.softplus(-x)
+    each = each if weight is None else each * weight
+    return reduced(each, legacy(reduction, size_average, reduce))
 
 
 @works_on_arrays
-def binary_cross_entropy(input: Any, target: Any, *, reduction: str = "mean") -> Node:
+def binary_cross_entropy(
+    input: Any,
+    target: Any,
+    weight: Any = None,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+) -> Node:
     """−t log p − (1 − t) log(1 − p) for probabilities p; a logarithm is at least −100.
 
-    Arguments and errors are those of ``mse_loss``.
+    Arguments and errors are those of ``binary_cross_entropy_with_logits``.
 
     >>> float(binary_cross_entropy(np.array([0.5, 1.0]), np.array([0.5, 1.0])) / np.log(2.0))
     0.5
     """
-    return reduced(loss.binary_cross_entropy_op(input, target), reduction)
+    each = loss.binary_cross_entropy_op(input, target)
+    each = each if weight is None else each * weight
+    return reduced(each, legacy(reduction, size_average, reduce))
 
 
 @works_on_arrays
-def kl_div(input: Any, target: Any, *, reduction: str = "mean", log_target: bool = False) -> Node:
+def kl_div(
+    input: Any,
+    target: Any,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    log_target: bool = False,
+) -> Node:
     """Divergence target (log target − input) from log-probabilities; 0 where target is 0.
 
     Args:
         input: log-probabilities, any shape.
         target: probabilities of that shape; their logarithms with ``log_target``.
+        size_average: PyTorch's former word for a reduction.
+        reduce: another one.
         reduction: as in ``mse_loss``; "batchmean" divides the sum by the number of rows.
         log_target: is ``target`` given as logarithms?
 
@@ -188,6 +239,7 @@ def kl_div(input: Any, target: Any, *, reduction: str = "mean", log_target: bool
     1.0
 
     """
+    reduction = legacy(reduction, size_average, reduce)
     log_q, t = lift(input), lift(target)
     if log_target:
         each = exp(t) * (t - log_q)

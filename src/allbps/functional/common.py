@@ -12,8 +12,10 @@ import numpy as np
 
 from allbps.errors import ArgumentError, ShapeError
 from allbps.ir import Node, TracedArray, handed, is_traced, lift, resolved, user_site
+from allbps.ops.function import astype
 from allbps.ops.reduce import mean, sum_
 from allbps.ops.shape import reshape
+from allbps.ops.shapes import normal_axis
 
 NUMPYS_WORDS = {"axis": "dim", "keepdims": "keepdim"}
 """What NumPy calls an option -> what PyTorch calls it."""
@@ -63,21 +65,30 @@ def misfit(what: str, expected: str, got: str) -> ShapeError:
     return ShapeError(what, where=str(user_site() or ""), expected=expected, got=got)
 
 
-def pair(value: Any, name: str) -> Pair:
-    """2 -> (2, 2).
+def several(value: Any, n: int, name: str) -> tuple[int, ...]:
+    """2 -> (2, 2): one integer for all of n axes, or one for each.
 
     Raises:
-        ArgumentError: neither an integer nor two of them.
+        ArgumentError: neither an integer nor n of them.
 
     """
     try:
-        first, second = value if isinstance(value, (tuple, list)) else (value, value)
-        return index(first), index(second)
-    except (TypeError, ValueError):
-        raise misused(
-            f"{name} must be an integer, or one for the rows and one for the columns",
-            got=f"{name}={value!r}",
-        ) from None
+        listed = tuple(value) if isinstance(value, (tuple, list, np.ndarray)) else (value,)
+        numbers = tuple(map(index, listed))
+        if len(numbers) in (1, n):
+            return numbers if len(numbers) == n else numbers * n
+    except TypeError:
+        pass
+    each = {1: "", 2: ", or one for the rows and one for the columns"}
+    raise misused(
+        f"{name} must be an integer{each.get(n, f', or {n} of them')}", got=f"{name}={value!r}"
+    )
+
+
+def pair(value: Any, name: str) -> Pair:
+    """``several`` for rows and columns."""
+    first, second = several(value, 2, name)
+    return first, second
 
 
 def array(x: Any) -> Node:
@@ -88,6 +99,46 @@ def array(x: Any) -> Node:
 def granted(condition: Node) -> bool:
     """Does it hold? Only if it does, what is built now may depend on that."""
     return bool(condition.value) and bool(condition)
+
+
+def not_in_place(inplace: bool) -> None:
+    """PyTorch's option to overwrite the input saves memory there, and here nothing.
+
+    Raises:
+        ArgumentError: it is asked for.
+
+    """
+    if inplace:
+        raise misused(
+            "a function writes into none of its arguments",
+            got="inplace=True",
+            todo="use what it returns, as in x = functional.relu(x)",
+        )
+
+
+def of_axes(x: Node, dim: int) -> tuple[Node, int]:
+    """The array and its axis; a number has an axis 0 for PyTorch, of length 1.
+
+    Raises:
+        ArgumentError: there is no such axis.
+
+    """
+    row = reshape(x, shape=(1,)) if x.ndim == 0 and dim in (0, -1) else x
+    return row, normal_axis(index(dim), row.ndim)
+
+
+def in_kind(x: Node, dtype: Any) -> Node:
+    """The same numbers in ``dtype``, if one is named."""
+    return x if dtype is None or np.dtype(dtype) == x.dtype else astype(x, dtype=np.dtype(dtype))
+
+
+def legacy(reduction: str, size_average: bool | None, reduce: bool | None) -> str:
+    """PyTorch's former words for a reduction count where they are given."""
+    if size_average is None and reduce is None:
+        return reduction
+    if reduce is False:
+        return "none"
+    return "sum" if size_average is False else "mean"
 
 
 def reduced(x: Node, reduction: str) -> Node:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from allbps.functional.common import misfit, misused, works_on_arrays
+from allbps.functional.common import misfit, misused, of_axes, works_on_arrays
 from allbps.ir import Node, lift
 from allbps.ops.arithmetic import power
 from allbps.ops.comparison import where
@@ -47,18 +47,15 @@ def normalize(input: Any, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -> N
     >>> normalize(np.array([[3.0, 4.0]]))
     array([[0.6, 0.8]])
     """
-    node = _axis_of_a_number(lift(input), dim)
+    x = lift(input)
+    row, axis = of_axes(x, dim)
     if p == 2:  # the bound inside the root, which has no slope at 0
-        squares = maximum(sum_(node**2, axis=normal_axis(dim, node.ndim), keepdims=True), eps**2)
+        squares = maximum(sum_(row**2, axis=axis, keepdims=True), eps**2)
         bounded = power(squares, exponent=0.5)
     else:
-        bounded = maximum(length(node, p, dim, keepdims=True), eps)
-    return reshape(node / bounded, shape=lift(input).shape)
-
-
-def _axis_of_a_number(x: Node, dim: int) -> Node:
-    """A number has an axis 0 for PyTorch."""
-    return reshape(x, shape=(1,)) if x.ndim == 0 and dim in (0, -1) else x
+        bounded = maximum(length(row, p, axis, keepdims=True), eps)
+    unit = row / bounded
+    return unit if unit.shape == x.shape else reshape(unit, shape=x.shape)
 
 
 @works_on_arrays
@@ -72,10 +69,8 @@ def cosine_similarity(x1: Any, x2: Any, dim: int = 1, eps: float = 1e-8) -> Node
     """
     a, b = lift(x1), lift(x2)
     shape = broadcast_shape(a, b)
-    if not shape and dim in (0, -1):
-        a, b, shape = _axis_of_a_number(a, dim), _axis_of_a_number(b, dim), (1,)
-    axis = normal_axis(dim, len(shape))
     a, b = (x if x.shape == shape else broadcast_to(x, shape=shape) for x in (a, b))
+    (a, axis), (b, _) = of_axes(a, dim), of_axes(b, dim)
     return sum_((a / _bounded(a, axis, eps)) * (b / _bounded(b, axis, eps)), axis=axis,
                 keepdims=False)  # fmt: skip
 
