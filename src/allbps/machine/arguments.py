@@ -40,6 +40,23 @@ class Slot:
         dense = place.layout.same_places(row_major(node.shape))
         self._large = dense and node.size > FEW
 
+    @property
+    def plain(self) -> bool:
+        """Is a dense array of the right shape and dtype copied here as it is, and always here?"""
+        dense = self.place.layout.same_places(row_major(self.node.shape))
+        own = self.executable.blocks[self.place.memory].dtype == self.node.dtype
+        whole = not self.limits or (len(self.limits) == 1 and not self.limits[0].views)
+        return dense and own and whole and not self._large and (not self.limits or self._is_int64)
+
+    @property
+    def below(self) -> int:
+        """What the numbers of a plain argument must be below, from 0 on; 0 for anything."""
+        return self.limits[0].count if self.limits else 0
+
+    @property
+    def _is_int64(self) -> bool:
+        return self.node.dtype == np.int64
+
     def checked(self, path: str, leaf: Any) -> NDArray[Any]:
         """What the step may read, as an array.
 

@@ -13,9 +13,10 @@ from allbps.errors import AllBPsError, ArgumentError
 from allbps.ir import values_on_demand
 from allbps.ir.draws import Draws, drawing
 from allbps.machine.building import Build, build
+from allbps.machine.door import Door
 from allbps.machine.limits import LimitError
 from allbps.machine.options import Options
-from allbps.machine.path import Decisions, Path, first_difference, like_nodes, way_of
+from allbps.machine.path import Decisions, Path, first_difference, way_of
 from allbps.machine.profile import fastest_product
 from allbps.machine.stages import Stages, stage_rows
 from allbps.trace import Traced, trace_bound
@@ -142,6 +143,18 @@ class Called:
         return [bound[name] for name in names]
 
     # -- the path that arguments take --------------------------------------------------------------
+    def _go(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
+        """Run on the arguments of a call: the short way where they allow it."""
+        path = self._path
+        plain = not kwargs and self._all_positional and len(args) == len(path.trees)
+        if not plain or path.door is None or not self._short(path, path.door, args):
+            self._run(self._in_order(args, kwargs))
+
+    def _short(self, path: Path, door: Door, args: tuple[Any, ...]) -> bool:
+        """Has the path run on these arguments, as they are?"""
+        self._prepare(path)
+        return door.enter(args) and path.holds
+
     def _run(self, given: Sequence[Any]) -> None:
         """Run the path that these arguments take, which is then the current one."""
         path = self._path
@@ -232,8 +245,12 @@ class Called:
         self._path = path
 
     def _execute(self, path: Path) -> None:
-        path.begin(self.taken)
+        self._prepare(path)
         path.executable()
+
+    def _prepare(self, path: Path) -> None:
+        """What the next run needs beside its arguments."""
+        path.begin(self.taken)
 
 
 class Compiled(Called):
@@ -242,7 +259,7 @@ class Compiled(Called):
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """What the function returns."""
         with self._lock:
-            self._run(self._in_order(args, kwargs))
+            self._go(args, kwargs)
             self.taken += 1
             return self._path.results()
 
@@ -256,12 +273,6 @@ class Gradients(Called):
         One parameter gives its container of gradients, several a dict by name.
         """
         with self._lock:
-            self._run(self._in_order(args, kwargs))
+            self._go(args, kwargs)
             self.taken += 1
-            path, built = self._path, self._path.build
-            result = path.results()
-            pairs = zip(built.deltas, built.request.params, strict=True)
-            grads = iter([path.read(place, x.dtype) for place, x in pairs])
-        chosen = built.request.chosen
-        trees = {name: like_nodes(built.traced.parameters[name], grads) for name in chosen}
-        return result, trees[chosen[0]] if len(chosen) == 1 else trees
+            return self._path.results(), self._path.gradients()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cached_property, partial
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -12,10 +14,12 @@ from allbps.errors import ArgumentError
 from allbps.ir import Node
 from allbps.machine.arguments import Slot
 from allbps.machine.building import Build
+from allbps.machine.door import Door
 from allbps.machine.guards import has_negative
+from allbps.machine.templates import At, maker
 from allbps.machine.works.tasks import Place
 from allbps.trace import Guard, Traced
-from allbps.tree import flatten, rebuild, tree_map
+from allbps.tree import flatten, tree_map
 
 Ready = list[tuple[Slot, NDArray[Any]]]
 """Arrays that were checked, and where each goes."""
@@ -28,6 +32,11 @@ class Path:
         build: the function's graph on that way, compiled.
         skipped: arguments that are not given to every call.
 
+    Attributes:
+        door: the short way in, where there is one.
+        first: memory of the first result, which is the loss of a step.
+        is_number: is the first result all that the function returns?
+
     """
 
     def __init__(self, build: Build, skipped: Sequence[str] = ()) -> None:
@@ -39,6 +48,14 @@ class Path:
         self.trees = {
             name: tree for name, tree in build.traced.parameters.items() if name not in skipped
         }
+        self.door = Door.into(self.trees, self.slots, self.executable)
+        outputs = build.traced.graph.outputs
+        pairs = zip(build.results, outputs, strict=False)  # what is carried stands behind
+        self._readers = [self._reader(place, y.dtype) for place, y in pairs]
+        self._result = maker(numbered(build.request.result))
+        self.is_number = build.request.result is outputs[0]
+        self.first = build.blocks[build.results[0].memory]
+        self._flag = None if build.holds is None else build.blocks[build.holds.memory]
 
     @property
     def guards(self) -> tuple[Guard, ...]:
@@ -53,8 +70,7 @@ class Path:
     @property
     def holds(self) -> bool:
         """Did the last call find everything as it takes it for granted?"""
-        place = self.build.holds
-        return place is None or bool(self.read(place, np.dtype(bool)))
+        return self._flag is None or bool(self._flag[0])
 
     def begin(self, step: int) -> None:
         """Let the next run draw the random numbers of a step."""
@@ -107,10 +123,31 @@ class Path:
     # -- results -----------------------------------------------------------------------------------
     def results(self) -> Any:
         """What the function returns."""
-        outputs = self.build.traced.graph.outputs
-        pairs = zip(self.build.results, outputs, strict=False)  # what is carried stands behind
-        arrays = [self.read(place, y.dtype) for place, y in pairs]
-        return rebuild(self.build.request.result, iter(arrays))
+        return self._result([read() for read in self._readers])
+
+    def gradients(self) -> Any:
+        """Copies of the δ of the parameters, in containers like theirs; a dict of several."""
+        readers, made = self._deltas
+        return made([read() for read in readers])
+
+    @cached_property
+    def _deltas(self) -> tuple[list[Callable[[], Any]], Callable[[list[Any]], Any]]:
+        asked = self.build.request
+        pairs = zip(self.build.deltas, asked.params, strict=True)
+        readers = [self._reader(place, x.dtype) for place, x in pairs]
+        places = iter([At(k) for k in range(len(readers))])
+        parameters = self.build.traced.parameters
+        trees = {name: like_nodes(parameters[name], places) for name in asked.chosen}
+        return readers, maker(trees[asked.chosen[0]] if len(trees) == 1 else trees)
+
+    def _reader(self, place: Place, dtype: np.dtype[Any]) -> Callable[[], Any]:
+        """``read`` of one place, ready to be called many times."""
+        block = self.build.blocks[place.memory]
+        view = place.layout.view(block)
+        moves = any(place.memory is other.memory for other in self.build.inputs.values())
+        if moves or view.dtype != dtype or not np.may_share_memory(view, block):
+            return partial(self.read, place, dtype)
+        return partial(view.__getitem__, ()) if view.ndim == 0 else view.copy
 
     def read(self, place: Place, dtype: np.dtype[Any]) -> Any:
         """A copy of what stands somewhere."""
@@ -151,6 +188,12 @@ def put_all(ready: Iterable[tuple[Slot, NDArray[Any]]]) -> None:
     """Let a step read arrays, once all of them are known to be right."""
     for slot, array in list(ready):
         slot.put(array)
+
+
+def numbered(tree: Any) -> Any:
+    """A container with the place of each leaf among all of them."""
+    places = count()
+    return tree_map(lambda _: At(next(places)), tree)
 
 
 def like_nodes(tree: Any, arrays: Iterator[Any]) -> Any:

@@ -74,24 +74,23 @@ class TrainStep(Called):
 
         """
         with self._lock:
-            loss = self._advance(self._in_order(args, kwargs))
+            self._go(args, kwargs)
+            loss = self._counted()
             if not math.isfinite(loss):
                 self._refuse(float(loss))
-            build = self._build
-            alone = build.request.result is build.traced.graph.outputs[0]
-            return loss if alone else self._path.results()
+            return loss if self._path.is_number else self._path.results()
 
-    def _advance(self, given: Sequence[Any]) -> Any:
-        """Take a step on these arguments; its loss, which counts if it is a finite number."""
-        self._run(given)
-        loss = self._build.blocks[self._build.results[0].memory][0]
+    def _counted(self) -> Any:
+        """The loss of the step that was run, which counts if it is a finite number."""
+        loss = self._path.first[0]
         self.taken += math.isfinite(loss)
         return loss
 
-    def _execute(self, path: Path) -> None:
-        path.begin(self.taken)
-        path.executable.rates[:] = self._rule.row(self.taken + 1)
-        path.executable()
+    def _prepare(self, path: Path) -> None:
+        super()._prepare(path)
+        rates = path.executable.rates
+        for k, number in enumerate(self._rule.row(self.taken + 1)):
+            rates[k] = number
 
     @property
     def params(self) -> dict[str, Any]:
@@ -267,7 +266,8 @@ class TrainStep(Called):
         """The loss of a step that comes back to Python."""
         found = zip(sets, self._build.fetched, strict=True)
         arrays = iter([values[row].reshape(x.shape).astype(x.dtype) for values, x in found])
-        return self._advance([like_nodes(tree, arrays) for tree in self._path.trees.values()])
+        self._run([like_nodes(tree, arrays) for tree in self._path.trees.values()])
+        return self._counted()
 
     def _check_order(self, data: Sequence[Any], numbers: NDArray[np.int64], batched: bool) -> None:
         """Refuse an order that does not name examples of the data."""

@@ -98,6 +98,12 @@ class Executable:
         """Is a whole step one native function, so that many can run without coming back?"""
         return self.source.counts_steps
 
+    @property
+    def entry(self) -> Step | None:
+        """The one native function that a run is; None where it is several, or Python too."""
+        whole = len(self.parts) == 1 and self.parts[0].call is None
+        return next(iter(self._entries.values())) if whole and len(self._entries) == 1 else None
+
     def _allocate(self) -> None:
         """One array for everything that lives within a step, one each for what is kept."""
         offsets, size = arena(self.regions)

@@ -134,7 +134,7 @@ class Step:
         threads: int,
     ) -> None:
         self._keep = loaded, list(arguments)
-        self._code = loaded.address(name)
+        self.code = loaded.address(name)
         self.arguments = np.array(
             [a.ctypes.data if isinstance(a, np.ndarray) else a for a in arguments], np.int64
         )
@@ -146,4 +146,4 @@ class Step:
         self.arguments[index] = array.ctypes.data
 
     def __call__(self) -> None:
-        pool().run(self._code, self.arguments.ctypes.data, self.threads)
+        pool().run(self.code, self.arguments.ctypes.data, self.threads)
