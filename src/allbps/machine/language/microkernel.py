@@ -6,9 +6,10 @@ Convolution, δK, δI and every matrix product are calls of it with other stride
 "High-Performance Deep Learning via a Single Building Block", arXiv:1906.06440).
 
 Two layers are emitted. A *tile* keeps r rows × v vectors of C in registers while it walks over b
-and k. The *block* function cuts an M × N result into tiles of nearly equal height. Columns that
-do not fill a vector use a masked last vector where the CPU has masks, and one-lane tiles where it
-has none; no operand is ever read outside its M, N and K.
+and k. The *block* function cuts an M × N result into tiles of nearly equal height. Where masks cost
+nothing, the last vector of a tile is masked. Elsewhere it overlaps the one before it, so that it
+ends with the last column; a single vector that is not full is masked where the CPU can, and made of
+one-lane tiles where it cannot. No operand is ever read outside its M, N and K.
 """
 
 from __future__ import annotations
@@ -44,6 +45,15 @@ BLOCK_ARGUMENTS = {
     "bias": PTR,
 }
 
+#: Arguments of the panel function: the same for one b, and P, room for K × a panel's width numbers.
+PANEL_ARGUMENTS = {
+    **{name: kind for name, kind in BLOCK_ARGUMENTS.items() if name not in ("sab", "sbb", "batch")},
+    "P": PTR,
+}
+
+AHEAD = 8
+"""Rows of B between the one that is packed and the one that is asked for."""
+
 
 def const(n: int) -> ir.Constant:
     """A 64-bit integer constant."""
@@ -52,16 +62,28 @@ def const(n: int) -> ir.Constant:
 
 @dataclass(frozen=True)
 class Shape:
-    """A register tile: ``rows`` × ``vectors`` of ``lanes`` numbers, the last one masked or not."""
+    """A register tile: ``rows`` × ``vectors`` of ``lanes`` numbers, and what the last one is.
+
+    ``tail`` is "masked" where only columns below N belong to it, "overlapping" where it ends with
+    column N and may share columns with the vector before it, "" where it is full.
+    """
 
     rows: int
     vectors: int
     lanes: int
-    masked: bool
+    tail: str
+    packs: bool = False
 
     def name(self, real: str) -> str:
         """The tile's LLVM name."""
-        return f"tile_{real}_{self.rows}x{self.vectors}x{self.lanes}{'m' if self.masked else ''}"
+        kind = self.tail[:1] + "p" * self.packs
+        return f"tile_{real}_{self.rows}x{self.vectors}x{self.lanes}{kind}"
+
+    @property
+    def arguments(self) -> dict[str, ir.Type]:
+        """What its function takes: a block's without M, and where a packed B goes."""
+        own = {name: kind for name, kind in BLOCK_ARGUMENTS.items() if name != "M"}
+        return own | ({"P": PTR} if self.packs else {})
 
 
 def block_name(real: ir.Type) -> str:
@@ -69,58 +91,87 @@ def block_name(real: ir.Type) -> str:
     return f"brgemm_{'f32' if isinstance(real, ir.FloatType) else 'f64'}"
 
 
+def panel_name(real: ir.Type) -> str:
+    """The name of the panel function in object code."""
+    return f"panels_{'f32' if isinstance(real, ir.FloatType) else 'f64'}"
+
+
 def block_module(target: Target, real: ir.Type) -> str:
-    """LLVM text of the block function for numbers of type ``real``, with all its tiles.
+    """LLVM text of both functions for numbers of type ``real``, with all their tiles.
 
     It is already in the form the code generator wants: LLVM's optimiser changes nothing but the
     time it takes.
     """
     module = ir.Module(block_name(real))
-    signature = ir.FunctionType(ir.VoidType(), list(BLOCK_ARGUMENTS.values()))
-    fn = ir.Function(module, signature, block_name(real))
-    _Block(module, target, real, fn).emit()
+    for name, arguments in (
+        (block_name(real), BLOCK_ARGUMENTS),
+        (panel_name(real), PANEL_ARGUMENTS),
+    ):
+        signature = ir.FunctionType(ir.VoidType(), list(arguments.values()))
+        fn = ir.Function(module, signature, name)
+        _Block(module, target, real, fn, list(arguments)).emit()
     return str(module)
 
 
 class _Block:
-    """Cuts M × N into tiles: columns outside, rows inside, so that B's panel stays in cache."""
+    """Cuts M × N into tiles: columns outside, rows inside, so that B's panel stays in cache.
 
-    def __init__(self, module: ir.Module, target: Target, real: ir.Type, fn: ir.Function) -> None:
+    Where there is room P for it, the first tile of a panel copies there what it reads of B, row
+    behind row, and the others read it there: the multiply-adds leave time for the stores.
+    """
+
+    def __init__(
+        self, module: ir.Module, target: Target, real: ir.Type, fn: ir.Function, names: list[str]
+    ) -> None:
         self.module, self.target, self.real, self.fn = module, target, real, fn
         self.lanes = target.lanes(4 if isinstance(real, ir.FloatType) else 8)
-        self.arg = dict(zip(BLOCK_ARGUMENTS, fn.args, strict=True))
+        once = {"sab": const(0), "sbb": const(0), "batch": const(1)}
+        self.arg = once | dict(zip(names, fn.args, strict=True))
+        self.packs = "P" in self.arg
         self.b = ir.IRBuilder(fn.append_basic_block("entry"))
 
     def emit(self) -> None:
-        if self.target.masks:
-            self._columns(const(0), self.arg["N"], self.lanes, masked=True)
-        else:
-            whole = self.b.and_(self.arg["N"], const(-self.lanes))
-            self._columns(const(0), whole, self.lanes, masked=False)
-            self._columns(whole, self.arg["N"], 1, masked=False)
-        self.b.ret_void()
+        b = self.b
+        if self.target.free_masks:
+            self._columns(self.arg["N"], self.lanes, "masked")
+            b.ret_void()
+            return
+        narrow, wide = b.append_basic_block("narrow"), b.append_basic_block("wide")
+        b.cbranch(b.icmp_signed("<", self.arg["N"], const(self.lanes)), narrow, wide)
+        b.position_at_end(narrow)
+        lanes, tail = (self.lanes, "masked") if self.target.masks else (1, "")
+        self._columns(self.arg["N"], lanes, tail)
+        b.ret_void()
+        b.position_at_end(wide)
+        self._columns(self.arg["N"], self.lanes, "overlapping")
+        b.ret_void()
 
-    def _columns(self, start: ir.Value, stop: ir.Value, lanes: int, *, masked: bool) -> None:
-        """Columns start..stop in as few tile widths as possible, as equal as possible."""
+    def _columns(self, stop: ir.Value, lanes: int, tail: str) -> None:
+        """Columns 0..stop in as few tile widths as possible, as equal as possible.
+
+        Masked ones the widest first; overlapping ones last, so that a last vector that is not full
+        has one before it.
+        """
         b, widest = self.b, max(self.target.tile_rows)
-        width = b.sub(stop, start)
-        vectors = b.udiv(b.add(width, const(lanes - 1)), const(lanes))
+        vectors = b.udiv(b.add(stop, const(lanes - 1)), const(lanes))
         panels = b.udiv(b.add(vectors, const(widest - 1)), const(widest))
 
         def panel(column: ir.Value, p: ir.Value) -> ir.Value:
             left = b.sub(panels, p)
-            taken = b.udiv(b.sub(column, start), const(lanes))
-            count = b.udiv(b.add(b.sub(vectors, taken), b.sub(left, const(1))), left)
+            rest = b.sub(vectors, b.udiv(column, const(lanes)))
+            if tail != "overlapping":
+                rest = b.add(rest, b.sub(left, const(1)))
+            count = b.udiv(rest, left)
             end = b.add(column, b.mul(count, const(lanes)))
             over = b.icmp_signed(">", end, stop)
             end = b.select(over, stop, end)
-            self._panel(column, b.sub(end, column), count, lanes, masked=masked)
+            self._panel(column, b.sub(end, column), count, lanes, tail)
             return end
 
-        self._loop(panels, start, panel)
+        self._loop(panels, const(0), panel)
 
     def _panel(
-        self, column: ir.Value, n: ir.Value, count: ir.Value, lanes: int, *, masked: bool
+        self, column: ir.Value, n: ir.Value, count: ir.Value, lanes: int, tail: str
     ) -> None:
         """All rows of one panel of ``count`` vectors, by the tile height that width allows."""
         b = self.b
@@ -130,19 +181,18 @@ class _Block:
             block = b.append_basic_block(f"panel.{vectors}")
             switch.add_case(const(vectors), block)
             b.position_at_end(block)
-            self._rows(column, n, vectors, lanes, masked=masked)
+            full = tail == "overlapping" and vectors == 1
+            self._rows(column, n, vectors, lanes, "" if full else tail)
             b.branch(done)
         b.position_at_end(done)
 
-    def _rows(
-        self, column: ir.Value, n: ir.Value, vectors: int, lanes: int, *, masked: bool
-    ) -> None:
+    def _rows(self, column: ir.Value, n: ir.Value, vectors: int, lanes: int, tail: str) -> None:
         """Rows 0..M in tiles whose heights differ by at most one."""
         b, most = self.b, self.target.tile_rows[vectors]
         tiles = b.udiv(b.add(self.arg["M"], const(most - 1)), const(most))
+        first, done = const(0), const(0)
 
-        def tile(row: ir.Value, t: ir.Value) -> ir.Value:
-            left = b.sub(tiles, t)
+        def tile(row: ir.Value, left: ir.Value, *, packs: bool) -> ir.Value:
             height = b.udiv(b.add(b.sub(self.arg["M"], row), b.sub(left, const(1))), left)
             done = b.append_basic_block("tile.done")
             switch = b.switch(height, done)
@@ -150,35 +200,33 @@ class _Block:
                 block = b.append_basic_block(f"tile.{rows}")
                 switch.add_case(const(rows), block)
                 b.position_at_end(block)
-                self._call(Shape(rows, vectors, lanes, masked), row, column, n)
+                self._call(Shape(rows, vectors, lanes, tail, packs), row, column, n)
                 b.branch(done)
             b.position_at_end(done)
             return b.add(row, height)
 
-        self._loop(tiles, const(0), tile)
+        if self.packs:
+            first, done = tile(const(0), tiles, packs=True), const(1)
+        self._loop(
+            b.sub(tiles, done),
+            first,
+            lambda row, t: tile(row, b.sub(b.sub(tiles, done), t), packs=False),
+        )
 
     def _call(self, shape: Shape, row: ir.Value, column: ir.Value, n: ir.Value) -> None:
         b, a = self.b, self.arg
         here = b.add(b.mul(row, a["ldc"]), column)
-        b.call(
-            emit_tile(self.module, self.real, shape),
-            [
-                b.gep(a["C"], [here], source_etype=self.real),
-                a["ldc"],
-                b.gep(a["A"], [b.mul(row, a["sar"])], source_etype=self.real),
-                a["sar"],
-                a["sak"],
-                a["sab"],
-                b.gep(a["B"], [column], source_etype=self.real),
-                a["sbk"],
-                a["sbb"],
-                n,
-                a["K"],
-                a["batch"],
-                a["flags"],
-                b.gep(a["bias"], [column], source_etype=self.real),
-            ],
-        )
+        given = a | {
+            "C": b.gep(a["C"], [here], source_etype=self.real),
+            "A": b.gep(a["A"], [b.mul(row, a["sar"])], source_etype=self.real),
+            "B": b.gep(a["B"], [column], source_etype=self.real),
+            "N": n,
+            "bias": b.gep(a["bias"], [column], source_etype=self.real),
+        }
+        if self.packs and not shape.packs:
+            given |= {"B": a["P"], "sbk": n}
+        function = emit_tile(self.module, self.real, shape, hidden=not self.target.free_masks)
+        b.call(function, [given[name] for name in shape.arguments])
 
     def _loop(
         self, count: ir.Value, first: ir.Value, body: Callable[[ir.Value, ir.Value], ir.Value]
@@ -200,27 +248,30 @@ class _Block:
         b.position_at_end(after)
 
 
-TILE_ARGUMENTS = {name: kind for name, kind in BLOCK_ARGUMENTS.items() if name != "M"}
+def emit_tile(module: ir.Module, real: ir.Type, shape: Shape, *, hidden: bool) -> ir.Function:
+    """The function for one register tile; emitted once.
 
-
-def emit_tile(module: ir.Module, real: ir.Type, shape: Shape) -> ir.Function:
-    """The function for one register tile; emitted once."""
+    ``hidden``: keep LLVM from seeing how pointers move. It would reach row r + 1 of A by adding to
+    the pointer of row r, and a turn of six rows then waits for six additions.
+    """
     name = shape.name("f32" if isinstance(real, ir.FloatType) else "f64")
     if name in module.globals:
         return module.globals[name]
-    fn = ir.Function(module, ir.FunctionType(ir.VoidType(), list(TILE_ARGUMENTS.values())), name)
+    fn = ir.Function(module, ir.FunctionType(ir.VoidType(), list(shape.arguments.values())), name)
     fn.linkage = "internal"
     fn.attributes.add("noinline")
-    _Tile(module, real, shape, fn).emit()
+    _Tile(module, real, shape, fn, hidden=hidden).emit()
     return fn
 
 
 class _Tile:
     """One register tile: zero the sums, walk b and k, then write C."""
 
-    def __init__(self, module: ir.Module, real: ir.Type, shape: Shape, fn: ir.Function) -> None:
-        self.module, self.real, self.shape, self.fn = module, real, shape, fn
-        self.arg = dict(zip(TILE_ARGUMENTS, fn.args, strict=True))
+    def __init__(
+        self, module: ir.Module, real: ir.Type, shape: Shape, fn: ir.Function, *, hidden: bool
+    ) -> None:
+        self.module, self.real, self.shape, self.fn, self.hidden = module, real, shape, fn, hidden
+        self.arg = dict(zip(shape.arguments, fn.args, strict=True))
         self.vector = ir.VectorType(real, shape.lanes)
         self.suffix = f"v{shape.lanes}{'f32' if isinstance(real, ir.FloatType) else 'f64'}"
         self.itemsize = 4 if isinstance(real, ir.FloatType) else 8
@@ -228,7 +279,8 @@ class _Tile:
 
     def emit(self) -> None:
         a = self.arg
-        self.mask = self._mask() if self.shape.masked else None
+        self.mask = self._mask() if self.shape.tail == "masked" else None
+        self.last = self.b.sub(a["N"], const(self.shape.lanes))
         zeros = [ir.Constant(self.vector, None)] * (self.shape.rows * self.shape.vectors)
         sums = self._over_batch(zeros)
         sums = self._epilogue(ADD_TO, sums, lambda r, v: (a["C"], self._c_index(r, v)))
@@ -266,7 +318,11 @@ class _Tile:
         offsets = [const(0), a["sar"], two]
 
         def body(pointers: list[ir.Value], sums: list[ir.Value]) -> list[ir.Value]:
-            columns = [self._load(pointers[-1], self._column(v), v) for v in range(self._nv)]
+            columns = [self._load(pointers[last], self._column(v), v) for v in range(self._nv)]
+            if self.shape.packs:
+                self._prefetch(self._gep(pointers[last], ahead))
+                for v, c in enumerate(columns):
+                    self._write(c, self._gep(pointers[-1], self._column(v)), v)
             out: list[ir.Value] = []
             for r in range(rows):
                 p = self._gep(pointers[r // 3], offsets[r % 3])
@@ -277,8 +333,12 @@ class _Tile:
                 ]
             return out
 
+        last, ahead = len(bases), b.mul(a["sbk"], const(AHEAD))
         steps = [a["sak"]] * len(bases) + [a["sbk"]]
-        return self._walk(a["K"], [*bases, start[1]], steps, sums, body)
+        pointers = [*bases, start[1]]
+        if self.shape.packs:
+            steps, pointers = [*steps, a["N"]], [*pointers, a["P"]]
+        return self._walk(a["K"], pointers, steps, sums, body)
 
     def _walk(
         self,
@@ -303,7 +363,7 @@ class _Tile:
         b.position_at_end(inside)
         new = body(ps, ss)
         i.add_incoming(b.sub(i, const(1)), b.block)
-        moved = [self._gep(p, s) for p, s in zip(ps, steps, strict=True)]
+        moved = [self._hidden(self._gep(p, s)) for p, s in zip(ps, steps, strict=True)]
         for phi, value in zip([*ps, *ss], [*moved, *new], strict=True):
             phi.add_incoming(value, b.block)
         b.branch(head)
@@ -363,16 +423,26 @@ class _Tile:
         for r in range(self.shape.rows):
             for v in range(self._nv):
                 p = self._gep(self.arg["C"], self._c_index(r, v))
-                value = sums[r * self._nv + v]
-                if self.mask is not None and v == self._nv - 1:
-                    mask_type = ir.VectorType(I1, self.shape.lanes)
-                    fn = self._declare(
-                        f"llvm.masked.store.{self.suffix}.p0",
-                        ir.FunctionType(ir.VoidType(), [self.vector, PTR, I32, mask_type]),
-                    )
-                    self.b.call(fn, [value, p, ir.Constant(I32, self.itemsize), self.mask])
-                else:
-                    self.b.store(value, p, align=self.itemsize)
+                self._write(sums[r * self._nv + v], p, v)
+
+    def _write(self, value: ir.Value, p: ir.Value, v: int) -> None:
+        """A vector to memory; the last one only where the mask says so."""
+        if self.mask is None or v < self._nv - 1:
+            self.b.store(value, p, align=self.itemsize)
+            return
+        mask_type = ir.VectorType(I1, self.shape.lanes)
+        fn = self._declare(
+            f"llvm.masked.store.{self.suffix}.p0",
+            ir.FunctionType(ir.VoidType(), [self.vector, PTR, I32, mask_type]),
+        )
+        self.b.call(fn, [value, p, ir.Constant(I32, self.itemsize), self.mask])
+
+    def _prefetch(self, p: ir.Value) -> None:
+        """Ask for a line that will be read soon; nothing happens if there is none."""
+        fn = self._declare(
+            "llvm.prefetch.p0", ir.FunctionType(ir.VoidType(), [PTR, I32, I32, I32])
+        )
+        self.b.call(fn, [p, *(ir.Constant(I32, n) for n in (0, 3, 1))])
 
     # ---- small words
 
@@ -380,8 +450,18 @@ class _Tile:
     def _nv(self) -> int:
         return self.shape.vectors
 
-    def _column(self, v: int) -> ir.Constant:
+    def _column(self, v: int) -> ir.Value:
+        """The first column of a vector."""
+        if self.shape.tail == "overlapping" and v == self._nv - 1:
+            return self.last
         return const(v * self.shape.lanes)
+
+    def _hidden(self, pointer: ir.Value) -> ir.Value:
+        """The same pointer, of which LLVM does not know where it came from."""
+        if not self.hidden:
+            return pointer
+        same = ir.InlineAsm(ir.FunctionType(PTR, [PTR]), "", "=r,0", side_effect=False)
+        return self.b.call(same, [pointer])
 
     def _c_index(self, r: int, v: int) -> ir.Value:
         return self.b.add(self.b.mul(self.arg["ldc"], const(r)), self._column(v))

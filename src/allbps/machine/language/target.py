@@ -37,6 +37,11 @@ class Target:
         return self.vector_bytes // itemsize
 
     @property
+    def free_masks(self) -> bool:
+        """Whether a masked vector costs no more than a whole one, and the mask no vector register."""
+        return self.masks and self.registers == 32
+
+    @property
     def tile_rows(self) -> dict[int, int]:
         """Rows of the tile that is 1, 2, ... vectors wide."""
         return TILE_ROWS[self.registers]

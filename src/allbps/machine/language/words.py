@@ -193,6 +193,8 @@ class Static(int):
 SINGLE = Static.of(False, lambda program: program.single)
 #: Numbers of type Real in one vector register.
 LANES = Static.of(4, lambda program: program.lanes)
+#: Columns of the widest panel of the microkernel.
+PANEL = Static.of(8, lambda program: program.lanes * max(program.target.tile_rows))
 
 
 # ---- loops
@@ -375,6 +377,18 @@ def transpose_square(T: Reals, ldt: Int, A: Reals, lda: Int) -> None:
             T[j * ldt + i] = A[i * lda + j]
 
 
+@word(lambda e, T, A: e.copy_vector(T, A))
+def copy_vector(T: Reals, A: Reals) -> None:
+    """T[i] = A[i] for LANES numbers, through one vector register."""
+    for i in range(LANES):
+        T[i] = A[i]
+
+
+@word(lambda e, p: e.prefetch(p))
+def prefetch(p: Reals) -> None:
+    """Ask for the cache line at p: it will be read soon. An address that is not there does no harm."""
+
+
 # ---- threads
 
 
@@ -447,3 +461,17 @@ def brgemm(
             if flags & BIAS:
                 total += bias[n]
             C[r * ldc + n] = 0.0 if flags & RELU and total < 0 else total
+
+
+@word(lambda e, *arguments: e.panels(*arguments))
+def panels(
+    C: Reals, ldc: Int, A: Reals, sar: Int, sak: Int, B: Reals, sbk: Int,
+    M: Int, N: Int, K: Int, flags: Int, bias: Reals, P: Reals,
+) -> None:  # fmt: skip
+    """``brgemm`` for a batch of one, panel by panel of B, each packed into P when it is first read.
+
+    P has room for K · PANEL numbers.
+    """
+    for n in range(min(K * PANEL, K * N)):
+        P[n] = math.nan  # nobody may count on what is left there
+    brgemm(C, ldc, A, sar, sak, 0, B, sbk, 0, M, N, K, 1, flags, bias)

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping, Sequence
 
 from llvmlite import ir
 
 from allbps.machine.language.frontend.memory import Memory
 from allbps.machine.language.frontend.values import Expr, Value
-from allbps.machine.language.microkernel import BLOCK_ARGUMENTS, I32, I64, PTR, block_name
+from allbps.machine.language.microkernel import (
+    BLOCK_ARGUMENTS,
+    I32,
+    I64,
+    PANEL_ARGUMENTS,
+    PTR,
+    block_name,
+    panel_name,
+)
 
 
 class Threads(Memory):
@@ -65,8 +74,16 @@ class Threads(Memory):
 
     def brgemm(self, *arguments: Expr) -> None:
         """Emit ``brgemm(...)``: the microkernel lives in an object file of its own."""
+        self._microkernel(block_name(self.program.real), BLOCK_ARGUMENTS, arguments)
+
+    def panels(self, *arguments: Expr) -> None:
+        """Emit ``panels(...)``: the same microkernel."""
+        self._microkernel(panel_name(self.program.real), PANEL_ARGUMENTS, arguments)
+
+    def _microkernel(
+        self, name: str, takes: Mapping[str, ir.Type], arguments: Sequence[Expr]
+    ) -> None:
         self.program.uses_brgemm = True
-        signature = ir.FunctionType(ir.VoidType(), list(BLOCK_ARGUMENTS.values()))
-        fn = self.declare(block_name(self.program.real), signature)
-        kinds = ["Reals" if kind == PTR else "Int" for kind in BLOCK_ARGUMENTS.values()]
+        fn = self.declare(name, ir.FunctionType(ir.VoidType(), list(takes.values())))
+        kinds = ["Reals" if kind == PTR else "Int" for kind in takes.values()]
         self.b.call(fn, [self.as_kind(a, k) for a, k in zip(arguments, kinds, strict=True)])
