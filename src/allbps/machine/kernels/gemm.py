@@ -9,6 +9,7 @@ from allbps.machine.language.words import (
     ADD_TO,
     BIAS,
     LANES,
+    LINE,
     RELU,
     Int,
     Reals,
@@ -59,16 +60,18 @@ def batched_gemm(
 def transpose(T: Reals, ldt: Int, A: Reals, lda: Int, rows: Int, lo: Int, hi: Int) -> None:
     """Rows lo..hi of T[j, i] = A[i, j], i < rows: the (K, N) operand that A@Bᵀ needs.
 
-    In squares as wide as a vector, and one by one where no square fits.
+    In squares as wide as a vector, one beside the other until they fill whole lines of T, and one
+    by one where no square fits.
     """
-    for i0 in range(0, rows, LANES):
+    for line in range(0, rows, LINE):
         for j0 in range(lo, hi, LANES):
-            if i0 + LANES <= rows and j0 + LANES <= hi:
-                transpose_square(T + (j0 * ldt + i0), ldt, A + (i0 * lda + j0), lda)
-            else:
-                for j in range(j0, min(j0 + LANES, hi)):
-                    for i in range(i0, min(i0 + LANES, rows)):
-                        T[j * ldt + i] = A[i * lda + j]
+            for i0 in range(line, min(line + LINE, rows), LANES):
+                if i0 + LANES <= rows and j0 + LANES <= hi:
+                    transpose_square(T + (j0 * ldt + i0), ldt, A + (i0 * lda + j0), lda)
+                else:
+                    for j in range(j0, min(j0 + LANES, hi)):
+                        for i in range(i0, min(i0 + LANES, rows)):
+                            T[j * ldt + i] = A[i * lda + j]
 
 
 @dataclass(frozen=True)

@@ -281,6 +281,9 @@ class _Tile:
         a = self.arg
         self.mask = self._mask() if self.shape.tail == "masked" else None
         self.last = self.b.sub(a["N"], const(self.shape.lanes))
+        if self.hidden:
+            for r in range(self.shape.rows):
+                self._prefetch(self._gep(a["C"], self._c_index(r, 0)))
         zeros = [ir.Constant(self.vector, None)] * (self.shape.rows * self.shape.vectors)
         sums = self._over_batch(zeros)
         sums = self._epilogue(ADD_TO, sums, lambda r, v: (a["C"], self._c_index(r, v)))

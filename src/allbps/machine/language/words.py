@@ -193,6 +193,8 @@ class Static(int):
 SINGLE = Static.of(False, lambda program: program.single)
 #: Numbers of type Real in one vector register.
 LANES = Static.of(4, lambda program: program.lanes)
+#: Numbers of type Real in one line of the caches.
+LINE = Static.of(8, lambda program: 64 // program.itemsize)
 #: Columns of the widest panel of the microkernel.
 PANEL = Static.of(8, lambda program: program.lanes * max(program.target.tile_rows))
 
