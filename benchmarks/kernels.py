@@ -20,13 +20,7 @@ import numpy as np
 
 from allbps.machine.execution.runtime import Step, default_threads
 from allbps.machine.kernels.conv import conv_forward, conv_input, conv_weights, flip_weights
-from allbps.machine.kernels.gemm import (
-    collides,
-    cut_product,
-    finish_product,
-    packed_product_piece,
-    product_piece,
-)
+from allbps.machine.kernels.gemm import cut_product, finish_product, product_piece
 from allbps.machine.kernels.reduce import combine
 from allbps.machine.kernels.team import barrier, first_piece, next_piece
 from allbps.machine.kernels.winograd import (
@@ -39,7 +33,7 @@ from allbps.machine.kernels.winograd import (
 )
 from allbps.machine.language.build import build
 from allbps.machine.language.native import Loaded
-from allbps.machine.language.target import host, narrowed
+from allbps.machine.language.target import Target, host, narrowed
 from allbps.machine.language.words import Int, Ints, brgemm, kernel, pointer_at, stack
 
 SCRATCH = 1 << 19  # numbers a thread may use
@@ -61,18 +55,18 @@ def peak(tid: Int, threads: Int, team: Ints, arguments: Ints) -> None:
 
 @kernel
 def product(tid: Int, threads: Int, team: Ints, a: Ints) -> None:
-    """a: C, A, B, partials, M, N, K, sar, sak, rows, columns, depth, packed, scratch."""
+    """a: C, A, B, partials, M, N, K, sar, sak, rows, columns, depth, scratch."""
     C, A, B, partials = pointer_at(a, 0), pointer_at(a, 1), pointer_at(a, 2), pointer_at(a, 3)
     M, N, K, sar, sak, rows, columns, depth = a[4], a[5], a[6], a[7], a[8], a[9], a[10], a[11]
-    packed, scratch = a[12], pointer_at(a, 13) + tid * SCRATCH
+    scratch = pointer_at(a, 12) + tid * SCRATCH
     p = first_piece(tid)
     while p < rows * columns * depth:
         if depth > 1:
-            product_piece(partials, N, A, sar, sak, B, N, M, N, K, 0, C, rows, columns, depth, p)
-        elif packed != 0:
-            packed_product_piece(C, N, A, sak, B, N, M, N, K, 0, C, rows, columns, scratch, p)
+            product_piece(
+                partials, N, A, sar, sak, B, N, M, N, K, 0, C, rows, columns, depth, scratch, p
+            )
         else:
-            product_piece(C, N, A, sar, sak, B, N, M, N, K, 0, C, rows, columns, 1, p)
+            product_piece(C, N, A, sar, sak, B, N, M, N, K, 0, C, rows, columns, 1, scratch, p)
         p = next_piece(team, p, threads)
     barrier(team, threads)
     if depth > 1:
@@ -174,7 +168,7 @@ PRODUCTS = {
 }
 
 
-def rows(loaded: Loaded, threads: int, dtype: type) -> list[Row]:
+def rows(loaded: Loaded, target: Target, threads: int, dtype: type) -> list[Row]:
     """Everything that is measured; the first row is the peak."""
     rng = np.random.default_rng(0)
 
@@ -189,10 +183,9 @@ def rows(loaded: Loaded, threads: int, dtype: type) -> list[Row]:
             (f"{M}x{K}x{N}  A@B", A, B, C, (M, N, K), (K, 1)),
             (f"{K}x{M}x{N}  A.T@G", A, G, D, (K, N, M), (1, K)),
         ):
-            cut = cut_product(*shape)
+            cut = cut_product(*shape, target, X.itemsize, transposed=strides[0] == 1)
             partials = array(cut.depth, Z.size)
-            packed = collides(*strides, shape[0], shape[2], X.itemsize)
-            pieces = cut.rows, cut.columns, cut.depth, int(packed), array(threads, SCRATCH)
+            pieces = cut.rows, cut.columns, cut.depth, array(threads, SCRATCH)
             run = Step(loaded, "product", [Z, X, Y, partials, *shape, *strides, *pieces], threads)
             out.append(Row(f"{name} {what}", 2 * M * N * K, run))
     for name, shape in CONVOLUTIONS.items():
@@ -240,7 +233,7 @@ def main() -> None:
     target = narrowed(options.width) if options.width else host()
     objects = build([peak, product, convolution, winograd], target, single=not options.double)
     dtype = np.float64 if options.double else np.float32
-    table = rows(Loaded(*objects), options.threads, dtype)
+    table = rows(Loaded(*objects), target, options.threads, dtype)
     table = [r for r in table if options.only in r.name or r is table[0]]
     rates: list[list[float]] = [[] for _ in table]
     for _ in range(options.rounds):

@@ -242,7 +242,7 @@ def test_parameters_can_be_set():
 def test_an_update_behind_the_product_that_makes_its_delta_changes_nothing(
     optimiser, examples, monkeypatch
 ):
-    net, rule = nets.mlp(examples, 150), OPTIMISERS[optimiser]
+    net, rule = nets.mlp(examples, 40), OPTIMISERS[optimiser]
     joined = compile(net.loss, **net.arguments, params="p", optimizer=rule)
     monkeypatch.setattr(updates, "LARGEST", 0)  # no block of a δ is small enough
     apart = compile(net.loss, **net.arguments, params="p", optimizer=rule)

@@ -32,12 +32,6 @@ def test_weights_shared_by_a_batch_of_matrices_get_one_product(lead, rng):
     assert not any("sum." in row["work"] and "dW" in row["work"] for row in step.stages().rows)
 
 
-def test_rows_half_a_page_apart_are_packed(rng):
-    x, W = rng.standard_normal((70, 512)), rng.standard_normal((512, 9))
-    step = compiled(lambda x, W: np.mean((x @ W) ** 2), x, W, params="W")
-    assert "packed_product_piece(" in step.source()
-
-
 def works(step):
     """What a step does, in words."""
     return [row["work"] for row in step.stages().rows]

@@ -14,7 +14,9 @@ A step is a kernel of four arguments that all threads of a team run together, in
         # Z = X W: (128, 784) · (784, 512)
         p = first_piece(tid)
         while p < 16:
-            product_piece(Z, 512, X, 784, 1, W, 512, 128, 512, 784, 0, Z, 2, 8, 1, p)
+            product_piece(
+                Z, 512, X, 784, 1, W, 512, 128, 512, 784, 0, Z, 1, 16, 1, scratch, p
+            )
             p = next_piece(team, p, threads)
         barrier(team, threads)                          # every piece loop ends with one
 

@@ -5,55 +5,95 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from allbps.machine.kernels.activation import mask
+from allbps.machine.language.target import Target
 from allbps.machine.language.words import (
     ADD_TO,
     BIAS,
+    DEPTH,
+    HALF_PAGE,
     LANES,
     LINE,
+    PACKS,
+    PANEL,
     RELU,
+    TILE,
     Int,
     Reals,
     brgemm,
     inline,
     kernel,
     lanes,
+    panels,
     transpose_square,
 )
 
-#: Rows of B multiplied at a time: 512 rows of one panel (64 float32) stay in a 256 KB cache.
-DEPTH = 512
+PANELS = 6
+"""Panels of B that pay for transposing A, each of which reads it once."""
 
 
 @kernel
 def gemm(
     C: Reals, ldc: Int, A: Reals, sar: Int, sak: Int, B: Reals, ldb: Int,
-    N: Int, K: Int, flags: Int, bias: Reals, lo: Int, hi: Int,
+    N: Int, K: Int, flags: Int, bias: Reals, lo: Int, hi: Int, scratch: Reals,
 ) -> None:  # fmt: skip
     """Rows lo..hi of (M, K) · (K, N) -> (M, N); A[r, k] is at r*sar + k*sak.
 
     Aᵀ@B is sar = 1, sak = the row length of the array that holds A. ``flags`` are the
-    microkernel's: accumulate into C, add bias[N], ReLU.
+    microkernel's: accumulate into C, add bias[N], ReLU. ``scratch``: see gemm_scratch.
     """
-    k = 0
-    while k < K or k == 0:  # K = 0 still has to write C
-        depth = min(DEPTH, K - k)
-        first = flags & ADD_TO if k == 0 else 1
-        last = flags & (BIAS | RELU) if k + depth >= K else 0
-        brgemm(
-            C + lo * ldc, ldc, A + (lo * sar + k * sak), sar, sak, 0, B + k * ldb, ldb, 0,
-            hi - lo, N, depth, 1, first | last, bias,
-        )  # fmt: skip
-        k += DEPTH
+    rows, blocks = hi - lo, max(1, (K + DEPTH - 1) // DEPTH)  # K = 0 still has to write C
+    room = scratch + DEPTH * PANEL
+    for block in range(blocks):
+        k = block * K // blocks
+        depth = (block + 1) * K // blocks - k
+        first = flags & ADD_TO if block == 0 else 1
+        last = flags & (BIAS | RELU) if block == blocks - 1 else 0
+        c, a, b = C + lo * ldc, A + (lo * sar + k * sak), B + k * ldb
+        r, s = sar, sak
+        if PACKS and sar == 1 and rows > TILE and N >= PANELS * PANEL:
+            transpose(room, depth, a, sak, depth, 0, rows)
+            a, r, s = room, depth, 1
+        elif sar == 1 and rows > 1 and K > 64 and sak % HALF_PAGE == 0:
+            _gather_rows(room, a, sak, rows, depth)
+            a, s = room, rows
+        if PACKS and rows > 2 * TILE:
+            panels(c, ldc, a, r, s, b, ldb, rows, N, depth, first | last, bias, scratch)
+        else:
+            brgemm(c, ldc, a, r, s, 0, b, ldb, 0, rows, N, depth, 1, first | last, bias)
+
+
+@kernel
+def _gather_rows(T: Reals, A: Reals, sak: Int, rows: Int, depth: Int) -> None:
+    """T (depth, rows) = A[k, r]: rows a multiple of half a page apart push each other out."""
+    for k in range(depth):
+        a = A + k * sak
+        for i in lanes(rows):
+            T[k * rows + i] = a[i]
+
+
+def pays_to_transpose(M: int, N: int, target: Target, itemsize: int) -> bool:
+    """Is an A that lies the other way round better transposed than read down its columns?"""
+    rows = target.tile_rows[target.panel]
+    columns = PANELS * target.panel * target.lanes(itemsize)
+    return target.packs and rows < M and columns <= N
+
+
+def gemm_scratch(target: Target, itemsize: int, rows: int, K: int) -> int:
+    """Numbers of scratch memory for so many rows at a time: a panel of B, and their part of A."""
+    depth = target.depth(itemsize)
+    return depth * target.panel * target.lanes(itemsize) + min(depth, K) * rows
 
 
 @kernel
 def batched_gemm(
     C: Reals, scb: Int, ldc: Int, A: Reals, sab: Int, sar: Int, sak: Int,
-    B: Reals, sbb: Int, ldb: Int, M: Int, N: Int, K: Int, flags: Int, lo: Int, hi: Int,
+    B: Reals, sbb: Int, ldb: Int, M: Int, N: Int, K: Int, flags: Int, scratch: Reals,
+    lo: Int, hi: Int,
 ) -> None:  # fmt: skip
     """Products lo..hi of (b, M, K) · (b, K, N) -> (b, M, N), each apart scb, sab and sbb."""
     for b in range(lo, hi):
-        gemm(C + b * scb, ldc, A + b * sab, sar, sak, B + b * sbb, ldb, N, K, flags, C, 0, M)
+        c, a, x = C + b * scb, A + b * sab, B + b * sbb
+        gemm(c, ldc, a, sar, sak, x, ldb, N, K, flags, C, 0, M, scratch)
 
 
 @kernel
@@ -92,13 +132,38 @@ class Blocks:
         return self.rows * self.columns * self.depth
 
 
-def cut_product(M: int, N: int, K: int, panel: int = 64) -> Blocks:
-    """Pieces for (M, K) · (K, N): a function of the shapes only, so that no bit depends on threads.
+def cut_product(
+    M: int, N: int, K: int, target: Target, itemsize: int, *, transposed: bool = False
+) -> Blocks:
+    """Pieces for (M, K) · (K, N): a function of shapes and CPU only, so no bit depends on threads.
 
-    Columns are cut into panels that keep K·panel numbers of B in the second cache, rows into
-    blocks of some 48 or more, and only where that leaves too few pieces, a long K as well.
+    Where B is packed, rows are cut into blocks that leave room in the second cache. Some sixteen
+    pieces are wanted, fewer of a small product. More blocks of columns make them where A lies row
+    by row, more blocks of rows where it is transposed, since each block transposes its own; and
+    only where that leaves too few pieces, a long K is cut as well.
     """
-    columns = max(1, -(-N // panel)) if K * N > 1 << 16 else 1
+    if not target.packs:
+        return _cut_unpacked(M, N, K)
+    wanted = max(1, min(PIECES, M * N * K // WORTH_A_PIECE))
+    rows = max(1, -(-M // target.block_rows(itemsize)))
+    panel = target.panel * target.lanes(itemsize)
+    if transposed:
+        rows = max(rows, min(wanted, M // 48))
+    columns = max(1, min(wanted // rows, N // (2 * panel)))
+    rows = max(rows, min(wanted // columns, M // 24))
+    few = rows * columns < wanted // 2
+    depth = max(1, min(K // 512, -(-wanted // (rows * columns)))) if few else 1
+    return Blocks(rows, columns, depth)
+
+
+PIECES = 16
+WORTH_A_PIECE = 1 << 17
+"""Multiplications that pay for handing out a piece of a product."""
+
+
+def _cut_unpacked(M: int, N: int, K: int) -> Blocks:
+    """Blocks of 64 columns that keep 64·K numbers of B in the second cache, and blocks of rows."""
+    columns = max(1, -(-N // 64)) if K * N > 1 << 16 else 1
     rows = max(1, min(M // 48, -(-24 // columns)))
     depth = max(1, min(K // 512, -(-16 // (rows * columns)))) if rows * columns < 8 else 1
     return Blocks(rows, columns, depth)
@@ -106,19 +171,20 @@ def cut_product(M: int, N: int, K: int, panel: int = 64) -> Blocks:
 
 @inline
 def columns_of(c: int, columns: int, N: int) -> tuple[int, int]:
-    """Where block c of so many begins and ends: whole panels of 64 columns."""
-    panels = (N + 63) // 64
-    return c * panels // columns * 64, min(N, (c + 1) * panels // columns * 64)
+    """Where block c of so many begins and ends: whole panels."""
+    count = (N + PANEL - 1) // PANEL
+    return c * count // columns * PANEL, min(N, (c + 1) * count // columns * PANEL)
 
 
 @kernel
 def product_piece(
     C: Reals, ldc: Int, A: Reals, sar: Int, sak: Int, B: Reals, ldb: Int, M: Int, N: Int, K: Int,
-    flags: Int, bias: Reals, rows: Int, columns: Int, depth: Int, piece: Int,
+    flags: Int, bias: Reals, rows: Int, columns: Int, depth: Int, scratch: Reals, piece: Int,
 ) -> None:  # fmt: skip
     """One piece of a product cut into rows × columns × depth.
 
     C is the result, or with depth > 1 the partial results (depth, M, N), ldc = N, flags = 0.
+    ``scratch``: see gemm_scratch.
     """
     d, rest = piece // (rows * columns), piece % (rows * columns)
     r, c = rest // columns, rest % columns
@@ -126,7 +192,7 @@ def product_piece(
     k, end = d * K // depth, (d + 1) * K // depth
     gemm(
         C + (d * M * N + left), ldc, A + k * sak, sar, sak, B + (k * ldb + left), ldb,
-        right - left, end - k, flags, bias + left, r * M // rows, (r + 1) * M // rows,
+        right - left, end - k, flags, bias + left, r * M // rows, (r + 1) * M // rows, scratch,
     )  # fmt: skip
 
 
@@ -138,48 +204,6 @@ def mask_piece(
     r, c = piece // columns, piece % columns
     left, right = columns_of(c, columns, N)
     mask(D, Y, N, r * M // rows, (r + 1) * M // rows, left, right)
-
-
-@kernel
-def packed_product_piece(
-    C: Reals, ldc: Int, A: Reals, sak: Int, B: Reals, ldb: Int, M: Int, N: Int, K: Int,
-    flags: Int, bias: Reals, rows: Int, columns: Int, scratch: Reals, piece: Int,
-) -> None:  # fmt: skip
-    """One piece of Aᵀ@B, cut into rows × columns, where the rows that hold A collide in the cache.
-
-    Rows a multiple of half a page apart share a few sets of the first cache. So the piece's part
-    of A is copied to ``scratch`` (see packed_scratch), DEPTH rows at a time.
-    """
-    r, c = piece // columns, piece % columns
-    left, right = columns_of(c, columns, N)
-    lo, hi = r * M // rows, (r + 1) * M // rows
-    width = hi - lo
-    for k0 in range(0, max(K, 1), DEPTH):
-        depth = min(DEPTH, K - k0)
-        for k in range(depth):
-            a = A + ((k0 + k) * sak + lo)
-            for i in lanes(width):
-                scratch[k * width + i] = a[i]
-        first = flags & ADD_TO if k0 == 0 else 1
-        last = flags & (BIAS | RELU) if k0 + depth >= K else 0
-        brgemm(
-            C + (lo * ldc + left), ldc, scratch, 1, width, 0, B + (k0 * ldb + left), ldb, 0,
-            width, right - left, depth, 1, first | last, bias + left,
-        )  # fmt: skip
-
-
-HALF_PAGE = 2048
-"""Bytes: rows a multiple of it apart compete for a few sets of the first cache."""
-
-
-def collides(sar: int, sak: int, M: int, K: int, itemsize: int) -> bool:
-    """Do the rows of an A that is read down its columns push each other out of the cache?"""
-    return sar == 1 and M > 1 and K > 64 and sak * itemsize % HALF_PAGE == 0
-
-
-def packed_scratch(M: int, K: int, cut: Blocks) -> int:
-    """Numbers of scratch memory that packed_product_piece needs."""
-    return min(K, DEPTH) * -(-M // cut.rows)
 
 
 @kernel

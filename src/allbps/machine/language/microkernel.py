@@ -170,9 +170,7 @@ class _Block:
 
         self._loop(panels, const(0), panel)
 
-    def _panel(
-        self, column: ir.Value, n: ir.Value, count: ir.Value, lanes: int, tail: str
-    ) -> None:
+    def _panel(self, column: ir.Value, n: ir.Value, count: ir.Value, lanes: int, tail: str) -> None:
         """All rows of one panel of ``count`` vectors, by the tile height that width allows."""
         b = self.b
         done = b.append_basic_block("panel.done")
@@ -442,9 +440,7 @@ class _Tile:
 
     def _prefetch(self, p: ir.Value) -> None:
         """Ask for a line that will be read soon; nothing happens if there is none."""
-        fn = self._declare(
-            "llvm.prefetch.p0", ir.FunctionType(ir.VoidType(), [PTR, I32, I32, I32])
-        )
+        fn = self._declare("llvm.prefetch.p0", ir.FunctionType(ir.VoidType(), [PTR, I32, I32, I32]))
         self.b.call(fn, [p, *(ir.Constant(I32, n) for n in (0, 3, 1))])
 
     # ---- small words

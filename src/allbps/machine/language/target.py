@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import llvmlite.binding as llvm
 
+from allbps.machine.language.caches import sizes
+
 #: Widest tile by number of vector columns, for 32 and for 16 vector registers. A tile of r rows
 #: and v vectors keeps r*v sums and v vectors of B in registers, and needs at least 8 sums in
 #: flight to hide the latency of a fused multiply-add.
@@ -23,6 +25,7 @@ class Target:
         vector_bytes: bytes in a vector register that we use: 64, 32 or 16.
         registers: vector registers: 32 or 16.
         masks: whether loads and stores of part of a vector are cheap.
+        caches: bytes of the first and of the second data cache of a core.
 
     """
 
@@ -31,6 +34,7 @@ class Target:
     vector_bytes: int
     registers: int
     masks: bool
+    caches: tuple[int, int]
 
     def lanes(self, itemsize: int) -> int:
         """Numbers of that many bytes in one vector."""
@@ -38,8 +42,36 @@ class Target:
 
     @property
     def free_masks(self) -> bool:
-        """Whether a masked vector costs no more than a whole one, and the mask no vector register."""
+        """Whether a masked vector costs no more than a whole one, and no vector register."""
         return self.masks and self.registers == 32
+
+    @property
+    def packs(self) -> bool:
+        """Whether products copy panels of B side by side as they first read them.
+
+        Rows of B lie far apart, and where a panel is one or two lines wide neither prefetching nor
+        the sets of the first cache get on with that. The wide panels of 512-bit vectors stream
+        from the second cache as they lie.
+        """
+        return not self.free_masks
+
+    @property
+    def panel(self) -> int:
+        """Vectors in the widest panel of B."""
+        return max(self.tile_rows)
+
+    def depth(self, itemsize: int) -> int:
+        """Rows of B multiplied at a time.
+
+        A packed panel of them is half of the first cache; one that is not, an eighth of the second.
+        """
+        first, second = self.caches
+        room = first // 2 if self.packs else second // 8
+        return max(64, room // (self.panel * self.lanes(itemsize) * itemsize))
+
+    def block_rows(self, itemsize: int) -> int:
+        """Rows of A multiplied at a time: with that depth, a quarter of the second cache."""
+        return max(24, self.caches[1] // 4 // (self.depth(itemsize) * itemsize))
 
     @property
     def tile_rows(self) -> dict[int, int]:
@@ -54,7 +86,8 @@ class Target:
     @property
     def key(self) -> str:
         """Everything that changes the code we generate, in one string."""
-        return f"{self.cpu}|{self.features}|{self.vector_bytes}|{self.registers}|{self.masks}"
+        own = self.vector_bytes, self.registers, self.masks, *self.caches
+        return "|".join([self.cpu, self.features, *map(str, own)])
 
     def machine(self) -> llvm.TargetMachine:
         """LLVM's own description of this CPU, for its passes and its code generator."""
@@ -79,12 +112,12 @@ def host() -> Target:
     has = llvm.get_host_cpu_features()
     cpu, features = llvm.get_host_cpu_name(), has.flatten()
     if has.get("avx512f") and has.get("avx512vl"):
-        return Target(cpu, features, vector_bytes=64, registers=32, masks=True)
+        return Target(cpu, features, 64, registers=32, masks=True, caches=sizes())
     if has.get("avx2") and has.get("fma"):
-        return Target(cpu, features, vector_bytes=32, registers=16, masks=True)
+        return Target(cpu, features, 32, registers=16, masks=True, caches=sizes())
     if has.get("neon"):
-        return Target(cpu, features, vector_bytes=16, registers=32, masks=False)
-    return Target(cpu, features, vector_bytes=16, registers=16, masks=False)
+        return Target(cpu, features, 16, registers=32, masks=False, caches=sizes())
+    return Target(cpu, features, 16, registers=16, masks=False, caches=sizes())
 
 
 def narrowed(vector_bytes: int) -> Target:
@@ -100,6 +133,7 @@ def narrowed(vector_bytes: int) -> Target:
     off = ",".join(f"-{name}" for name in llvm.get_host_cpu_features() if name.startswith("avx512"))
     features = f"{here.features},{off}" if off else here.features
     if vector_bytes == 32:
-        return Target(here.cpu, features, vector_bytes=32, registers=16, masks=True)
+        return Target(here.cpu, features, 32, registers=16, masks=True, caches=here.caches)
     # NEON has 32 registers of 16 bytes; so has AVX-512VL, whose features therefore stay on.
-    return Target(here.cpu, here.features, 16, 32 if here.registers == 32 else 16, masks=False)
+    registers = 32 if here.registers == 32 else 16
+    return Target(here.cpu, here.features, 16, registers, masks=False, caches=here.caches)

@@ -195,8 +195,16 @@ SINGLE = Static.of(False, lambda program: program.single)
 LANES = Static.of(4, lambda program: program.lanes)
 #: Numbers of type Real in one line of the caches.
 LINE = Static.of(8, lambda program: 64 // program.itemsize)
+#: Numbers in half a page: rows a multiple of it apart compete for a few sets of the first cache.
+HALF_PAGE = Static.of(256, lambda program: 2048 // program.itemsize)
 #: Columns of the widest panel of the microkernel.
-PANEL = Static.of(8, lambda program: program.lanes * max(program.target.tile_rows))
+PANEL = Static.of(8, lambda program: program.lanes * program.target.panel)
+#: Rows of its widest tile.
+TILE = Static.of(2, lambda program: program.target.tile_rows[program.target.panel])
+#: Whether products pack what they read of B; see :mod:`.target`, as for the next.
+PACKS = Static.of(True, lambda program: program.target.packs)
+#: Rows of B multiplied at a time.
+DEPTH = Static.of(8, lambda program: program.target.depth(program.itemsize))
 
 
 # ---- loops
@@ -377,18 +385,6 @@ def transpose_square(T: Reals, ldt: Int, A: Reals, lda: Int) -> None:
     for j in range(LANES):
         for i in range(LANES):
             T[j * ldt + i] = A[i * lda + j]
-
-
-@word(lambda e, T, A: e.copy_vector(T, A))
-def copy_vector(T: Reals, A: Reals) -> None:
-    """T[i] = A[i] for LANES numbers, through one vector register."""
-    for i in range(LANES):
-        T[i] = A[i]
-
-
-@word(lambda e, p: e.prefetch(p))
-def prefetch(p: Reals) -> None:
-    """Ask for the cache line at p: it will be read soon. An address that is not there does no harm."""
 
 
 # ---- threads

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 from allbps.machine.kernels import gemm as kernels
 from allbps.machine.kernels.activation import relu
-from allbps.machine.kernels.gemm import Blocks, collides, cut_product, packed_scratch
+from allbps.machine.kernels.gemm import Blocks, cut_product, gemm_scratch, pays_to_transpose
 from allbps.machine.kernels.small import small_product
 from allbps.machine.language.calls import Call
 from allbps.machine.language.operands import HI, LO, PIECE, Pointer, Scratch
+from allbps.machine.language.target import host
 from allbps.machine.language.words import BIAS, RELU
 from allbps.machine.planning.layout import Layout, Run, Shape, common_refinement, merged, row_major
 from allbps.machine.planning.plan import Value, Work
+from allbps.machine.works.loops import transposition
 from allbps.machine.works.masks import gate_of
 from allbps.machine.works.places import Places
 from allbps.machine.works.tasks import ONCE, Cut, NoKernelError, Place, Rows, partial
@@ -144,6 +146,7 @@ class _Product:
         self.M, self.sar = row_run
         self.N = (run_of(right.layout, self.columns) or (1, 0))[0]
         self.ldb = ldb or self.N
+        self.A: Pointer = left.memory
         made = places.put(work.outputs[0], self._result(outer_a, outer_b))
         self.out = made.memory
         self.gate = gate_of(places, work, made, self.N)
@@ -170,19 +173,30 @@ class _Product:
         if self.M * self.N * self.K <= SMALL_PRODUCT and not self.flags & BIAS:
             self._small()
             return
-        blocks = cut_product(self.M, self.N, self.K)
+        target, itemsize = host(), self.program.real.itemsize
+        down = self.sar == 1  # A is read down its columns: δW
+        blocks = cut_product(self.M, self.N, self.K, target, itemsize, transposed=down)
+        again = blocks.columns > 1 or blocks.depth > 1 or target.depth(itemsize) < self.K
+        if down and again and pays_to_transpose(self.M, self.N, target, itemsize):
+            self._transpose_left()
         cut = Cut(blocks.pieces, blocks.pieces)
         if blocks.depth > 1:
             self._by_depth(blocks, cut)
             return
-        packed = collides(self.sar, self.sak, self.M, self.K, self.program.real.itemsize)
-        piece = self._packed_piece if packed else self._piece
 
         def into(target: Pointer) -> tuple[Call, ...]:
-            return piece(target, blocks, self.flags), *self._masked_piece(target, blocks)
+            return self._piece(target, blocks, self.flags), *self._masked_piece(target, blocks)
 
         rows = Rows(self.M, blocks.pieces, self.N, into)
         self._add(cut, into(self.out), rows if blocks.columns == 1 else None)
+
+    def _transpose_left(self) -> None:
+        """A task that transposes A once, where pieces would each do so with parts of its rows."""
+        turned = self.program.memory(f"{self.left.memory.name}_turned", self.M * self.K)
+        label = f"{self.left.memory.name} transposed"
+        cut, call = transposition(turned, self.A, self.sak, self.M, self.K)
+        self.program.add(label, cut, call, traffic=2 * self.M * self.K)
+        self.A, self.sar, self.sak = turned, self.K, 1
 
     @property
     def _sizes(self) -> dict[str, int]:
@@ -190,18 +204,14 @@ class _Product:
 
     def _piece(self, target: Pointer, blocks: Blocks, flags: int) -> Call:
         return kernels.product_piece.on(
-            C=target, ldc=self.N, A=self.left.memory, sar=self.sar, sak=self.sak,
+            C=target, ldc=self.N, A=self.A, sar=self.sar, sak=self.sak,
             B=self.right.memory, ldb=self.ldb, **self._sizes, flags=flags, bias=self.bias,
-            rows=blocks.rows, columns=blocks.columns, depth=blocks.depth, piece=PIECE,
+            rows=blocks.rows, columns=blocks.columns, depth=blocks.depth,
+            scratch=self._scratch(-(-self.M // blocks.rows)), piece=PIECE,
         )  # fmt: skip
 
-    def _packed_piece(self, target: Pointer, blocks: Blocks, flags: int) -> Call:
-        return kernels.packed_product_piece.on(
-            C=target, ldc=self.N, A=self.left.memory, sak=self.sak, B=self.right.memory,
-            ldb=self.ldb, **self._sizes, flags=flags, bias=self.bias, rows=blocks.rows,
-            columns=blocks.columns, scratch=Scratch(packed_scratch(self.M, self.K, blocks)),
-            piece=PIECE,
-        )  # fmt: skip
+    def _scratch(self, rows: int) -> Scratch:
+        return Scratch(gemm_scratch(host(), self.program.real.itemsize, rows, self.K))
 
     def _masked_piece(self, target: Pointer, blocks: Blocks) -> tuple[Call, ...]:
         if self.gate is None:
@@ -232,7 +242,7 @@ class _Product:
 
     def _small(self) -> None:
         call = small_product.on(
-            C=self.out, A=self.left.memory, sar=self.sar, sak=self.sak, B=self.right.memory,
+            C=self.out, A=self.A, sar=self.sar, sak=self.sak, B=self.right.memory,
             sbk=self.ldb, sbn=1, **self._sizes,
         )  # fmt: skip
         more = [relu.on(Y=self.out, X=self.out, lo=0, hi=self.M * self.N)] if self.relu else []
@@ -265,9 +275,10 @@ def _emit_batched(places: Places, work: Work) -> None:
     out = places.put(work.outputs[0], row_major(work.outputs[0].shape)).memory
     (M, K), N = a.shape[-2:], b.shape[-1]
     count = a.size // (M * K)
+    scratch = Scratch(gemm_scratch(host(), places.program.real.itemsize, M, K))
     call = kernels.batched_gemm.on(
         C=out, scb=M * N, ldc=N, A=left, sab=M * K, sar=K, sak=1, B=right, sbb=K * N, ldb=N,
-        M=M, N=N, K=K, flags=0, lo=LO, hi=HI,
+        M=M, N=N, K=K, flags=0, scratch=scratch, lo=LO, hi=HI,
     )  # fmt: skip
     flops = 2 * count * M * N * K
     places.program.add(label(work), Cut.of(count, M * N * K), call, flops=flops, work=work)

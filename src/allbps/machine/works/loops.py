@@ -8,7 +8,7 @@ from math import prod
 
 from allbps.machine.kernels.gemm import transpose
 from allbps.machine.language.calls import Call
-from allbps.machine.language.operands import HI, LO, Pointer, Whole
+from allbps.machine.language.operands import HI, LO, Memory, Pointer, Whole
 from allbps.machine.language.written import Written
 from allbps.machine.planning.layout import Layout
 from allbps.machine.planning.loops import scalar_kind
@@ -151,15 +151,27 @@ def _is_transposition(nest: Nest) -> bool:
 
 
 BAND = 64
-"""Rows that one piece at least transposes: four squares side by side, which read whole lines."""
+"""Rows that one piece at least transposes: what it writes of a row fills whole lines."""
 
 
 def add_transposition(program: Program, nest: Nest, here: Place, there: Place) -> None:
-    """A task that transposes a matrix in squares; no cut goes through one."""
+    """A task that transposes a matrix."""
     rows, columns = nest.lengths
+    program.add(
+        f"{here.memory.name} transposed",
+        *transposition(there.memory, here.pointer, nest.strides[1][1], rows, columns),
+        traffic=2 * rows * columns,
+    )
+
+
+def transposition(
+    there: Memory, here: Pointer, ld: int, rows: int, columns: int
+) -> tuple[Cut, Call]:
+    """How (columns, rows) numbers, ``ld`` apart row from row, become (rows, columns).
+
+    Each piece reads whole rows, as they follow each other in memory.
+    """
     call = transpose.on(
-        T=there.memory, ldt=columns, A=here.pointer, lda=nest.strides[1][1], rows=columns,
-        lo=LO, hi=HI,
-    )  # fmt: skip
-    cut = Cut.of(rows, columns * 4, block=BAND)
-    program.add(f"{here.memory.name} transposed", cut, call, traffic=2 * rows * columns)
+        T=there + LO, ldt=columns, A=here + LO * ld, lda=ld, rows=HI - LO, lo=0, hi=rows
+    )
+    return Cut.of(columns, rows * 4, block=BAND), call

@@ -6,7 +6,7 @@ from llvmlite import ir
 
 from allbps.machine.language.frontend.memory import Memory
 from allbps.machine.language.frontend.values import Expr, Value
-from allbps.machine.language.microkernel import I32, I64, PTR
+from allbps.machine.language.microkernel import I32, I64
 
 
 class Numbers(Memory):
@@ -76,14 +76,3 @@ class Numbers(Memory):
             rows = [interleave(x, y, half) for x, y in pairs for half in (0, 1)]
         for i, x in enumerate(rows):
             self.b.store(x, row(T, ldt, i), align=size)
-
-    def copy_vector(self, T: Value, A: Value) -> None:
-        """Emit ``copy_vector(T, A)``."""
-        vector, size = ir.VectorType(self.program.real, self.program.lanes), self.program.itemsize
-        self.b.store(self.b.load(A.ir, typ=vector, align=size), T.ir, align=size)
-
-    def prefetch(self, p: Value) -> None:
-        """Emit ``prefetch(p)``: for reading, into the first cache."""
-        signature = ir.FunctionType(ir.VoidType(), [PTR, I32, I32, I32])
-        read, close, data = (ir.Constant(I32, n) for n in (0, 3, 1))
-        self.b.call(self.declare("llvm.prefetch.p0", signature), [p.ir, read, close, data])
