@@ -20,6 +20,7 @@ FLOORS = [
     {"numpy_api", "functional", "names", "backprop", "outside"},
     {"trace", "transforms"},
     {"backward"},
+    {"distributed"},
     {"readings"},
     {"verify"},
     {"machine"},
@@ -96,8 +97,9 @@ def test_no_reading_imports_another():
             assert f"allbps.readings.{other} " not in text, f"{name} imports {other}"
 
 
-# verify asks PyTorch whether we are right, bench races against it, torch is the bridge to it
-TORCH = {"verify", "bench", "torch"}
+# verify asks PyTorch whether we are right, bench races against it, torch is the bridge to it,
+# distributed lets it talk
+TORCH = {"verify", "bench", "torch", "distributed"}
 
 
 def test_only_the_rooms_that_need_torch_import_it_and_only_the_machine_imports_llvmlite():

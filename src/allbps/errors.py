@@ -109,6 +109,10 @@ class SingularError(AllBPsError, LinAlgError):
     """A matrix for which there is no such inverse or factorisation."""
 
 
+class WorkerError(AllBPsError, RuntimeError):
+    """A worker of a distributed run that is gone, does not answer, or could not go on."""
+
+
 class NonFiniteError(AllBPsError, FloatingPointError):
     """NaN or infinity where a finite number is needed."""
 

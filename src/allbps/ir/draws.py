@@ -40,6 +40,11 @@ class Draws:
         self._sources: dict[int, Source] = {} if sources is None else sources
         self._streams: dict[int, int] = {}
 
+    @property
+    def seeds(self) -> list[int]:
+        """The seeds that generators gave, in the order in which they were asked."""
+        return [source.seed for source in self._sources.values()]
+
     def again(self, step: int) -> Draws:
         """The same draws at another step: each generator with the seed that it gave before."""
         return Draws(step, self._sources)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import math
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -26,7 +26,7 @@ from allbps.machine.planning.plan import Plan, Value, Work, make_plan
 from allbps.machine.planning.rules import Rule
 from allbps.machine.planning.substitutes import substitutes
 from allbps.machine.request import Request, request
-from allbps.machine.works.emit import Emitter
+from allbps.machine.works.emit import Blocks, Emitter
 from allbps.machine.works.places import Places
 from allbps.machine.works.random import emit_next_step
 from allbps.machine.works.tasks import Place, Program
@@ -86,7 +86,12 @@ class Build:
 
 
 def build(
-    signature: inspect.Signature, traced: Traced, options: Options, *, guarded: bool = True
+    signature: inspect.Signature,
+    traced: Traced,
+    options: Options,
+    *,
+    guarded: bool = True,
+    more: Callable[[Program, Sequence[Place], Sequence[Place], Blocks, bool], None] | None = None,
 ) -> Build:
     """Everything between a traced function and one that can be called.
 
@@ -95,6 +100,8 @@ def build(
         traced: its graph.
         options: those of ``compile``.
         guarded: does the step look whether what was traced holds for its arguments?
+        more: adds tasks of its own; it is given the program, where gradients and results lie, the
+            arrays behind blocks once they exist, and whether the step looks at guards.
 
     Raises:
         AllBPsError: the options do not fit the function; see :func:`.request.request`.
@@ -108,6 +115,9 @@ def build(
         emitter = _emitted(program, planned, asked, blocks)
         ends = _ends(emitter.places, planned, asked)
         training = _training(program, emitter.places, ends, asked, options, blocks)
+        results = ends.results[: len(ends.results) - len(asked.carried)]
+        if more is not None:
+            more(program, training.deltas, results, blocks, ends.holds is not None)
         feeds = _feeds(ends, asked) if training.loss is not None else []
         columns = training.rule.columns if training.rule is not None else 0
         executable = Executable(program, blocks, feeds, training.loss, options.threads, columns)
@@ -118,7 +128,6 @@ def build(
             todo="this is a fault of allbps: please report it, with the function",
         ) from error
     _say_what_falls_back([*emitter.by_numpy, *training.by_numpy])
-    results = ends.results[: len(ends.results) - len(asked.carried)]
     return Build(
         signature, traced, asked, training.rule, program, executable, ends.inputs, results,
         training.deltas, training.slots, planned.limits, ends.holds, ends.keys,

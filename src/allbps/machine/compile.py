@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import warnings
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from allbps.errors import ArgumentError
 from allbps.ir import values_on_demand
@@ -16,6 +16,12 @@ from allbps.machine.training import TrainStep
 from allbps.optim import Optimizer
 from allbps.trace import Traced, bound, trace_bound
 from allbps.verify.plain import Witness
+
+if TYPE_CHECKING:
+    from allbps.machine.parted import PartedStep
+
+USUAL_PARTS = 8
+"""Into how many parts a batch is cut where a group is given and no number."""
 
 
 def compile(  # noqa: A001 - numpy, jax and torch users know the word
@@ -28,8 +34,10 @@ def compile(  # noqa: A001 - numpy, jax and torch users know the word
     carry: str | int | None = None,
     threads: int | None = None,
     convolution: Convolution = "auto",
+    group: Any = None,
+    parts: int | None = None,
     **named_examples: Any,
-) -> Compiled | Gradients | TrainStep:
+) -> Compiled | Gradients | TrainStep | PartedStep:
     """Compile ``f`` for arguments like ``examples``.
 
     Without ``params`` the result computes ``f``. With ``params`` it computes ``f`` and the
@@ -61,13 +69,19 @@ def compile(  # noqa: A001 - numpy, jax and torch users know the word
         convolution: how 3×3 convolutions of stride 1 are done in float32: "winograd" needs a
             quarter of the products and rounds more, "direct" does not; "auto" takes the faster.
             ``stages()`` names it. In float64 all are direct.
+        group: workers that take every step together: a process group of ``torch.distributed``. Each
+            computes some parts of a batch; all take the same update.
+        parts: into how many parts a batch is cut, 8 with a group. Losses and gradients of the parts
+            are added up in one order, so that the bits of a step depend on this number and not on
+            how many workers there are. Batch statistics are those of a part.
         named_examples: arguments by name.
 
     Raises:
         NotScalarError: there are ``params``, and ``f`` returns no loss.
         NameUnknownError: ``params`` names no argument.
         ArgumentError: an option is of the wrong kind; an optimiser without ``params``; a ``carry``
-            without an optimiser, or one that ``f`` does not return a new value for.
+            without an optimiser, or one that ``f`` does not return a new value for; a loss that
+            cannot be taken in parts.
 
     >>> import numpy as np
     >>> from allbps.optim import SGD
@@ -77,7 +91,7 @@ def compile(  # noqa: A001 - numpy, jax and torch users know the word
 
     """
     try:
-        options = Options(params, optimizer, max_norm, carry, threads, convolution)
+        options = Options(params, optimizer, max_norm, carry, threads, convolution, group, parts)
         draws, arguments = Draws(), bound(f, examples, named_examples)
         witness = Witness(f, arguments)
         with values_on_demand(), drawing(draws):
@@ -90,7 +104,23 @@ def compile(  # noqa: A001 - numpy, jax and torch users know the word
     recipe = Recipe(f, _signature(f, traced), options, draws)
     if params is None:
         return Compiled(recipe, traced)
+    if group is not None or parts is not None:
+        return _in_parts(recipe, traced, arguments)
     return Gradients(recipe, traced) if optimizer is None else TrainStep(recipe, traced, optimizer)
+
+
+def _in_parts(recipe: Recipe, traced: Traced, arguments: dict[str, Any]) -> PartedStep:
+    from allbps.machine.exchange import Alone, Exchange
+    from allbps.machine.parted import PartedStep
+
+    group, parts = recipe.options.group, recipe.options.parts or USUAL_PARTS
+    if group is None:
+        group = Alone()
+    elif not isinstance(group, Exchange):
+        from allbps.distributed import exchange_of
+
+        group = exchange_of(group)
+    return PartedStep(recipe, traced, arguments, group, parts)
 
 
 class FrozenWarning(UserWarning):

@@ -32,6 +32,8 @@ class Options:
     carry: str | int | None = None
     threads: int | None = None
     convolution: Convolution = "auto"
+    group: Any = None
+    parts: int | None = None
 
     def __post_init__(self) -> None:
         self._kinds()
@@ -50,6 +52,8 @@ class Options:
             raise _wrong("max_norm", "a number above 0", self.max_norm)
         if self.threads is not None and not (_whole(self.threads) and self.threads > 0):
             raise _wrong("threads", "a whole number from 1", self.threads)
+        if self.parts is not None and not (_whole(self.parts) and self.parts > 0):
+            raise _wrong("parts", "a whole number from 1", self.parts)
         if self.convolution not in CONVOLUTIONS:
             raise ArgumentError(
                 "unknown convolution=",
@@ -63,6 +67,10 @@ class Options:
             raise ArgumentError(
                 "max_norm= needs optimizer=",
                 todo="pass optimizer= as well",
+            )
+        if self.optimizer is None and (self.parts is not None or self.group is not None):
+            raise ArgumentError(
+                "parts= and group= need optimizer=", todo="pass params= and optimizer= as well"
             )
         if self.optimizer is not None and self.params is None:
             raise ArgumentError("optimizer= needs params=", todo="pass params= as well")

@@ -61,7 +61,7 @@ def request(traced: Traced, options: Options) -> Request:
     chosen, carry = options.chosen(traced), options.carried(traced)
     params = tuple(x for name in chosen for x in _arrays(traced, name))
     carried = () if carry is None else _arrays(traced, carry)
-    result = traced.outputs if carry is None else _without_carry(traced, carry)
+    result = traced.outputs if carry is None else without_carry(traced, carry)
     deltas = _deltas(traced, params) if chosen else {}
     grads = [deltas[x].node if x in deltas else constant(np.zeros(x.shape, x.dtype))
              for x in params]  # fmt: skip
@@ -84,7 +84,7 @@ def _real(traced: Traced) -> np.dtype[Any]:
     return np.dtype(np.float64)
 
 
-def _without_carry(traced: Traced, carry: str) -> Any:
+def without_carry(traced: Traced, carry: str) -> Any:
     """What the function returns beside the new value of the carried argument."""
     outputs, function = traced.outputs, traced.function
     if not isinstance(outputs, tuple) or len(outputs) != 2:

@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from allbps.errors import (
-    AllBPsError,
     ArgumentError,
     DtypeError,
     NonFiniteError,
@@ -21,9 +20,9 @@ from allbps.ir import Node
 from allbps.machine.building import Build
 from allbps.machine.called import Called, Recipe
 from allbps.machine.limits import LimitError
+from allbps.machine.origin import first_nonfinite
 from allbps.machine.path import Path, like_nodes, pairs_of, put_all
 from allbps.machine.planning.rules import Rule
-from allbps.ops.random import key_op
 from allbps.optim import Optimizer
 from allbps.trace import Traced
 
@@ -330,21 +329,7 @@ class TrainStep(Called):
         )
 
     def _origin(self) -> tuple[str, str]:
-        """The first node of this step that is not finite or cannot be worked out, and its line."""
-        build = self._build
-        known: dict[Node, Any] = {x: self._path.argument(x) for x in build.inputs}
-        nodes = build.traced.graph.nodes
-        known |= {x: np.array([x.attrs["seed"], self.taken]) for x in nodes if x.op is key_op}
-        for node in nodes:
-            problem = ""
-            if node not in known:
-                try:
-                    known[node] = _worked_out(node, known)
-                except (AllBPsError, IndexError, ValueError) as error:
-                    problem = f" ({str(error).splitlines()[0]})"
-            if problem or (node.is_float and not np.isfinite(known[node]).all()):
-                return f"{node.name or node.op.name}{problem}", str(node.site or "")
-        return "", ""
+        return first_nonfinite(self._path, self.taken)
 
 
 def _examples_of_steps(order: Any) -> tuple[NDArray[np.int64], bool]:
@@ -357,12 +342,3 @@ def _examples_of_steps(order: Any) -> tuple[NDArray[np.int64], bool]:
     batched = numbers.ndim == 2
     whole = np.ascontiguousarray(numbers, np.int64)
     return (whole if batched else whole[:, None]), batched
-
-
-def _worked_out(node: Node, known: Mapping[Node, Any]) -> Any:
-    """A node's value, by its operation's own text and checks."""
-    if not node.inputs:
-        return node.value
-    values = [known[x] for x in node.inputs]
-    with np.errstate(all="ignore"):
-        return node.op(*values, **node.attrs).value

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from allbps.distributed import Workers, joined
 from allbps.errors import DivergedError
 from allbps.exits import INTERRUPTED
 from allbps.nn import MODELS
@@ -118,6 +119,16 @@ def train(
     threads: Annotated[
         int | None, typer.Option(help="Threads of the machine; as many as pay if left out.")
     ] = TrainOptions.threads,
+    parts: Annotated[
+        int | None,
+        typer.Option(
+            help="Cut each mini-batch into so many parts, which workers share: the same bits for"
+            " any number of workers. 8 where torchrun starts them."
+        ),
+    ] = TrainOptions.parts,
+    timeout: Annotated[
+        float, typer.Option(help="Seconds after which a silent worker counts as lost.")
+    ] = TrainOptions.timeout,
     out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path(TrainOptions.out),
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on from the checkpoint in --out.")
@@ -134,14 +145,18 @@ def train(
         step_epochs=step_epochs, warmup=warmup, clip=clip, seed=seed, held_out=held_out,
         validation=validation, patience=patience, resize=resize, grayscale=grayscale,
         alpha=alpha, white=white, stream=stream, augment=augment, normalise=normalise,
-        context=context, engine=engine, threads=threads, out=str(out), resume=resume,
+        context=context, engine=engine, threads=threads, parts=parts, timeout=timeout, out=str(out),
+        resume=resume,
     )  # fmt: skip
+    workers = joined(options.timeout) or Workers.alone()
     try:
-        report = run(options, quiet=quiet)
+        report = run(options, quiet=quiet, workers=workers)
     except DivergedError as error:
-        if as_json:
+        if as_json and workers.leads:
             typer.echo(json.dumps({"diverged": error.what, "got": error.got, "todo": error.todo}))
         raise
-    typer.echo(json.dumps(report.to_json(), indent=2) if as_json else str(report))
+    workers.leave()
+    if workers.leads:
+        typer.echo(json.dumps(report.to_json(), indent=2) if as_json else str(report))
     if report.interrupted:
         raise typer.Exit(INTERRUPTED)

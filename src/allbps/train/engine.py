@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
 from allbps.data import Examples
+from allbps.distributed import Workers
 from allbps.nn import Model, Params
 from allbps.optim import Optimizer
 from allbps.train.feed import Feed
@@ -95,6 +96,7 @@ class Task:
         clip: the longest gradient, or None.
         threads: how many compute; None takes as many as pay.
         seed: of how examples are changed.
+        workers: those who train together.
 
     """
 
@@ -104,6 +106,7 @@ class Task:
     clip: float | None
     threads: int | None = None
     seed: int = 0
+    workers: Workers = field(default_factory=Workers.alone)
 
     @cached_property
     def feed(self) -> Feed:

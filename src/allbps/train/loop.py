@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from allbps.data import Examples, batch_order
+from allbps.distributed import Workers
 from allbps.errors import DivergedError
 from allbps.optim import rate
 from allbps.train.engine import Engine, State, Task
@@ -44,10 +45,32 @@ class Course:
 
 
 class Stop:
-    """Has someone asked to stop?"""
+    """Has someone asked to stop, this worker or another one?
 
-    def __init__(self) -> None:
-        self.asked = False
+    Attributes:
+        asked: was this one asked?
+        agreed: do all know?
+
+    """
+
+    def __init__(self, workers: Workers | None = None) -> None:
+        self._workers = workers or Workers.alone()
+        self.asked = self.agreed = False
+
+    def ask_all(self, at_once: int) -> int:
+        """Agree on whether to stop; how many steps to take before the next time, as the first says.
+
+        Workers that stopped at different steps would wait for each other for ever.
+        """
+        said = self._workers.gather(np.array([self.asked, at_once]))
+        self.agreed = bool(said[:, 0].any())
+        return int(said[0, 1])
+
+    @property
+    def _signals(self) -> list[signal.Signals]:
+        """Who starts several workers ends them by SIGTERM."""
+        several = self._workers.exchange is not None
+        return [signal.SIGINT, *([signal.SIGTERM] if several else [])]
 
     @contextmanager
     def on_interrupt(self) -> Iterator[None]:
@@ -55,17 +78,19 @@ class Stop:
 
         def ask(number: int, frame: FrameType | None) -> None:
             self.asked = True
-            signal.signal(signal.SIGINT, signal.default_int_handler)
+            usual = signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
+            signal.signal(number, usual)
 
         try:
-            before: Any = signal.signal(signal.SIGINT, ask)
+            before = {number: signal.signal(number, ask) for number in self._signals}
         except ValueError:  # not in the main thread: there, Ctrl-C never arrives
             yield
             return
         try:
             yield
         finally:
-            signal.signal(signal.SIGINT, before)
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
 
 def train(
@@ -89,7 +114,7 @@ def train(
         DivergedError: the loss became NaN or infinite; the last save stands.
 
     """
-    while not finished(course.options, moment) and not stop.asked:
+    while not finished(course.options, moment) and not stop.agreed:
         moment = _rest_of_epoch(course, moment, stop, watch)
         if moment.examples == len(course.task.images):
             moment = _close(course, moment)
@@ -114,7 +139,10 @@ def _rest_of_epoch(
     batches = batch_order(len(course.task.images), options.batch_size, options.seed, moment.epoch)
     course.engine.announce(moment.epoch, batches[moment.step :])
     at_once = 1
-    while moment.step < len(batches) and not stop.asked:
+    while moment.step < len(batches):
+        at_once = stop.ask_all(at_once)
+        if stop.agreed:
+            return moment
         part = batches[moment.step : moment.step + at_once]
         started = time.perf_counter()
         state, taken = course.engine.run(moment.state, part)

@@ -95,16 +95,21 @@ class MachineEngine:
     def evaluate(self, params: Mapping[str, Any], images: Examples) -> Score:
         """Forward only, in pieces of one size; the last one is filled up with its last example."""
         size = min(EVALUATED_AT_ONCE, len(images))
-        forward = self._forward_of(size, params, images)
         loss, right = 0.0, 0
         for start in range(0, len(images), size):
-            rows = np.minimum(np.arange(start, start + size), len(images) - 1)
-            count = min(size, len(images) - start)
-            x, labels = images.fetch(rows)
-            logits, labels = forward(params, x)[:count], labels[:count]
-            loss += _cross_entropy(logits, labels) * count
-            right += hits(logits, labels)
+            more, found = self.piece(params, images, start, size)
+            loss, right = loss + more, right + found
         return Score(loss / len(images), right / images.labels.size)
+
+    def piece(
+        self, params: Mapping[str, Any], images: Examples, start: int, size: int
+    ) -> tuple[float, int]:
+        """(sum of losses, labels predicted rightly) of the images from ``start`` on."""
+        rows = np.minimum(np.arange(start, start + size), len(images) - 1)
+        count = min(size, len(images) - start)
+        x, labels = images.fetch(rows)
+        logits = self._forward_of(size, params, images)(params, x)[:count]
+        return _cross_entropy(logits, labels[:count]) * count, hits(logits, labels[:count])
 
     def origin(self, state: State, batch: NDArray[Any]) -> str:
         """Go through the graph node by node."""
@@ -138,7 +143,7 @@ class MachineEngine:
 
         def objective(params: Any, x: Any, labels: Any, carried: Any) -> Any:
             loss, logits, running = model.training_objective({**params, **carried}, x, labels)
-            right = carried["right"] + _hits(logits, labels)
+            right = carried["right"] + hits_of(logits, labels)
             return loss, {"right": right, **running}
 
         x, labels = images.fetch(np.arange(size) % len(images))
@@ -190,7 +195,7 @@ class MachineEngine:
         return after
 
 
-def _hits(logits: Any, labels: Any) -> Any:
+def hits_of(logits: Any, labels: Any) -> Any:
     """How many labels have the highest score, the first of equals, as a sum of ones."""
     one = logits.dtype.type(1)
     classes, labels = np.arange(logits.shape[-1]), labels[..., None]

@@ -39,7 +39,7 @@ SCHEDULES: dict[str, Callable[[TrainOptions, int], float | Schedule]] = {
     ),
 }
 """Name -> the rate over a run, given the steps of an epoch."""
-FREE = frozenset({"data", "epochs", "out", "resume", "stream", "threads"})
+FREE = frozenset({"data", "epochs", "out", "resume", "stream", "threads", "timeout"})
 """What may differ when a run is taken up again; the data are compared by their contents."""
 
 
@@ -78,6 +78,9 @@ class TrainOptions:
         context: characters that a net for text reads at once.
         engine: what computes: ``machine``, compiled code, or ``numpy``.
         threads: of the machine; None takes as many as pay. No bit depends on it.
+        parts: cut each mini-batch into so many parts, which workers share; the bits depend on this
+            number and not on that of the workers. None cuts into 8 where torchrun starts workers.
+        timeout: seconds after which a worker that does not come or answer counts as lost.
         out: folder for the results.
         resume: go on from the checkpoint in ``out``.
 
@@ -110,6 +113,8 @@ class TrainOptions:
     context: int = 128
     engine: str = "machine"
     threads: int | None = None
+    parts: int | None = None
+    timeout: float = 300.0
     out: str = "train-output"
     resume: bool = False
 
@@ -123,7 +128,8 @@ class TrainOptions:
         for name in ("lr", "weight_decay", "momentum", "warmup", "seed", "clip"):
             require(f"--{flag(name)}", getattr(self, name) or 0, at_least=0)
         require("--validation", self.validation, at_least=0, below=1)
-        for name in ("patience", "threads"):
+        require("--timeout", self.timeout, at_least=1)
+        for name in ("patience", "threads", "parts"):
             if getattr(self, name) is not None:
                 require(f"--{name}", getattr(self, name), at_least=1)
         self.decoding()

@@ -6,7 +6,7 @@ import json
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +14,10 @@ import numpy as np
 from allbps import nn
 from allbps.data import Dataset, Decoding, Examples, Streamed, load_text, read, split
 from allbps.data.stream import as_streamed
-from allbps.errors import ArgumentError
+from allbps.distributed import Workers
+from allbps.errors import ArgumentError, WorkerError
 from allbps.files import write_text
-from allbps.train.checkpoint import load_checkpoint, save_checkpoint
+from allbps.train.checkpoint import save_checkpoint
 from allbps.train.curve import draw_curve
 from allbps.train.engine import Score, State, Task
 from allbps.train.engines import make_engine
@@ -28,9 +29,12 @@ from allbps.train.options import TrainOptions
 from allbps.train.progress import Watch, watching
 from allbps.train.report import Report
 from allbps.train.tensors import save_weights
+from allbps.train.together import facts, resumed
 
 # streams of random numbers under one seed; allbps.data.batches has the third
 SPLIT_STREAM, INIT_STREAM, VALIDATION_STREAM = 0, 1, 3
+USUAL_PARTS = 8
+"""Into how many parts a mini-batch is cut where torchrun starts workers."""
 SAVE_EVERY = 30.0
 """Seconds between checkpoints inside a long epoch."""
 
@@ -44,7 +48,7 @@ class Parts:
     test: Examples
 
 
-def run(options: TrainOptions, *, quiet: bool = True) -> Report:
+def run(options: TrainOptions, *, quiet: bool = True, workers: Workers | None = None) -> Report:
     """Train as ``options`` say and write the results into ``options.out``.
 
     The same options and data give the same bits in every file but report.json, which holds times.
@@ -52,35 +56,48 @@ def run(options: TrainOptions, *, quiet: bool = True) -> Report:
     Args:
         options: what to do.
         quiet: show no progress.
+        workers: those who train together, see ``allbps.distributed.joined``; the first one writes.
 
     Raises:
         UserFileError: the data, the checkpoint or the folder for results cannot be used.
         ArgumentError: options that do not go together, or not with the checkpoint.
         MissingExtraError: a library of the extra ``train`` is not installed.
         DivergedError: the loss became NaN or infinite; nothing is saved as learnt.
+        WorkerError: another worker is gone; what was reached is in the checkpoint.
 
     """
     check_drawing()
+    workers = workers or Workers.alone()
+    if workers.exchange is not None and options.parts is None:
+        options = replace(options, parts=USUAL_PARTS)
     dataset = _dataset(options)
     parts = _parts(dataset, options)
     if options.normalise or options.augment:
         parts = _changed(parts, options)
-    course = _course(parts, options)
+    if workers.exchange is not None:
+        workers.agree(**facts(options, dataset.fingerprint))
+    course = _course(parts, options, workers)
     start = _start(course)
     path = options.folder / "checkpoint.safetensors"
     if options.resume:
-        start = load_checkpoint(path, start, options, dataset.fingerprint)
+        start = resumed(path, start, options, dataset.fingerprint, workers)
 
     def save(moment: Moment) -> None:
+        if not workers.leads:
+            return
         save_checkpoint(path, moment, options, dataset.fingerprint)
         write_text(options.folder / "log.jsonl", _log(moment))
 
     save(start)  # a folder that cannot be written is better known now than after an hour
-    stop = Stop()
-    with watching(len(parts.train), options.epochs, quiet) as watch, stop.on_interrupt():
+    stop, silent = Stop(workers), quiet or not workers.leads
+    with watching(len(parts.train), options.epochs, silent) as watch, stop.on_interrupt():
         watch.begin(start)
+        see = _Saving(start, watch, save)
         try:
-            moment = train(course, start, stop=stop, watch=_and_save(watch, save), save=save)
+            moment = train(course, start, stop=stop, watch=see, save=save)
+        except WorkerError:
+            save(see.moment)
+            raise
         finally:
             course.task.feed.close()
     save(moment)
@@ -133,11 +150,12 @@ def _changed(parts: Parts, options: TrainOptions) -> Parts:
     return Parts(changed(parts.train), validation, changed(parts.test))
 
 
-def _course(parts: Parts, options: TrainOptions) -> Course:
+def _course(parts: Parts, options: TrainOptions, workers: Workers) -> Course:
     steps = -(-len(parts.train) // options.batch_size)
     model, optimiser = nn.named(options.model), options.optimiser(steps)
-    task = Task(model, parts.train, optimiser, options.clip, options.threads, options.seed)
-    return Course(options, task, make_engine(options.engine, task), parts.validation or parts.test)
+    task = Task(model, parts.train, optimiser, options.clip, options.threads, options.seed, workers)
+    engine = make_engine(options.engine, task, options.parts)
+    return Course(options, task, engine, parts.validation or parts.test)
 
 
 def _start(course: Course) -> Moment:
@@ -149,18 +167,24 @@ def _start(course: Course) -> Moment:
     return Moment(State(params, course.task.optimiser.init(learnt)))
 
 
-def _and_save(watch: Watch, save: Callable[[Moment], None]) -> Callable[[Moment], None]:
-    """Watch, and save from time to time."""
-    saved = time.monotonic()
+class _Saving:
+    """Watches, and saves from time to time.
 
-    def see(moment: Moment) -> None:
-        nonlocal saved
-        watch.see(moment)
-        if time.monotonic() - saved > SAVE_EVERY:
-            save(moment)
-            saved = time.monotonic()
+    Attributes:
+        moment: the last one that was seen.
 
-    return see
+    """
+
+    def __init__(self, start: Moment, watch: Watch, save: Callable[[Moment], None]) -> None:
+        self.moment, self._watch, self._save = start, watch, save
+        self._saved = time.monotonic()
+
+    def __call__(self, moment: Moment) -> None:
+        self.moment = moment
+        self._watch.see(moment)
+        if time.monotonic() - self._saved > SAVE_EVERY:
+            self._save(moment)
+            self._saved = time.monotonic()
 
 
 def _log(moment: Moment) -> str:
@@ -190,10 +214,12 @@ def _conclude(
         examples_per_second=watch.rate,
         note=_note(options, moment, interrupted),
         remarks=tuple(_remarks(dataset, course, watch)),
-        files=_write(course, parts, moment, params, test),
+        files=_write(course, parts, moment, params, test) if course.task.workers.leads else {},
         go_on=options.command(resume=True),
         interrupted=interrupted,
     )
+    if not course.task.workers.leads:
+        return report
     write_text(
         options.folder / "report.json",
         json.dumps(report.to_json(), indent=2, allow_nan=False) + "\n",
