@@ -12,7 +12,7 @@ import allbps
 ROOT = Path(allbps.__file__).parent
 FLOORS = [
     {"errors", "exits"},
-    {"tree", "files", "extras"},
+    {"tree", "files", "extras", "sheet"},
     {"optim"},
     {"ir"},
     {"ops"},
@@ -26,7 +26,7 @@ FLOORS = [
     {"machine"},
     {"page"},
     {"worked", "userfile", "formula"},
-    {"handin"},
+    {"handin", "notebook"},
     {"nn", "data"},
     {"train", "lecture", "sklearn", "torch"},
     {"bench", "serve"},

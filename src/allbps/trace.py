@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import linecache
-import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -43,6 +42,7 @@ from allbps.ir import (
     within,
 )
 from allbps.ir.draws import Draws, draws_here
+from allbps.ir.site import file_name
 from allbps.names import Watcher, choose_names, identifier
 from allbps.tree import flatten, leaves, rebuild, tree_map
 
@@ -248,7 +248,7 @@ def _title(f: Callable[..., Any]) -> str:
     assigned = _ASSIGNED.match(line)
     if assigned and line.count("lambda") == 1:
         return assigned[1]
-    return f"lambda ({os.path.basename(code.co_filename)}:{code.co_firstlineno})"
+    return f"lambda ({file_name(code.co_filename)}:{code.co_firstlineno})"
 
 
 def _where(f: Callable[..., Any]) -> str:

@@ -15,9 +15,11 @@ import numpy as np
 from allbps.backward import Backward, backward
 from allbps.errors import ArgumentError
 from allbps.files import write_bytes, write_text
+from allbps.ir import Node
 from allbps.readings.derivation import Derivation, Step, derivation
 from allbps.readings.dialect import dialect_named
 from allbps.readings.source import Program, emit
+from allbps.sheet import sheet
 from allbps.trace import bound, check_inputs, trace_bound
 
 if TYPE_CHECKING:
@@ -37,6 +39,7 @@ class Entry:
         because: why.
         forward: how the value is computed: ``Z₄ = Z₃ W₂``; empty for arguments.
         line: the user's line, as ``file.py:3 in net: Z4 = Z3 @ W2``.
+        steps: its part of the derivation: the value, what each use contributes to δ, and δ.
     """
 
     name: str
@@ -46,6 +49,12 @@ class Entry:
     because: str
     forward: str
     line: str
+    steps: tuple[Step, ...] = field(default=(), repr=False, compare=False)
+
+    def _repr_html_(self) -> str:
+        from allbps.readings.mathml import typeset
+
+        return sheet(typeset(list(self.steps)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,7 +105,14 @@ class Worked:
             because=delta.because if delta else "",
             forward=forward.formula if forward else "",
             line=str(node.site or ""),
+            steps=tuple(self._steps[step] for step in self._about(node) if step in self._steps),
         )
+
+    def _about(self, node: Node) -> list[str]:
+        """The names of a value's steps, in order."""
+        delta = self.backward.deltas.get(node)
+        terms = delta.terms if delta is not None and len(delta.terms) > 1 else ()
+        return [node.name, *(term.node.name for term in terms), f"d{node.name}"]
 
     @cached_property
     def _steps(self) -> dict[str, Step]:
@@ -237,7 +253,7 @@ class Worked:
         return f"<{traced.title} worked: {', '.join(self.names)}>"
 
     def _repr_html_(self) -> str:
-        return f"{self.to_svg()}\n{self.to_mathml()}"
+        return sheet(f"<figure>{self.to_svg()}</figure>\n{self.to_mathml()}")
 
     def _repr_markdown_(self) -> str:
         return self.to_markdown()

@@ -34,8 +34,18 @@ class Site(NamedTuple):
         return linecache.getline(self.file, self.line).strip()
 
     def __str__(self) -> str:
-        head = f"{os.path.basename(self.file)}:{self.line} in {self.function}"
+        head = f"{file_name(self.file)}:{self.line} in {self.function}"
         return f"{head}: {self.text}" if self.text else head
+
+
+def file_name(file: str) -> str:
+    """The name of a file for people; of a notebook's cell, its number: ``In[3]``."""
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    if shell is not None:
+        known = getattr(shell.compile, "format_code_name", lambda name: None)(file)
+        if known:
+            return str(known[1])
+    return os.path.basename(file)
 
 
 @cache

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from allbps.machine.works.tasks import Task
+from allbps.sheet import sheet, table
 
 
 def stage_rows(regions: Sequence[Sequence[Task]]) -> list[Mapping[str, Any]]:
@@ -40,6 +41,25 @@ class Stages:
         return "\n".join(self._lines())
 
     __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        timed = ("ms", "of peak") if self.seconds else ()
+        heads = ("stage", "MFLOP", "MB", *timed, "work", "line")
+        count = len(heads)
+        return sheet(table(heads, list(self._cells()), numbers=range(count - 2)))
+
+    def _cells(self) -> Iterator[list[str]]:
+        """A row of the table, column by column; the time of a stage beside its first work."""
+        before = 0
+        for row in self.rows:
+            size = row["numbers"] * self.itemsize / 1e6
+            first = row["stage"] != before
+            before = row["stage"]
+            times = self._time(before).split() if first and self.seconds else ["", ""]
+            yield [
+                str(row["stage"]), f"{row['flops'] / 1e6:.3f}", f"{size:.3f}",
+                *(times if self.seconds else ()), str(row["work"]), str(row["line"] or ""),
+            ]  # fmt: skip
 
     def _lines(self) -> Iterator[str]:
         timed = f"  {'ms':>8}  {'of peak':>7}" if self.seconds else ""

@@ -15,7 +15,7 @@ from allbps.page.listing import listing
 from allbps.readings.derivation import Derivation, Step
 from allbps.readings.mathml import to_mathml
 from allbps.readings.source import Program
-from allbps.verify import Report, Verdict
+from allbps.verify import Finding, Report, Verdict
 
 
 @dataclass(frozen=True)
@@ -110,11 +110,28 @@ def _verdicts(report: Report | None) -> Mapping[str, str]:
     """Name of a δ -> what the judges said of it."""
     if report is None:
         return {}
-    said = {}
-    for node, by_judge in report.of.items():
-        findings = by_judge.values()
-        agreed = [f"{f.judge} ({f.error or 0:.0e})" for f in findings if f.verdict is Verdict.AGREE]
-        wrong = [f.judge for f in findings if f.verdict is Verdict.DISAGREE]
-        text = f"✓ {', '.join(agreed)}" if agreed else "not checked by any judge"
-        said[f"d{node}"] = f"✗ disagrees: {', '.join(wrong)}" if wrong else text
-    return said
+    return {f"d{node}": _said(list(found.values())) for node, found in report.of.items()}
+
+
+def _said(findings: list[Finding]) -> str:
+    """Who agrees and to within what, who does not, and what else is said; nothing is left out."""
+    by_verdict: dict[Verdict, list[str]] = {}
+    for finding in findings:
+        error = f" {finding.error:.0e}" if finding.error else ""
+        shown = error if finding.verdict in (Verdict.AGREE, Verdict.DISAGREE) else ""
+        by_verdict.setdefault(finding.verdict, []).append(f"{finding.judge}{shown}")
+    parts = []
+    for verdict, judges in sorted(by_verdict.items(), key=lambda item: ORDER.index(item[0])):
+        parts.append(f"{SIGNS.get(verdict, f'{verdict}:')} {', '.join(judges)}")
+    return "; ".join(parts) or "not checked by any judge"
+
+
+ORDER = (
+    Verdict.DISAGREE,
+    Verdict.AGREE,
+    Verdict.CONVENTION,
+    Verdict.NOISY,
+    Verdict.NOT_DIFFERENTIABLE,
+    Verdict.NOT_CHECKED,
+)
+SIGNS = {Verdict.DISAGREE: "✗ disagrees:", Verdict.AGREE: "✓"}

@@ -30,9 +30,14 @@ def to_mathml(derivation: Derivation, verdicts: Mapping[str, str] | None = None)
             _paragraph("warning", f"<strong>Warning:</strong> {escape(derivation.warning)}")
         )
     for heading, steps in derivation.sections():
-        content = "\n".join(_steps(steps, verdicts or {}))
-        parts += [f"<h3>{heading}</h3>", f'<div class="steps">\n{content}\n</div>']
+        parts += [f"<h3>{heading}</h3>", typeset(steps, verdicts)]
     return '<div class="derivation">\n' + "\n".join(filter(None, parts)) + "\n</div>"
+
+
+def typeset(steps: list[Step], verdicts: Mapping[str, str] | None = None) -> str:
+    """Some steps alone."""
+    content = "\n".join(_steps(steps, verdicts or {}))
+    return f'<div class="steps">\n{content}\n</div>'
 
 
 def mathml(tex: str) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
+from allbps.sheet import paragraph, sheet, table
 from allbps.verify.finding import Finding, Origin, Subject, Verdict
 from allbps.verify.marks import Mark, State, listed
 from allbps.verify.plain import PlainRun
@@ -28,7 +29,7 @@ NOT_ALONE = ("expansion",)
 """Judges that share rules with what they judge: their word alone confirms nothing."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Report:
     """Every δ of a backward pass, and what each judge says of it.
 
@@ -141,7 +142,26 @@ class Report:
     def __str__(self) -> str:
         return "\n".join(self._lines())
 
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        heading, *rows = self._rows()
+        shown = table(heading, rows, numbers=()) if self.judges and not self.origin else ""
+        after = [] if self.origin else [*self._remarks(), *self._noted()]
+        parts = paragraph("\n".join(self._opening())), shown, paragraph("\n".join(after))
+        return sheet("".join(parts))
+
     def _lines(self) -> Iterator[str]:
+        yield from self._opening()
+        if not self.origin:
+            yield from self._table()
+            yield from self._remarks()
+            yield from self._noted()
+
+    def _noted(self) -> Iterator[str]:
+        return (f"note: {note}" for note in self.notes)
+
+    def _opening(self) -> Iterator[str]:
         if self.marks:
             yield from self._verdict()
             yield from (str(mark) for mark in self.marks)
@@ -153,13 +173,9 @@ class Report:
         yield f"{self.function}: {len(self.subjects)} δ, {state}"
         if self.origin:
             yield str(self.origin)
-            yield from self._plain_lines()
-            return
-        yield from self._judge_lines()
+        else:
+            yield from self._judge_lines()
         yield from self._plain_lines()
-        yield from self._table()
-        yield from self._remarks()
-        yield from (f"note: {note}" for note in self.notes)
 
     def _verdict(self) -> Iterator[str]:
         """One sentence on the gradients that were handed in."""
@@ -199,16 +215,21 @@ class Report:
     def _table(self) -> Iterator[str]:
         if not self.judges or len(self.subjects) > 60:
             return
-        rows = [("δ", *self.judges, "line")]
-        for subject in self.subjects:
-            cells = [_cell(self.of[subject.node].get(judge)) for judge in self.judges]
-            rows.append((f"δ{subject.node}", *cells, subject.where))
+        rows = self._rows()
         widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
         yield ""
         for row in rows:
             text = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
             yield f"  {text}".rstrip()
         yield ""
+
+    def _rows(self) -> list[tuple[str, ...]]:
+        """The headings, then what each judge says of each δ."""
+        rows = [("δ", *self.judges, "line")]
+        for subject in self.subjects:
+            cells = [_cell(self.of[subject.node].get(judge)) for judge in self.judges]
+            rows.append((f"δ{subject.node}", *cells, subject.where))
+        return rows
 
     def _kinks(self) -> Iterator[str]:
         """Each kink once, with the δ that it keeps from being checked in full."""
