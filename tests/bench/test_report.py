@@ -8,9 +8,10 @@ import pytest
 from allbps.bench import bench as room
 from allbps.bench.bench import BenchOptions, bench
 from allbps.bench.command import bench as command
+from allbps.bench.deadline import Deadline
 from allbps.bench.peer import Peer
 from allbps.bench.report import BenchReport, Entry, RowResult
-from allbps.bench.rounds import interleaved, pace
+from allbps.bench.rounds import interleaved, pace, too_slow
 from allbps.errors import ArgumentError, NameUnknownError
 
 
@@ -73,26 +74,31 @@ def clock(monkeypatch):
     return now
 
 
+def turns(runners, rounds, told=lambda text: None, seconds=1e9):
+    """Seconds a step of each, by rounds."""
+    found = {name: [] for name in runners}
+    for name, time in interleaved(runners, rounds, told, Deadline(seconds)):
+        found[name].append(time)
+    return found
+
+
 def test_everyone_has_a_turn_in_every_round(clock):
     runners = {"a": Steady(clock, 0.01), "b": Steady(clock, 0.02)}
     said = []
-    seconds = interleaved(runners, 3, said.append)
+    seconds = turns(runners, 3, said.append)
     assert said == ["round 1 of 3", "round 2 of 3", "round 3 of 3"]
     assert seconds == {"a": pytest.approx([0.01] * 3), "b": pytest.approx([0.02] * 3)}
     assert runners["a"].turns.count(30) == 4, "a turn of 0.3 s holds 30 steps; one to warm up"
 
 
-def test_who_is_far_slower_than_a_turn_and_the_fastest_has_few_rounds_of_a_step(clock):
-    runners = {"fast": Steady(clock, 0.01), "slow": Steady(clock, 2.0)}
-    seconds = interleaved(runners, 5, lambda text: None)
-    assert {name: len(s) for name, s in seconds.items()} == {"fast": 5, "slow": 2}
-    assert runners["slow"].turns == [1, 1, 1, 1], "two to find out, two that are timed"
+def test_rounds_end_with_the_time_but_two_are_made(clock):
+    runners = {"a": Steady(clock, 0.01), "b": Steady(clock, 0.02)}
+    assert {name: len(s) for name, s in turns(runners, 5, seconds=0).items()} == {"a": 2, "b": 2}
 
 
-def test_slow_steps_have_all_rounds_where_the_fastest_are_slow_too(clock):
-    runners = {"fast": Steady(clock, 0.5), "slow": Steady(clock, 2.0)}
-    seconds = interleaved(runners, 5, lambda text: None)
-    assert {name: len(s) for name, s in seconds.items()} == {"fast": 5, "slow": 5}
+def test_too_slow_is_who_needs_more_than_a_turn_and_twenty_times_the_fastest():
+    assert too_slow({"fast": 0.01, "far": 2.0, "quick": 0.25}) == {"far"}
+    assert too_slow({"fast": 0.5, "slow": 2.0}) == set()
 
 
 def test_the_pace_leaves_out_what_is_compiled_for_a_length_of_run(clock):
@@ -153,6 +159,73 @@ def test_the_command_prints_json_writes_a_plot_and_says_by_its_exit_that_someone
     assert "| torch |" in (tmp_path / "bench.md").read_text()
 
 
+def test_a_slow_peer_is_stopped_after_one_step_and_still_compared(fakes, clock, monkeypatch):
+    quick, slow = Steady(clock, 0.01), Steady(clock, 9.0)
+    quick.losses = slow.losses = lambda k: 1.0 + k
+    starts = {"torch": lambda work: quick, "jax": lambda work: slow}
+    monkeypatch.setattr(Peer, "load", lambda p: starts[p.name])
+    options = BenchOptions(rows=["mlp"], peers=["torch", "jax"], rounds=3)
+    tried = []
+    monkeypatch.setattr(room, "cold_and_warm", lambda row, peer, *_: tried.append(peer) or NONE)
+    fast, entry = bench(options).rows[0].entries
+    assert slow.turns == [1, 1]
+    assert (entry.deviation, entry.seconds) == (0.0, pytest.approx([9.0]))
+    assert entry.note == "one step only: over 20 times the fastest's time"
+    assert len(fast.seconds) == 3
+    assert tried == ["torch"]
+
+
+NONE = {"cold": None, "warm": None, "memory": None}
+
+
+def test_what_there_is_no_time_for_is_left_out_and_said(fakes, monkeypatch):
+    monkeypatch.setattr("allbps.bench.deadline.Deadline.left", 0.0)
+    entry = bench(BenchOptions(rows=["mlp"], peers=["torch"], rounds=3)).rows[0].entries[0]
+    assert len(entry.seconds) == 2
+    assert entry.note == (
+        "2 rounds: time is over; compile time and memory not measured: time is over"
+    )
+
+
+def test_an_interrupt_keeps_the_rows_and_rounds_that_were_measured(
+    fakes, monkeypatch, capsys, tmp_path
+):
+    import typer
+
+    class Stopped(Fake):
+        def run(self, steps):
+            if len(self.turns) > 20:
+                raise KeyboardInterrupt
+            return super().run(steps)
+
+    starts = {"torch": lambda work: Stopped(lambda k: 1.0 + k)}
+    monkeypatch.setattr(Peer, "load", lambda p: starts[p.name])
+    with pytest.raises(typer.Exit) as stop:
+        command(rows="mlp,lenet", peers="torch", rounds=50, trials=False, out=tmp_path)
+    assert stop.value.exit_code == 130
+    out, err = capsys.readouterr()
+    assert "mlp: MLP" in out
+    assert "lenet" not in out
+    assert err == "interrupted: what was measured until then is kept\n"
+    found = json.loads((tmp_path / "bench.json").read_text())
+    assert found["interrupted"] is True
+    assert 0 < len(found["rows"][0]["entries"][0]["rounds_s"]) < 50
+
+
+def test_rows_are_printed_as_they_are_done(fakes, monkeypatch, capsys):
+    seen = []
+
+    def load(peer):
+        seen.append(capsys.readouterr().out)
+        return lambda work: Fake(lambda k: 1.0 + k)
+
+    monkeypatch.setattr(Peer, "load", load)
+    command(rows="mlp,lenet", peers="torch", rounds=1, trials=False)
+    assert seen[0].strip()
+    assert "mlp: MLP" in seen[1]
+    assert "lenet: LeNet" in capsys.readouterr().out
+
+
 def test_a_peer_that_fails_leaves_the_others_their_turn(fakes, monkeypatch):
     def broken(work):
         raise RuntimeError("no compiler\nand more")
@@ -206,7 +279,7 @@ def test_wrong_options_are_refused():
 def test_a_trial_in_its_own_process_finds_time_and_memory():
     from allbps.bench.trial import cold_and_warm
 
-    found = cold_and_warm("lecture", "numpy", 5)
+    found = cold_and_warm("lecture", "numpy", 5, Deadline(100))
     assert set(found) == {"cold", "warm", "memory"}
     assert found["cold"] > 0
     assert 0 <= found["memory"] < 1 << 30
@@ -215,4 +288,4 @@ def test_a_trial_in_its_own_process_finds_time_and_memory():
 def test_a_trial_that_fails_says_why():
     from allbps.bench.trial import cold_and_warm
 
-    assert cold_and_warm("lecture", "sklearn", 5)["error"]
+    assert cold_and_warm("lecture", "sklearn", 5, Deadline(100))["error"]

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import platform
 import sys
+import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from allbps.bench.agree import BOUND, STEPS, deviation, reference_losses
+from allbps.bench.deadline import Deadline
 from allbps.bench.peer import PEERS, Peer, Runner, cores, peer_named
 from allbps.bench.report import BenchReport, Entry, RowResult
-from allbps.bench.rounds import SLOW, interleaved
+from allbps.bench.rounds import SLOW, interleaved, too_slow
 from allbps.bench.trial import cold_and_warm, steps_for
 from allbps.bench.work import ROWS, Work, work_for
 from allbps.errors import unknown_name
@@ -29,6 +35,8 @@ class BenchOptions:
         peers: names of peers; all but ``numpy``, which is slow, if empty.
         rounds: how often everyone has a turn.
         trials: measure compile time and memory too, in processes of their own.
+        minutes: how long all of it may take. Rows share the time; what there is no time for is
+            left out, and said to be.
 
     """
 
@@ -36,9 +44,11 @@ class BenchOptions:
     peers: Sequence[str] = ()
     rounds: int = 7
     trials: bool = True
+    minutes: float = 8.0
 
     def __post_init__(self) -> None:
         require("--rounds", self.rounds, at_least=1)
+        require("--minutes", self.minutes, at_least=0.1)
         for row in self.rows:
             if row not in ROWS:
                 raise unknown_name(row, list(ROWS), "row")
@@ -52,51 +62,156 @@ class BenchOptions:
         return [peer for peer in PEERS.values() if peer.name in wanted]
 
 
-def bench(options: BenchOptions, told: Callable[[str], None] = lambda text: None) -> BenchReport:
+def bench(
+    options: BenchOptions,
+    told: Callable[[str], None] = lambda text: None,
+    done: Callable[[RowResult], None] = lambda row: None,
+) -> BenchReport:
     """Measure.
+
+    An interrupt (Ctrl-C) ends it with what was measured so far.
 
     Args:
         options: what.
         told: is told what is happening.
+        done: is given each row when it is done.
 
     Raises:
         MissingExtraError: the digits are not installed.
 
     """
+    report, present = begun(options)
+    names, whole = options.rows or list(ROWS), Deadline(60 * options.minutes)
+    try:
+        for k, name in enumerate(names):
+            able = [peer for peer in present if not peer.rows or name in peer.rows]
+            work = work_for(name)
+            row = RowResult(name, work.title, "", [Entry(peer.name) for peer in able])
+            report.rows.append(row)
+            _Race(row, work, able, whole.share(len(names) - k), told).run(options)
+            done(row)
+    except KeyboardInterrupt:
+        report.interrupted = True
+        report.rows = [row for row in report.rows if any(e.seconds for e in row.entries)]
+    return report
+
+
+def begun(options: BenchOptions) -> tuple[BenchReport, list[Peer]]:
+    """A report without rows, and the peers that are here."""
     present = [peer for peer in options.asked if peer.version]
     missing = [peer.name for peer in options.asked if not peer.version]
-    rows = []
-    for row in options.rows or ROWS:
-        able = [peer for peer in present if not peer.rows or row in peer.rows]
-        rows.append(_row(row, able, options, told))
     versions = {peer.library: peer.version for peer in present if peer.library}
-    return BenchReport(_machine(), versions, missing, rows)
+    return BenchReport(_machine(), versions, missing, []), present
 
 
-def _row(
-    row: str, peers: list[Peer], options: BenchOptions, told: Callable[[str], None]
-) -> RowResult:
-    work = work_for(row)
+class _Race:
+    """One row: who computes the same, and how fast."""
 
-    def say(text: str) -> None:
-        told(f"{row}: {text}")
+    def __init__(
+        self,
+        row: RowResult,
+        work: Work,
+        peers: list[Peer],
+        deadline: Deadline,
+        told: Callable[[str], None],
+    ) -> None:
+        self.row, self.work, self.peers, self.deadline = row, work, peers, deadline
+        self.entries = {entry.peer: entry for entry in row.entries}
+        self._told = told
 
-    entries = {peer.name: Entry(peer.name) for peer in peers}
-    runners = {}
-    for peer in peers:
-        say(f"{peer.name} gets ready")
-        if runner := _start(peer, work, entries[peer.name]):
-            runners[peer.name] = runner
-    reference = _compare(work, runners, entries, say)
-    timed = {name: runner for name, runner in runners.items() if entries[name].agrees}
-    for name, seconds in interleaved(timed, options.rounds, say).items():
-        entries[name].seconds = seconds
-        if len(seconds) < options.rounds:
-            entries[name].add(f"{len(seconds)} rounds only: over {SLOW} times the fastest's time")
-    for peer in peers if options.trials else []:
-        say(f"{peer.name} in a process of its own, twice")
-        _try(row, entries[peer.name])
-    return RowResult(row, work.title, reference, list(entries.values()))
+    def say(self, text: str) -> None:
+        self._told(f"{self.row.row}: {text}")
+
+    def run(self, options: BenchOptions) -> None:
+        """Fill in the row."""
+        runners = dict(self._started())
+        self.row.reference, timed = self._agreeing(runners)
+        self._time(timed, options.rounds)
+        for entry in self.row.entries if options.trials else []:
+            if entry.median is not None and not entry.slow:
+                self._try(entry)
+
+    def _started(self) -> Iterator[tuple[str, Runner]]:
+        for peer in self.peers:
+            self.say(f"{peer.name} gets ready")
+            if runner := _start(peer, self.work, self.entries[peer.name]):
+                yield peer.name, runner
+
+    def _agreeing(self, runners: dict[str, Runner]) -> tuple[str, dict[str, Runner]]:
+        """Who is the reference, and those whose losses are the same."""
+        if not runners:
+            return "", {}
+        reference, expected = reference_losses(self.work, runners)
+        rest = {name: runner for name, runner in runners.items() if name != reference}
+        first = {name: found for name in rest if (found := self._first_steps(name, rest[name]))}
+        slow = too_slow({name: seconds for name, (_, seconds) in first.items()})
+        for name, (losses, seconds) in first.items():
+            self._compare(name, runners[name], losses, expected, seconds if name in slow else None)
+        if reference in self.entries:
+            self.entries[reference].deviation = 0.0
+        good = [name for name in runners if self.entries[name].agrees and name not in slow]
+        return reference, {name: runners[name] for name in good}
+
+    def _first_steps(self, name: str, runner: Runner) -> tuple[list[Any], float] | None:
+        """The losses of two steps, and the seconds of the second; the first may have compiled."""
+        self.say(f"does {name} agree?")
+        with _failures(self.entries[name]):
+            losses = [runner.run(1)]
+            started = time.perf_counter()
+            losses.append(runner.run(1))
+            return losses, time.perf_counter() - started
+        return None
+
+    def _compare(
+        self,
+        name: str,
+        runner: Runner,
+        losses: list[Any],
+        expected: NDArray[Any],
+        seconds: float | None,
+    ) -> None:
+        """Fill in the deviation; of a slow peer from two steps, the second of which is its time."""
+        entry = self.entries[name]
+        with _failures(entry):
+            if seconds is None:
+                losses.append(runner.run(STEPS - len(losses)))
+            found = np.concatenate(losses)
+            entry.deviation = deviation(found, expected[: len(found)])
+        if entry.deviation is not None and not entry.agrees:
+            entry.add(f"not timed: its losses differ by more than {BOUND:g}")
+        elif entry.agrees and seconds is not None:
+            entry.slow, entry.seconds = True, [seconds]
+            entry.add(f"one step only: over {SLOW} times the fastest's time")
+
+    def _time(self, runners: dict[str, Runner], rounds: int) -> None:
+        for name, seconds in interleaved(runners, rounds, self.say, self.deadline):
+            self.entries[name].seconds.append(seconds)
+        for name in runners:
+            if len(self.entries[name].seconds) < rounds:
+                self.entries[name].add(f"{len(self.entries[name].seconds)} rounds: time is over")
+
+    def _try(self, entry: Entry) -> None:
+        if self.deadline.over:
+            entry.add("compile time and memory not measured: time is over")
+            return
+        self.say(f"{entry.peer} in a process of its own, twice")
+        steps = steps_for(entry.median or 0.0)
+        found = cold_and_warm(self.row.row, entry.peer, steps, self.deadline)
+        if "error" in found:
+            entry.add(found["error"])
+            return
+        entry.cold, entry.warm, entry.memory = found["cold"], found["warm"], found["memory"]
+
+
+@contextlib.contextmanager
+def _failures(entry: Entry) -> Iterator[None]:
+    """A peer that fails must not take the measurements of the others with it."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            yield
+        except Exception as error:
+            entry.add(f"failed: {_first_line(error)}")
 
 
 def _start(peer: Peer, work: Work, entry: Entry) -> Runner | None:
@@ -114,43 +229,6 @@ def _start(peer: Peer, work: Work, entry: Entry) -> Runner | None:
     return runner
 
 
-def _compare(
-    work: Work,
-    runners: dict[str, Runner],
-    entries: dict[str, Entry],
-    told: Callable[[str], None],
-) -> str:
-    """Fill in the deviations; who was the reference."""
-    if not runners:
-        return ""
-    reference, expected = reference_losses(work, runners)
-    for name, runner in runners.items():
-        if name == reference:
-            entries[name].deviation = 0.0
-            continue
-        told(f"does {name} agree?")
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            try:
-                entries[name].deviation = deviation(runner.run(STEPS), expected)
-            except Exception as error:
-                entries[name].add(f"failed: {_first_line(error)}")
-                continue
-        if not entries[name].agrees:
-            entries[name].add(f"not timed: its losses differ by more than {BOUND:g}")
-    return reference
-
-
-def _try(row: str, entry: Entry) -> None:
-    if entry.median is None:
-        return
-    found = cold_and_warm(row, entry.peer, steps_for(entry.median))
-    if "error" in found:
-        entry.add(found["error"])
-        return
-    entry.cold, entry.warm, entry.memory = found["cold"], found["warm"], found["memory"]
-
-
 def _first_line(error: Exception) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
@@ -158,9 +236,19 @@ def _first_line(error: Exception) -> str:
 def _machine() -> dict[str, Any]:
     return {
         "cpu": _cpu() or platform.processor() or platform.machine(),
+        "vectors": _vectors(),
         "cores": f"{cores()} cores, all of them for everyone",
         "python": f"Python {sys.version.split()[0]}",
     }
+
+
+def _vectors() -> str:
+    """The width of the vectors that our code uses."""
+    try:
+        from allbps.machine.language.target import host
+    except ImportError:
+        return ""
+    return f"vectors of {host().vector_bytes} bytes"
 
 
 def _cpu() -> str:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from allbps.bench.bench import BenchOptions
+from allbps.bench.bench import BenchOptions, begun
 from allbps.bench.bench import bench as measure
 from allbps.bench.peer import PEERS
+from allbps.bench.report import BenchReport, RowResult
 from allbps.bench.work import ROWS
-
-DISAGREED = 1
+from allbps.exits import FAILED, INTERRUPTED
+from allbps.extras import needs
 
 
 def bench(
@@ -31,26 +33,66 @@ def bench(
     trials: Annotated[
         bool, typer.Option(help="Measure compile time and memory too, in new processes.")
     ] = BenchOptions.trials,
+    minutes: Annotated[float, typer.Option(help="How long all of it may take.")] = (
+        BenchOptions.minutes
+    ),
+    width: Annotated[
+        int, typer.Option(help="Bytes in our vectors: 64, 32 or 16; the CPU's own if left out.")
+    ] = 0,
     out: Annotated[Path | None, typer.Option(help="Folder for bench.json, .md and a plot.")] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the report for a program to read.")
     ] = False,
 ) -> None:
-    """Measure training steps beside other frameworks, once all compute the same."""
-    options = BenchOptions(_names(rows), _names(peers), rounds, trials)
-    report = measure(options, _say if sys.stderr.isatty() else lambda text: None)
-    text = json.dumps(report.to_json(), indent=2)
-    typer.echo(text if as_json else str(report))
-    if out is not None:
-        from allbps.bench.plot import draw_report
-        from allbps.files import write_text
+    """Time training steps against other frameworks, once all compute the same.
 
-        write_text(out / "bench.json", text + "\n")
-        write_text(out / "bench.md", report.to_markdown())
-        if any(row.fastest_peer for row in report.rows):
-            draw_report(out / "bench", report)
+    Each row is printed when it is done. Ctrl-C ends the run and keeps what was measured.
+    """
+    options = BenchOptions(_names(rows), _names(peers), rounds, trials, minutes)
+    if width:
+        _hold_to(width)
+    if not as_json:
+        typer.echo(begun(options)[0].head)
+    shown: list[RowResult] = []
+
+    def show(row: RowResult) -> None:
+        shown.append(row)
+        if not as_json:
+            typer.echo(f"\n{row}")
+
+    report = measure(options, _say if sys.stderr.isatty() else lambda text: None, show)
+    for row in report.rows[len(shown) :]:  # the one that was interrupted
+        show(row)
+    text = json.dumps(report.to_json(), indent=2)
+    if as_json:
+        typer.echo(text)
+    if out is not None:
+        _write(out, report, text)
+    if report.interrupted:
+        typer.echo("interrupted: what was measured until then is kept", err=True)
+        raise typer.Exit(INTERRUPTED)
     if not report.agrees:
-        raise typer.Exit(DISAGREED)
+        raise typer.Exit(FAILED)
+
+
+def _hold_to(width: int) -> None:
+    """Hold our code, here and in the processes of the trials, to vectors of this many bytes."""
+    with needs("llvmlite", extra="machine", purpose="allbps bench --width"):
+        from allbps.machine.language.target import WIDTH, host
+    os.environ[WIDTH] = str(width)
+    host.cache_clear()
+    host()  # says what is wrong with the width
+
+
+def _write(folder: Path, report: BenchReport, text: str) -> None:
+    """The report as files: for programs, for people, and as a plot."""
+    from allbps.bench.plot import draw_report
+    from allbps.files import write_text
+
+    write_text(folder / "bench.json", text + "\n")
+    write_text(folder / "bench.md", report.to_markdown())
+    if any(row.fastest_peer for row in report.rows):
+        draw_report(folder / "bench", report)
 
 
 def _names(text: str) -> tuple[str, ...]:

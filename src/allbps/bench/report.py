@@ -22,6 +22,7 @@ class Entry:
         cold, warm: seconds to prepare the first step, with empty caches and with full ones.
         memory: bytes at most beyond the import.
         note: why something is missing, or what ran otherwise than one would think.
+        slow: was it stopped after one step?
 
     """
 
@@ -32,6 +33,7 @@ class Entry:
     warm: float | None = None
     memory: float | None = None
     note: str = ""
+    slow: bool = False
 
     def add(self, *notes: str) -> None:
         """Say more."""
@@ -163,6 +165,7 @@ class BenchReport:
     versions: dict[str, str]
     missing: list[str]
     rows: list[RowResult]
+    interrupted: bool = False
 
     @property
     def agrees(self) -> bool:
@@ -173,11 +176,17 @@ class BenchReport:
         """As plain dicts, lists, numbers and strings."""
         return {
             "machine": self.machine, "versions": self.versions, "missing": self.missing,
-            "bound": BOUND, "agrees": self.agrees, "rows": [row.to_json() for row in self.rows],
+            "bound": BOUND, "agrees": self.agrees, "interrupted": self.interrupted,
+            "rows": [row.to_json() for row in self.rows],
         }  # fmt: skip
 
     def __str__(self) -> str:
-        return "\n".join(self._head()) + "\n\n" + "\n\n".join(str(row) for row in self.rows)
+        return "\n\n".join([self.head, *(str(row) for row in self.rows)])
+
+    @property
+    def head(self) -> str:
+        """Where it was measured, and with which versions."""
+        return "\n".join(self._head())
 
     def to_markdown(self) -> str:
         """Tables, to be read in a browser or put into a page as they are."""

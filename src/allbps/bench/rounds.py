@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import gc
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
+from allbps.bench.deadline import Deadline
 from allbps.bench.peer import Runner
 
 TURN = 0.3
@@ -13,9 +14,10 @@ TURN = 0.3
 REST = 0.02
 """A pause before each turn: threads of the peer before stop spinning."""
 SLOW = 20
-"""Whoever needs so many times as long as the fastest, and more than a turn, for one step has …"""
-FEW = 2
-"""… so many turns only, of a step each: it decides nothing and would take most of the time."""
+"""Who needs so many times as long for a step as the fastest, and more than a turn, is stopped after
+one step: it decides nothing and would take most of the time."""
+FEWEST = 2
+"""Rounds that are made though the time is over."""
 
 
 def pace(runner: Runner, turn: float = TURN) -> float:
@@ -33,33 +35,42 @@ def pace(runner: Runner, turn: float = TURN) -> float:
         steps *= 4
 
 
+def too_slow(paces: Mapping[str, float]) -> set[str]:
+    """Who is stopped after one step, from seconds a step.
+
+    >>> sorted(too_slow({"a": 0.1, "b": 1.0, "c": 3.0}))
+    ['c']
+    """
+    limit = max(TURN, SLOW * min(paces.values(), default=0.0))
+    return {name for name, seconds in paces.items() if seconds > limit}
+
+
 def interleaved(
-    runners: Mapping[str, Runner], rounds: int, told: Callable[[str], None]
-) -> dict[str, list[float]]:
-    """Seconds a step of each runner, one number a round; of slow ones for the first rounds only.
+    runners: Mapping[str, Runner],
+    rounds: int,
+    told: Callable[[str], None],
+    deadline: Deadline,
+) -> Iterator[tuple[str, float]]:
+    """(runner, seconds a step), one for each turn.
 
     Every other round goes backwards, so that nobody always follows the same.
     """
-    paces = {name: pace(runner) for name, runner in runners.items()}
-    limit = max(TURN, SLOW * min(paces.values(), default=0.0))
-    steps = {name: max(1, round(TURN / paces[name])) for name in runners}
-    turns = {name: min(rounds, FEW) if paces[name] > limit else rounds for name in runners}
+    steps = {name: max(1, round(TURN / pace(runner))) for name, runner in runners.items()}
     for name, runner in runners.items():
         if steps[name] > 1:
             runner.run(steps[name])  # in the shape that will be timed
-    seconds: dict[str, list[float]] = {name: [] for name in runners}
     for number in range(rounds):
+        if number >= FEWEST and deadline.over:
+            return
         told(f"round {number + 1} of {rounds}")
         for name in list(runners)[:: -1 if number % 2 else 1]:
-            if number < turns[name]:
-                seconds[name].append(_turn(runners[name], steps[name]))
-    return seconds
+            yield name, _turn(runners[name], steps[name])
 
 
 def _turn(runner: Runner, steps: int) -> float:
     time.sleep(REST)
     if steps > 1:
-        runner.run(max(1, steps // 10))  # caches are one's own again
+        runner.run(max(1, steps // 10))  # warm this peer's caches
     collecting = gc.isenabled()
     gc.disable()
     try:

@@ -18,11 +18,9 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+from allbps.bench.deadline import Deadline
 from allbps.bench.peer import peer_named
 from allbps.bench.work import work_for
-
-LIMIT = 900
-"""Seconds after which a trial is given up."""
 
 
 def steps_for(seconds: float) -> int:
@@ -50,15 +48,21 @@ def trial(row: str, peer: str, steps: int) -> dict[str, float]:
     return {"prepare": max(0.0, first - steady), "memory": _peak() - before}
 
 
-def cold_and_warm(row: str, peer: str, steps: int) -> dict[str, Any]:
+def cold_and_warm(row: str, peer: str, steps: int, deadline: Deadline) -> dict[str, Any]:
     """A trial with empty caches of compiled code, and one with what the first has left.
+
+    Args:
+        row: its name.
+        peer: its name.
+        steps: how many to take.
+        deadline: when a trial is given up.
 
     Returns:
         cold, warm: seconds to prepare; memory: bytes of the warm one; or error: what went wrong.
 
     """
     with tempfile.TemporaryDirectory(prefix="allbps-bench-") as folder:
-        found = [_in_a_process(row, peer, steps, folder) for _ in range(2)]
+        found = [_in_a_process(row, peer, steps, folder, deadline) for _ in range(2)]
     for one in found:
         if "error" in one:
             return one
@@ -66,7 +70,9 @@ def cold_and_warm(row: str, peer: str, steps: int) -> dict[str, Any]:
     return {"cold": cold["prepare"], "warm": warm["prepare"], "memory": warm["memory"]}
 
 
-def _in_a_process(row: str, peer: str, steps: int, caches: str) -> dict[str, Any]:
+def _in_a_process(
+    row: str, peer: str, steps: int, caches: str, deadline: Deadline
+) -> dict[str, Any]:
     environment = {
         **os.environ,
         "ALLBPS_CACHE_DIR": f"{caches}/allbps",
@@ -79,10 +85,15 @@ def _in_a_process(row: str, peer: str, steps: int, caches: str) -> dict[str, Any
     command = [sys.executable, "-m", "allbps.bench.trial", row, peer, str(steps)]
     try:
         done = subprocess.run(
-            command, capture_output=True, text=True, env=environment, timeout=LIMIT, check=False
+            command,
+            capture_output=True,
+            text=True,
+            env=environment,
+            timeout=deadline.left,
+            check=False,
         )
     except subprocess.TimeoutExpired:
-        return {"error": f"no end after {LIMIT} s"}
+        return {"error": "compile time and memory not measured: time is over"}
     if done.returncode:
         return {"error": (done.stderr.strip().splitlines() or ["no message"])[-1]}
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])

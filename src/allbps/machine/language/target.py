@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import functools
+import os
 from dataclasses import dataclass
 
 import llvmlite.binding as llvm
 
+from allbps.errors import ArgumentError
 from allbps.machine.language.caches import sizes
 
 #: Widest tile by number of vector columns, for 32 and for 16 vector registers. A tile of r rows
@@ -105,8 +107,33 @@ def initialise_llvm() -> None:
     llvm.initialize_native_asmprinter()
 
 
+WIDTH = "ALLBPS_VECTOR_BYTES"
+"""The environment variable that holds a process to narrower vectors."""
+
+
 @functools.cache
 def host() -> Target:
+    """What to compile for: the CPU we run on, held to the width that the environment names.
+
+    Raises:
+        ArgumentError: it names none, or a wider one than the CPU has.
+
+    """
+    asked = os.environ.get(WIDTH, "")
+    if not asked:
+        return reported()
+    widths = [str(w) for w in (64, 32, 16) if w <= reported().vector_bytes]
+    if asked not in widths:
+        raise ArgumentError(
+            f"{WIDTH} is not a width of vectors of this CPU",
+            expected=" or ".join(widths),
+            got=asked,
+        )
+    return narrowed(int(asked))
+
+
+@functools.cache
+def reported() -> Target:
     """The CPU we run on, from its own report."""
     initialise_llvm()
     has = llvm.get_host_cpu_features()
@@ -125,7 +152,7 @@ def narrowed(vector_bytes: int) -> Target:
 
     A test can so run, on one CPU, the tiles and tails of the others.
     """
-    here = host()
+    here = reported()
     if vector_bytes > here.vector_bytes:
         raise ValueError(f"this CPU has vectors of {here.vector_bytes} bytes, not {vector_bytes}")
     if vector_bytes == here.vector_bytes:
