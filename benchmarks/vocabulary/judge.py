@@ -16,6 +16,7 @@ import torch
 import allbps as bp
 import allbps.functional as F
 from allbps.errors import AllBPsError
+from vocabulary.determined import Determined
 from vocabulary.names import resolve
 
 RTOL = 1e-9
@@ -48,7 +49,9 @@ def entries() -> list[Any]:
         warnings.simplefilter("ignore")
         from torch.testing._internal.common_methods_invocations import op_db
     return [
-        op for op in op_db if op.supports_autograd and torch.float64 in op.supported_dtypes("cpu")
+        Determined(op)
+        for op in op_db
+        if op.supports_autograd and torch.float64 in op.supported_dtypes("cpu")
     ]
 
 

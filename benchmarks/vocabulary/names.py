@@ -12,10 +12,10 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from scipy import linalg, special
 
 import allbps.functional as F
-from vocabulary import spelled_arrays  # noqa: F401  (fills the table)
+from allbps.scipy import special
+from vocabulary import spelled_algebra, spelled_arrays  # noqa: F401  (they fill the table)
 from vocabulary.spelled import SPELLINGS
 
 NUMPYS_NAMES = {
@@ -35,7 +35,7 @@ ROOMS = {
     "": (F, np),
     "nn.functional": (F,),
     "special": (F, special, np),
-    "linalg": (np.linalg, linalg),
+    "linalg": (np.linalg, F),
     "fft": (np.fft,),
 }
 """Where a name with that prefix is looked up, in this order."""

@@ -24,13 +24,19 @@ WITHOUT = {
     "decompositions: LAPACK is what NumPy calls, and nothing is lost beside O(n³)": {
         "inv", "solve", "det", "cofactor", "logabsdet", "signdet", "cholesky", "eigh_values",
         "eigh_vectors", "svd_u", "svd_s", "svd_vt", "qr_q", "qr_r", "pinv",
-        "lstsq", "matrix_rank",
+        "lstsq", "matrix_rank", "expm",
     },
     "a step has one type of real numbers": {"astype"},
     "sorting": {"argsort", "argpartition", "ranks", "isin", "searchsorted", "interp"},
     "SciPy's care at the ends of a domain": {
         "xlogy", "xlog1py", "entr", "rel_entr", "kl_div", "logit",
     },
+    "SciPy's special functions, which cost far more than a call of NumPy's": {
+        "gammaln", "digamma", "polygamma", "gamma", "gammainc", "gammaincc", "betaln", "beta",
+        "betainc", "zeta", "erfc", "erfcx", "erfinv", "erfcinv", "dawsn", "ndtr", "log_ndtr",
+        "ndtri", "expi", "exp1", "spence", "jv", "yv", "iv", "kv", "ive", "kve",
+    },
+    "running, each number after the one before": {"running_winner", "logcumsumexp"},
     "the bits of a number": {"exponent", "spacing", "fmod", "ldexp", "fraction"},
     "indices that are arrays and change, except rows of a table": {
         "getitem", "put", "put_add", "winner_index", "scatter_to", "gather_from",

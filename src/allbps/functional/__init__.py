@@ -11,18 +11,24 @@ array([0., 2.])
 # ruff: noqa: F403  (what a module defines is what it offers)
 
 from allbps.functional.activations import *
+from allbps.functional.algebra import *
 from allbps.functional.arrangement import *
 from allbps.functional.attention import *
 from allbps.functional.classification import *
 from allbps.functional.convolution import *
 from allbps.functional.curves import *
+from allbps.functional.distances import *
 from allbps.functional.layers import *
 from allbps.functional.lengths import *
 from allbps.functional.margins import *
+from allbps.functional.matrices import *
 from allbps.functional.normalisation import *
+from allbps.functional.ordering import *
+from allbps.functional.picking import *
 from allbps.functional.pooling import *
 from allbps.functional.regression import *
 from allbps.functional.regularisation import *
+from allbps.functional.scattering import *
 
 
 def __dir__() -> list[str]:

@@ -16,6 +16,7 @@ from allbps.ops.function import astype
 from allbps.ops.reduce import mean, sum_
 from allbps.ops.shape import reshape
 from allbps.ops.shapes import normal_axis
+from allbps.tree import tree_map
 
 NUMPYS_WORDS = {"axis": "dim", "keepdims": "keepdim"}
 """What NumPy calls an option -> what PyTorch calls it."""
@@ -25,8 +26,11 @@ Pair = tuple[int, int]
 Size = int | Sequence[int]
 
 
-def works_on_arrays(function: Callable[P, Node]) -> Callable[P, Any]:
-    """Names for names, nodes for nodes, plain arrays for plain ones; NumPy's words too."""
+def works_on_arrays(function: Callable[P, Any], room: str = "functional") -> Callable[P, Any]:
+    """Names for names, nodes for nodes, plain arrays for plain ones; NumPy's words too.
+
+    A function may give several results, as a tuple.
+    """
     name = getattr(function, "__name__", "")
     signature = inspect.signature(function)
 
@@ -39,13 +43,11 @@ def works_on_arrays(function: Callable[P, Node]) -> Callable[P, Any]:
             signature.bind(*args, **kwargs)
         except TypeError as error:
             known = ", ".join(signature.parameters)
-            raise misused(f"functional.{name}: {error}", f"{name}({known})") from None
+            raise misused(f"{room}.{name}: {error}", f"{name}({known})") from None
         given = (*args, *kwargs.values())
         if not is_traced(*given):
             result = function(*args, **kwargs)
-            if any(isinstance(x, Node) for x in given):
-                return result
-            return handed(result) if result.traces else result.value  # a draw is traced by itself
+            return result if _is_node(*given) else tree_map(_plain, result)
         result = function(*map(resolved, args), **resolved(kwargs))
         for x in given:
             if isinstance(x, TracedArray) and x.stands_for(result):
@@ -53,6 +55,20 @@ def works_on_arrays(function: Callable[P, Node]) -> Callable[P, Any]:
         return handed(result)
 
     return wrapped
+
+
+def _plain(x: Any) -> Any:
+    """The number of a node; a draw is traced by itself."""
+    if not isinstance(x, Node):
+        return x
+    return handed(x) if x.traces else x.value
+
+
+def _is_node(*operands: Any) -> bool:
+    """Is a node among the operands, or in a list among them?"""
+    return any(
+        isinstance(x, Node) or (isinstance(x, (list, tuple)) and _is_node(*x)) for x in operands
+    )
 
 
 def misused(what: str, expected: str = "", got: str = "", todo: str = "") -> ArgumentError:

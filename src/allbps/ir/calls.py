@@ -175,6 +175,8 @@ def _not_traced(
         for place, room in (("linalg.", np.linalg), ("", np))
         if getattr(room, function, None) in NUMPY
     ]
+    if name in NUMPY:  # SciPy's own does not ask what an array is
+        known.append(f"allbps.{name}")
     reason = error.what if isinstance(error, AllBPsError) else f"{type(error).__name__}: {error}"
     return NoRuleError(
         f"{name} does not take traced arrays",

@@ -192,7 +192,7 @@ class TracedArray(ArrayLike):
             return TracedArray(made)
         memory = self.memory[index]
         if isinstance(memory, np.ndarray) and isinstance(self.memory, np.ndarray):
-            return _view(self, made, memory, index)
+            return _view(self, made, memory, index, _indexing(index))
         return TracedArray(made, memory)
 
     def __iter__(self) -> Iterator[TracedArray]:  # type: ignore[override]
@@ -627,9 +627,7 @@ def _result(made: Any, memory: Any, sources: list[TracedArray], again: Again) ->
     return TracedArray(made, memory)
 
 
-def _view(
-    source: TracedArray, made: Node, memory: Any, index: Any, read: Read | None = None
-) -> TracedArray:
+def _view(source: TracedArray, made: Node, memory: Any, index: Any, read: Read) -> TracedArray:
     """A view of ``source`` that a chain of operations made, each of which can be gone back."""
     chain: list[Node] = []
     node = made
@@ -637,10 +635,14 @@ def _view(
         chain.append(node)
         node = node.inputs[0]
     if node is not source.node or not memory.flags.writeable:
-        assert read is not None, "an index is a chain of one"
         return TracedView(made, memory, source, read, None)
     steps = [(step.op, step.attrs) for step in reversed(chain)]
     return TracedView(made, memory, source, _reading(steps), _writing(steps), index)
+
+
+def _indexing(index: Any) -> Read:
+    """The same part of another node."""
+    return lambda node: OPERATORS["[]"](node, index)
 
 
 def _reading(steps: list[tuple[Op, Any]]) -> Read:

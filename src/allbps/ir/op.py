@@ -138,6 +138,7 @@ class Op:
         why_no_torch: why PyTorch cannot be the reference, because there is no text, or because its
             result may rightly be another.
         jax: its JAX text where that is not the NumPy text with ``jnp`` for ``np``.
+        why_no_jax: why there is none.
         helpers: NumPy functions that the text calls, emitted with it.
         written: where NumPy gives a view, what becomes of the operand x when the view is
             overwritten: ``written(x, new, **attrs)``.
@@ -158,6 +159,7 @@ class Op:
     notation: Notation
     torch: Text | None
     jax: Text | None = None
+    why_no_jax: str = ""
     why_no_torch: str = ""
     helpers: tuple[Callable[..., Any], ...] = ()
     written: Callable[..., Node] | None = None
@@ -258,6 +260,7 @@ IMPORTS = {
     "np": ("numpy", "import numpy as np"),
     "numpy": ("numpy", "import numpy"),
     "special": ("scipy.special", "from scipy import special"),
+    "splinalg": ("scipy.linalg", "from scipy import linalg as splinalg"),
 }
 """Names that NumPy texts may use -> module, and the line that imports it."""
 
@@ -465,10 +468,11 @@ def promote(*inputs: Node) -> np.dtype[Any]:
     first = inputs[0].dtype
     if all(node.dtype is first for node in inputs):
         return first
-    return np.result_type(*(n.value if _is_weak(n) else n.dtype for n in inputs))
+    return np.result_type(*(n.value if is_weak(n) else n.dtype for n in inputs))
 
 
-def _is_weak(node: Node) -> bool:
+def is_weak(node: Node) -> bool:
+    """Is it a Python number, which takes the dtype of the array it meets?"""
     return node.op is CONST and type(node.value) in PYTHON_DTYPES  # not np.float64
 
 
@@ -493,6 +497,6 @@ def apply(op: Op, inputs: tuple[Node, ...], attrs: Mapping[str, Any] = NO_ATTRS)
     else:
         late = traces and _on_demand.get()
         value = ON_DEMAND if late else op.run([node.value for node in inputs], attrs)
-    if not traces and value is not None and all(map(_is_weak, inputs)):
+    if not traces and value is not None and all(map(is_weak, inputs)):
         return constant(value)  # arithmetic of Python numbers stays a Python number
     return Node(op, inputs, shape, dtype, attrs=attrs, value=value, site=user_site(), traces=traces)

@@ -14,13 +14,14 @@ from allbps.numpy_api.choosing import tril
 from allbps.numpy_api.products import dot
 from allbps.numpy_api.shapes import moveaxis
 from allbps.ops import factorise
+from allbps.ops.comparison import where
 from allbps.ops.function import abs_, astype
 from allbps.ops.join import joined
 from allbps.ops.length import norm_op
 from allbps.ops.linalg import det, floats, inv, logabsdet, matmul, signdet, solve, transposed
 from allbps.ops.questions import matrix_rank
 from allbps.ops.reduce import max_, min_, sum_
-from allbps.ops.shape import reshape
+from allbps.ops.shape import detach, reshape
 from allbps.ops.shapes import normal_axis
 
 # -- inverses and linear systems -------------------------------------------------------------------
@@ -317,14 +318,23 @@ def _matrix_norm(x: Node, order: Any, axes: tuple[int, ...], keepdims: bool) -> 
         made = (max_ if order > 0 else min_)(totals, axis=kept, keepdims=True)
     elif order in (2, -2, "nuc"):
         values = factorise.svd_s(moveaxis(x, axes, (-2, -1)))
-        reduce = sum_ if order == "nuc" else max_ if order == 2 else min_
-        made = reduce(values, axis=-1, keepdims=False)
+        made = sum_(values, axis=-1, keepdims=False) if order == "nuc" else _shared(values, order)
         made = reshape(made, shape=tuple(1 if k in axes else n for k, n in enumerate(x.shape)))
     else:
         raise _no_such_norm(order)
     if keepdims:
         return made
     return reshape(made, shape=tuple(n for k, n in enumerate(x.shape) if k not in axes))
+
+
+def _shared(values: Node, order: Any) -> Node:
+    """The largest or smallest singular value; of equal ones, whose vectors are free, the mean."""
+    if not values.shape[-1]:
+        return (max_ if order == 2 else min_)(values, axis=-1, keepdims=False)
+    extreme = (max_ if order == 2 else min_)(values, axis=-1, keepdims=True)
+    wins = values == detach(extreme)
+    total = sum_(where(wins, values, 0.0), axis=-1, keepdims=False)
+    return total / sum_(astype(wins, dtype=values.dtype), axis=-1, keepdims=False)
 
 
 def _no_such_norm(order: Any) -> ArgumentError:

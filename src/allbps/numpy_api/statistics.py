@@ -223,7 +223,10 @@ def cov(
 
 
 def _weighted_cov(x: Node, fweights: Any, aweights: Any, lost: int) -> Node:
-    weights = lift(1.0 if fweights is None else fweights) * (1.0 if aweights is None else aweights)
+    double = np.dtype(np.float64)  # in which NumPy reads them
+    fweights = 1.0 if fweights is None else astype(fweights, dtype=double)
+    aweights = aweights if aweights is None else astype(aweights, dtype=double)
+    weights = lift(fweights) * (1.0 if aweights is None else aweights)
     total = sum_(weights, axis=None, keepdims=False)
     centred = x - sum_(x * weights, axis=1, keepdims=True) / total
     spent = 1.0 if aweights is None else sum_(weights * aweights, axis=None, keepdims=False) / total

@@ -149,16 +149,19 @@ def ufunc_at(ufunc: Any, a: TracedArray, indices: Any, b: Any = None) -> None:
     Sums are one operation. For others the occurrences of an index take turns: what is named for
     the k-th time comes in round k.
     """
-    index, node = resolved(indices), a.node
+    a.assign(combined_at(ufunc, a.node, resolved(indices), resolved(b)))
+
+
+def combined_at(ufunc: Any, node: Node, index: Any, b: Any = None) -> Node:
+    """``node`` after ``ufunc.at(node, index, b)``."""
     picked = getitem_by(node, index)
     if b is not None:
-        values = lift(resolved(b))
+        values = lift(b)
         if values.shape != picked.shape:
             values = broadcast_to(values, shape=picked.shape)
     if ufunc in (np.add, np.subtract):
         added = _added(node, index, values)
-        a.assign(node + added if ufunc is np.add else node - added)
-        return
+        return node + added if ufunc is np.add else node - added
     places = np.arange(node.size).reshape(node.shape)[index].ravel()
     row = reshape_to(node, -1)
     for round_ in _rounds(places):
@@ -167,7 +170,7 @@ def ufunc_at(ufunc: Any, a: TracedArray, indices: Any, b: Any = None) -> None:
         if b is not None:
             operands.append(getitem_by(reshape_to(values, -1), round_))
         row = put_by(row, at, NUMPY[ufunc](*operands))
-    a.assign(reshape(row, shape=node.shape))
+    return reshape(row, shape=node.shape)
 
 
 IN_PLACE[np.ufunc.at] = ufunc_at

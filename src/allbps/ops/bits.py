@@ -84,3 +84,25 @@ fraction = Op(
     notation=Notation("frac({x})"),
     samples=(Sample(((2, 3),)),),
 )
+
+
+# -- the next number -------------------------------------------------------------------------------
+def d_nextafter(g: Node, y: Node, a: Node, b: Node) -> Node:
+    return g
+
+
+nextafter = Op(
+    name="nextafter",
+    doc="The floating-point number next to a on the way to b.",
+    operands="a b",
+    shape=elementwise_float,
+    numpy="np.nextafter({a}, {b})",
+    torch=torch_of_tensors("nextafter"),
+    rules=(
+        Rule(d_nextafter, "∂{y}/∂{a} = 1"),
+        Zero("only the direction counts"),
+    ),
+    notation=Notation("next({a}, {b})"),
+    implements=(np.nextafter,),
+    samples=TWO,
+)

@@ -18,9 +18,12 @@ from allbps.ir import (
     Precedence,
     Rule,
     Sample,
+    Zero,
     lift,
     promote,
 )
+from allbps.ops.comparison import where
+from allbps.ops.function import exp, log
 from allbps.ops.index import getitem
 from allbps.ops.join import concatenate
 from allbps.ops.reduce import (
@@ -254,3 +257,83 @@ def running(op: Op, x: Any, axis: int | None) -> Node:
     if axis is None or not node.ndim:
         node, axis = reshape(node, shape=(node.size,)), axis or 0
     return op(node, axis=normal_axis(index(axis), node.ndim))
+
+
+# -- the largest so far ----------------------------------------------------------------------------
+def running_winner(x: Any, axis: int, largest: bool) -> Any:
+    """Where the largest (or smallest) number so far stands; of equal ones the latest."""
+    best = (np.maximum if largest else np.minimum).accumulate(x, axis=axis)
+    shape = [-1 if k == axis else 1 for k in range(x.ndim)]
+    places = np.arange(x.shape[axis]).reshape(shape)
+    return np.maximum.accumulate(np.where((x == best) | np.isnan(x), places, 0), axis=axis)
+
+
+def running_winner_shape(x: Node, axis: int, largest: bool) -> Aval:
+    normal_axis(axis, x.ndim)
+    return x.shape, np.dtype(np.intp)
+
+
+running_winner_op = Op(
+    name="running_winner",
+    doc="Where the largest (or smallest) number so far stands along an axis.",
+    operands="x",
+    shape=running_winner_shape,
+    numpy="running_winner({x}, axis={axis}, largest={largest})",
+    torch=lambda operands, attrs: (
+        f"torch.cum{'max' if attrs['largest'] else 'min'}({operands['x']}, dim={attrs['axis']})"
+        ".indices"
+    ),
+    jax="jax.lax.cummax(jnp.where({x} == (jax.lax.cummax if {largest} else jax.lax.cummin)({x},"
+    " axis={axis}), jax.lax.broadcasted_iota(int, {x}.shape, {axis}), 0), axis={axis})",
+    helpers=(running_winner,),
+    rules=(Zero("a place stays the same under small changes"),),
+    notation=Notation(lambda x, axis, largest: f"arg cum{'max' if largest else 'min'}({x})"),
+    samples=(
+        Sample(((5,),), {"axis": 0, "largest": True}),
+        Sample(((2, 3),), {"axis": 1, "largest": False}),
+    ),
+)
+
+
+# -- running log of a sum of exponentials ----------------------------------------------------------
+def logcumsumexp(x: Any, axis: int) -> Any:
+    """Log of the running sum of exp(x), without overflow."""
+    return np.logaddexp.accumulate(x, axis=axis, dtype=np.result_type(x, np.float32))
+
+
+def logcumsumexp_shape(x: Node, axis: int) -> Aval:
+    normal_axis(axis, x.ndim)
+    return x.shape, x.dtype if x.dtype.kind == "f" else np.dtype(np.float64)
+
+
+def d_logcumsumexp(g: Node, y: Node, x: Node, axis: int) -> Node:
+    """δxₖ = exp(xₖ − yₖ) sₖ with sₖ = gₖ + exp(yₖ − yₖ₊₁) sₖ₊₁; no exponent is above 0."""
+    rest = [(None, None, None)] * axis
+    before = getitem(y, parts=(*rest, (None, -1, None)))
+    after = getitem(y, parts=(*rest, (1, None, None)))
+    width = tuple((0, 1) if k == axis else (0, 0) for k in range(y.ndim))
+    shares = pad(_share(before, after), width=width)
+    turned = flip(shares, axis=(axis,)), flip(g, axis=(axis,))
+    return _share(x, y) * flip(recurrence_op(*turned, axis=axis), axis=(axis,))
+
+
+def _share(a: Node, b: Node) -> Node:
+    """exp(a − b), 1 where both are the same infinity."""
+    return exp(where(a == b, 0.0, a - b))
+
+
+logcumsumexp_op = Op(
+    name="logcumsumexp",
+    doc="log of the running sum of exp(x) along an axis: yₖ = log(exp(x₁) + … + exp(xₖ)).",
+    operands="x",
+    shape=logcumsumexp_shape,
+    numpy="logcumsumexp({x}, axis={axis})",
+    torch="torch.logcumsumexp({x}, dim={axis})",
+    jax="jax.lax.cumlogsumexp({x}, axis={axis})",
+    helpers=(logcumsumexp,),
+    rules=(Rule(d_logcumsumexp, "∂{y:6}ᵢ/∂{x:6}ₖ = exp({x:6}ₖ − {y:6}ᵢ) for i ≥ k"),),
+    notation=Notation("log cumsum(exp({x}))"),
+    expand=lambda x, axis: log(cumsum(exp(x), axis=axis)),
+    samples=RUNNING,
+    bad=NOT_AN_AXIS,
+)

@@ -65,6 +65,8 @@ def over_differences(inner: Node, values: Node, used: Any) -> Node:
     largest: more than two thirds of the digits would be those of rounding.
     """
     n = values.shape[-1]
+    if not values.size:
+        return inner
     row = reshape(values, shape=(*values.shape[:-1], 1, n))
     gaps = row - reshape(values, shape=(*values.shape[:-1], n, 1))
     closest = float(np.finfo(values.dtype).eps ** (2 / 3))
@@ -464,7 +466,7 @@ def d_pinv(g: Node, y: Node, x: Node, rcond: Cutoff, hermitian: bool) -> Node:
     total = -matmul(matmul(yt, g), yt)  # (…, m, n) · (…, n, m) · (…, m, n) -> (…, m, n)
     total = total + matmul(gt - matmul(matmul(x, y), gt), matmul(y, yt))
     total = total + matmul(matmul(yt, y), gt - matmul(gt, matmul(y, x)))
-    if x.op is not INPUT:
+    if x.op is not INPUT or (rcond is not None and rcond >= 1):  # no singular value is above
         return total
     rank = matrix_rank(x, tol=None, hermitian=hermitian, rtol=1e-15 if rcond is None else rcond)
     number = x.dtype.type

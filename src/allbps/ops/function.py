@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ def unary(
     torch: str | None = "",
     notation: Notation | None = None,
     implements: tuple[Any, ...] | None = None,
+    shape: Callable[..., Aval] = elementwise_float,
     low: float = -2.0,
     high: float = 2.0,
     **more: Any,
@@ -31,7 +33,7 @@ def unary(
         name=name,
         doc=doc,
         operands="x",
-        shape=elementwise_float,
+        shape=shape,
         numpy=numpy or f"np.{name}({{x}})",
         torch=f"torch.{name}({{x}})" if torch == "" else torch,
         rules=(rule,),

@@ -162,7 +162,8 @@ def first_winner(x: Any, axis: Any, largest: bool) -> Any:
     axes = [k % x.ndim for k in chosen]
     rest = [k for k in every if k not in axes]
     order = rest + axes
-    rows = np.transpose(x, order).reshape([x.shape[k] for k in rest] + [-1])
+    size = int(np.prod([x.shape[k] for k in axes]))
+    rows = np.transpose(x, order).reshape([x.shape[k] for k in rest] + [size])
     index = np.argmax(rows, axis=-1) if largest else np.argmin(rows, axis=-1)
     mask = np.arange(rows.shape[-1]) == index[..., None]
     mask = mask.reshape([x.shape[k] for k in order])

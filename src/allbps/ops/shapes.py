@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from importlib import import_module
 from typing import Any
 
 import numpy as np
 
 from allbps.errors import ArgumentError, ShapeError
-from allbps.ir import Aval, Node, Op, promote
+from allbps.ir import Aval, Node, Op, is_weak, promote
 
 Shape = tuple[int, ...]
 
@@ -46,6 +47,17 @@ def elementwise_float(*inputs: Node, **attrs: Any) -> Aval:
     if dtype.kind != "f":
         dtype = np.result_type(dtype, np.float16)
     return broadcast_shape(*inputs), dtype
+
+
+def of_scipy_ufunc(name: str) -> Callable[..., Aval]:
+    """Broadcast shape, and the dtype that a ufunc of ``scipy.special`` gives."""
+
+    def shape(*inputs: Node, **attrs: Any) -> Aval:
+        ufunc = getattr(import_module("scipy.special"), name)
+        kinds = [type(n.value) if is_weak(n) and n.dtype.kind != "b" else n.dtype for n in inputs]
+        return broadcast_shape(*inputs), ufunc.resolve_dtypes((*kinds, None))[-1]
+
+    return shape
 
 
 def elementwise_bool(*inputs: Node, **attrs: Any) -> Aval:

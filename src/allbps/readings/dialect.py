@@ -26,6 +26,7 @@ class Dialect:
         device: text of an argument that puts a new array where another is.
         scalar: text of an argument that is a number, where its dtype is asked for; empty for never.
         respell: NumPy text, of an op or a helper function, in this dialect.
+        why_not: why an op has no text in this dialect.
         weak: does a Python number take the dtype of the array it meets? Then numbers of the
             usual dtypes are written as such.
 
@@ -41,6 +42,7 @@ class Dialect:
     scalar: str = ""
     respell: Callable[[str], str] = str
     weak: bool = True
+    why_not: Callable[[Op], str] = lambda op: op.why_no_torch
 
 
 def _jnp(text: str) -> str:
@@ -68,11 +70,12 @@ TORCH = Dialect(
 )
 JAX = Dialect(
     "jax",
-    lambda op: op.numpy if op.jax is None else op.jax,
+    lambda op: None if op.why_no_jax else op.numpy if op.jax is None else op.jax,
     {"jnp": "import jax.numpy as jnp", "jax": "import jax", "numpy": "import numpy"},
     "jnp",
     "jnp.array({data}, dtype={dtype})",
     respell=_jnp,
+    why_not=lambda op: op.why_no_jax,
 )
 DIALECTS = {dialect.name: dialect for dialect in (NUMPY, TORCH, JAX)}
 
@@ -101,7 +104,7 @@ def expression(node: Node, operands: list[str], dialect: Dialect) -> str:
     template = dialect.text(node.op)
     if template is None:
         raise NoRuleError(
-            f"{node.op.name} cannot be written in {dialect.name}: {node.op.why_no_torch}",
+            f"{node.op.name} cannot be written in {dialect.name}: {dialect.why_not(node.op)}",
             where=str(node.site or ""),
         )
     if all(map(_PLAIN.fullmatch, operands)):
