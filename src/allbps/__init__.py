@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from allbps.machine.compile import compile  # noqa: A004 - the word that users know
     from allbps.transforms import grad, hessian, jacobian, jvp, stop_gradient, value_and_grad, vjp
-    from allbps.verify.check import check
+    from allbps.verify.checking import check
     from allbps.worked import Worked, explain
 
 __version__ = "0.1.0"

@@ -16,10 +16,10 @@ from allbps.tree import leaves, rebuild, same_structure, tree_map
 from allbps.verify.blame import marks
 from allbps.verify.given import by_name
 from allbps.verify.handwritten import handwritten
+from allbps.verify.judging import verify
 from allbps.verify.plain import LONG, Witness
 from allbps.verify.replay import DOUBLE, as_double
 from allbps.verify.report import Report, combined
-from allbps.verify.verify import verify
 
 COTANGENTS = 3
 """How many random δ are given to a result that is not a scalar loss."""
