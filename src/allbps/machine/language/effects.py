@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ast
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from allbps.machine.language.syntax import kinds, parameters
@@ -41,8 +41,9 @@ class _Walk:
         self.origin = {name: frozenset((name,)) for name in pointers}
         self.reads: set[str] = set()
         self.writes: set[str] = set()
-        self._follow_pointers()
-        for node in ast.walk(routine.tree):
+        nodes = list(ast.walk(routine.tree))
+        self._follow_pointers(nodes)
+        for node in nodes:
             if isinstance(node, ast.Subscript):
                 self._element(node)
             elif isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Subscript):
@@ -50,9 +51,9 @@ class _Walk:
             elif isinstance(node, ast.Call):
                 self._call(node)
 
-    def _follow_pointers(self) -> None:
+    def _follow_pointers(self, nodes: Sequence[ast.AST]) -> None:
         """Where the pointers in local variables come from, until nothing new is found."""
-        bound = [pair for node in ast.walk(self.routine.tree) for pair in _bindings(node)]
+        bound = [pair for node in nodes for pair in _bindings(node)]
         before = -1
         while before != (now := sum(map(len, self.origin.values()))):
             before = now

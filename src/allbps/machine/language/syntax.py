@@ -7,7 +7,7 @@ import builtins
 import functools
 import inspect
 import linecache
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from allbps.machine.language.errors import KernelError
@@ -15,16 +15,26 @@ from allbps.machine.language.errors import KernelError
 if TYPE_CHECKING:
     from allbps.machine.language.words import Routine
 
+BLOCKS = (ast.Module, ast.FunctionDef, ast.ClassDef, ast.If, ast.With, ast.Try, ast.ExceptHandler)
+"""Nodes that hold statements, among which a function may be defined."""
+
 
 @functools.cache
 def _module(file: str) -> dict[int, ast.FunctionDef]:
     """The functions of a file by the line they begin on, decorators included."""
-    functions = [
-        node
-        for node in ast.walk(ast.parse("".join(linecache.getlines(file))))
-        if isinstance(node, ast.FunctionDef)
-    ]
+    functions = _functions(ast.parse("".join(linecache.getlines(file))))
     return {min([f.lineno, *(d.lineno for d in f.decorator_list)]): f for f in functions}
+
+
+def _functions(module: ast.Module) -> Iterator[ast.FunctionDef]:
+    """All functions, those within others too; expressions hold none and are not looked at."""
+    waiting: list[ast.AST] = [module]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.FunctionDef):
+            yield node
+        for name in ("body", "orelse", "handlers", "finalbody"):
+            waiting += getattr(node, name, ()) if isinstance(node, BLOCKS) else ()
 
 
 def tree_of(function: Callable[..., Any]) -> ast.FunctionDef:
