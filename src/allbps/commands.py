@@ -13,7 +13,7 @@ from rich.console import Console
 
 from allbps import __version__
 from allbps.bench.command import bench
-from allbps.errors import AllBPsError, ArgumentError, DivergedError
+from allbps.errors import AllBPsError, ArgumentError, DivergedError, WorkerError
 from allbps.exits import DONE, FAILED, INTERRUPTED, MISUSE
 from allbps.readings.dialect import DIALECTS
 from allbps.train.command import train
@@ -210,13 +210,13 @@ def _width() -> int:
 def run() -> int:
     """Run the command line and give its exit code; a user's mistake is a message and code 2.
 
-    A training run that diverged has failed: a message, and code 1.
+    A training run that diverged or lost a worker has failed: a message, and code 1.
     """
     try:
         code: int | None = app(standalone_mode=False)
     except AllBPsError as error:
         _complain(str(error))
-        code = FAILED if isinstance(error, DivergedError) else MISUSE
+        code = FAILED if isinstance(error, (DivergedError, WorkerError)) else MISUSE
     except typer.Exit as stop:
         code = stop.exit_code
     except typer.Abort:

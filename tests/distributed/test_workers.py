@@ -1,0 +1,255 @@
+"""Several workers on this machine: the same bits, one message when one is lost, going on."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from allbps.data import load
+from allbps.distributed import Workers, joined
+from allbps.errors import ArgumentError, UserFileError, WorkerError
+from allbps.train import TrainOptions, run
+
+from ..machine._threads import together
+
+FILES = ("weights.safetensors", "checkpoint.safetensors", "log.jsonl")
+LIMIT = 120
+"""Seconds after which a test ends, however loaded the machine is."""
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def environment(rank, size, port):
+    return {
+        "RANK": str(rank), "WORLD_SIZE": str(size), "LOCAL_WORLD_SIZE": str(size),
+        "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "OMP_NUM_THREADS": "1",
+    }  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def digits(tmp_path_factory):
+    """A file with 120 digits of four classes."""
+    images = load("digits").train
+    index = np.flatnonzero(images.labels < 4)[:120]
+    path = tmp_path_factory.mktemp("data") / "few.npz"
+    np.savez(path, images=images.x[index, 0], labels=images.labels[index])
+    return path
+
+
+@pytest.fixture
+def workers(digits):
+    """Starts workers of ``allbps train``; none outlives its test."""
+    started = []
+
+    def start(out, size, *more, of_one=lambda rank: ()):
+        port = free_port()
+        command = [sys.executable, "-m", "allbps", "train", "--data", str(digits), "--quiet"]
+        command += ["--batch-size", "20", "--timeout", "60", "--out", str(out), *more]
+        for rank in range(size):
+            started.append(
+                subprocess.Popen(
+                    [*command, *of_one(rank)], env={**os.environ, **environment(rank, size, port)},
+                    stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                )
+            )  # fmt: skip
+        return started[-size:]
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def ended(processes):
+    """(exit code, output, messages) of each."""
+    found = []
+    for process in processes:
+        out, err = process.communicate(timeout=LIMIT)
+        found.append((process.returncode, out, err))
+    return found
+
+
+def written(folder):
+    return [(Path(folder) / name).read_bytes() for name in FILES]
+
+
+@pytest.fixture(scope="module")
+def alone(digits, tmp_path_factory):
+    """What one process makes of three epochs in eight parts."""
+    out = tmp_path_factory.mktemp("alone")
+    run(TrainOptions(data=str(digits), epochs=3, batch_size=20, parts=8, out=str(out)))
+    return written(out)
+
+
+def test_torchrun_with_two_workers_makes_the_bits_of_one(tmp_path, digits, alone):
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    command += ["-m", "allbps", "train", "--data", str(digits), "--epochs", "3"]
+    command += ["--batch-size", "20", "--out", str(tmp_path / "two")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("held-out accuracy") == 1
+    assert written(tmp_path / "two") == alone
+
+
+def test_four_workers_make_the_bits_of_one(tmp_path, workers, alone):
+    for code, _, err in ended(workers(tmp_path / "four", 4, "--epochs", "3")):
+        assert code == 0, err
+    assert written(tmp_path / "four") == alone
+
+
+@pytest.mark.parametrize("killed", [0, 1])
+def test_a_killed_worker_ends_the_run_and_others_go_on(tmp_path, workers, digits, killed):
+    out = tmp_path / "run"
+    started = workers(out, 2, "--epochs", "1000", "--schedule", "constant")
+    log, until = out / "log.jsonl", time.monotonic() + LIMIT
+    while not (log.exists() and log.read_text()):
+        assert time.monotonic() < until
+        time.sleep(0.02)
+    started[killed].send_signal(signal.SIGKILL)
+    code, _, err = ended(started)[1 - killed]
+    assert code == 1
+    assert err.count("another worker is gone") == 1
+    assert "Traceback" not in err
+    assert "--resume" in err
+    epochs = len(log.read_text().splitlines()) + 2
+    options = TrainOptions(
+        data=str(digits), epochs=epochs, batch_size=20, schedule="constant", parts=8, out=str(out)
+    )
+    run(replace(options, resume=True))
+    whole = replace(options, out=str(tmp_path / "whole"))
+    run(whole)
+    assert written(out) == written(whole.folder)
+
+
+def test_several_go_on_where_one_stopped(tmp_path, workers, digits, alone):
+    options = TrainOptions(
+        data=str(digits), epochs=3, batch_size=20, parts=8, out=str(tmp_path / "run")
+    )
+    whole = replace(options, schedule="constant", out=str(tmp_path / "whole"))
+    run(whole)
+    run(replace(options, epochs=2, schedule="constant"))
+    more = ("--epochs", "3", "--schedule", "constant", "--resume")
+    for code, _, err in ended(workers(options.folder, 2, *more)):
+        assert code == 0, err
+    assert written(options.folder) == written(whole.folder)
+
+
+def test_a_loss_that_is_no_number_is_one_message_on_every_worker(tmp_path, workers):
+    started = workers(tmp_path / "run", 2, "--lr", "1e30", "--epochs", "3")
+    found = ended(started)
+    assert [code for code, *_ in found] == [1, 1]
+    assert found[0][2] == found[1][2]
+    assert "the loss became" in found[0][2] or "no longer finite" in found[0][2]
+    assert "Traceback" not in found[0][2]
+
+
+def test_a_stop_that_one_worker_hears_stops_all_at_the_same_step(tmp_path, workers):
+    out = tmp_path / "run"
+    started = workers(out, 2, "--epochs", "1000")
+    until = time.monotonic() + LIMIT
+    while not ((out / "log.jsonl").exists() and (out / "log.jsonl").read_text()):
+        assert time.monotonic() < until
+        time.sleep(0.02)
+    started[1].send_signal(signal.SIGTERM)
+    (code, text, err), (other, nothing, _) = ended(started)
+    assert (code, other, nothing) == (130, 130, ""), err
+    assert "nothing is lost" in text
+
+
+def test_other_options_are_named(tmp_path, workers):
+    started = workers(
+        tmp_path / "run", 2, "--epochs", "3", of_one=lambda rank: ("--lr", f"0.{rank + 1}")
+    )
+    for code, _, err in ended(started):
+        assert code == 2
+        assert "worker 1 has another option lr than worker 0" in err
+        assert "0.1, as worker 0 has it" in err
+
+
+# -- meeting, in this process ----------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("facts", "said"),
+    [
+        (lambda rank: {"data set": f"{rank}"}, "worker 1 has another data set than worker 0"),
+        (
+            lambda rank: {"version of": {"numpy": "2.1", "torch": f"2.{rank}"}},
+            "worker 1 has another version of torch than worker 0",
+        ),
+        (lambda rank: {"option": {"parts": 8 + rank}}, "worker 1 has another option parts"),
+    ],
+)
+def test_workers_that_differ_are_told_in_what(facts, said):
+    _, errors = together(3, lambda exchange: Workers(exchange).agree(**facts(exchange.rank)))
+    assert len(errors) == 3
+    assert all(said in str(error) for error in errors)
+
+
+def test_what_the_first_reads_all_have():
+    def work(exchange):
+        return Workers(exchange).from_first(lambda: b"checkpoint" * 3)
+
+    assert together(3, work)[0] == [b"checkpoint" * 3] * 3
+
+
+def test_what_the_first_cannot_read_all_hear_of():
+    def work(exchange):
+        def read():
+            raise UserFileError("there is no checkpoint")
+
+        Workers(exchange).from_first(read)
+
+    _, (first, *others) = together(3, work)
+    assert isinstance(first, UserFileError)
+    assert all(isinstance(e, WorkerError) and "no checkpoint" in str(e) for e in others)
+
+
+def test_without_torchrun_there_is_nobody_to_join(monkeypatch):
+    monkeypatch.delenv("RANK", raising=False)
+    assert joined(1.0) is None
+
+
+def test_a_worker_that_does_not_come_is_named(monkeypatch):
+    for name, value in environment(0, 3, free_port()).items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(WorkerError, match="workers 1, 2 of 3 did not come within 1 s"):
+        joined(1.0)
+
+
+def test_a_port_in_use_is_named(monkeypatch):
+    with socket.socket(socket.AF_INET6) as taken:
+        taken.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        taken.bind(("::", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        for name, value in environment(0, 2, port).items():
+            monkeypatch.setenv(name, value)
+        with pytest.raises(ArgumentError, match=f"port {port} is in use"):
+            joined(1.0)
+
+
+def test_an_environment_in_halves_is_refused(monkeypatch):
+    monkeypatch.setenv("RANK", "0")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.delenv("MASTER_ADDR", raising=False)
+    with pytest.raises(ArgumentError, match="names a worker but not where the others are"):
+        joined(1.0)
+
+
+def test_nothing_of_torch_is_loaded_for_one_worker():
+    code = (
+        "import sys, allbps.train.command, allbps.distributed as d; d.joined(1);"
+        "print('torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
