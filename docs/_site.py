@@ -22,7 +22,6 @@ from allbps.ir import CONST, INPUT, OPS, Op, Rule
 from allbps.lecture import NAMES
 from allbps.lecture import commands as lecture
 from allbps.readings.mathml import inline
-from allbps.readings.signs import latex
 
 HEAD = """# Operations
 
@@ -58,8 +57,9 @@ def _deltas(op: Op) -> Iterator[str]:
         if not isinstance(rule, Rule):
             yield f"- δ{name}: {WITHOUT[type(rule).__name__]}, {_text(rule.because)}"
         elif worked is not None and name in worked.names and worked[name].formula:
-            entry = worked[name]
-            yield f"- {inline(latex(entry.formula))}, because {_text(entry.because)}"
+            step = worked.derivation[f"d{name}"]
+            said = ", ".join(map(inline, step.why()))
+            yield f"- {inline(step.stated())}, because {said}"
 
 
 WITHOUT = {

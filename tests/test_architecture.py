@@ -14,6 +14,7 @@ FLOORS = [
     {"errors", "exits"},
     {"tree", "files", "extras", "sheet"},
     {"optim"},
+    {"mathematics"},
     {"ir"},
     {"ops"},
     {"random"},

@@ -130,7 +130,7 @@ def test_the_worked_example_agrees_with_pytorch():
 
     shown = beside_pytorch(first("pytorch-example"))
     for name in ("δO", "δK", "δJ", "δW"):
-        np.testing.assert_array_equal(shown[name], shown[f"{name} by PyTorch"])
+        np.testing.assert_array_equal(shown[name], shown[f'{name} "by PyTorch"'])
 
 
 def test_shared_weights_show_both_contributions_and_their_sum():
@@ -152,7 +152,8 @@ def test_the_residual_connection_adds_two_contributions():
         "z₃ = pad(z₂) * w₂, ∂z₃(i, j)/∂w₂(p, q) = pad(z₂)(i+p−1, j+q−1)"
     )
     assert worked["z2"].because == (
-        "z₃ = pad(z₂) * w₂, ∂z₃(i, j)/∂z₂(p, q) = w₂(p−i+2, q−j+2), 0 outside w₂"
+        "z₃ = pad(z₂) * w₂, ∂z₃(i, j)/∂z₂(p, q) = w₂(p−i+2, q−j+2) if 0 ≤ p−i+1 ≤ 2"
+        " and 0 ≤ q−j+1 ≤ 2, else 0"
     )
     for name in ("dx_1", "dx_2", "dw1", "dw2"):
         assert np.count_nonzero(worked.values[name]) >= 5, "a sum with zeros shows nothing"
@@ -237,7 +238,7 @@ def test_the_worked_example_beside_pytorch_takes_the_numbers_drawn():
     for seed in SEEDS:
         shown = beside_pytorch(next(system("pytorch-example").examples).work(seed))
         for name in ("δO", "δK", "δJ", "δW"):
-            np.testing.assert_array_equal(shown[name], shown[f"{name} by PyTorch"])
+            np.testing.assert_array_equal(shown[name], shown[f'{name} "by PyTorch"'])
 
 
 def test_prose_about_the_worked_example_counts_what_is_there():

@@ -21,13 +21,14 @@ from allbps.ir import (
     NotDifferentiable,
     NotImplementedRule,
     Op,
-    Precedence,
     Rule,
     Stopped,
     Zero,
     constant,
     lift,
+    spelled,
 )
+from allbps.mathematics import parse
 from allbps.ops.arithmetic import mul
 from allbps.ops.function import exp
 from allbps.ops.linalg import matmul
@@ -287,27 +288,23 @@ def test_float32_stays_float32(op, sample):
 @every_sample
 def test_notation_and_reasons_can_be_written(op, sample):
     case = Case(op, sample)
-    formulas = [
-        Formula(f"x{k}", Precedence.LETTER, np.shape(x)) for k, x in enumerate(case.operands)
+    operands = [
+        Formula(parse(f"x{chr(0x2080 + k)}"), np.shape(x)) for k, x in enumerate(case.operands)
     ]
-    named = {op.names[0]: formulas} if op.variadic else dict(zip(op.names, formulas, strict=True))
-    templates = [op.notation.text, op.notation.latex]
-    for template in filter(None, templates):
-        written = op.notation.render(template, named, case.attrs)
-        text = written.text if isinstance(written, Formula) else written
-        assert text
-        assert "{" not in text or template is op.notation.latex
-    y = Formula("y", Precedence.LETTER, np.shape(case.y))
-    for index in range(len(formulas)):
+    named = {op.names[0]: operands} if op.variadic else dict(zip(op.names, operands, strict=True))
+    written = op.notation.write(named, case.attrs)
+    assert written.inline
+    assert written.latex
+    y = Formula(parse("y"), np.shape(case.y))
+    for index in range(len(operands)):
         rule = op.rule(index)
-        because = rule.because
-        filled = {**named, **case.attrs, "y": y}
-        if callable(because):
-            because = because(**filled, **({"index": index} if op.variadic else {}))
-        elif isinstance(rule, Rule):
-            because = because.format(**filled)
-        assert because
-        assert "{" not in because
+        if isinstance(rule, Rule):
+            which = {"index": index} if op.variadic else {}
+            because = spelled(rule.because, {**named, **case.attrs, "y": y, **which})
+            assert because.inline
+            assert "Slot" not in repr(because)
+        else:
+            assert rule.because
 
 
 @pytest.mark.parametrize(("op", "bad"), BAD)

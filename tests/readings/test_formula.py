@@ -10,7 +10,7 @@ from allbps.ops.arithmetic import div
 from allbps.ops.function import erf, exp, sin
 from allbps.ops.reduce import sum_
 from allbps.ops.shape import reshape
-from allbps.readings.formula import Writer, in_line
+from allbps.readings.formula import Writer, as_math
 
 NUMBERS = {name: new_input(value, 1, name) for name, value in {"x": 2.0, "y": -3.0}.items()}
 MATRICES = {
@@ -20,7 +20,7 @@ MATRICES = {
 x, y = NUMBERS.values()
 A, B = MATRICES.values()
 SYMBOLS = {node: name for name, node in (NUMBERS | MATRICES).items()}
-TEXT, LATEX = Writer(SYMBOLS, in_latex=False), Writer(SYMBOLS, in_latex=True)
+WRITER = Writer(SYMBOLS)
 
 
 def total(node, **attrs):
@@ -59,8 +59,8 @@ def total(node, **attrs):
     ],
 )
 def test_scalar_formulas(node, formula, numbers):
-    assert TEXT.formula(node).text == formula
-    assert TEXT.substituted(node, lambda leaf: leaf.value).text == numbers
+    assert WRITER.formula(node).inline == formula
+    assert WRITER.substituted(node, lambda leaf: leaf.value).inline == numbers
 
 
 @pytest.mark.parametrize(
@@ -94,46 +94,46 @@ def test_scalar_formulas(node, formula, numbers):
     ],
 )
 def test_matrix_formulas(node, formula):
-    assert TEXT.formula(node).text == formula
+    assert WRITER.formula(node).inline == formula
 
 
 def test_the_result_of_a_function_inside_is_shown_as_the_matrix_it_is():
-    written = TEXT.substituted(A * (B > 0), lambda leaf: leaf.value)
+    written = WRITER.substituted(A * (B > 0), lambda leaf: leaf.value)
     assert written.inline == "[1 2; 3 4] ⊙ [1 0; 1 0]"
-    written = TEXT.substituted(A.T @ B, lambda leaf: leaf.value)
+    written = WRITER.substituted(A.T @ B, lambda leaf: leaf.value)
     assert written.inline == "[1 3; 2 4] [0.5 −1.0; 2.0 0]"
 
 
 def test_no_substitution_with_an_array_too_large_to_print():
     large = new_input(np.zeros((3, 20)), 1, "M")
-    assert Writer({large: "M"}, False).substituted(large + 1.0, lambda leaf: leaf.value) is None
+    assert Writer({large: "M"}).substituted(large + 1.0, lambda leaf: leaf.value) is None
 
 
 def test_text_and_latex_come_from_one_notation():
-    assert LATEX.formula((A + B) @ A.T).text == r"(A + B) A^{\top}"
-    assert LATEX.formula(div(x + y, x)).text == r"\frac{x + y}{x}"
-    assert LATEX.formula((x / y) ** 2).text == r"\left(\frac{x}{y}\right)^{2}"
-    assert LATEX.formula(total(A * B, axis=0)).text == r"\sum_{k} (A \odot B)_{k,:}"
+    assert WRITER.formula((A + B) @ A.T).latex == r"(A + B) A^{\top}"
+    assert WRITER.formula(div(x + y, x)).latex == r"\frac{x + y}{x}"
+    assert WRITER.formula((x / y) ** 2).latex == r"\left(\frac{x}{y}\right)^{2}"
+    assert WRITER.formula(total(A * B, axis=0)).latex == r"\sum_{k} (A \odot B)_{k,:}"
 
 
 def test_arrays_in_latex_are_matrices_and_parentheses_grow():
-    spelled = LATEX.substituted((A - 1.0) @ B, lambda leaf: leaf.value).spelled
+    spelled = WRITER.substituted((A - 1.0) @ B, lambda leaf: leaf.value).latex
     assert spelled == (
         r"\left(\begin{bmatrix} 1 & 2 \\ 3 & 4 \end{bmatrix} - 1\right)"
         r" \begin{bmatrix} 0.5 & -1.0 \\ 2.0 & 0 \end{bmatrix}"
     )
-    assert LATEX.substituted(relu(A), lambda leaf: leaf.value).spelled == (
+    assert WRITER.substituted(relu(A), lambda leaf: leaf.value).latex == (
         r"\mathrm{ReLU}\begin{pmatrix} 1 & 2 \\ 3 & 4 \end{pmatrix}"
     )
 
 
 def test_slices_of_a_tensor_are_labelled_in_latex():
     value = np.arange(4.0).reshape(2, 1, 2)
-    assert LATEX.value(value).spelled == (
+    assert WRITER.value(value).latex == (
         r"\overset{[0]}{\begin{bmatrix} 0 & 1 \end{bmatrix}}"
         r"\quad \overset{[1]}{\begin{bmatrix} 2 & 3 \end{bmatrix}}"
     )
-    assert in_line(value) == "[0 1] [2 3]"
+    assert as_math(value).inline == "[0 1] [2 3]"
 
 
 def test_a_symbol_with_a_superscript_is_not_squared_as_if_it_had_none():
@@ -152,4 +152,4 @@ def test_vectors_are_rows_and_columns_as_the_product_needs_them():
         f, W=np.ones((2, 3)), v=np.arange(3.0), cotangents={"y": np.array([1.0, 2.0])}
     ).derivation
     assert derived["dW"].formula == "δW = δy vᵀ"
-    assert derived["dW"].numbers(in_latex=False)[0].inline == "[1; 2] [0 1 2]"
+    assert derived["dW"].numbers()[0].inline == "[1; 2] [0 1 2]"

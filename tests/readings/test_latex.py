@@ -6,8 +6,8 @@ import pytest
 
 import allbps as bp
 import allbps.functional as F
+from allbps.mathematics import parse
 from allbps.readings.latex import document, escape, sentence, to_latex
-from allbps.readings.signs import latex
 
 PDFLATEX = shutil.which("pdflatex")
 
@@ -38,7 +38,7 @@ def test_a_step_in_latex(matrix):
 
 
 def test_words_of_a_reason_are_text_so_that_the_line_can_break():
-    assert sentence(latex("y holds the numbers of x")) == "$y$ holds the numbers of $x$"
+    assert sentence(parse('y "holds the numbers of" x')) == "$y$ holds the numbers of $x$"
 
 
 def test_names_are_printed_and_the_document_names_an_engine_that_can():
@@ -70,14 +70,14 @@ def test_special_characters_are_escaped():
 def test_letters_of_other_alphabets_and_signs_of_mathematics_in_plain_text():
     assert escape("größer, naïve façade") == r"gr\"{o}\ss{}er, na\"{i}ve fa\c{c}ade"
     assert escape("yᵖ of the ‖δlogits‖, 2×2") == (
-        r"$y^{p}$ of the $\lVert \delta \mathrm{logits}\rVert ,$ $2\times2$"
+        r"$y^{p}$ of the $\lVert \delta\mathrm{logits}\rVert ,$ $2\times2$"
     )
     assert escape("“so” — it’s") == "``so'' --- it's"
 
 
 def test_large_tensors_are_described_in_words():
     tex = to_latex(bp.explain(lambda x: np.sum(x**2), np.ones((20, 3))).derivation)
-    assert r"x \quad \text{shape }(20, 3),\text{ from }1\text{ to }1,\text{ norm }7.746" in tex
+    assert r"x \quad \text{shape (20, 3)}, \text{from }1\text{ to }1, \text{norm }7.746" in tex
 
 
 def test_long_equations_have_lines(matrix):

@@ -7,8 +7,8 @@ from markdown_it import MarkdownIt
 
 import allbps as bp
 import allbps.functional as F
+from allbps.mathematics import parse
 from allbps.readings.markdown import display, inline, to_markdown
-from allbps.readings.signs import latex
 
 
 def softmax_net(logits, y):
@@ -32,7 +32,7 @@ def test_scalars_stand_in_tables(scalar):
         "| --- | --- | --- | --- | --- | --- |\n"
         "| $2$ | $0.5$ | $-1$ | $4$ | $-1$ | $0$ |\n"
     )
-    assert "| $Z_{1}$ | $X W_{1}$ | $2 \\cdot 0.5$ | $1$ | `Z1 = X * W1` |" in text
+    assert "| $Z_{1}$ | $X\\thinspace W_{1}$ | $2 \\cdot 0.5$ | $1$ | `Z1 = X * W1` |" in text
 
 
 def test_a_step_in_markdown(conv):
@@ -58,8 +58,8 @@ def test_markdown_leaves_every_formula_as_it_is(scalar, matrix, conv, shared, so
 
 
 def test_indices_behind_brackets_cannot_begin_emphasis():
-    assert inline(latex("Σₖ (δZ₂)ₖ,:")) == (r"$\sum_{k} \mathop{(\delta Z_{2})}\nolimits_{k,:}$")
-    assert inline(latex("logitsᵢ")) == r"$\mathop{\mathrm{logits}}\nolimits_{i}$"
+    assert inline(parse("Σₖ (δZ₂)ₖ,:")) == (r"$\sum_{k} \mathop{(\delta Z_{2})}\nolimits_{k,:}$")
+    assert inline(parse("logitsᵢ")) == r"$\mathop{\mathrm{logits}}\nolimits_{i}$"
     assert display(r"\begin{bmatrix} 1 \\ 2 \end{bmatrix}_{k}") == (
         "$$\n\\mathop{\\begin{bmatrix} 1 \\cr 2 \\end{bmatrix}}\\nolimits_{k}\n$$"
     )
@@ -69,11 +69,11 @@ def test_indices_behind_brackets_cannot_begin_emphasis():
 
 
 def test_brackets_cannot_become_a_link():
-    assert inline("into[0](x)") == "$into[0] (x)$"
+    assert inline(parse("a[0](x)")) == "$a[0] (x)$"
 
 
 def test_words_stand_outside_of_the_formulas():
-    assert inline(latex("∂y/∂x = 1 where x > 0, else 0")) == (
+    assert inline(parse('∂y/∂x = 1 "where" x > 0, "else" 0')) == (
         r"$\frac{\partial y}{\partial x} = 1$ where $x > 0$, else $0$"
     )
 

@@ -5,8 +5,8 @@ import pytest
 
 import allbps as bp
 import allbps.functional as F
+from allbps.mathematics import parse
 from allbps.readings.mathml import inline, mathml, to_mathml
-from allbps.readings.signs import latex
 
 
 def parsed(text):
@@ -29,15 +29,15 @@ def parsed(text):
     ],
 )
 def test_every_sign_becomes_well_formed_mathml(text):
-    formula = parsed(mathml(latex(text)))
+    formula = parsed(mathml(parse(text).latex))
     assert formula.tag == "math"
     assert formula.get("display") == "block"
     assert not list(formula.iter("merror"))
-    parsed(f"<p>{inline(latex(text))}</p>")
+    parsed(f"<p>{inline(parse(text))}</p>")
 
 
 def test_function_names_are_one_upright_word():
-    words = [part.text for part in parsed(mathml(latex("pad(δJ)"))).iter("mi")]
+    words = [part.text for part in parsed(mathml(parse("pad(δJ)").latex)).iter("mi")]
     assert words == ["pad", "δ", "J"]
 
 
@@ -65,7 +65,7 @@ def test_a_whole_derivation_is_well_formed(scalar, matrix, conv, shared):
 
 
 def test_words_of_a_reason_are_outside_of_the_formulas():
-    text = inline(latex("y holds the numbers of x"))
+    text = inline(parse('y "holds the numbers of" x'))
     assert text == "<math><mi>y</mi></math> holds the numbers of <math><mi>x</mi></math>"
 
 

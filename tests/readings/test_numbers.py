@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from allbps.readings.numbers import cells, coefficient, is_small, number, slices, summary
+from allbps.mathematics.arrays import slices
+from allbps.readings.numbers import cells, coefficient, is_small, number, summary
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@ import pytest
 
 import allbps as bp
 import allbps.functional as F
+from allbps.mathematics.tree import Applied, Big, Matrix, Number, Script, Sum, Word
 from allbps.readings.boxes import Block, array_block, beside, line, words
 from allbps.readings.text import to_text
 
@@ -80,7 +81,8 @@ Backward
   δI = pad(δJ) * flip(K) = ⎢ 0   1  0  0 ⎥ * ⎡  2  0 ⎤ = ⎢ −1   5  −2 ⎥
                            ⎢ 0  −1  2  0 ⎥   ⎣ −1  1 ⎦   ⎣  0  −2   4 ⎦
                            ⎣ 0   0  0  0 ⎦
-      because J = I * K, ∂J(i, j)/∂I(p, q) = K(p−i+1, q−j+1), 0 outside K
+      because J = I * K, ∂J(i, j)/∂I(p, q) = K(p−i+1, q−j+1) if 0 ≤ p−i ≤ 1 and
+              0 ≤ q−j ≤ 1, else 0
 
                 ⎡ 1  2  0 ⎤
   δK = I * δJ = ⎢ 0  1  3 ⎥ * ⎡  1  0 ⎤ = ⎡  3  7 ⎤
@@ -216,18 +218,17 @@ def test_columns_are_right_aligned():
 
 
 def test_parentheses_grow_and_powers_stand_at_the_top():
-    piece = "\U000f0000"
-    (squared,) = words(f"({piece}−1)²", {piece: np.array([[1.0], [2.0], [3.0]])})
+    column = Matrix(np.array([["1"], ["2"], ["3"]], object))
+    (squared,) = words(Script(Sum((column, Number("1")), ("−",), tight=True), ("²",)))
     assert squared.lines == ("⎛⎡ 1 ⎤  ⎞²", "⎜⎢ 2 ⎥−1⎟ ", "⎝⎣ 3 ⎦  ⎠ ")
 
 
 def test_a_function_of_a_matrix_needs_one_pair_of_brackets():
-    piece = "\U000f0000"
-    (applied,) = words(f"σ({piece})", {piece: np.array([[1.0], [2.0]])})
+    (applied,) = words(Applied(Word("σ"), Matrix(np.array([["1"], ["2"]], object))))
     assert applied.lines == ("σ⎛ 1 ⎞", " ⎝ 2 ⎠")
 
 
 def test_an_index_stands_at_the_bottom():
-    piece = "\U000f0000"
-    _, indexed = words(f"Σₖ {piece}ₖ,:", {piece: np.array([[1.0], [2.0]])})
+    column = Matrix(np.array([["1"], ["2"]], object))
+    _, indexed = words(Big("Σ", Script(column, ("ₖ,:",)), ("ₖ",)))
     assert indexed.lines == ("⎡ 1 ⎤   ", "⎣ 2 ⎦ₖ,:")

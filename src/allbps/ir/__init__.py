@@ -15,7 +15,7 @@ from allbps.ir.handle import (
     resolved,
 )
 from allbps.ir.node import Node
-from allbps.ir.notation import Formula, Notation, Precedence
+from allbps.ir.notation import Notation, spelled
 from allbps.ir.op import (
     CONST,
     INPUT,
@@ -43,6 +43,7 @@ from allbps.ir.op import (
 from allbps.ir.site import Site, placed_at, user_site
 from allbps.ir.snapshots import as_argument, original_of, snapshot
 from allbps.ir.traces import Observation, followed_elsewhere, observed_here, within
+from allbps.mathematics import Formula
 
 __all__ = [
     "ARRAYS",
@@ -63,7 +64,6 @@ __all__ = [
     "Notation",
     "Observation",
     "Op",
-    "Precedence",
     "Rule",
     "Sample",
     "Site",
@@ -95,6 +95,7 @@ __all__ = [
     "require_function",
     "resolved",
     "snapshot",
+    "spelled",
     "traced_among",
     "user_site",
     "values_on_demand",

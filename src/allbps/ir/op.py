@@ -19,7 +19,7 @@ from allbps.ir.arraylike import NUMPY, OPERATORS, ArrayLike
 from allbps.ir.foreign import refuse_foreign
 from allbps.ir.handle import TracedArray, handed, resolved
 from allbps.ir.node import NO_ATTRS, ON_DEMAND, Node
-from allbps.ir.notation import Notation
+from allbps.ir.notation import Notation, Template
 from allbps.ir.site import user_site
 from allbps.ir.snapshots import as_argument
 from allbps.ir.traces import belongs_here
@@ -51,7 +51,7 @@ class Rule:
     """
 
     build: Callable[..., Node]
-    because: str | Callable[..., str]
+    because: Template
 
 
 @dataclass(frozen=True)

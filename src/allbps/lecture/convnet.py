@@ -81,7 +81,7 @@ def finds_the_kernel(worked: Worked) -> bool:
 
 def learned(worked: Worked) -> Mapping[str, Any]:
     *_, (_, kernel) = iterations(worked)
-    return {"K": kernel, "the kernel that made the ideal outputs": WANTED}
+    return {"K": kernel, '"the kernel that made the ideal outputs"': WANTED}
 
 
 SYSTEM = System(

@@ -15,12 +15,13 @@ import numpy as np
 from allbps.errors import MissingExtraError
 from allbps.lecture import NAMES
 from allbps.lecture.system import Example, Numbers, Prose, System, Table
+from allbps.mathematics import Math, parse
+from allbps.mathematics.tree import Relation
 from allbps.page import Block, page
 from allbps.readings import markdown
 from allbps.readings.boxes import array_block, line, row
-from allbps.readings.formula import array_latex
+from allbps.readings.formula import as_math
 from allbps.readings.numbers import number
-from allbps.readings.signs import latex
 from allbps.worked import Worked
 
 
@@ -104,7 +105,10 @@ def _shown_text(section: Numbers | Table, found: Any) -> str:
 
 
 def _numbers_text(values: Mapping[str, Any]) -> str:
-    blocks = [row([line(f"{symbol} ="), array_block(value)]) for symbol, value in values.items()]
+    blocks = [
+        row([line(f"{parse(symbol).inline} ="), array_block(value)])
+        for symbol, value in values.items()
+    ]
     return "\n\n".join("\n".join(text.rstrip() for text in block.lines) for block in blocks)
 
 
@@ -124,7 +128,7 @@ def as_markdown(opened: OpenSystem) -> str:
     for section in opened.system.sections:
         if isinstance(section, Prose):
             parts.append(
-                mathematics(section.about(opened.first), lambda m: markdown.inline(latex(m)))
+                mathematics(section.about(opened.first), lambda m: markdown.inline(parse(m)))
             )
         elif isinstance(section, Example):
             parts += [f"## {section.caption}"] if section.caption else []
@@ -139,6 +143,11 @@ def as_markdown(opened: OpenSystem) -> str:
 def mathematics(text: str, write: Callable[[str], str]) -> str:
     """``text`` with what stands between dollar signs rewritten."""
     return re.sub(r"\$([^$]+)\$", lambda found: write(found[1]), text)
+
+
+def named(symbol: str, value: Any) -> Math:
+    """``K = [1 2]``, with the symbol in the compact notation."""
+    return Relation((parse(symbol), as_math(value)), ("=",))
 
 
 def _demoted(markdown: str) -> str:
@@ -156,8 +165,7 @@ def _shown_markdown(section: Numbers | Table, found: Any) -> str:
 
 def _numbers_markdown(values: Mapping[str, Any]) -> str:
     return "\n\n".join(
-        markdown.display(f"{latex(symbol)} = {array_latex(value)}")
-        for symbol, value in values.items()
+        markdown.display(named(symbol, value).latex) for symbol, value in values.items()
     )
 
 
@@ -177,7 +185,9 @@ def as_latex(opened: OpenSystem) -> str:
         if isinstance(section, Prose):
             pieces = re.split(r"\$([^$]+)\$", section.about(opened.first))
             parts.append(
-                "".join(f"${latex(p)}$" if k % 2 else tex.escape(p) for k, p in enumerate(pieces))
+                "".join(
+                    f"${parse(p).latex}$" if k % 2 else tex.escape(p) for k, p in enumerate(pieces)
+                )
             )
         elif isinstance(section, Example):
             parts += [rf"\section*{{{tex.escape(section.caption)}}}"] if section.caption else []
@@ -200,15 +210,13 @@ def _shown_latex(section: Numbers | Table, found: Any) -> str:
 
 
 def _numbers_latex(values: Mapping[str, Any]) -> str:
-    return "\n".join(
-        f"\\[ {latex(symbol)} = {array_latex(value)} \\]" for symbol, value in values.items()
-    )
+    return "\n".join(rf"\[ {named(symbol, value).latex} \]" for symbol, value in values.items())
 
 
 def _table_latex(headings: Sequence[str], rows: Sequence[Sequence[float]]) -> str:
     from allbps.readings import latex as tex
 
-    lines = [" & ".join(f"${latex(number(x))}$" for x in one) + r" \\" for one in rows]
+    lines = [" & ".join(f"${as_math(x).latex}$" for x in one) + r" \\" for one in rows]
     heads = " & ".join(tex.escape(head) for head in headings) + r" \\ \hline"
     columns = "r" * len(headings)
     table = [rf"\begin{{tabular}}{{{columns}}}", heads, *lines, r"\end{tabular}"]
@@ -235,7 +243,7 @@ def html_blocks(opened: OpenSystem) -> list[Block]:
     for section in opened.system.sections:
         if isinstance(section, Prose):
             pieces = re.split(r"\$([^$]+)\$", section.about(opened.first))
-            text = "".join(inline(latex(p)) if k % 2 else escape(p) for k, p in enumerate(pieces))
+            text = "".join(inline(parse(p)) if k % 2 else escape(p) for k, p in enumerate(pieces))
             blocks.append(Block("", f"<p>{text}</p>", "html"))
         elif isinstance(section, Example):
             worked = opened.of(section)
@@ -247,8 +255,7 @@ def html_blocks(opened: OpenSystem) -> list[Block]:
                 text = f"<p>{escape(found)}</p>"
             elif isinstance(section, Numbers):
                 text = "".join(
-                    mathml(f"{latex(symbol)} = {array_latex(value)}")
-                    for symbol, value in found.items()
+                    mathml(named(symbol, value).latex) for symbol, value in found.items()
                 )
             else:
                 text = _table_html(section, found)

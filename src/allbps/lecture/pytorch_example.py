@@ -69,7 +69,7 @@ def beside_pytorch(worked: Worked) -> Mapping[str, Any]:
     shown: dict[str, Any] = {}
     for name in ("O", "K", "J", "W"):
         shown[f"δ{name}"] = worked[name].delta
-        shown[f"δ{name} by PyTorch"] = theirs[name]
+        shown[f'δ{name} "by PyTorch"'] = theirs[name]
     return shown
 
 

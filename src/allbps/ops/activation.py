@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from allbps.ir import Aval, Formula, Node, Notation, Op, Precedence, Rule, Sample
+from allbps.ir import Aval, Formula, Node, Notation, Op, Rule, Sample
+from allbps.mathematics import Math, write
 from allbps.ops.arithmetic import power
 from allbps.ops.comparison import where
 from allbps.ops.function import erf, exp, log, maximum, tanh, unary
@@ -30,7 +31,7 @@ relu = Op(
     shape=same,
     numpy="np.maximum({x}, 0)",
     torch="torch.relu({x})",
-    rules=(Rule(d_relu, "∂{y}/∂{x} = 1 where {x:1} > 0, else 0"),),
+    rules=(Rule(d_relu, "∂{y}/∂{x} = 1 if {x} > 0, else 0"),),
     notation=Notation("ReLU({x})"),
     expand=lambda x: where(x > 0, x, 0),
     samples=(Sample(((2, 3),)), Sample(((),))),
@@ -49,7 +50,7 @@ leaky_relu = Op(
     numpy="np.where({x} > 0, {x}, {negative_slope} * {x})",
     torch="torch.nn.functional.leaky_relu({x}, {negative_slope})",
     jax="jax.nn.leaky_relu({x}, {negative_slope})",
-    rules=(Rule(d_leaky_relu, "∂{y}/∂{x} = 1 where {x:1} > 0, else {negative_slope:g}"),),
+    rules=(Rule(d_leaky_relu, "∂{y}/∂{x} = 1 if {x} > 0, else {negative_slope}"),),
     notation=Notation("LeakyReLU({x})"),
     expand=lambda x, negative_slope: maximum(x, 0) - negative_slope * maximum(-x, 0),
     samples=(Sample(((2, 3),), {"negative_slope": 0.1}),),
@@ -67,7 +68,7 @@ elu = Op(
     shape=elementwise_float,
     numpy="np.where({x} > 0, {x}, {alpha} * np.expm1(np.minimum({x}, 0)))",
     torch="torch.nn.functional.elu({x}, {alpha})",
-    rules=(Rule(d_elu, "∂{y}/∂{x} = 1 where {x:1} > 0, else {y:1} + {alpha:g}"),),
+    rules=(Rule(d_elu, "∂{y}/∂{x} = 1 if {x} > 0, else {y} + {alpha}"),),
     notation=Notation("ELU({x})"),
     expand=lambda x, alpha: where(x > 0, x, alpha * (exp(x) - 1.0)),
     samples=(Sample(((2, 3),), {"alpha": 0.7}),),
@@ -88,7 +89,7 @@ def d_sigmoid(g: Node, y: Node, x: Node) -> Node:
 sigmoid_op = unary(
     "sigmoid",
     "Logistic function 1 / (1 + e⁻ˣ).",
-    Rule(d_sigmoid, "∂{y}/∂{x} = σ′({x}) = {y:3} (1 − {y:2})"),
+    Rule(d_sigmoid, "∂{y}/∂{x} = σ′({x}) = {y} ⊙ (1 − {y})"),
     numpy="sigmoid({x})",
     helpers=(sigmoid,),
     notation=Notation("σ({x})"),
@@ -121,11 +122,11 @@ def d_silu(g: Node, y: Node, x: Node) -> Node:
 silu = unary(
     "silu",
     "x σ(x), also called swish.",
-    Rule(d_silu, "∂{y}/∂{x} = σ({x}) (1 + {x:3} (1 − σ({x})))"),
+    Rule(d_silu, "∂{y}/∂{x} = σ({x}) ⊙ (1 + {x} ⊙ (1 − σ({x})))"),
     numpy="{x} * sigmoid({x})",
     torch="torch.nn.functional.silu({x})",
     helpers=(sigmoid,),
-    notation=Notation("{x:3} σ({x})", Precedence.PRODUCT),
+    notation=Notation("{x} ⊙ σ({x})"),
     implements=(),
     expand=lambda x: x * sigmoid_op(x),
 )
@@ -141,7 +142,11 @@ def d_gelu(g: Node, y: Node, x: Node) -> Node:
 gelu = unary(
     "gelu",
     "x Φ(x) with the normal distribution function Φ (Hendrycks & Gimpel, arXiv:1606.08415).",
-    Rule(d_gelu, "∂{y}/∂{x} = Φ({x}) + {x:3} φ({x})"),
+    Rule(
+        d_gelu,
+        "∂{y}/∂{x} = Φ({x}) + {x} ⊙ φ({x}),"
+        ' "with the normal distribution" Φ "and its density" φ = Φ′',
+    ),
     numpy="0.5 * {x} * (1 + special.erf({x} / 2**0.5))",
     torch="torch.nn.functional.gelu({x})",
     jax="jax.nn.gelu({x}, approximate=False)",
@@ -161,7 +166,11 @@ def d_gelu_tanh(g: Node, y: Node, x: Node) -> Node:
 gelu_tanh = unary(
     "gelu_tanh",
     "½ x (1 + tanh(√(2/π) (x + 0.044715 x³))), the usual approximation of GELU.",
-    Rule(d_gelu_tanh, "∂{y}/∂{x} = ½ (1 + t) + ½ {x:3} (1 − t²) u′, t = tanh(u)"),
+    Rule(
+        d_gelu_tanh,
+        '∂{y}/∂{x} = ½ (1 + t) + ½ {x} ⊙ (1 − t²) ⊙ u′ "with" t = tanh(u)'
+        ' "and" u = √(2 / π) ({x} + 0.044715 {x}³)',
+    ),
     numpy="0.5 * {x} * (1 + np.tanh((2 / np.pi) ** 0.5 * ({x} + 0.044715 * {x} ** 3)))",
     torch="torch.nn.functional.gelu({x}, approximate='tanh')",
     notation=Notation("GELU({x})"),
@@ -187,8 +196,8 @@ def along_axis(x: Node, axis: int) -> Aval:
     return elementwise_float(x)
 
 
-def softmax_because(x: Formula, y: Formula, axis: int) -> str:
-    return f"∂{y:6}ₖ/∂{x:6}ᵢ = {y:6}ᵢ (1 − {y:6}ᵢ) if i = k, else −{y:6}ᵢ {y:6}ₖ"
+def softmax_because(x: Formula, y: Formula, axis: int) -> Math:
+    return write("∂{y}ₖ/∂{x}ᵢ = {y}ᵢ (1 − {y}ᵢ) if i = k, else −{y}ᵢ {y}ₖ", x=x, y=y)
 
 
 softmax_op = Op(
@@ -216,8 +225,8 @@ def log_softmax(x: Any, axis: int) -> Any:
     return shifted - np.log(np.sum(np.exp(shifted), axis=axis, keepdims=True))
 
 
-def log_softmax_because(x: Formula, y: Formula, axis: int) -> str:
-    return f"∂{y:6}ₖ/∂{x:6}ᵢ = [i = k] − softmax({x})ᵢ"
+def log_softmax_because(x: Formula, y: Formula, axis: int) -> Math:
+    return write("∂{y}ₖ/∂{x}ᵢ = [i = k] − softmax({x})ᵢ", x=x, y=y)
 
 
 log_softmax_op = Op(

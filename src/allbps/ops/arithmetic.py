@@ -18,13 +18,14 @@ from allbps.ir import (
     Node,
     Notation,
     Op,
-    Precedence,
     Rule,
     Sample,
     Zero,
     lift,
     promote,
 )
+from allbps.mathematics import Math, write
+from allbps.mathematics.tree import Kind, Product, Script, Sign, Sum
 from allbps.ops.shapes import broadcast_shape, elementwise, same
 
 TWO = (
@@ -73,7 +74,7 @@ add = Op(
     numpy="{a} + {b}",
     torch="{a} + {b}",
     rules=(Rule(d_add, "∂{y}/∂{a} = 1"), Rule(d_add, "∂{y}/∂{b} = 1")),
-    notation=Notation("{a:1} + {b:3}", Precedence.SUM),
+    notation=Notation("{a} + {b}"),
     implements=(np.add,),
     operator="+",
     samples=TWO,
@@ -93,7 +94,7 @@ sub = Op(
     numpy="{a} - {b}",
     torch="{a} - {b}",
     rules=(Rule(d_add, "∂{y}/∂{a} = 1"), Rule(d_sub_b, "∂{y}/∂{b} = −1")),
-    notation=Notation("{a:1} − {b:3}", Precedence.SUM),
+    notation=Notation("{a} − {b}"),
     implements=(np.subtract,),
     operator="-",
     samples=TWO,
@@ -114,7 +115,7 @@ neg = Op(
     numpy="-{x}",
     torch="-{x}",
     rules=(Rule(d_neg, "∂{y}/∂{x} = −1"),),
-    notation=Notation("−{x:3}", Precedence.NEGATION),
+    notation=Notation("−{x}"),
     implements=(np.negative,),
     operator="neg",
     samples=(Sample(((2, 3),)),),
@@ -143,10 +144,11 @@ def _sum_text(operands: Any, attrs: Any) -> str:
     return " + ".join(terms) if len(terms) <= 8 else f"sum([{', '.join(terms)}])"
 
 
-def _sum_notation(xs: list[Formula]) -> str:
-    if len(xs) > 8:
-        return f"{xs[0]:1} + {xs[1]:3} + … + {xs[-1]:3}"
-    return " + ".join([f"{xs[0]:1}", *(f"{x:3}" for x in xs[1:])])
+def _sum_notation(xs: list[Formula]) -> Math:
+    terms = [x.math for x in xs]
+    if len(terms) > 8:
+        terms = [*terms[:2], Sign("…"), terms[-1]]
+    return Sum(tuple(terms), ("+",) * (len(terms) - 1))
 
 
 accumulate = Op(
@@ -156,8 +158,8 @@ accumulate = Op(
     shape=accumulate_shape,
     numpy=_sum_text,
     torch=_sum_text,
-    rules=(Rule(d_accumulate, "each term counts once"),),
-    notation=Notation(_sum_notation, Precedence.SUM),
+    rules=(Rule(d_accumulate, '"each term counts once"'),),
+    notation=Notation(_sum_notation),
     samples=(Sample(((2, 3), (2, 3), (2, 3))), Sample(((2,),) * 10)),
     bad=(
         Bad(
@@ -178,15 +180,10 @@ def d_mul_b(g: Node, y: Node, a: Node, b: Node) -> Node:
     return g * a
 
 
-def product_notation(a: Formula, b: Formula) -> str | Formula:
-    """Scalars stand side by side, with a dot before a numeral; arrays are multiplied by element."""
-    if a.shape != () and b.shape != ():
-        return f"{a.factor('mul')} ⊙ {b.factor('mul', 'div')}"
-    right = f"{b:3}"
-    dot = " · " if right[0].isdigit() or (a.is_number and b.is_number) else " "
-    if a.is_number and a.precedence is Precedence.NEGATION:  # −2 x, with the sign in front
-        return Formula(f"{a}{dot}{right}", Precedence.NEGATION)
-    return a.factor("mul", "matmul") + dot + right
+def product_notation(a: Formula, b: Formula) -> Math:
+    """Numbers stand side by side; arrays are multiplied element by element."""
+    arrays = a.shape != () and b.shape != ()
+    return Product(Kind.ELEMENTS if arrays else Kind.NUMBERS, a.math, b.math)
 
 
 mul = Op(
@@ -197,7 +194,7 @@ mul = Op(
     numpy="{a} * {b}",
     torch="{a} * {b}",
     rules=(Rule(d_mul_a, "∂{y}/∂{a} = {b}"), Rule(d_mul_b, "∂{y}/∂{b} = {a}")),
-    notation=Notation(product_notation, Precedence.PRODUCT),
+    notation=Notation(product_notation),
     implements=(np.multiply,),
     operator="*",
     samples=TWO,
@@ -225,12 +222,8 @@ div = Op(
     shape=quotient_shape,
     numpy="{a} / {b}",
     torch="{a} / {b}",
-    rules=(Rule(d_div_a, "∂{y}/∂{a} = 1 / {b:4}"), Rule(d_div_b, "∂{y}/∂{b} = −{y:4} / {b:4}")),
-    notation=Notation(
-        lambda a, b: f"{a.factor('mul', 'matmul', 'div')} / {b:4}",
-        Precedence.PRODUCT,
-        latex=r"\frac{{{a}}}{{{b}}}",
-    ),
+    rules=(Rule(d_div_a, "∂{y}/∂{a} = 1 / {b}"), Rule(d_div_b, "∂{y}/∂{b} = −{y} / {b}")),
+    notation=Notation("{a} / {b}"),
     implements=(np.divide,),
     operator="/",
     samples=tuple(Sample(s.operands, low=0.5, high=2.0) for s in TWO),
@@ -249,17 +242,15 @@ def d_power(g: Node, y: Node, x: Node, exponent: float) -> Node:
     return g * (exponent * lowered)
 
 
-def power_notation(x: Formula, exponent: float) -> str | Formula:
+DIGITS = str.maketrans("0123456789-.", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻·")
+
+
+def power_notation(x: Formula, exponent: float) -> Math:
     if exponent == 1:
-        return x
+        return x.math
     if exponent == -1:
-        return f"1 / {x:5}"
-    digits = str.maketrans("0123456789-.", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻·")
-    return f"{x:5}{f'{exponent:g}'.translate(digits)}"
-
-
-def power_latex(x: Formula, exponent: float) -> str:
-    return rf"\frac{{1}}{{{x}}}" if exponent == -1 else f"{x:5}^{{{exponent:g}}}"
+        return write("1 / {x}", x=x)
+    return Script(x.math, (f"{exponent:g}".translate(DIGITS),))
 
 
 def power_code(operands: Any, attrs: Any) -> str:
@@ -274,11 +265,14 @@ def power_shape(x: Node, exponent: float) -> Aval:
     return x.shape, dtype
 
 
-def power_because(x: Formula, y: Formula, exponent: float) -> str:
+def power_because(x: Formula, y: Formula, exponent: float) -> Math:
     if exponent in (0, 1):
-        return f"∂{y}/∂{x} = {exponent:g}"
-    factor = "−" if exponent == -1 else f"{exponent:g} ".replace("-", "−")
-    return f"∂{y}/∂{x} = {factor}{power_notation(x, exponent - 1)}"
+        return write("∂{y}/∂{x} = {exponent}", x=x, y=y, exponent=exponent)
+    lowered = power_notation(x, exponent - 1)
+    if exponent == -1:
+        return write("∂{y}/∂{x} = −{lowered}", x=x, y=y, lowered=lowered)
+    factor = write("{exponent}", exponent=exponent)
+    return write("∂{y}/∂{x} = {p}", x=x, y=y, p=Product(Kind.NUMBERS, factor, lowered))
 
 
 power = Op(
@@ -289,7 +283,7 @@ power = Op(
     numpy=power_code,
     torch=power_code,
     rules=(Rule(d_power, power_because),),
-    notation=Notation(power_notation, Precedence.POWER, latex=power_latex),
+    notation=Notation(power_notation),
     samples=(
         Sample(((2, 3),), {"exponent": 2}),
         Sample(((2, 3),), {"exponent": 3}),
@@ -322,10 +316,10 @@ pow_ = Op(
     numpy="{a} ** {b}",
     torch="{a} ** {b}",
     rules=(
-        Rule(d_pow_base, "∂{y}/∂{a} = {b:3} {a:5}^({b} − 1)"),
-        Rule(d_pow_exponent, "∂{y}/∂{b} = {y:3} log({a})"),
+        Rule(d_pow_base, "∂{y}/∂{a} = {b} ⊙ {a}^({b} − 1)"),
+        Rule(d_pow_exponent, "∂{y}/∂{b} = {y} ⊙ log({a})"),
     ),
-    notation=Notation("{a:5}^{b:5}", Precedence.POWER, latex="{a:5}^{{{b}}}"),
+    notation=Notation("{a}^{b}"),
     samples=(Sample(((2, 3), (3,)), low=0.5), Sample(((), (3,)), low=0.5)),
     bad=NOT_BROADCAST,
 )
@@ -375,7 +369,7 @@ floor_divide = Op(
     numpy="{a} // {b}",
     torch="torch.floor({a} / {b})",
     rules=(Zero("⌊·⌋ is constant between jumps"), Zero("⌊·⌋ is constant between jumps")),
-    notation=Notation("⌊{a:3} / {b:4}⌋"),
+    notation=Notation("⌊{a} / {b}⌋"),
     implements=(np.floor_divide,),
     operator="//",
     samples=(Sample(((2, 3), (3,)), low=0.5, high=4.0),),
@@ -397,8 +391,8 @@ mod = Op(
     shape=elementwise,
     numpy="{a} % {b}",
     torch="torch.remainder({a}, {b})",
-    rules=(Rule(d_mod_a, "∂{y}/∂{a} = 1"), Rule(d_mod_b, "∂{y}/∂{b} = −⌊{a:3} / {b:4}⌋")),
-    notation=Notation("{a:3} mod {b:4}", Precedence.PRODUCT),
+    rules=(Rule(d_mod_a, "∂{y}/∂{a} = 1"), Rule(d_mod_b, "∂{y}/∂{b} = −⌊{a} / {b}⌋")),
+    notation=Notation("{a} mod {b}"),
     implements=(np.remainder,),
     operator="%",
     samples=(Sample(((2, 3), (3,)), low=0.5, high=4.0),),
@@ -418,7 +412,7 @@ fmod = Op(
     shape=elementwise,
     numpy="np.fmod({a}, {b})",
     torch=torch_of_tensors("fmod"),
-    rules=(Rule(d_mod_a, "∂{y}/∂{a} = 1"), Rule(d_fmod_b, "∂{y}/∂{b} = −trunc({a:3} / {b:4})")),
+    rules=(Rule(d_mod_a, "∂{y}/∂{a} = 1"), Rule(d_fmod_b, "∂{y}/∂{b} = −trunc({a} / {b})")),
     notation=Notation("fmod({a}, {b})"),
     implements=(np.fmod,),
     samples=(Sample(((2, 3), (3,)), low=0.5, high=4.0),),

@@ -8,6 +8,8 @@ import numpy as np
 
 from allbps.errors import ShapeError
 from allbps.ir import Aval, Bad, Formula, Node, Notation, Op, Rule, Sample, promote
+from allbps.mathematics import Math, write
+from allbps.mathematics.tree import Kind, Number, Product
 from allbps.ops.activation import softmax_op
 from allbps.ops.comparison import where
 from allbps.ops.linalg import matmul
@@ -60,24 +62,29 @@ def weights_shape(q: Node, k: Node, scale: float, causal: bool) -> Aval:
 
 
 # -- the declaration -------------------------------------------------------------------------------
-def factor(scale: float) -> str:
-    return "" if scale == 1 else f"{scale:.4g} "
+def weights_notation(q: Formula, k: Formula, scale: float, causal: bool) -> Math:
+    scores = _scaled(write("{q} {k}ᵀ", q=q, k=k), scale)
+    return write(f"{'softmax₍causal₎' if causal else 'softmax'}({{z}})", z=scores)
 
 
-def weights_notation(q: Formula, k: Formula, scale: float, causal: bool) -> str:
-    return f"{'causal softmax' if causal else 'softmax'}({factor(scale)}{q:4} {k:5}ᵀ)"
+def _scaled(math: Math, scale: float) -> Math:
+    return math if scale == 1 else Product(Kind.NUMBERS, Number(f"{scale:.4g}"), math)
 
 
-def because_q(q: Formula, k: Formula, y: Formula, scale: float, causal: bool) -> str:
-    return f"{through_softmax(y)}, and ∂z/∂{q} = {factor(scale)}{k}"
+def because_q(q: Formula, k: Formula, y: Formula, scale: float, causal: bool) -> Math:
+    return _through_softmax(y, q, _scaled(k.math, scale))
 
 
-def because_k(q: Formula, k: Formula, y: Formula, scale: float, causal: bool) -> str:
-    return f"{through_softmax(y)}, and ∂z/∂{k} = {factor(scale)}{q}"
+def because_k(q: Formula, k: Formula, y: Formula, scale: float, causal: bool) -> Math:
+    return _through_softmax(y, k, _scaled(q.math, scale))
 
 
-def through_softmax(y: Formula) -> str:
-    return f"for z inside the softmax δz = {y:4} ⊙ (δ{y:6} − Σ δ{y:6} ⊙ {y:4})"
+def _through_softmax(y: Formula, x: Formula, slope: Math) -> Math:
+    return write(
+        '"with" z "for what softmax is taken of," δz = {y} ⊙ (δ{y} − Σ δ{y} ⊙ {y})'
+        ' "and" ∂z/∂{x} = {slope}',
+        x=x, y=y, slope=slope,
+    )  # fmt: skip
 
 
 def composed(q: Node, k: Node, scale: float, causal: bool) -> Node:

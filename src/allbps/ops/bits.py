@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from allbps.ir import Aval, Node, Notation, Op, Precedence, Rule, Sample, Zero
+from allbps.ir import Aval, Node, Notation, Op, Rule, Sample, Zero
 from allbps.ops.arithmetic import TWO, mul, torch_of_tensors
 from allbps.ops.function import sign
 from allbps.ops.shapes import broadcast_shape, elementwise_bool, elementwise_float
@@ -62,7 +62,7 @@ ldexp = Op(
     numpy="np.ldexp({x}, {exponent})",
     torch="{x} * 2.0 ** {exponent}",
     rules=(Rule(d_ldexp, "∂{y}/∂{x} = 2^{exponent}"), Zero("an exponent is an integer")),
-    notation=Notation("{x:3} 2^{exponent}", Precedence.PRODUCT),
+    notation=Notation("{x} 2^{exponent}"),
     implements=(np.ldexp,),
     samples=(Sample(((2, 3), np.array([1, -2, 3]))),),
 )

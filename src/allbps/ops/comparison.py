@@ -6,7 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from allbps.ir import Aval, Node, Notation, Op, Precedence, Rule, Sample, Zero, promote
+from allbps.ir import Aval, Node, Notation, Op, Rule, Sample, Zero, promote
+from allbps.mathematics import Formula, Math
+from allbps.mathematics.tree import Cases, Fence
 from allbps.ops.arithmetic import NOT_BROADCAST, TWO
 from allbps.ops.shapes import broadcast_shape, elementwise_bool
 
@@ -50,16 +52,16 @@ def logical(name: str, operands: str, symbol: str, implements: Any) -> Op:
         numpy=f"np.{name}({places})",
         torch=f"torch.{name}({places})",
         rules=(STEP,) * len(operands.split()),
-        notation=Notation(symbol, Precedence.SUM),
+        notation=Notation(symbol),
         implements=(implements,),
         samples=(Sample(((2, 3),) * len(operands.split())),),
     )
 
 
-logical_and = logical("logical_and", "a b", "{a:3} ∧ {b:3}", np.logical_and)
-logical_or = logical("logical_or", "a b", "{a:3} ∨ {b:3}", np.logical_or)
-logical_xor = logical("logical_xor", "a b", "{a:3} ⊻ {b:3}", np.logical_xor)
-logical_not = logical("logical_not", "x", "¬{x:5}", np.logical_not)
+logical_and = logical("logical_and", "a b", "{a} ∧ {b}", np.logical_and)
+logical_or = logical("logical_or", "a b", "{a} ∨ {b}", np.logical_or)
+logical_xor = logical("logical_xor", "a b", "{a} ⊻ {b}", np.logical_xor)
+logical_not = logical("logical_not", "x", "¬{x}", np.logical_not)
 isfinite = Op(
     name="isfinite",
     doc="Is x neither NaN nor infinite, element by element?",
@@ -68,7 +70,7 @@ isfinite = Op(
     numpy="np.isfinite({x})",
     torch="torch.isfinite({x})",
     rules=(STEP,),
-    notation=Notation("[{x} finite]"),
+    notation=Notation('[{x} "is finite"]'),
     implements=(np.isfinite,),
     samples=(Sample(((2, 3),)),),
 )
@@ -80,7 +82,7 @@ isnan = Op(
     numpy="np.isnan({x})",
     torch="torch.isnan({x})",
     rules=(STEP,),
-    notation=Notation("[{x} NaN]"),
+    notation=Notation('[{x} "is NaN"]'),
     implements=(np.isnan,),
     samples=(Sample(((2, 3),)),),
 )
@@ -109,6 +111,11 @@ def draw_mask(rng: np.random.Generator) -> Any:
     return rng.random((2, 3)) < 0.5
 
 
+def where_notation(condition: Formula, a: Formula, b: Formula) -> Math:
+    when = condition.math
+    return Cases(((a.math, when.inner if isinstance(when, Fence) else when),), b.math)
+
+
 where = Op(
     name="where",
     doc="a where the condition holds, else b.",
@@ -118,10 +125,10 @@ where = Op(
     torch=where_torch,
     rules=(
         STEP,
-        Rule(d_where_a, "∂{y}/∂{a} = 1 where {condition}, else 0"),
-        Rule(d_where_b, "∂{y}/∂{b} = 0 where {condition}, else 1"),
+        Rule(d_where_a, "∂{y}/∂{a} = 1 if {condition}, else 0"),
+        Rule(d_where_b, "∂{y}/∂{b} = 0 if {condition}, else 1"),
     ),
-    notation=Notation("where({condition}, {a}, {b})"),
+    notation=Notation(where_notation),
     expand=lambda condition, a, b: condition * a + logical_not(condition) * b,
     samples=(
         Sample((draw_mask, (2, 3), (2, 3))),

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from allbps.errors import ArgumentError, ShapeError
-from allbps.ir import Aval, Bad, Formula, Node, Notation, Op, Precedence, Rule, Sample, promote
+from allbps.ir import Aval, Bad, Formula, Node, Notation, Op, Rule, Sample, promote
+from allbps.mathematics import Math, write
 from allbps.ops.shape import dilate_op, flip, pad, reshape, transpose
 
 Pair = tuple[int, int]
@@ -162,22 +163,77 @@ def _channels(x: Node, w: Node, groups: int) -> None:
 
 
 # -- the declaration -------------------------------------------------------------------------------
-def conv2d_notation(x: Formula, w: Formula, padding: Pair, **attrs: Any) -> str:
-    return f"pad({x}) * {w:4}" if padding != (0, 0) else f"{x:4} * {w:4}"
+def conv2d_notation(x: Formula, w: Formula, padding: Pair, **attrs: Any) -> Math:
+    return write("pad({x}) * {w}" if padding != (0, 0) else "{x} * {w}", x=x, w=w)
 
 
-def because_x(x: Formula, w: Formula, y: Formula, padding: Pair, **attrs: Any) -> str:
-    if attributes(batched=False, padding=padding) == {**attrs, "padding": padding}:
-        row, column = (1 + p for p in padding)
-        return f"∂{y}(i, j)/∂{x}(p, q) = {w}(p−i+{row}, q−j+{column}), 0 outside {w}"
-    return f"∂{y}/∂{x} is the element of {w} by which one of {x} enters one of {y}, else 0"
+def because_x(
+    x: Formula, w: Formula, y: Formula, stride: Pair, padding: Pair, dilation: Pair, **attrs: Any
+) -> Math:
+    """∂J(i, j)/∂I(p, q) = K(p−i+1, q−j+1) where that is an element of K, else 0."""
+    kernel = w.shape[-2:]
+    if max(dilation) > 1:
+        met = ' "and" '.join(
+            f"{at} = {_affine((s, out), (d, tap), 1 - s - d - p)}"
+            for at, out, tap, s, p, d in zip(
+                "pq", "ij", "lm", stride, padding, dilation, strict=True
+            )
+        )
+        return _element(x, w, y, f"{{w}}({_channels_of(w)}l, m) if {met}, else 0", **attrs)
+    places = [
+        _affine((1, at), (-s, out), s + p)
+        for at, out, s, p in zip("pq", "ij", stride, padding, strict=True)
+    ]
+    inside = ' "and" '.join(
+        f"0 ≤ {_affine((1, at), (-s, out), s + p - 1)} ≤ {k - 1}"
+        for at, out, s, p, k in zip("pq", "ij", stride, padding, kernel, strict=True)
+    )
+    return _element(
+        x, w, y, f"{{w}}({_channels_of(w)}{', '.join(places)}) if {inside}, else 0", **attrs
+    )
 
 
-def because_w(x: Formula, w: Formula, y: Formula, padding: Pair, **attrs: Any) -> str:
-    if attributes(batched=False, padding=padding) == {**attrs, "padding": padding}:
-        source = f"pad({x})" if padding != (0, 0) else f"{x}"
-        return f"∂{y}(i, j)/∂{w}(p, q) = {source}(i+p−1, j+q−1)"
-    return f"∂{y}/∂{w} is the element of {x} that one of {w} meets for one of {y}"
+def because_w(
+    x: Formula, w: Formula, y: Formula, stride: Pair, padding: Pair, dilation: Pair, **attrs: Any
+) -> Math:
+    """∂J(i, j)/∂K(p, q) = I(i+p−1, j+q−1), of the padded image."""
+    source = "pad({x})" if padding != (0, 0) else "{x}"
+    places = ", ".join(
+        _affine((s, out), (d, at), 1 - s - d)
+        for out, at, s, d in zip("ij", "pq", stride, dilation, strict=True)
+    )
+    front = "n, c, " if len(x.shape) == 4 else ""
+    return _element(x, w, y, f"{source}({front}{places})", of_kernel=True, **attrs)
+
+
+def _element(
+    x: Formula, w: Formula, y: Formula, slope: str, groups: int, batched: bool,
+    of_kernel: bool = False,
+) -> Math:  # fmt: skip
+    """∂ of one element of the output by one of the image or the kernel."""
+    by = "{w}(o, c, p, q)" if of_kernel else "{x}(n, c, p, q)"
+    top, low = (
+        ("{y}(n, o, i, j)", by)
+        if batched
+        else ("{y}(i, j)", by.replace("n, c, ", "").replace("o, c, ", ""))
+    )
+    said = f"∂{top}/∂{low} = {slope}"
+    if groups > 1:
+        said += ', "with" c "counted in the group of" o'
+    return write(said, x=x, y=y, w=w)
+
+
+def _channels_of(w: Formula) -> str:
+    return "o, c, " if len(w.shape) == 4 else ""
+
+
+def _affine(first: tuple[int, str], second: tuple[int, str], rest: int) -> str:
+    """``i+p−1``, ``p−2i+3``."""
+    text = ""
+    for factor, letter in (first, second):
+        sign = "−" if factor < 0 else "+" if text else ""
+        text += f"{sign}{abs(factor) if abs(factor) > 1 else ''}{letter}"
+    return text + (f"{'+' if rest > 0 else '−'}{abs(rest)}" if rest else "")
 
 
 def options(attrs: Any) -> str:
@@ -228,7 +284,7 @@ conv2d_op = Op(
         Rule(d_conv2d_x, because_x),
         Rule(d_conv2d_w, because_w),
     ),
-    notation=Notation(conv2d_notation, Precedence.PRODUCT),
+    notation=Notation(conv2d_notation),
     samples=(
         Sample(((4, 5), (2, 3)), attributes(batched=False)),
         Sample(((4, 4), (3, 3)), attributes(batched=False, padding=(1, 1))),

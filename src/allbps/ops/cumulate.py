@@ -15,13 +15,13 @@ from allbps.ir import (
     Node,
     Notation,
     Op,
-    Precedence,
     Rule,
     Sample,
     Zero,
     lift,
     promote,
 )
+from allbps.mathematics import Math
 from allbps.ops.comparison import where
 from allbps.ops.function import exp, log
 from allbps.ops.index import getitem
@@ -32,7 +32,7 @@ from allbps.ops.reduce import (
     Axis,
     call,
     expanded,
-    sum_notation,
+    over_axes,
     sum_shape,
 )
 from allbps.ops.shape import flip, pad, reshape, transpose
@@ -71,7 +71,7 @@ cumsum = Op(
     shape=along,
     numpy="np.cumsum({x}, axis={axis})",
     torch="torch.cumsum({x}, dim={axis})",
-    rules=(Rule(d_cumsum, "{x:6}ₖ is part of {y:6}ᵢ for every i ≥ k"),),
+    rules=(Rule(d_cumsum, '{x}ₖ "is part of" {y}ᵢ "for every" i ≥ k'),),
     notation=Notation("cumsum({x})"),
     samples=RUNNING,
     bad=NOT_AN_AXIS,
@@ -144,8 +144,8 @@ recurrence_op = Op(
     " axis={axis})[1]",
     helpers=(recurrence,),
     rules=(
-        Rule(d_recurrence_a, "∂{y:6}ₖ/∂{a:6}ₖ = {y:6}ₖ₋₁, and what follows {y:6}ₖ depends on it"),
-        Rule(d_recurrence_b, "∂{y:6}ₖ/∂{b:6}ₖ = 1, and ∂{y:6}ₖ₊₁/∂{y:6}ₖ = {a:6}ₖ₊₁"),
+        Rule(d_recurrence_a, '∂{y}ₖ/∂{a}ₖ = {y}ₖ₋₁, "and what follows" {y}ₖ "depends on it"'),
+        Rule(d_recurrence_b, '∂{y}ₖ/∂{b}ₖ = 1 "and" ∂{y}ₖ₊₁/∂{y}ₖ = {a}ₖ₊₁'),
     ),
     notation=Notation("recurrence({a}, {b})"),
     expand=unrolled,
@@ -193,7 +193,7 @@ cumprod = Op(
     shape=along,
     numpy="np.cumprod({x}, axis={axis})",
     torch="torch.cumprod({x}, dim={axis})",
-    rules=(Rule(d_cumprod, "∂{y:6}ᵢ/∂{x:6}ₖ = the product of the other factors, for i ≥ k"),),
+    rules=(Rule(d_cumprod, '∂{y}ᵢ/∂{x}ₖ "is the product of the other factors, for" i ≥ k'),),
     notation=Notation("cumprod({x})"),
     samples=(*RUNNING, Sample((with_zeros,), {"axis": 0})),
     bad=NOT_AN_AXIS,
@@ -229,8 +229,8 @@ def prod_torch(operands: Any, attrs: Any) -> str:
     return str(text)
 
 
-def prod_notation(x: Formula, axis: Axis, keepdims: bool) -> str:
-    return sum_notation(x, axis, keepdims).replace("Σ", "Π", 1)
+def prod_notation(x: Formula, axis: Axis, keepdims: bool) -> Math:
+    return over_axes("Π", x, axis)
 
 
 prod = Op(
@@ -240,8 +240,8 @@ prod = Op(
     shape=sum_shape,
     numpy=call("np.prod"),
     torch=prod_torch,
-    rules=(Rule(d_prod, "∂{y}/∂{x} = the product of the other factors"),),
-    notation=Notation(prod_notation, Precedence.PRODUCT),
+    rules=(Rule(d_prod, '∂{y}/∂{x} "is the product of the other factors"'),),
+    notation=Notation(prod_notation),
     samples=(
         *REDUCED,
         Sample((with_zeros,), {"axis": 0, "keepdims": False}),

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import reduce
 from typing import Any
 
 import numpy as np
 
 from allbps.errors import ArgumentError, ShapeError
-from allbps.ir import Aval, Bad, Formula, Node, Notation, Op, Precedence, Rule, Sample, promote
+from allbps.ir import Aval, Bad, Formula, Node, Notation, Op, Rule, Sample, promote
+from allbps.mathematics import Math, parse, write
+from allbps.mathematics.tree import Applied, Big, Kind, Number, Product
 from allbps.ops.shape import reshape
 
 LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -104,21 +107,31 @@ def einsum_torch(operands: Any, attrs: Any) -> str:
     return f"torch.einsum({attrs['subscripts']!r}, {', '.join(operands['xs'])})"
 
 
-def einsum_notation(xs: list[Formula], subscripts: str) -> str:
-    terms, _ = sides(subscripts)
-    summed = "".join(dict.fromkeys(c for t in terms for c in t if c not in sides(subscripts)[1]))
-    factors = " ".join(f"{x:6}({','.join(term)})" for x, term in zip(xs, terms, strict=True))
-    return f"Σ({','.join(summed)}) {factors}" if summed else factors
+def einsum_notation(xs: list[Formula], subscripts: str) -> Math:
+    terms, result = sides(subscripts)
+    summed = "".join(dict.fromkeys(c for t in terms for c in t if c not in result))
+    factors = _factors(xs, terms)
+    return Big("Σ", factors, low=parse(", ".join(summed))) if summed else factors
 
 
-def einsum_because(xs: list[Formula], y: Formula, subscripts: str, index: int) -> str:
-    terms, _ = sides(subscripts)
-    others = [
-        f"{x:6}({','.join(term)})"
-        for k, (x, term) in enumerate(zip(xs, terms, strict=True))
-        if k != index
+def _factors(xs: list[Formula], terms: list[str]) -> Math:
+    """``a(i, k) b(k, j)``."""
+    elements: list[Math] = [
+        Applied(x.math, parse(", ".join(term))) if term else x.math
+        for x, term in zip(xs, terms, strict=True)
     ]
-    return f"the factor of {xs[index]} in each summand of {y} is {' '.join(others) or '1'}"
+    return reduce(lambda a, b: Product(Kind.NUMBERS, a, b), elements)
+
+
+def einsum_because(xs: list[Formula], y: Formula, subscripts: str, index: int) -> Math:
+    terms, _ = sides(subscripts)
+    others = [k for k in range(len(xs)) if k != index]
+    factor = (
+        _factors([xs[k] for k in others], [terms[k] for k in others]) if others else Number("1")
+    )
+    return write(
+        '"each summand of" {y} "has the factor" {f} "beside" {x}', y=y, f=factor, x=xs[index]
+    )
 
 
 einsum = Op(
@@ -129,7 +142,7 @@ einsum = Op(
     numpy=einsum_code,
     torch=einsum_torch,
     rules=(Rule(d_einsum, einsum_because),),
-    notation=Notation(einsum_notation, Precedence.PRODUCT),
+    notation=Notation(einsum_notation),
     samples=(
         Sample(((2, 3), (3, 4)), {"subscripts": "ij,jk->ik"}),
         Sample(((2, 3),), {"subscripts": "ij->ji"}),

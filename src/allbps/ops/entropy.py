@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from allbps.ir import Node, Notation, Op, Precedence, Rule, Sample
+from allbps.ir import Node, Notation, Op, Rule, Sample
 from allbps.ops.arithmetic import TWO
 from allbps.ops.function import log, log1p, unary
 from allbps.ops.shapes import elementwise_float
@@ -40,9 +40,9 @@ def d_xlogy_b(g: Node, y: Node, a: Node, b: Node) -> Node:
 xlogy = of_two(
     "xlogy",
     "a log b, and 0 where a is 0 and b is a number.",
-    (Rule(d_xlogy_a, "∂{y}/∂{a} = log({b})"), Rule(d_xlogy_b, "∂{y}/∂{b} = {a:4} / {b:4}")),
+    (Rule(d_xlogy_a, "∂{y}/∂{a} = log({b})"), Rule(d_xlogy_b, "∂{y}/∂{b} = {a} / {b}")),
     torch="torch.special.xlogy({a}, {b})",
-    notation=Notation("{a:3} log({b})", Precedence.PRODUCT),
+    notation=Notation("{a} ⊙ log({b})"),
     expand=lambda a, b: a * log(b),
 )
 
@@ -59,11 +59,11 @@ xlog1py = of_two(
     "xlog1py",
     "a log(1 + b), and 0 where a is 0 and b is a number.",
     (
-        Rule(d_xlog1py_a, "∂{y}/∂{a} = log(1 + {b:1})"),
-        Rule(d_xlog1py_b, "∂{y}/∂{b} = {a:4} / (1 + {b:1})"),
+        Rule(d_xlog1py_a, "∂{y}/∂{a} = log(1 + {b})"),
+        Rule(d_xlog1py_b, "∂{y}/∂{b} = {a} / (1 + {b})"),
     ),
     torch="torch.special.xlog1py({a}, {b})",
-    notation=Notation("{a:3} log(1 + {b:1})", Precedence.PRODUCT),
+    notation=Notation("{a} ⊙ log(1 + {b})"),
     expand=lambda a, b: a * log(1.0 + b),
 )
 
@@ -80,7 +80,7 @@ entr = unary(
     numpy="special.entr({x})",
     torch="torch.special.entr({x})",
     jax="jax.scipy.special.entr({x})",
-    notation=Notation("−{x:3} log({x})", Precedence.NEGATION),
+    notation=Notation("−{x} ⊙ log({x})"),
     implements=("scipy.special.entr",),
     expand=lambda x: -(x * log(x)),
     low=0.3,
@@ -99,11 +99,11 @@ rel_entr = of_two(
     "rel_entr",
     "a log(a / b), 0 where a is 0, and ∞ outside a, b > 0.",
     (
-        Rule(d_rel_entr_a, "∂{y}/∂{a} = log({a:4} / {b:4}) + 1"),
-        Rule(d_rel_entr_b, "∂{y}/∂{b} = −{a:4} / {b:4}"),
+        Rule(d_rel_entr_a, "∂{y}/∂{a} = log({a} / {b}) + 1"),
+        Rule(d_rel_entr_b, "∂{y}/∂{b} = −{a} / {b}"),
     ),
     torch="{a} * torch.log({a} / {b})",
-    notation=Notation("{a:3} log({a:4} / {b:4})", Precedence.PRODUCT),
+    notation=Notation("{a} ⊙ log({a} / {b})"),
     expand=lambda a, b: a * log(a / b),
 )
 
@@ -120,11 +120,11 @@ kl_div = of_two(
     "kl_div",
     "a log(a / b) − a + b, b where a is 0, and ∞ outside a, b > 0.",
     (
-        Rule(d_kl_div_a, "∂{y}/∂{a} = log({a:4} / {b:4})"),
-        Rule(d_kl_div_b, "∂{y}/∂{b} = 1 − {a:4} / {b:4}"),
+        Rule(d_kl_div_a, "∂{y}/∂{a} = log({a} / {b})"),
+        Rule(d_kl_div_b, "∂{y}/∂{b} = 1 − {a} / {b}"),
     ),
     torch="{a} * torch.log({a} / {b}) - {a} + {b}",
-    notation=Notation("{a:3} log({a:4} / {b:4}) − {a:3} + {b:3}", Precedence.SUM),
+    notation=Notation("{a} ⊙ log({a} / {b}) − {a} + {b}"),
     expand=lambda a, b: a * log(a / b) - a + b,
 )
 
@@ -137,7 +137,7 @@ def d_logit(g: Node, y: Node, x: Node) -> Node:
 logit = unary(
     "logit",
     "log(x / (1 − x)), the inverse of the logistic function.",
-    Rule(d_logit, "∂{y}/∂{x} = 1 / ({x:3} (1 − {x:2}))"),
+    Rule(d_logit, "∂{y}/∂{x} = 1 / ({x} ⊙ (1 − {x}))"),
     numpy="special.logit({x})",
     torch="torch.special.logit({x})",
     jax="jax.scipy.special.logit({x})",

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from allbps.errors import ShapeError
-from allbps.ir import INPUT, Aval, Bad, Node, Notation, Op, Precedence, Rule, Sample
+from allbps.ir import INPUT, Aval, Bad, Node, Notation, Op, Rule, Sample
 from allbps.ops.arithmetic import accumulate, power
 from allbps.ops.comparison import where
 from allbps.ops.function import abs_
@@ -122,7 +122,8 @@ cholesky = Op(
     rules=(
         Rule(
             d_cholesky,
-            "δ{x} = {y:5}⁻ᵀ Φ({y:5}ᵀ δ{y}) {y:5}⁻¹, Φ the lower triangle with half its diagonal",
+            'δ{x} = {y}⁻ᵀ Φ({y}ᵀ δ{y}) {y}⁻¹", where" Φ'
+            ' "takes the lower triangle with half its diagonal"',
         ),
     ),
     notation=Notation("cholesky({x})"),
@@ -191,7 +192,7 @@ eigh_values = Op(
     numpy=eigh_text(0),
     torch=eigh_torch("torch.linalg.eigvalsh({})"),
     jax=eigh_jax(0),
-    rules=(Rule(d_eigh_values, "∂{y:6}ₖ/∂{x} = vₖ vₖᵀ with the eigenvector vₖ"),),
+    rules=(Rule(d_eigh_values, '∂{y}ₖ/∂{x} = vₖ vₖᵀ "with the eigenvector" vₖ'),),
     notation=Notation("eigenvalues({x})"),
     samples=EIGEN,
     bad=NOT_SYMMETRIC,
@@ -215,7 +216,7 @@ eigh_vectors = Op(
     torch=eigh_torch("torch.linalg.eigh({})[1]"),
     why_no_torch="the signs of eigenvectors are free, so another library may choose others",
     jax=eigh_jax(1),
-    rules=(Rule(d_eigh_vectors, "δ{x} = {y} (F ⊙ {y:5}ᵀ δ{y}) {y:5}ᵀ with Fᵢⱼ = 1 / (λⱼ − λᵢ)"),),
+    rules=(Rule(d_eigh_vectors, 'δ{x} = {y} (F ⊙ {y}ᵀ δ{y}) {y}ᵀ "with" Fᵢⱼ = 1 / (λⱼ − λᵢ)'),),
     notation=Notation("eigenvectors({x})"),
     samples=EIGEN,
     bad=NOT_SYMMETRIC,
@@ -315,7 +316,7 @@ svd_u = Op(
     rules=(
         Rule(
             d_svd_u,
-            "δ{x} = {y} (F ⊙ ({y:5}ᵀ δ{y} − δ{y:5}ᵀ {y})) S Vᵀ + (1 − {y} {y:5}ᵀ) δ{y} S⁻¹ Vᵀ",
+            "δ{x} = {y} (F ⊙ ({y}ᵀ δ{y} − δ{y}ᵀ {y})) S Vᵀ + (1 − {y} {y}ᵀ) δ{y} S⁻¹ Vᵀ",
         ),
     ),
     notation=Notation("svd_u({x})"),
@@ -329,7 +330,7 @@ svd_s = Op(
     shape=svd_s_shape,
     numpy="np.linalg.svd({x}, full_matrices=False)[1]",
     torch="torch.linalg.svdvals({x})",
-    rules=(Rule(d_svd_s, "∂{y:6}ₖ/∂{x} = uₖ vₖᵀ with the singular vectors uₖ and vₖ"),),
+    rules=(Rule(d_svd_s, '∂{y}ₖ/∂{x} = uₖ vₖᵀ "with the singular vectors" uₖ "and" vₖ'),),
     notation=Notation("svd_s({x})"),
     samples=SHAPES_OF_MATRICES,
     bad=NO_MATRIX,
@@ -342,9 +343,7 @@ svd_vt = Op(
     numpy="np.linalg.svd({x}, full_matrices=False)[2]",
     torch="torch.linalg.svd({x}, full_matrices=False)[2]",
     why_no_torch=FREE_SIGNS,
-    rules=(
-        Rule(d_svd_vt, "δ{x} = U S (F ⊙ (Vᵀ δV − δVᵀ V)) Vᵀ + U S⁻¹ δVᵀ (1 − V Vᵀ), V = {y:5}ᵀ"),
-    ),
+    rules=(Rule(d_svd_vt, "δ{x} = U S (F ⊙ (Vᵀ δV − δVᵀ V)) Vᵀ + U S⁻¹ δVᵀ (1 − V Vᵀ), V = {y}ᵀ"),),
     notation=Notation("svd_vt({x})"),
     samples=SHAPES_OF_MATRICES,
     bad=NO_MATRIX,
@@ -412,7 +411,7 @@ qr_q = Op(
     shape=qr_q_shape,
     numpy="np.linalg.qr({x})[0]",
     torch="torch.linalg.qr({x})[0]",
-    rules=(Rule(d_qr_q, "δ{x} = (δ{y} + {y} copyltu(−δ{y:5}ᵀ {y})) R⁻ᵀ"),),
+    rules=(Rule(d_qr_q, "δ{x} = (δ{y} + {y} copyltu(−δ{y}ᵀ {y})) R⁻ᵀ"),),
     notation=Notation("qr_q({x})"),
     samples=TALL,
     bad=NOT_TALL,
@@ -424,7 +423,7 @@ qr_r = Op(
     shape=qr_r_shape,
     numpy="np.linalg.qr({x})[1]",
     torch="torch.linalg.qr({x})[1]",
-    rules=(Rule(d_qr_r, "δ{x} = Q copyltu({y} δ{y:5}ᵀ) {y:5}⁻ᵀ"),),
+    rules=(Rule(d_qr_r, "δ{x} = Q copyltu({y} δ{y}ᵀ) {y}⁻ᵀ"),),
     notation=Notation("qr_r({x})"),
     samples=TALL,
     bad=NOT_TALL,
@@ -485,11 +484,10 @@ pinv = Op(
     rules=(
         Rule(
             d_pinv,
-            "δ{x} = −{y:5}ᵀ δ{y} {y:5}ᵀ + (1 − {x} {y}) δ{y:5}ᵀ {y} {y:5}ᵀ"
-            " + {y:5}ᵀ {y} δ{y:5}ᵀ (1 − {y} {x})",
+            "δ{x} = −{y}ᵀ δ{y} {y}ᵀ + (1 − {x} {y}) δ{y}ᵀ {y} {y}ᵀ + {y}ᵀ {y} δ{y}ᵀ (1 − {y} {x})",
         ),
     ),
-    notation=Notation("{x:5}⁺", Precedence.POWER, latex="{x:5}^{{+}}"),
+    notation=Notation("{x}⁺"),
     samples=tuple(replace(sample, attrs=CUTOFFS) for sample in SHAPES_OF_MATRICES),
     bad=tuple(replace(bad, attrs=CUTOFFS) for bad in NO_MATRIX),
 )
@@ -547,8 +545,8 @@ lstsq = Op(
     torch=lstsq_torch,
     jax=lambda operands, attrs: lstsq_code(operands, attrs).replace("np.", "jnp.", 1),
     rules=(
-        Rule(d_lstsq_a, "{y} = {a:5}⁺ {b}, so δ{a} is that of {a:5}⁺ with δ({a:5}⁺) = δ{y} {b:5}ᵀ"),
-        Rule(d_lstsq_b, "δ{b} = {a:5}⁺ᵀ δ{y}"),
+        Rule(d_lstsq_a, "{y} = {a}⁺ {b}, so δ{a} is that of {a}⁺ with δ({a}⁺) = δ{y} {b}ᵀ"),
+        Rule(d_lstsq_b, "δ{b} = {a}⁺ᵀ δ{y}"),
     ),
     notation=Notation("lstsq({a}, {b})"),
     expand=lambda a, b, rcond: matmul(pinv(a, rcond=lstsq_cutoff(a, rcond), hermitian=False), b),

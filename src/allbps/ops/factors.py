@@ -8,7 +8,7 @@ derivative is NaN or infinite there.
 
 from __future__ import annotations
 
-from allbps.ir import CONST, Node, Notation, Op, Precedence, Rule, Sample, lift
+from allbps.ir import CONST, Node, Notation, Op, Rule, Sample, lift
 from allbps.ops.arithmetic import (
     accumulate,
     add,
@@ -98,7 +98,7 @@ share = Op(
     shape=quotient_shape,
     numpy="{a} / np.where({b} == 0, 1, {b})",
     torch="{a} / torch.where({b} == 0, 1.0, {b})",
-    rules=(Rule(d_div_a, "∂{y}/∂{a} = 1 / {b:4}"), Rule(d_div_b, "∂{y}/∂{b} = −{y:4} / {b:4}")),
-    notation=Notation("{a:4} / {b:4}", Precedence.PRODUCT, latex=r"\frac{{{a}}}{{{b}}}"),
+    rules=(Rule(d_div_a, "∂{y}/∂{a} = 1 / {b}"), Rule(d_div_b, "∂{y}/∂{b} = −{y} / {b}")),
+    notation=Notation("{a} / {b}"),
     samples=(Sample(((2, 3), (2, 3)), low=0.5), Sample(((3,), ()), low=0.5)),
 )

@@ -10,6 +10,8 @@ import numpy as np
 
 from allbps.errors import ArgumentError, ShapeError
 from allbps.ir import CONST, OPERATORS, Aval, Bad, Node, Notation, Op, Rule, Sample, lift, user_site
+from allbps.mathematics import Formula, Math
+from allbps.mathematics.tree import Applied, Cases, Fence, Number, Row, Script, Sign, Text
 from allbps.ops.arithmetic import is_numeral
 from allbps.ops.function import astype
 from allbps.ops.reduce import sum_
@@ -139,6 +141,61 @@ def getitem_written(x: Node, new: Node, parts: Parts) -> Node:
     return new if parts in EVERYTHING else put_op(x, new, parts=parts)
 
 
+# -- how places are written ------------------------------------------------------------------------
+LOWERED = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
+
+
+def subscript(shape: tuple[int, ...], parts: Parts) -> str:
+    """``₁,:`` for the first row, counted from 1 as in mathematics; empty where it is no such place.
+
+    >>> subscript((4, 3), (0,)), subscript((4, 3), (-1, 1)), subscript((4,), ((1, 3, None),))
+    ('₁,:', '₄,₂', '')
+    """
+    whole = (None, None, None)
+    if not all(type(part) is int or part == whole for part in parts) or whole == parts[0:1]:
+        return ""
+    if len(parts) > len(shape) or not any(type(part) is int for part in parts):
+        return ""
+    places = [*parts, *(whole for _ in shape[len(parts) :])]
+    counted = (
+        ":" if part == whole else str(part % length + 1).translate(LOWERED)
+        for part, length in zip(places, shape, strict=True)
+    )
+    return ",".join(counted)
+
+
+def element(xs: list[Formula], parts: Parts) -> Math:
+    """``x₁`` for an element or a row, ``x[1:3]`` as in the code for what is more."""
+    low = subscript(xs[0].shape, parts)
+    if low:
+        return Script(xs[0].math, (low,))
+    return Applied(xs[0].math, _between_brackets(parts, xs[1:]), "[")
+
+
+def at(shape: tuple[int, ...], parts: Parts, arrays: list[Formula]) -> Math:
+    """``at 1``, ``at [1:3]``: the places that an index names."""
+    low = subscript(shape, parts)
+    if low:
+        plain = low.translate(str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789"))
+        return Text(f"at {plain if ',' not in plain else f'({plain})'}")
+    if parts == ("array",):
+        return Row((Text("at "), arrays[0].math))
+    return Row((Text("at "), Fence(_between_brackets(parts, arrays), "[")))
+
+
+def spread_notation(xs: list[Formula], shape: tuple[int, ...], parts: Parts) -> Math:
+    return Cases(((xs[0].math, at(shape, parts, xs[1:])),), Number("0"))
+
+
+def _between_brackets(parts: Parts, arrays: list[Formula]) -> Math:
+    waiting = list(arrays)
+    found: list[Math] = []
+    for part in parts:
+        found.append(waiting.pop(0).math if part == "array" else Sign(part_text(part, [])))
+        found.append(Sign(", "))
+    return Row(tuple(found[:-1])) if found else Sign("()")
+
+
 getitem = Op(
     name="getitem",
     doc="x[index] with NumPy's basic and advanced indexing.",
@@ -151,10 +208,8 @@ getitem = Op(
         operands["xs"][0], attrs["parts"], operands["xs"][1:]
     ),
     written=getitem_written,
-    rules=(Rule(d_getitem, "{y} is a copy of some elements; the others get 0"),),
-    notation=Notation(
-        lambda xs, parts: f"{xs[0]:5}[{index_text(parts, [str(x.text) for x in xs[1:]])}]"
-    ),
+    rules=(Rule(d_getitem, '{y} "is a copy of some elements; the others get" 0'),),
+    notation=Notation(element),
     samples=(
         Sample(((4, 3),), {"parts": (1,)}),
         Sample(((4, 3),), {"parts": ((1, None, 2), None, -1)}),
@@ -225,12 +280,8 @@ put_add_op = Op(
     torch=put_add_torch,
     jax=put_add_jax,
     helpers=(put_add,),
-    rules=(Rule(d_put_add, "each value is added at one place"),),
-    notation=Notation(
-        lambda xs, shape, parts: (
-            f"into[{index_text(parts, [str(x.text) for x in xs[1:]])}]({xs[0]})"
-        )
-    ),
+    rules=(Rule(d_put_add, '"each value is added at one place"'),),
+    notation=Notation(spread_notation),
     samples=(
         Sample(((3,),), {"parts": (1,), "shape": (4, 3)}),
         Sample(((2, 3),), {"parts": ((-1, 0, -2),), "shape": (4, 3)}),
@@ -334,11 +385,9 @@ put_op = Op(
     torch=put_torch,
     jax=put_jax,
     helpers=(put,),
-    rules=(Rule(d_put, "{y} holds what was put at its place, and the old numbers elsewhere"),),
+    rules=(Rule(d_put, '{y} "holds what was put at its place, and the old numbers elsewhere"'),),
     notation=Notation(
-        lambda xs, parts: (
-            f"put[{index_text(parts, [str(x.text) for x in xs[2:]])}]({xs[0]}, {xs[1]})"
-        )
+        lambda xs, parts: Cases(((xs[1].math, at(xs[0].shape, parts, xs[2:])),), xs[0].math)
     ),
     samples=(
         Sample(((4, 3), (3,)), {"parts": (1,)}),

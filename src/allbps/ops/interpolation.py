@@ -80,9 +80,9 @@ interp_op = Op(
     numpy="np.interp({x}, {xp}, {fp})",
     torch=interp_torch,
     rules=(
-        Rule(d_interp_x, "∂{y}/∂{x} is the slope of the line that {x} stands on, 0 outside"),
-        Rule(d_interp_xp, "∂{y}/∂{xp} = −slope, shared by the two ends of the line"),
-        Rule(d_interp_fp, "∂{y}/∂{fp} is the share of each of the two ends"),
+        Rule(d_interp_x, '∂{y}/∂{x} "is the slope of the line that" {x} "stands on," 0 "outside"'),
+        Rule(d_interp_xp, '∂{y}/∂{xp} "is minus the slope, shared by the two ends of the line"'),
+        Rule(d_interp_fp, '∂{y}/∂{fp} "is the weight of each of the two ends"'),
     ),
     notation=Notation("interp({x}, {xp}, {fp})"),
     samples=(

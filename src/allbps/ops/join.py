@@ -6,6 +6,8 @@ from typing import Any
 
 from allbps.errors import ArgumentError, ShapeError
 from allbps.ir import Aval, Bad, Formula, Node, Notation, Op, Rule, Sample, lift, promote
+from allbps.mathematics import Math, write
+from allbps.mathematics.tree import Fence, Row, Sign
 from allbps.ops.index import getitem
 from allbps.ops.shapes import in_groups, normal_axis
 
@@ -38,10 +40,11 @@ def concatenate_shape(*xs: Node, axis: int) -> Aval:
     return (*first[:axis], total, *first[axis + 1 :]), promote(*xs)
 
 
-def join_notation(xs: list[Formula], axis: int) -> str:
+def join_notation(xs: list[Formula], axis: int) -> Math:
     """``[a; b]`` one below the other, ``[a, b]`` side by side."""
-    mark = "; " if axis == 0 else ", "
-    return f"[{mark.join(x.text for x in xs)}]"
+    mark = Sign("; " if axis == 0 else ", ")
+    parts = [part for x in xs for part in (mark, x.math)]
+    return Fence(Row(tuple(parts[1:])), "[")
 
 
 def join_code(function: str, axis_word: str) -> Any:
@@ -53,10 +56,11 @@ def join_code(function: str, axis_word: str) -> Any:
     return text
 
 
-def join_because(xs: list[Formula], y: Formula, axis: int, index: int) -> str:
+def join_because(xs: list[Formula], y: Formula, axis: int, index: int) -> Math:
     start = sum(x.shape[axis] for x in xs[:index])
     end = start + xs[index].shape[axis]
-    return f"{xs[index]} stands in {y:5} at {start}…{end - 1} of axis {axis}"
+    where = f"{start + 1}" if end == start + 1 else f"{start + 1} to {end}"
+    return write(f'{{x}} "stands in" {{y}} "at {where} along axis {axis + 1}"', x=xs[index], y=y)
 
 
 concatenate = Op(

@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 
 from allbps.ir import Aval, Formula, Node, Notation, Op, Rule, Sample
+from allbps.mathematics import Math, write
+from allbps.mathematics.tree import Script
 from allbps.ops.arithmetic import power
 from allbps.ops.comparison import where
 from allbps.ops.factors import share, without
@@ -60,14 +62,20 @@ def _raised(x: Node, exponent: float) -> Node:
     return x if exponent == 1 else power(x, exponent=exponent)
 
 
-def norm_because(x: Formula, y: Formula, order: float, axis: Axis, keepdims: bool) -> str:
+def norm_because(x: Formula, y: Formula, order: float, axis: Axis, keepdims: bool) -> Math:
     if order == 2:
-        return f"∂{y}/∂{x} = {x:4} / {y:4}, 0 at 0; a factor {y} that comes in cancels"
-    return f"∂{y}/∂{x} = sign({x}) (|{x}| / {y:4})^{order - 1:g}, 0 at 0"
+        return write('∂{y}/∂{x} = {x} / {y}, "taken as" 0 "where" {y} = 0', x=x, y=y)
+    slope = "∂{y}/∂{x} = sign({x}) ⊙ (|{x}| / {y})^{p}"
+    return write(f'{slope}, "taken as" 0 "where" {{y}} = 0', x=x, y=y, p=order - 1)
 
 
-def norm_notation(x: Formula, order: float, axis: Axis, keepdims: bool) -> str:
-    return f"‖{x}‖" if order == 2 else f"‖{x}‖ of order {order:g}"
+def norm_notation(x: Formula, order: float, axis: Axis, keepdims: bool) -> Math:
+    if order == 2:
+        return write("‖{x}‖", x=x)
+    return Script(write("‖{x}‖", x=x), (f"{order:g}".translate(LOWER),))
+
+
+LOWER = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 
 
 def norm_expanded(x: Node, order: float, axis: Axis, keepdims: bool) -> Node:

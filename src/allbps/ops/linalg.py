@@ -14,13 +14,14 @@ from allbps.ir import (
     Node,
     Notation,
     Op,
-    Precedence,
     Rule,
     Sample,
     Zero,
     lift,
     promote,
 )
+from allbps.mathematics import Math
+from allbps.mathematics.tree import Kind, Matrix, Product, Script
 from allbps.ops.index import getitem_by, put_add_op
 from allbps.ops.shape import matrix_transpose, reshape
 
@@ -84,8 +85,15 @@ def d_matmul_b(g: Node, y: Node, a: Node, b: Node) -> Node:
     return product if b.ndim > 1 else reshape(product, shape=product.shape[:-1])
 
 
-def matmul_notation(a: Formula, b: Formula) -> str:
-    return f"{a.factor('matmul')} {b:4}"
+def matmul_notation(a: Formula, b: Formula) -> Math:
+    return Product(Kind.MATRICES, lying(a) if a.column else a.math, b.math)
+
+
+def lying(column: Formula) -> Math:
+    """A column on the left of a product, where it lies."""
+    if isinstance(column.math, Matrix):
+        return Matrix(column.math.values.T)
+    return Script(column.math, ("ᵀ",))
 
 
 matmul = Op(
@@ -96,10 +104,10 @@ matmul = Op(
     numpy="{a} @ {b}",
     torch="{a} @ {b}",
     rules=(
-        Rule(d_matmul_a, "∂{y}/∂{a} = {b:5}ᵀ"),
-        Rule(d_matmul_b, "∂{y}/∂{b} = {a:5}ᵀ"),
+        Rule(d_matmul_a, "∂{y}/∂{a} = {b}ᵀ"),
+        Rule(d_matmul_b, "∂{y}/∂{b} = {a}ᵀ"),
     ),
-    notation=Notation(matmul_notation, Precedence.PRODUCT),
+    notation=Notation(matmul_notation),
     implements=(np.matmul,),
     operator="@",
     samples=(
@@ -191,11 +199,11 @@ def d_inv(g: Node, y: Node, x: Node) -> Node:
     return -matmul(matmul(turned, g), turned)  # (…, n, n) · (…, n, n) · (…, n, n)
 
 
-def inverse(x: Formula) -> str:
+def inverse(x: Formula) -> Math:
     """A⁻¹, and A⁻ᵀ where ``x`` is Aᵀ."""
-    if x.op == "transpose" and x.text.endswith("ᵀ"):
-        return f"{x.text[:-1]}⁻ᵀ"
-    return f"{x:5}⁻¹"
+    if isinstance(x.math, Script) and x.math.marks == ("ᵀ",):
+        return Script(x.math.base, ("⁻ᵀ",))
+    return Script(x.math, ("⁻¹",))
 
 
 inv = Op(
@@ -205,8 +213,8 @@ inv = Op(
     shape=square_shape,
     numpy="np.linalg.inv({x})",
     torch="torch.linalg.inv({x})",
-    rules=(Rule(d_inv, "d{y} = −{y} d{x} {y}, so δ{x} = −{y:5}ᵀ δ{y} {y:5}ᵀ"),),
-    notation=Notation(inverse, Precedence.POWER),
+    rules=(Rule(d_inv, 'd{y} = −{y} d{x} {y}, "so" δ{x} = −{y}ᵀ δ{y} {y}ᵀ'),),
+    notation=Notation(inverse),
     samples=SQUARE,
     bad=NOT_SQUARE,
 )
@@ -247,10 +255,10 @@ solve = Op(
     numpy="np.linalg.solve({a}, {b})",
     torch="torch.linalg.solve({a}, {b})",
     rules=(
-        Rule(d_solve_a, "δ{a} = −{a:5}⁻ᵀ δ{y} {y:5}ᵀ"),
-        Rule(d_solve_b, "δ{b} = {a:5}⁻ᵀ δ{y}"),
+        Rule(d_solve_a, "δ{a} = −{a}⁻ᵀ δ{y} {y}ᵀ"),
+        Rule(d_solve_b, "δ{b} = {a}⁻ᵀ δ{y}"),
     ),
-    notation=Notation(lambda a, b: f"{inverse(a)} {b:4}", Precedence.PRODUCT),
+    notation=Notation(lambda a, b: Product(Kind.MATRICES, inverse(a), b.math)),
     expand=lambda a, b: matmul(inv(a), b),
     samples=(
         Sample((lambda rng: regular(rng)[0], (3, 2))),
@@ -291,7 +299,7 @@ det = Op(
     shape=one_a_matrix,
     numpy="np.linalg.det({x})",
     torch="torch.linalg.det({x})",
-    rules=(Rule(d_det, "∂{y}/∂{x} = {y} {x:5}⁻ᵀ, the cofactors of {x}"),),
+    rules=(Rule(d_det, '∂{y}/∂{x} = {y} {x}⁻ᵀ, "the cofactors of" {x}'),),
     notation=Notation("det({x})"),
     samples=SQUARE,
     bad=NOT_SQUARE,
@@ -351,7 +359,8 @@ cofactor_op = Op(
     rules=(
         Rule(
             d_cofactor,
-            "{y:6}ᵢⱼ is ± the determinant of {x} without row i and column j, whose ∂ are cofactors",
+            '{y}ᵢⱼ "is ± the determinant of" {x} "without row" i "and column" j'
+            '", whose derivatives are cofactors"',
         ),
     ),
     notation=Notation("cofactor({x})"),
@@ -372,7 +381,7 @@ logabsdet = Op(
     shape=one_a_matrix,
     numpy="np.linalg.slogdet({x})[1]",
     torch="torch.linalg.slogdet({x})[1]",
-    rules=(Rule(d_logabsdet, "∂{y}/∂{x} = {x:5}⁻ᵀ"),),
+    rules=(Rule(d_logabsdet, "∂{y}/∂{x} = {x}⁻ᵀ"),),
     notation=Notation("log |det({x})|"),
     samples=SQUARE,
     bad=NOT_SQUARE,

@@ -14,12 +14,12 @@ from allbps.ir import (
     Node,
     Notation,
     Op,
-    Precedence,
     Rule,
     Sample,
     Zero,
     promote,
 )
+from allbps.mathematics import Math, write
 from allbps.ops.activation import log_softmax_op, sigmoid_op, softmax_op
 from allbps.ops.function import log, maximum
 from allbps.ops.reduce import sum_
@@ -47,10 +47,9 @@ def euclidean_shape(prediction: Node, target: Node) -> Aval:
     return (), dtype if dtype.kind == "f" else np.dtype(np.float64)
 
 
-def euclidean_notation(prediction: Formula, target: Formula) -> str:
-    if prediction.shape == ():
-        return f"½ ({prediction:1} − {target:3})²"
-    return f"½ ‖{prediction:1} − {target:3}‖²"
+def euclidean_notation(prediction: Formula, target: Formula) -> Math:
+    square = "({p} − {t})²" if prediction.shape == () else "‖{p} − {t}‖²"
+    return write(f"½ {square}", p=prediction, t=target)
 
 
 euclidean_loss = Op(
@@ -61,10 +60,10 @@ euclidean_loss = Op(
     numpy="0.5 * np.sum(({prediction} - {target}) ** 2)",
     torch="0.5 * torch.sum(({prediction} - {target}) ** 2)",
     rules=(
-        Rule(d_euclidean_prediction, "∂{y}/∂{prediction} = {prediction:1} − {target:2}"),
-        Rule(d_euclidean_target, "∂{y}/∂{target} = {target:1} − {prediction:2}"),
+        Rule(d_euclidean_prediction, "∂{y}/∂{prediction} = {prediction} − {target}"),
+        Rule(d_euclidean_target, "∂{y}/∂{target} = {target} − {prediction}"),
     ),
-    notation=Notation(euclidean_notation, Precedence.PRODUCT),
+    notation=Notation(euclidean_notation),
     expand=lambda prediction, target: (
         sum_((prediction - target) ** 2, axis=None, keepdims=False) * 0.5
     ),
@@ -115,10 +114,11 @@ def soft_shape(logits: Node, target: Node, normalised: bool) -> Aval:
     return logits.shape[:-1], promote(logits, target)
 
 
-def soft_because(logits: Formula, target: Formula, y: Formula, normalised: bool) -> str:
+def soft_because(logits: Formula, target: Formula, y: Formula, normalised: bool) -> Math:
+    named = {"logits": logits, "target": target, "y": y}
     if normalised:
-        return f"∂{y}/∂{logits} = softmax({logits}) − {target:2}, as Σ {target:3} = 1"
-    return f"∂{y}/∂{logits} = softmax({logits}) Σ {target:3} − {target:2}"
+        return write('∂{y}/∂{logits} = softmax({logits}) − {target}, "as" Σ {target} = 1', **named)
+    return write("∂{y}/∂{logits} = softmax({logits}) ⊙ Σ {target} − {target}", **named)
 
 
 def draw_probabilities(rng: np.random.Generator) -> Any:
@@ -343,8 +343,8 @@ binary_cross_entropy_with_logits = Op(
         "torch.nn.functional.binary_cross_entropy_with_logits({logits}, {target}, reduction='none')"
     ),
     rules=(
-        Rule(d_bce_logits, "∂{y}/∂{logits} = σ({logits}) − {target:2}"),
-        Rule(d_bce_logits_target, "∂{y}/∂{target} = −{logits:3}"),
+        Rule(d_bce_logits, "∂{y}/∂{logits} = σ({logits}) − {target}"),
+        Rule(d_bce_logits_target, "∂{y}/∂{target} = −{logits}"),
     ),
     notation=Notation("BCE(σ({logits}), {target})"),
     expand=lambda logits, target: (
@@ -383,8 +383,8 @@ binary_cross_entropy_op = Op(
     ),
     helpers=(binary_cross_entropy,),
     rules=(
-        Rule(d_bce_p, "∂{y}/∂{p} = ({p:1} − {target:2}) / ({p:3} (1 − {p:2}))"),
-        Rule(d_bce_target, "∂{y}/∂{target} = log(1 − {p:2}) − log {p:5}"),
+        Rule(d_bce_p, "∂{y}/∂{p} = ({p} − {target}) / ({p} ⊙ (1 − {p}))"),
+        Rule(d_bce_target, "∂{y}/∂{target} = log(1 − {p}) − log {p}"),
     ),
     notation=Notation("BCE({p}, {target})"),
     expand=lambda p, target: -(target * log(p) + (1.0 - target) * log(1.0 - p)),

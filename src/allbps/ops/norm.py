@@ -8,6 +8,7 @@ import numpy as np
 
 from allbps.errors import ShapeError
 from allbps.ir import Aval, Bad, Formula, Node, Notation, Op, Rule, Sample
+from allbps.mathematics import Math, write
 from allbps.ops.function import sqrt
 from allbps.ops.reduce import mean
 from allbps.ops.shapes import normal_axes
@@ -39,11 +40,12 @@ def standardise_shape(x: Node, axes: Axes, eps: float) -> Aval:
     return x.shape, x.dtype if x.dtype.kind == "f" else np.dtype(np.float64)
 
 
-def standardise_because(x: Formula, y: Formula, axes: Axes, eps: float) -> str:
-    return (
-        f"mean and deviation of {x} depend on {x} too: of δ{y} their share is taken off,"
-        f" (δ{y} − mean(δ{y}) − {y} ⊙ mean(δ{y} ⊙ {y})) / s"
-    )
+def standardise_because(x: Formula, y: Formula, axes: Axes, eps: float) -> Math:
+    return write(
+        '{y} = ({x} − μ) / s, "where" μ "and" s "depend on" {x} "too:"'
+        " δ{x} = (δ{y} − mean(δ{y}) − {y} ⊙ mean(δ{y} ⊙ {y})) / s",
+        x=x, y=y,
+    )  # fmt: skip
 
 
 def torch_standardise(operands: Any, attrs: Any) -> str:

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from allbps.errors import ArgumentError, ShapeError
-from allbps.ir import Aval, Bad, Formula, Node, Notation, Op, Precedence, Rule, Sample, Zero
+from allbps.ir import Aval, Bad, Formula, Node, Notation, Op, Rule, Sample, Zero
+from allbps.mathematics import Math, write
 from allbps.ops.conv import attributes, conv2d_op
 from allbps.ops.shape import dilate_op, pad, reshape
 
@@ -210,8 +211,8 @@ scatter_to_op = Op(
         f".reshape(*{operands['values']}.shape[:-2], *{attrs['size']})"
     ),
     helpers=(scatter_to,),
-    rules=(Rule(d_scatter_to, "each value goes to one place"), Zero("an index")),
-    notation=Notation("{values:5} at {index:5}", Precedence.SUM),
+    rules=(Rule(d_scatter_to, '"each value goes to one place"'), Zero("an index")),
+    notation=Notation('{values} if "at" {index}, else 0'),
     samples=(Sample(((2, 2), draw_index), {"size": (3, 4)}),),
 )
 
@@ -239,8 +240,8 @@ gather_from_op = Op(
     numpy="gather_from({x}, {index})",
     torch="{x}.flatten(-2).gather(-1, {index}.flatten(-2)).reshape({index}.shape)",
     helpers=(gather_from,),
-    rules=(Rule(d_gather_from, "each {y} is one pixel of {x}"), Zero("an index")),
-    notation=Notation("{x:5}[{index}]"),
+    rules=(Rule(d_gather_from, '"each element of" {y} "is one pixel of" {x}'), Zero("an index")),
+    notation=Notation("{x}[{index}]"),
     samples=(Sample(((3, 4), draw_index)),),
 )
 
@@ -261,7 +262,7 @@ max_pool2d_op = Op(
     numpy=lambda operands, attrs: f"max_pool2d({operands['x']}{options(attrs)})",
     torch=torch_pool,
     helpers=(max_pool2d, pool_windows),
-    rules=(Rule(d_max_pool2d, "∂{y}/∂{x} = 1 at the first maximum of each window, else 0"),),
+    rules=(Rule(d_max_pool2d, '∂{y}/∂{x} = 1 if "at the first maximum of each window", else 0'),),
     notation=Notation("maxpool({x})"),
     samples=(
         Sample(((4, 4),), window((2, 2), (2, 2), batched=False)),
@@ -318,9 +319,10 @@ def avg_pool_shape(x: Node, **window: Any) -> Aval:
     return windows_shape(x, **window), dtype
 
 
-def avg_pool_because(x: Formula, y: Formula, **window: Any) -> str:
+def avg_pool_because(x: Formula, y: Formula, **window: Any) -> Math:
     n = window["kernel"][0] * window["kernel"][1]
-    return f"∂{y}/∂{x} = 1/{n} for the {n} numbers of each window, else 0"
+    said = "for the numbers of each window"
+    return write(f'∂{{y}}/∂{{x}} = 1/{n} if "{said}", else 0', x=x, y=y)
 
 
 avg_pool2d_op = Op(

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from allbps.ir import Aval, Node, Notation, Op, Precedence, Sample, Zero
+from allbps.ir import Aval, Node, Notation, Op, Sample, Zero
+from allbps.mathematics import write
 from allbps.ops.comparison import STEP, draw_mask
 from allbps.ops.function import constant_between_jumps
 from allbps.ops.reduce import Axis, call, reduced, torch_call
@@ -34,7 +35,7 @@ def quantifier(name: str, sign: str, doc: str) -> Op:
         numpy=call(f"np.{name}"),
         torch=torch_call(f"torch.{name}"),
         rules=(STEP,),
-        notation=Notation(f"{sign} {{x:3}}", Precedence.PRODUCT),
+        notation=Notation(f"{sign} {{x}}"),
         samples=(
             Sample((draw_mask,), {"axis": None, "keepdims": False}),
             Sample((draw_mask,), {"axis": 0, "keepdims": False}),
@@ -62,7 +63,9 @@ searchsorted = Op(
         f"torch.searchsorted({operands['a']}, {operands['x']}, side={attrs['side']!r})"
     ),
     rules=(ANSWER, ANSWER),
-    notation=Notation(lambda a, x, side: f"#[{a} {'<' if side == 'left' else '≤'} {x}]"),
+    notation=Notation(
+        lambda a, x, side: write(f"#[{{a}} {'<' if side == 'left' else '≤'} {{x}}]", a=a, x=x)
+    ),
     samples=(
         Sample((np.array([0.0, 1.0, 2.0]), (4,)), {"side": "right"}),
         Sample((np.array([0.0, 1.0, 2.0]), np.array([[1.0, -1.0]])), {"side": "left"}),

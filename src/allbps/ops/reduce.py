@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 
 from allbps.errors import ShapeError
-from allbps.ir import Aval, Bad, Formula, Node, Notation, Op, Precedence, Rule, Sample, Zero
+from allbps.ir import Aval, Bad, Formula, Node, Notation, Op, Rule, Sample, Zero
 from allbps.ir.op import Text
+from allbps.mathematics import Math, write
+from allbps.mathematics.tree import Big, Script
 from allbps.ops.function import exp, log
 from allbps.ops.shape import reshape
 from allbps.ops.shapes import normal_axes, reduced_shape
@@ -92,18 +94,23 @@ def sum_shape(x: Node, axis: Axis, keepdims: bool) -> Aval:
     return shape, dtype if dtype.kind == "f" else np.result_type(dtype, np.int_)
 
 
-def sum_notation(x: Formula, axis: Axis, keepdims: bool) -> str:
+def sum_notation(x: Formula, axis: Axis, keepdims: bool) -> Math:
+    return over_axes("Σ", x, axis)
+
+
+LETTERS = "ₖₘₙₚₛₜ"
+"""Indices that are summed over."""
+
+
+def over_axes(sign: str, x: Formula, axis: Axis) -> Math:
+    """``Σ x``, or ``Σₖ xₖ,:`` where some axes stay."""
     axes = normal_axes(axis, len(x.shape))
     if axes == tuple(range(len(x.shape))):
-        return f"Σ {x:3}"
-    letters = dict(zip(axes, "kmnpq", strict=False))
+        return Big(sign, x.math)
+    letters = dict(zip(axes, LETTERS, strict=False))
     places = ",".join(letters.get(k, ":") for k in range(len(x.shape)))
-    low = "".join(SUBSCRIPT_LETTERS[letter] for letter in letters.values())
-    small = "".join(SUBSCRIPT_LETTERS.get(c, c) for c in places)
-    return f"Σ{low} {x:6}{small}"
+    return Big(sign, Script(x.math, (places,)), ("".join(letters.values()),))
 
-
-SUBSCRIPT_LETTERS = {"k": "ₖ", "m": "ₘ", "n": "ₙ", "p": "ₚ", "q": "q"}
 
 sum_ = Op(
     name="sum",
@@ -112,8 +119,8 @@ sum_ = Op(
     shape=sum_shape,
     numpy=call("np.sum"),
     torch=torch_call("torch.sum"),
-    rules=(Rule(d_sum, "every summand counts once: ∂{y}/∂{x} = 1"),),
-    notation=Notation(sum_notation, Precedence.PRODUCT),
+    rules=(Rule(d_sum, '∂{y}/∂{x} = 1 "for every summand"'),),
+    notation=Notation(sum_notation),
     samples=REDUCED,
     bad=NO_SUCH_AXIS,
 )
@@ -134,9 +141,11 @@ def mean_shape(x: Node, axis: Axis, keepdims: bool) -> Aval:
     return shape, dtype if dtype.kind == "f" else np.dtype(np.float64)
 
 
-def mean_because(x: Formula, y: Formula, axis: Axis, keepdims: bool) -> str:
+def mean_because(x: Formula, y: Formula, axis: Axis, keepdims: bool) -> Math:
     n = int(np.prod([x.shape[k] for k in normal_axes(axis, len(x.shape))], dtype=np.int64))
-    return f"∂{y}/∂{x} = 1/{n}, the share of each of the {n} numbers"
+    if n == 1:
+        return write("∂{y}/∂{x} = 1", x=x, y=y)
+    return write(f'∂{{y}}/∂{{x}} = 1/{n}, "as" {{y}} "is the mean of" {n} "numbers"', x=x, y=y)
 
 
 mean = Op(
@@ -202,7 +211,7 @@ winner = Op(
     torch=winner_torch,
     helpers=(first_winner,),
     rules=(Zero("a winner stays the winner under small changes"),),
-    notation=Notation("[{x} wins]"),
+    notation=Notation('[{x} "wins"]'),
     samples=(
         Sample(((2, 3),), {"axis": 0, "largest": True}),
         Sample(((2, 3, 4),), {"axis": (0, 2), "largest": False}),
@@ -244,7 +253,7 @@ def extreme(name: str, rule: Callable[..., Node], word: str, expand: Any = None)
         shape=nonempty,
         numpy=call(f"np.{name}"),
         torch=torch_extreme(name),
-        rules=(Rule(rule, f"∂{{y}}/∂{{x}} = 1 at the first {word}, else 0"),),
+        rules=(Rule(rule, f'∂{{y}}/∂{{x}} = 1 if "at the first {word}", else 0'),),
         notation=Notation(f"{name}({{x}})"),
         samples=REDUCED,
         expand=expand,
@@ -299,7 +308,7 @@ logsumexp_op = Op(
     jax="jax.scipy.special.logsumexp({x}, axis={axis}, keepdims={keepdims})",
     torch=torch_logsumexp,
     helpers=(logsumexp,),
-    rules=(Rule(d_logsumexp, "∂{y}/∂{x} = exp({x:1} − {y:2}) = softmax({x})"),),
+    rules=(Rule(d_logsumexp, "∂{y}/∂{x} = exp({x} − {y}) = softmax({x})"),),
     notation=Notation("log Σ exp({x})"),
     expand=lambda x, axis, keepdims: log(sum_(exp(x), axis=axis, keepdims=keepdims)),
     samples=REDUCED,

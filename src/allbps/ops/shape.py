@@ -15,12 +15,12 @@ from allbps.ir import (
     Node,
     Notation,
     Op,
-    Precedence,
     Rule,
     Sample,
     Stopped,
     lift,
 )
+from allbps.mathematics import Math, write
 from allbps.ops.shapes import normal_axis, same
 
 Shape = tuple[int, ...]
@@ -39,7 +39,7 @@ identity = Op(
     numpy="{x}",
     torch="{x}",
     rules=(Rule(d_identity, "∂{y}/∂{x} = 1"),),
-    notation=Notation(lambda x: x),
+    notation=Notation("{x}"),
     samples=(Sample(((2, 3),)),),
 )
 
@@ -73,10 +73,10 @@ def reshape_shape(x: Node, shape: Shape) -> Aval:
     return shape, x.dtype
 
 
-def reshape_notation(x: Formula, shape: Shape) -> str | Formula:
+def reshape_notation(x: Formula, shape: Shape) -> Math:
     # axes of length 1 come and go without a word
     same_numbers = [n for n in x.shape if n != 1] == [n for n in shape if n != 1]
-    return x if same_numbers else f"reshape({x})"
+    return x.math if same_numbers else write("reshape({x})", x=x)
 
 
 def reshape_written(x: Node, new: Node, shape: Shape) -> Node:
@@ -91,7 +91,7 @@ reshape = Op(
     numpy="np.reshape({x}, {shape})",
     torch="torch.reshape({x}, {shape})",
     written=reshape_written,
-    rules=(Rule(d_reshape, "{y} holds the numbers of {x} in the same order"),),
+    rules=(Rule(d_reshape, '{y} "holds the numbers of" {x} "in the same order"'),),
     notation=Notation(reshape_notation),
     samples=(Sample(((2, 3),), {"shape": (3, 2)}), Sample(((2, 3),), {"shape": (6,)})),
     bad=(
@@ -152,12 +152,18 @@ def swaps_last_two(axes: Shape) -> bool:
     return n >= 2 and axes == (*range(n - 2), n - 1, n - 2)
 
 
-def transpose_notation(x: Formula, axes: Shape) -> str:
+def transpose_notation(x: Formula, axes: Shape) -> Math:
     if swaps_last_two(axes):
-        return f"{x:5}ᵀ"
+        return write("{x}ᵀ", x=x)
     if axes == (1, 0, *range(2, len(axes))):  # examples and channels, channels in and out
-        return f"swap({x})"
-    return f"transpose({x}, {' '.join(map(str, axes))})"
+        return write("swap({x})", x=x)
+    return write(f"transpose({{x}}, {', '.join(map(str, axes))})", x=x)
+
+
+def transpose_because(x: Formula, y: Formula, axes: Shape) -> Math:
+    if swaps_last_two(axes):
+        return write('{y} "is the transpose of" {x}', x=x, y=y)
+    return write('{y} "is" {x} "with its axes permuted"', x=x, y=y)
 
 
 def transpose_code(operands: Any, attrs: Any) -> str:
@@ -186,8 +192,8 @@ transpose = Op(
     numpy=transpose_code,
     torch=transpose_torch,
     written=transpose_written,
-    rules=(Rule(d_transpose, "{y} is {x} with its axes in another order"),),
-    notation=Notation(transpose_notation, Precedence.POWER),
+    rules=(Rule(d_transpose, transpose_because),),
+    notation=Notation(transpose_notation),
     samples=(Sample(((2, 3),), {"axes": (1, 0)}), Sample(((2, 3, 4),), {"axes": (2, 0, 1)})),
     bad=(
         Bad(
@@ -253,7 +259,7 @@ broadcast_to = Op(
     shape=broadcast_to_shape,
     numpy="np.broadcast_to({x}, {shape})",
     torch="torch.broadcast_to({x}, {shape})",
-    rules=(Rule(d_broadcast_to, "each number of {x} stands in several places of {y}"),),
+    rules=(Rule(d_broadcast_to, '"each number of" {x} "stands in several places of" {y}'),),
     notation=Notation("broadcast({x})"),
     implements=(),
     samples=(Sample(((3,),), {"shape": (2, 3)}), Sample(((2, 1),), {"shape": (2, 3)})),
@@ -295,7 +301,7 @@ flip = Op(
     numpy="np.flip({x}, axis={axis})",
     torch="torch.flip({x}, {axis})",
     written=flip_written,
-    rules=(Rule(d_flip, "{y} is {x} in reverse order"),),
+    rules=(Rule(d_flip, '{y} "is" {x} "in reverse order"'),),
     notation=Notation("flip({x})"),
     samples=(Sample(((2, 3),), {"axis": (0, 1)}), Sample(((2, 3, 4),), {"axis": (1,)})),
 )
@@ -351,7 +357,7 @@ pad = Op(
     ),
     helpers=(zero_pad,),
     torch=pad_torch,
-    rules=(Rule(d_pad, "{y} is {x} with zeros around it, and zeros depend on nothing"),),
+    rules=(Rule(d_pad, '{y} "is" {x} "with zeros around it, and zeros depend on nothing"'),),
     notation=Notation("pad({x})"),
     samples=(
         Sample(((2, 3),), {"width": ((1, 2), (0, 1))}),
@@ -412,7 +418,7 @@ dilate_op = Op(
     ),
     helpers=(dilate,),
     torch=dilate_torch,
-    rules=(Rule(d_dilate, "{y} is {x} with zeros between its numbers"),),
+    rules=(Rule(d_dilate, '{y} "is" {x} "with zeros between its numbers"'),),
     notation=Notation("dilate({x})"),
     samples=(Sample(((2, 3),), {"steps": (2, 3)}), Sample(((2, 3),), {"steps": (1, 2)})),
 )
@@ -440,7 +446,7 @@ subsample = Op(
     shape=subsample_shape,
     numpy=subsample_code,
     torch=subsample_code,
-    rules=(Rule(d_subsample, "{y} keeps every step-th number of {x}"),),
+    rules=(Rule(d_subsample, '{y} "keeps every step-th number of" {x}'),),
     notation=Notation("subsample({x})"),
     samples=(Sample(((4, 5),), {"steps": (2, 3)}),),
 )

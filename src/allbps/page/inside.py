@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from allbps.ir import Node
+from allbps.mathematics.visit import matrices
 from allbps.readings.derivation import Derivation, Step
 from allbps.readings.numbers import cells
 
@@ -27,10 +28,10 @@ def inside(derivation: Derivation) -> dict[str, Any]:
 
 def _seen(step: Step) -> list[dict[str, Any]]:
     node = step.node
-    if node is None or node.op.name not in LOOKS or len(step.numbers(in_latex=False)) != 2:
+    if node is None or node.op.name not in LOOKS or len(step.numbers()) != 2:
         return []
-    filled, _ = step.numbers(in_latex=False)
-    shown = [np.asarray(texts, object) for texts in filled.arrays.values()]
+    filled, _ = step.numbers()
+    shown = [np.asarray(matrix.values, object) for matrix in matrices(filled)]
     if (
         len(shown) != len(node.inputs)
         or any(x.ndim != 2 for x in shown)

@@ -53,7 +53,7 @@ def _json(data: Any) -> str:
 
 def _told(step: Step, primals: Mapping[str, str]) -> dict[str, Any]:
     """One step for the script: its name, whose it is, its line, and the sentence to speak."""
-    value = step.numbers(in_latex=False)[-1:]
+    value = step.numbers()[-1:]
     said = step.formula or step.symbol
     said += f" = {value[0].inline}" if value else f": {step.summary}" if step.summary else ""
     said += f", because {step.because}" if step.because and step.kind != "seed" else ""

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
-from allbps.readings.numbers import cells, slices
-from allbps.readings.signs import CLOSING, LEXEME, OPERATORS, Lexeme, matched
+from allbps.mathematics import Math
+from allbps.mathematics.arrays import slices
+from allbps.mathematics.plain import Group, Mark, Piece, pieces
+from allbps.mathematics.reader import CLOSING, RELATIONS, SUMS
+from allbps.mathematics.tree import Matrix
+from allbps.readings.numbers import cells
 
 TALL = {
     "(": "⎛⎜⎝", ")": "⎞⎟⎠", "[": "⎡⎢⎣", "]": "⎤⎥⎦", "⌊": "⎢⎢⎣", "⌋": "⎥⎥⎦",
@@ -152,9 +156,16 @@ def _fence(sign: str, block: Block) -> Block:
 
 
 # -- formulas --------------------------------------------------------------------------------------
-def words(text: str, arrays: Mapping[str, Any]) -> list[Block]:
+OPERATORS = RELATIONS | SUMS | set("·×⊙*∘/,;")
+"""Signs between operands, before which a line may break."""
+
+
+def words(math: Math) -> list[Block]:
     """A formula in the parts between which a line may break."""
-    return _Layout(text, arrays).words()
+    found: list[list[Piece]] = [[]]
+    for piece in pieces(math):
+        found.append([]) if piece == " " else found[-1].append(piece)
+    return [_laid_out(parts) for parts in found if parts]
 
 
 def is_operator(block: Block) -> bool:
@@ -162,55 +173,34 @@ def is_operator(block: Block) -> bool:
     return block.height == 1 and block.lines[0] in OPERATORS
 
 
-class _Layout:
-    """Lays a formula out from left to right."""
+def _laid_out(parts: Sequence[Piece]) -> Block:
+    """Pieces on one baseline; scripts stand at the top or at the bottom of what they belong to."""
+    blocks: list[Block] = []
+    for part in parts:
+        match part:
+            case Matrix(values):
+                blocks.append(_tied(array_block(values)))
+            case Group(opening, inner):
+                blocks.append(_group(opening, inner))
+            case Mark(text, raised):
+                blocks.append(_script(text, raised, blocks))
+            case _:
+                blocks.append(line(part))
+    return beside(blocks)
 
-    def __init__(self, text: str, arrays: Mapping[str, Any]) -> None:
-        self.arrays = arrays
-        self.lexemes: list[Lexeme] = [(m.lastgroup or "", m[0]) for m in LEXEME.finditer(text)]
-        self.closing = matched(self.lexemes)
-        self.place = 0
 
-    def words(self) -> list[Block]:
-        found: list[Block] = []
-        while self.place < len(self.lexemes):
-            end = self.place
-            while end < len(self.lexemes) and self.lexemes[end][0] != "space":
-                end = self.closing.get(end, end) + 1
-            found.append(self.until(end))
-            self.place = end + 1
-        return found
+def _script(text: str, raised: bool, before: list[Block]) -> Block:
+    if not before or before[-1].height == 1:
+        return line(text)
+    blank = [" " * columns(text)] * (before[-1].height - 1)
+    return Block(tuple([text, *blank] if raised else [*blank, text]), before[-1].base)
 
-    def until(self, end: int) -> Block:
-        parts: list[Block] = []
-        while self.place < end:
-            parts.append(self.part(parts[-1] if parts else None))
-        return beside(parts)
 
-    def part(self, before: Block | None) -> Block:
-        """The next block; scripts stand at the top or at the bottom of what they belong to."""
-        here = self.place
-        kind, sign = self.lexemes[here]
-        self.place += 1
-        if kind == "piece":
-            return _tied(array_block(self.arrays[sign]))
-        if here in self.closing:
-            return self.group(here, sign)
-        if kind in ("high", "low") and before is not None and before.height > 1:
-            blank = [" " * columns(sign)] * (before.height - 1)
-            lines = [sign, *blank] if kind == "high" else [*blank, sign]
-            return Block(tuple(lines), before.base)
-        return line(sign)
-
-    def group(self, here: int, opening: str) -> Block:
-        end = self.closing[here]
-        only = self.lexemes[here + 1] if end == here + 2 else ("", "")
-        if only[0] == "piece" and opening == "(" and np.ndim(self.arrays[only[1]]) <= 2:
-            self.place = end + 1  # σ of a matrix: one pair of brackets is enough
-            return _tied(array_block(self.arrays[only[1]], "("))
-        inner = self.until(end)
-        self.place = end + 1
-        return fenced(inner, opening)
+def _group(opening: str, inner: Sequence[Piece]) -> Block:
+    only = inner[0] if len(inner) == 1 else None
+    if isinstance(only, Matrix) and opening == "(" and np.ndim(only.values) <= 2:
+        return _tied(array_block(only.values, "("))  # σ of a matrix: one pair of brackets is enough
+    return fenced(_laid_out(inner), opening)
 
 
 def _tied(block: Block) -> Block:

@@ -13,12 +13,15 @@ from allbps.backprop import Delta, Term
 from allbps.backward import Backward
 from allbps.errors import unknown_name
 from allbps.ir import CONST, Node, Site, ancestors
+from allbps.mathematics import Math
+from allbps.mathematics.tree import Matrix, Number, Relation
 from allbps.ops.reduce import sum_
-from allbps.readings.formula import Writer, Written
-from allbps.readings.numbers import is_small, summary
+from allbps.readings.formula import Writer
+from allbps.readings.numbers import USUAL, Numerals, is_small, summary, summary_math
+from allbps.readings.orientation import columns
 from allbps.readings.symbols import symbols as choose_symbols
 
-Say = Callable[[Writer], Written]
+Say = Callable[[Writer], Math]
 """Writes one thing with whichever writer it is given."""
 
 
@@ -33,9 +36,10 @@ class Step:
         symbol: how the name is written.
         value: the number or array.
         site: the user's line; that of the value for a δ, that of the use for a contribution.
-        writers: the text writer and the LaTeX writer.
+        pen: writes everything about it.
         meaning: writes what the symbol stands for, ``∂L/∂Z₃``; None where there is no loss.
         chain: writes the chain rule of numbers, ``(∂Z₃/∂Z₂) δZ₃``; None for arrays and sums.
+        of: the node whose number or array it is; None for an absent δ.
         node: the node that computes it; None for what is given and for an absent δ.
         value_of: the number or array of a node.
         reasons: write the because, part by part.
@@ -47,87 +51,92 @@ class Step:
     symbol: str
     value: Any
     site: Site | None
-    writers: tuple[Writer, Writer] = field(repr=False)
+    pen: Writer = field(repr=False)
     head: Say = field(repr=False)
     meaning: Say | None = field(repr=False, default=None)
     chain: Say | None = field(repr=False, default=None)
     node: Node | None = field(repr=False, default=None)
     value_of: Callable[[Node], Any] = field(repr=False, default=lambda node: None)
     reasons: tuple[Say, ...] = field(repr=False, default=())
-    _written: dict[tuple[str, bool], Any] = field(init=False, repr=False, default_factory=dict)
+    of: Node | None = field(repr=False, default=None)
 
     @cached_property
     def formula(self) -> str:
         """``δZ₃ = δZ₄ W₂ᵀ``; empty for what is given."""
-        right = self.right(in_latex=False)
-        return f"{self.symbol} = {right.inline}" if right else ""
+        return self.stated().inline if self.right() else ""
 
     @cached_property
     def because(self) -> str:
         """``Z₄ = Z₃ W₂, ∂Z₄/∂Z₃ = W₂ᵀ``."""
-        return ", ".join(part.inline for part in self.why(in_latex=False))
+        return ", ".join(part.inline for part in self.why())
 
     @property
     def summary(self) -> str:
         """What is said of a value too large to print; empty for others."""
-        return "" if is_small(self.value) else summary(self.value)
+        return "" if is_small(self.value, self.pen.look) else summary(self.value)
 
-    def left(self, in_latex: bool) -> list[Written]:
+    @property
+    def summary_math(self) -> Math:
+        """The same as mathematics: words with numbers."""
+        return summary_math(self.value)
+
+    def left(self) -> list[Math]:
         """The symbol, and what it stands for."""
-        pen = self.writers[in_latex]
-        return [self.head(pen)] + ([self.meaning(pen)] if self.meaning else [])
+        return [self.head(self.pen)] + ([self.meaning(self.pen)] if self.meaning else [])
 
-    def right(self, in_latex: bool) -> Written | None:
+    def right(self) -> Math | None:
         """The formula in symbols."""
-        right: Written | None = self._once("right", in_latex, self._right)
-        return right
+        return self._right
 
-    def _right(self, pen: Writer) -> Written | None:
-        return pen.formula(self.node) if self.node is not None else None
+    def stated(self) -> Math:
+        """``δZ₃ = δZ₄ W₂ᵀ``, in symbols."""
+        sides = [self.head(self.pen), *([self._right] if self._right else [])]
+        return Relation(tuple(sides), ("=",) * (len(sides) - 1))
 
-    def _once(self, what: str, in_latex: bool, write: Callable[[Writer], Any]) -> Any:
-        """What is written with one of the writers, each time that a reading asks: written once."""
-        key = what, in_latex
-        if key not in self._written:
-            self._written[key] = write(self.writers[in_latex])
-        return self._written[key]
+    @cached_property
+    def _right(self) -> Math | None:
+        return self.pen.formula(self.node) if self.node is not None else None
 
-    def sides(self, in_latex: bool) -> list[Written]:
+    def sides(self) -> list[Math]:
         """What stands between the equals signs: chain rule, formula, numbers, value."""
-        right = self.right(in_latex)
-        chain = [self.chain(self.writers[in_latex])] if self.chain else []
-        return [*chain, *([right] if right else []), *self.numbers(in_latex)]
+        right = self.right()
+        chain = [self.chain(self.pen)] if self.chain else []
+        return [*chain, *([right] if right else []), *self.numbers()]
 
-    def numbers(self, in_latex: bool) -> list[Written]:
+    def numbers(self) -> list[Math]:
         """The formula in numbers where that says more than the value, then the value."""
-        numbers: list[Written] = self._once("numbers", in_latex, self._numbers)
-        return numbers
+        return self._numbers
 
-    def _numbers(self, pen: Writer) -> list[Written]:
+    @cached_property
+    def _numbers(self) -> list[Math]:
         if self.summary:
             return []
-        value = pen.value(self.value)
-        filled = pen.substituted(self.node, self.value_of) if self.node is not None else None
-        is_plain = filled is None or len(filled.text) == 1 or filled.text == value.text
-        right = self.right(pen.in_latex)
-        if right is not None and right.text == value.text and not value.arrays:
+        value = self.pen.value(self.value, self.of)
+        right = self.right()
+        if right is not None and right.inline == value.inline and not isinstance(value, Matrix):
             return []
+        filled = None
+        if self.node is not None:
+            filled = self.pen.substituted(self.node, self.value_of)
+        is_plain = (
+            filled is None or isinstance(filled, (Matrix, Number)) or filled.inline == value.inline
+        )
         return [value] if is_plain or filled is None else [filled, value]
 
-    def why(self, in_latex: bool) -> list[Written]:
+    def why(self) -> list[Math]:
         """The because, part by part."""
-        return [reason(self.writers[in_latex]) for reason in self.reasons]
+        return [reason(self.pen) for reason in self.reasons]
 
     def to_json(self) -> dict[str, Any]:
         """Everything about the step as what JSON can hold."""
-        numbers = self.numbers(in_latex=False)
+        numbers = self.numbers()
         return {
             "name": self.name,
             "kind": self.kind,
             "symbol": self.symbol,
             "formula": self.formula,
             "substitution": numbers[0].inline if len(numbers) == 2 else "",
-            "value": _plain(self.value) if is_small(self.value) else None,
+            "value": None if self.summary else _plain(self.value),
             "summary": self.summary,
             "shape": list(np.shape(self.value)),
             "because": self.because,
@@ -209,7 +218,10 @@ def source_lines(steps: Iterable[Step]) -> Iterator[str]:
 
 
 def derivation(
-    backward: Backward, values: Mapping[str, Any], symbols: Mapping[str, str] | None = None
+    backward: Backward,
+    values: Mapping[str, Any],
+    symbols: Mapping[str, str] | None = None,
+    look: Numerals = USUAL,
 ) -> Derivation:
     """The derivation of a backward pass.
 
@@ -217,20 +229,25 @@ def derivation(
         backward: the graph with its δ nodes.
         values: every number by name, ``values["dX"]`` for δX.
         symbols: name -> how it is written, where the name itself would not do.
+        look: how numbers are shown.
 
     """
-    steps = tuple(_Author(backward, values, symbols or {}).steps())
+    steps = tuple(_Author(backward, values, symbols or {}, look).steps())
     traced = backward.traced
     return Derivation(traced.title, traced.doc, steps, _first_not_finite(steps))
 
 
 class _Author:
     def __init__(
-        self, backward: Backward, values: Mapping[str, Any], chosen: Mapping[str, str]
+        self,
+        backward: Backward,
+        values: Mapping[str, Any],
+        chosen: Mapping[str, str],
+        look: Numerals,
     ) -> None:
         self.backward, self.values = backward, values
         self.symbols = choose_symbols(backward, chosen)
-        self.writers = Writer(self.symbols, in_latex=False), Writer(self.symbols, in_latex=True)
+        self.pen = Writer(self.symbols, look, columns(backward))
         self.seeds = set(backward.seeds.values())
 
     def steps(self) -> Iterator[Step]:
@@ -256,7 +273,7 @@ class _Author:
     ) -> Step:  # fmt: skip
         return Step(
             name=name, kind=kind, symbol=self.symbols[node], value=self.value_of(node),
-            site=(node if of is None else of).site, writers=self.writers,
+            site=(node if of is None else of).site, pen=self.pen, of=node,
             head=lambda pen: pen.phrase("{x}", x=node), node=node if computed else None,
             value_of=self.value_of, **more,
         )  # fmt: skip
@@ -278,7 +295,7 @@ class _Author:
         given = seed if seed is not None and seed.op is not CONST else None
         if given is not None:
             shown = given if terms else delta.node
-            reasons += (lambda pen: pen.phrase("{s} is given", s=shown),)
+            reasons += (lambda pen: pen.phrase('{s} "is given"', s=shown),)
         is_seed = given is not None and not terms
         yield self._step(
             delta.node, "seed" if is_seed else "delta", delta.node.name, not is_seed,
@@ -305,45 +322,45 @@ class _Author:
         return lambda pen: pen.phrase("(∂{y}/∂{x}) {g}", y=y, x=x, g=after)
 
     def _because(self, term: Term) -> tuple[Say, ...]:
-        def forward(pen: Writer) -> Written:
-            y = pen.phrase("{y}", y=term.consumer)
-            right = pen.formula(term.consumer)
-            return Written(f"{y.text} = {right.text}", right.arrays)
+        def forward(pen: Writer) -> Math:
+            y = term.consumer
+            return Relation((pen.named(y).math, pen.formula(y)), ("=",))
 
         x, y = term.consumer.inputs[term.index], term.consumer
         if term.node.op is not sum_ or x.shape == y.shape:
             return forward, lambda pen: pen.local_derivative(term)
         rows = (x.ndim, y.ndim) == (1, 2)
 
-        def local(pen: Writer) -> Written:
+        def local(pen: Writer) -> Math:
             said = pen.local_derivative(term)
-            if not rows or not said.text.endswith(" = 1"):
-                return said
-            return pen.phrase("∂{y}/∂{x} = [1, …, 1]", y=y, x=x)
+            one = isinstance(said, Relation) and said.sides[-1] == Number("1")
+            return pen.phrase("∂{y}/∂{x} = [1, …, 1]", y=y, x=x) if rows and one else said
 
         again = "stands in each row" if rows else "is repeated along the axes of the sum"
-        return forward, local, lambda pen: pen.phrase(f"{{x}} {again}", x=x)
+        return forward, local, lambda pen: pen.phrase(f'{{x}} "{again}"', x=x)
 
     def _uses(self, delta: Delta) -> Say:
         consumers = dict.fromkeys(term.consumer for term in delta.terms)
         nodes = {f"y{k}": y for k, y in enumerate(consumers)}
         *first, last = [f"{{{k}}}" for k in nodes] if len(nodes) <= 4 else ["{y0}", "{y1}", "…"]
-        listed = f"{', '.join(first)} and {last}" if first else last
+        listed = f'{", ".join(first)} "and" {last}' if first else last
         count = len(delta.terms)
         times = "twice" if count == 2 else f"{count} times"
-        template = f"{{x}} is used {times}, in {listed}"
+        template = f'{{x}} "is used {times}, in" {listed}'
         return lambda pen: pen.phrase(template, x=delta.primal, **nodes)
 
     def _absent(self, x: Node) -> Step:
         outputs = self.backward.traced.graph.outputs
         if x in set(ancestors(outputs)):
-            said = "{x} acts only through steps of slope zero"
+            said = '{x} "acts only through steps of slope zero"'
+        elif len(outputs) == 1:
+            said = '{y} "does not depend on" {x}'
         else:
-            said = "{y} does not depend on {x}" if len(outputs) == 1 else "no result depends on {x}"
+            said = '"no result depends on" {x}'
         symbol = f"δ{self.symbols[x]}"
         return Step(
             name=f"d{x.name}", kind="delta", symbol=symbol, value=0.0, site=None,
-            writers=self.writers, head=lambda pen: pen.phrase("δ{x}", x=x),
+            pen=self.pen, head=lambda pen: pen.phrase("δ{x}", x=x),
             meaning=self._meaning(x), reasons=(lambda pen: pen.phrase(said, x=x, y=outputs[0]),),
         )  # fmt: skip
 

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import reduce
 
+from allbps.mathematics import Math, letters, parse
+from allbps.mathematics.tex import sentence as phrases
 from allbps.readings.derivation import Derivation, Step, source_lines
 from allbps.readings.equation import LINE, equation
-from allbps.readings.signs import latex, phrases, symbol_latex
 
 PREAMBLE = r"""\documentclass[11pt]{article}
 \usepackage[margin=22mm]{geometry}
@@ -92,13 +94,18 @@ def code(text: str) -> str:
     >>> code("y = Σ * x_1")
     'y = $\\Sigma$ * x\\_1'
     """
-    signs = (_text_sign(c) or f"${symbol_latex(c)}$" for c in unicodedata.normalize("NFC", text))
+    signs = (_text_sign(c) or f"${letters.symbol(c)}$" for c in unicodedata.normalize("NFC", text))
     return "".join(signs)
 
 
 def _word(word: str) -> str:
     signs = [_text_sign(c) for c in unicodedata.normalize("NFC", word)]
-    return f"${latex(word).strip()}$" if None in signs else "".join(filter(None, signs))
+    if None not in signs:
+        return "".join(filter(None, signs))
+    try:
+        return f"${parse(word).latex}$"
+    except ValueError:  # signs that mean something else here
+        return f"${reduce(letters.join, map(letters.sign, word), '').strip()}$"
 
 
 def _text_sign(char: str) -> str | None:
@@ -111,9 +118,9 @@ def _text_sign(char: str) -> str | None:
     return None
 
 
-def sentence(tex: str) -> str:
+def sentence(math: Math) -> str:
     """Mathematics inside a sentence; its words become text, where lines can break."""
-    return "".join(f"${part}$" if is_math else escape(part) for is_math, part in phrases(tex))
+    return "".join(f"${part}$" if is_math else escape(part) for is_math, part in phrases(math))
 
 
 def _given(steps: list[Step]) -> list[str]:
@@ -128,6 +135,6 @@ def _steps(steps: list[Step]) -> list[str]:
         beside = not source or (r"\begin" not in shown and len(source) < LINE // 2)
         parts.append(rf"\{'step' if beside else 'codestep'}{{{shown}}}{{{code(source)}}}")
         if step.because:
-            said = ", ".join(sentence(part.spelled) for part in step.why(in_latex=True))
+            said = ", ".join(sentence(part) for part in step.why())
             parts.append(rf"\reason{{{said if step.kind == 'seed' else f'because {said}'}}}")
     return parts

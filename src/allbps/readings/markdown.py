@@ -10,11 +10,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
+from allbps.mathematics import Math
+from allbps.mathematics.tex import sentence
+from allbps.mathematics.tree import Matrix
+from allbps.mathematics.visit import has
 from allbps.readings.boxes import columns
 from allbps.readings.derivation import Derivation, Step, source_lines
 from allbps.readings.equation import equation
-from allbps.readings.formula import Written
-from allbps.readings.signs import phrases
 
 
 def to_markdown(derivation: Derivation) -> str:
@@ -40,9 +42,9 @@ def display(tex: str) -> str:
     return f"$$\n{_safe(tex)}\n$$"
 
 
-def inline(tex: str) -> str:
+def inline(math: Math) -> str:
     """A formula inside a sentence; its words become text, where lines can break."""
-    return "".join(f"${_safe(part)}$" if is_math else part for is_math, part in phrases(tex))
+    return "".join(f"${_safe(part)}$" if is_math else part for is_math, part in sentence(math))
 
 
 def escape(text: str) -> str:
@@ -51,7 +53,8 @@ def escape(text: str) -> str:
 
 
 def _safe(tex: str) -> str:
-    tex = tex.replace("\\\\", r"\cr").replace("](", "] (").strip()  # […](…) would be a link
+    tex = tex.replace("\\\\", r"\cr").replace(r"\,", r"\thinspace ")
+    tex = tex.replace("](", "] (").strip()  # […](…) would be a link
     while ends := [found.start() for found in re.finditer(r"[)}](?=_)", tex)]:
         start, end = _start_of_atom(tex, ends[-1]), ends[-1] + 1
         tex = rf"{tex[:start]}\mathop{{{tex[start:end]}}}\nolimits{tex[end:]}"
@@ -90,7 +93,7 @@ def _steps(steps: Sequence[Step]) -> list[str]:
         parts += [_code(source)] if source else []
         parts.append(display_of(step))
         if step.because:
-            said = ", ".join(inline(part.spelled) for part in step.why(in_latex=True))
+            said = ", ".join(inline(part) for part in step.why())
             parts.append(said if step.kind == "seed" else f"because {said}")
     return parts
 
@@ -107,28 +110,28 @@ def _scalars(steps: Sequence[Step]) -> bool:
     return (
         bool(steps)
         and not any(step.summary for step in steps)
-        and not any(part.arrays or columns(part.text) > 40 for part in written)
+        and not any(has(part, Matrix) or columns(part.inline) > 40 for part in written)
     )
 
 
-def _cells(step: Step) -> list[Written]:
-    right = step.right(in_latex=False)
-    return ([right] if right is not None else []) + step.numbers(in_latex=False)
+def _cells(step: Step) -> list[Math]:
+    right = step.right()
+    return ([right] if right is not None else []) + step.numbers()
 
 
 def _given_table(steps: Sequence[Step]) -> list[str]:
-    heads = [inline(step.left(in_latex=True)[0].spelled) for step in steps]
-    values = [inline(step.numbers(in_latex=True)[-1].spelled) for step in steps]
+    heads = [inline(step.left()[0]) for step in steps]
+    values = [inline(step.numbers()[-1]) for step in steps]
     return [_table([heads, values])]
 
 
 def _forward_table(steps: Sequence[Step]) -> list[str]:
     rows = [["", "formula", "numbers", "value", "line"]]
     for step, source in zip(steps, source_lines(steps), strict=True):
-        *filled, value = step.numbers(in_latex=True)
-        right = step.right(in_latex=True)
-        math = [step.left(in_latex=True)[0], right, filled[0] if filled else None, value]
-        texts = [inline(part.spelled) if part is not None else "" for part in math]
+        *filled, value = step.numbers()
+        right = step.right()
+        math = [step.left()[0], right, filled[0] if filled else None, value]
+        texts = [inline(part) if part is not None else "" for part in math]
         rows.append([*texts, _code(source).replace("|", "\\|") if source else ""])
     return [_table(rows)]
 

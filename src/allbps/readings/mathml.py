@@ -9,9 +9,10 @@ from html import escape
 from html.entities import html5
 from typing import Any
 
+from allbps.mathematics import Math
+from allbps.mathematics.tex import sentence
 from allbps.readings.derivation import Derivation, Step, source_lines
 from allbps.readings.equation import equation
-from allbps.readings.signs import phrases
 
 XML_ENTITIES = {"amp", "lt", "gt", "quot", "apos"}
 
@@ -49,10 +50,10 @@ def mathml(tex: str) -> str:
     return _converted(tex, True)
 
 
-def inline(tex: str) -> str:
+def inline(math: Math) -> str:
     """A formula inside a sentence; its words become text, where lines can break."""
     return "".join(
-        _converted(part, False) if is_math else escape(part) for is_math, part in phrases(tex)
+        _converted(part, False) if is_math else escape(part) for is_math, part in sentence(math)
     )
 
 
@@ -60,7 +61,7 @@ def _steps(steps: list[Step], verdicts: Mapping[str, str]) -> list[str]:
     parts = []
     for step, source in zip(steps, source_lines(steps), strict=True):
         code = f"<code>{escape(source)}</code>" if source else ""
-        said = ", ".join(inline(part.spelled) for part in step.why(in_latex=True))
+        said = ", ".join(inline(part) for part in step.why())
         because = f"because {said}" if said and step.kind != "seed" else said
         parts.append(
             f'<div class="step {step.kind}" data-step="{escape(step.name)}">'

@@ -4,16 +4,42 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-DIGITS = 4
-"""Significant digits of the largest number of an array."""
-LARGEST_SIDE = 8
-"""Matrices up to this many rows and columns are shown number by number."""
-LARGEST_SIZE = 64
-"""Arrays of more axes are shown up to this many numbers."""
+from allbps.mathematics import Math, parse
+from allbps.readings.exact import exact_form, exact_value
+
+
+@dataclass(frozen=True)
+class Numerals:
+    """How the numbers of a page are shown.
+
+    Attributes:
+        digits: significant digits of the largest number of an array.
+        decimals: instead, this many digits after the point for every number.
+        exact: write 1/3, √2 and ln 2 where a number is one of these to its last bit.
+        side: matrices of up to this many rows and columns are shown number by number.
+        size: arrays of more axes are shown up to this many numbers.
+
+    """
+
+    digits: int = 4
+    decimals: int | None = None
+    exact: bool = False
+    side: int = 8
+    size: int = 64
+
+    def finer(self, by: int) -> Numerals:
+        """The same with more digits."""
+        if self.decimals is not None:
+            return replace(self, decimals=self.decimals + by)
+        return replace(self, digits=self.digits + by)
+
+
+USUAL = Numerals()
 ALL_POWERS = -1
 """Instead of a number of decimals, where all numbers are tiny."""
 MOST_DIGITS = 14
@@ -22,25 +48,25 @@ EXPONENT = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 PLAIN = str.maketrans("−⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "-0123456789-")
 
 
-def number(value: Any, digits: int = DIGITS) -> str:
+def number(value: Any, look: Numerals = USUAL) -> str:
     """One number.
 
     >>> number(2.0), number(0.7310585786), number(-0.0), number(-1.5), number(1.2e-9)
     ('2', '0.7311', '0', '−1.5', '1.2·10⁻⁹')
     """
-    return str(cells(np.asarray(value), digits)[()])
+    return str(cells(np.asarray(value), look)[()])
 
 
 def coefficient(value: Any) -> str:
-    """A number that belongs to a formula: up to six digits, so that 0.044715 stays itself.
+    """A number that belongs to a formula: exact, or up to six digits: 0.044715.
 
-    >>> coefficient(0.5), coefficient(0.044715), coefficient(0.7978845608)
-    ('0.5', '0.044715', '0.797885')
+    >>> coefficient(0.5), coefficient(0.044715), coefficient(2**0.5)
+    ('0.5', '0.044715', '√2')
     """
-    return str(cells(np.asarray(value), digits=6)[()])
+    return str(cells(np.asarray(value), Numerals(digits=6, exact=True))[()])
 
 
-def cells(values: Any, digits: int = DIGITS) -> Any:
+def cells(values: Any, look: Numerals = USUAL) -> Any:
     """An array of texts, all with the same number of decimals.
 
     Exact zeros are ``0``. A number that this precision would show as zero, or that is very large,
@@ -54,18 +80,22 @@ def cells(values: Any, digits: int = DIGITS) -> Any:
         return array
     if array.dtype.kind in "biu":
         array = array.astype(np.int64)
-    decimals = _decimals(array, digits)
+    decimals = _decimals(array, look)
     texts = np.empty(array.shape, object)
     for place, value in np.ndenumerate(array):
-        texts[place] = _one(float(value), decimals, digits)
+        exact = exact_form(float(value), look.digits) if look.exact else ""
+        texts[place] = exact or _one(float(value), decimals, look.digits)
     return texts
 
 
-def _decimals(array: Any, digits: int) -> int:
-    """Enough for ``digits`` digits of the largest and two of the smallest, no zeros at the end."""
+def _decimals(array: Any, look: Numerals) -> int:
+    """Enough for the digits of the largest and two of the smallest, no zeros at the end."""
+    digits = look.digits
     sizes = np.abs(array[np.isfinite(array) & (array != 0)].astype(np.float64))
     if not sizes.size or np.all(sizes == np.round(sizes)):
         return 0
+    if look.decimals is not None:
+        return look.decimals
     largest, smallest = (math.floor(math.log10(size)) for size in (sizes.max(), sizes.min()))
     if largest < -4:
         return ALL_POWERS
@@ -95,12 +125,16 @@ def _power_of_ten(value: float, digits: int) -> str:
 
 
 def read(texts: Any) -> Any:
-    """The numbers that ``cells`` shows, as a reader takes them.
+    """The numbers that ``cells`` shows, as a reader takes them; what is exact as what it is.
 
     >>> read(cells(np.array([0.5, -1 / 3]))).tolist(), float(read(number(1.2e-9)))
     ([0.5, -0.3333], 1.2e-09)
     """
-    return _each(texts, lambda mantissa, power: float(mantissa.replace("∞", "inf") + power))
+    return _each(texts, _as_number)
+
+
+def _as_number(mantissa: str, power: str) -> float:
+    return float(mantissa.replace("∞", "inf") + power)
 
 
 def last_place(texts: Any) -> Any:
@@ -119,17 +153,21 @@ def _each(texts: Any, of: Callable[[str, str], float]) -> Any:
     array = np.asarray(texts, object)
     numbers = np.empty(array.shape)
     for place, text in np.ndenumerate(array):
+        exact = exact_value(str(text))
+        if exact is not None:
+            numbers[place] = exact if of is _as_number else 0.0
+            continue
         mantissa, _, exponent = str(text).translate(PLAIN).partition("·10")
         numbers[place] = of(mantissa, f"e{exponent}" if exponent else "")
     return numbers[()]
 
 
-def is_small(value: Any) -> bool:
+def is_small(value: Any, look: Numerals = USUAL) -> bool:
     """Is this array shown number by number?"""
     shape = np.shape(value)
     if len(shape) <= 2:
-        return all(n <= LARGEST_SIDE for n in shape) and np.size(value) > 0
-    return np.size(value) <= LARGEST_SIZE and max(shape[-2:]) <= LARGEST_SIDE
+        return all(n <= look.side for n in shape) and np.size(value) > 0
+    return np.size(value) <= look.size and max(shape[-2:]) <= look.side
 
 
 def summary(value: Any) -> str:
@@ -138,29 +176,21 @@ def summary(value: Any) -> str:
     >>> summary(np.linspace(-1.2, 3.4, 640).reshape(64, 10))
     'shape (64, 10), from −1.2 to 3.4, norm 43.66'
     """
+    return summary_math(value).inline
+
+
+def summary_math(value: Any) -> Math:
+    """The same as words with formulas."""
     array = np.asarray(value)
     if array.size == 0:
-        return f"shape {array.shape}, empty"
+        return parse(f'"shape {array.shape}, empty"')
     array = array.astype(np.float64)
     finite = array[np.isfinite(array)]
-    said = [f"shape {array.shape}"]
+    said = [f'"shape {array.shape}"']
     if finite.size:
-        said.append(f"from {number(finite.min())} to {number(finite.max())}")
+        said.append(f'"from" {number(finite.min())} "to" {number(finite.max())}')
         if finite.size == array.size:
-            said.append(f"norm {number(np.linalg.norm(finite))}")
+            said.append(f'"norm" {number(np.linalg.norm(finite))}')
     for word, count in (("nan", np.isnan(array).sum()), ("infinite", np.isinf(array).sum())):
-        said += [f"{count} {word}"] if count else []
-    return ", ".join(said)
-
-
-def slices(value: Any) -> list[tuple[str, Any]]:
-    """An array as labelled matrices; a matrix or vector is one without a label.
-
-    >>> [(label, part.tolist()) for label, part in slices(np.arange(4).reshape(2, 1, 2))]
-    [('[0]', [[0, 1]]), ('[1]', [[2, 3]])]
-    """
-    array = np.asarray(value)
-    if array.ndim <= 2:
-        return [("", np.atleast_2d(array))]
-    places = np.ndindex(array.shape[:-2])
-    return [(f"[{', '.join(map(str, place))}]", array[place]) for place in places]
+        said += [f'{count} "{word}"'] if count else []
+    return parse(", ".join(said))

@@ -6,9 +6,9 @@ import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 
+from allbps.mathematics import Math
 from allbps.readings.boxes import TIED, Block, columns, is_operator, line, pad, row, words
 from allbps.readings.derivation import Derivation, Step, source_lines
-from allbps.readings.formula import Written
 from allbps.readings.numbers import summary
 
 BOLD, DIM, PLAIN = "\x1b[1m", "\x1b[2m", "\x1b[0m"
@@ -39,12 +39,11 @@ def equation(head: str, step: Step, width: int) -> Block:
     The numbers are left out where they do not fit, and the value becomes a summary.
     """
     lines = _Lines(head, width)
-    numbers = step.numbers(in_latex=False)
-    symbolic = step.sides(in_latex=False)[: -len(numbers) or None]
-    *filled, value = numbers or [Written("")]
-    for side in (*symbolic, *filled):
+    numbers = step.numbers()
+    symbolic = step.sides()[: -len(numbers) or None]
+    for side in (*symbolic, *numbers[:-1]):
         lines.add(side)
-    if value.text and not lines.add(value):
+    if numbers and not lines.add(numbers[-1]):
         lines.remark(summary(step.value))
     elif step.summary:
         lines.remark(step.summary)
@@ -58,9 +57,9 @@ class _Lines:
         self.width, self.column = width, columns(head) + 1
         self.rows = [line(head)]
 
-    def add(self, side: Written) -> bool:
+    def add(self, side: Math) -> bool:
         """``= side``; False where it does not fit in any way."""
-        parts = words(side.text, side.arrays)
+        parts = words(side)
         whole = row([line("="), *parts])
         if self.rows[-1].width + 1 + whole.width <= self.width:
             self.rows[-1] = row([self.rows[-1], whole])
@@ -197,7 +196,7 @@ class _Page:
 
 
 def _meaning(step: Step) -> str:
-    return step.left(in_latex=False)[1].inline if step.meaning else ""
+    return step.left()[1].inline if step.meaning else ""
 
 
 def _column(texts: Iterable[str]) -> int:

@@ -12,16 +12,17 @@ import numpy as np
 from allbps.backprop import Term
 from allbps.backward import Backward
 from allbps.ir import CONST, INPUT, Node
+from allbps.mathematics.arrays import in_line
 from allbps.readings.drawing.measure import text_width
-from allbps.readings.formula import Writer, in_line
-from allbps.readings.numbers import cells, is_small, number, summary
+from allbps.readings.formula import Writer
+from allbps.readings.numbers import Numerals, cells, is_small, number, summary
 
 PADDING, LINE, GRID_LINE = 9.0, 18.0, 15.0
 COLUMN_GAP, BRACKET = 8.0, 5.0
 SMALLEST = 36.0
 LONGEST = 30
 """Characters of a formula on a card; the whole one is in the tooltip."""
-GRID_ROWS, GRID_WIDTH, GRID_DIGITS = 5, 230.0, 3
+GRID_ROWS, GRID_WIDTH, GRID = 5, 230.0, Numerals(digits=3)
 """Arrays within these bounds are shown number by number, larger ones by their shape."""
 DETAILED = 16
 """In a picture of more cards than this, arrays are shown by their shape alone."""
@@ -115,7 +116,7 @@ def grid_of(value: Any) -> Grid:
     """
     if not 1 <= np.ndim(value) <= 2 or not is_small(value):
         return ()
-    texts = np.atleast_2d(cells(value, GRID_DIGITS))
+    texts = np.atleast_2d(cells(value, GRID))
     grid = tuple(tuple(row) for row in texts.tolist())
     fits = len(grid) <= GRID_ROWS and sum(column_widths(grid)) <= GRID_WIDTH
     return grid if fits else ()
@@ -144,7 +145,7 @@ class Dealer:
         self, backward: Backward, values: Mapping[str, Any], symbols: Mapping[Node, str]
     ) -> None:
         self.backward, self.values, self.symbols = backward, values, symbols
-        self.pen = Writer(symbols, in_latex=False)
+        self.pen = Writer(symbols)
         self.outputs = set(backward.traced.graph.outputs)
         self.wanted = set(backward.wrt)
         self.unreached = set(backward.unreached)
@@ -231,7 +232,7 @@ class Dealer:
     def equation(self, node: Node) -> str:
         """``Z₁ = X W₁ = 1``."""
         value = self.value(node)
-        shown = number(value) if np.ndim(value) == 0 else in_line(value)
+        shown = number(value) if np.ndim(value) == 0 else in_line(cells(value))
         told = f" = {shown}" if is_small(value) else f": {summary(value)}"
         how = f" = {self.pen.formula(node).inline}" if node.op not in (INPUT, CONST) else ""
         return f"{self.symbols[node]}{how}{told}"
