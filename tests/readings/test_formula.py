@@ -110,7 +110,7 @@ def test_no_substitution_with_an_array_too_large_to_print():
 
 
 def test_text_and_latex_come_from_one_notation():
-    assert WRITER.formula((A + B) @ A.T).latex == r"(A + B) A^{\top}"
+    assert WRITER.formula((A + B) @ A.T).latex == r"(A + B)\,A^{\top}"
     assert WRITER.formula(div(x + y, x)).latex == r"\frac{x + y}{x}"
     assert WRITER.formula((x / y) ** 2).latex == r"\left(\frac{x}{y}\right)^{2}"
     assert WRITER.formula(total(A * B, axis=0)).latex == r"\sum_{k} (A \odot B)_{k,:}"

@@ -63,8 +63,8 @@ def test_indices_behind_brackets_cannot_begin_emphasis():
     assert display(r"\begin{bmatrix} 1 \\ 2 \end{bmatrix}_{k}") == (
         "$$\n\\mathop{\\begin{bmatrix} 1 \\cr 2 \\end{bmatrix}}\\nolimits_{k}\n$$"
     )
-    assert inline(r"\left(\frac{a}{b}\right)_{2}") == (
-        r"$\mathop{\left(\frac{a}{b}\right)}\nolimits_{2}$"
+    assert display(r"\left(\frac{a}{b}\right)_{2}") == (
+        "$$\n" r"\mathop{\left(\frac{a}{b}\right)}\nolimits_{2}" "\n$$"
     )
 
 
