@@ -331,7 +331,7 @@ logcumsumexp_op = Op(
     torch="torch.logcumsumexp({x}, dim={axis})",
     jax="jax.lax.cumlogsumexp({x}, axis={axis})",
     helpers=(logcumsumexp,),
-    rules=(Rule(d_logcumsumexp, "∂{y:6}ᵢ/∂{x:6}ₖ = exp({x:6}ₖ − {y:6}ᵢ) for i ≥ k"),),
+    rules=(Rule(d_logcumsumexp, '∂{y}ᵢ/∂{x}ₖ = exp({x}ₖ − {y}ᵢ) "for" i ≥ k'),),
     notation=Notation("log cumsum(exp({x}))"),
     expand=lambda x, axis: log(cumsum(exp(x), axis=axis)),
     samples=RUNNING,
