@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from allbps.ir import Aval, Node, Notation, Op, Rule, Sample
+from allbps.mathematics import Formula, Math, write
 from allbps.ops.function import sign
 from allbps.ops.shapes import elementwise_float
 
@@ -30,7 +31,7 @@ def family(name: str, letter: str, doc: str, slope: Derivative, because: str, *,
         letter: what mathematics calls it.
         doc: what it is.
         slope: from (x, y, order) to dy/dx.
-        because: that derivative in words.
+        because: that derivative, over the functions of the orders below and above.
         low: where samples start.
 
     """
@@ -47,6 +48,13 @@ def family(name: str, letter: str, doc: str, slope: Derivative, because: str, *,
             return f"special.{stem}{order}{end}({operands['x']})"
         return f"special.{name}({float(order)}, {operands['x']})"
 
+    def of_order(x: Formula, order: int) -> Math:
+        return write(f"{letter}{str(order).translate(SUBSCRIPTS)}({{x}})", x=x)
+
+    def slope_written(x: Formula, y: Formula, order: int) -> Math:
+        beside = {"below": of_order(x, order - 1), "above": of_order(x, order + 1)}
+        return write(f"∂{{y}}/∂{{x}} = {because}", x=x, y=y, **beside)
+
     return Op(
         name=name,
         doc=doc,
@@ -56,8 +64,8 @@ def family(name: str, letter: str, doc: str, slope: Derivative, because: str, *,
         torch=None,
         why_no_torch=NEIGHBOURS_NEEDED,
         why_no_jax=NEIGHBOURS_NEEDED,
-        rules=(Rule(rule, lambda x, y, order: because.format(x=x, y=y, n=order)),),
-        notation=Notation(lambda x, order: f"{letter}{str(order).translate(SUBSCRIPTS)}({x})"),
+        rules=(Rule(rule, slope_written),),
+        notation=Notation(of_order),
         samples=tuple(
             Sample(((2, 3),), {"order": order}, low=low, high=3.0) for order in (0, 1, 2)
         ),
@@ -108,8 +116,8 @@ def _ke(x: Node, order: int) -> Node:
     return kve(x, order=order)
 
 
-NEIGHBOURS = "∂{y}/∂{x} is half the difference of those of order {n} − 1 and {n} + 1"
-SUMS = "∂{y}/∂{x} is half the sum of those of order {n} − 1 and {n} + 1"
+NEIGHBOURS = "½ ({below} − {above})"
+SUMS = "½ ({below} + {above})"
 jv = family("jv", "J", "Bessel function of the first kind.", _oscillating(_j), NEIGHBOURS,
             low=-3.0)  # fmt: skip
 yv = family("yv", "Y", "Bessel function of the second kind.", _oscillating(_y), NEIGHBOURS,
@@ -117,11 +125,11 @@ yv = family("yv", "Y", "Bessel function of the second kind.", _oscillating(_y), 
 iv = family("iv", "I", "Modified Bessel function of the first kind.", _growing(_i), SUMS,
             low=-3.0)  # fmt: skip
 kv = family("kv", "K", "Modified Bessel function of the second kind.",
-            lambda x, y, n: -_growing(_k)(x, y, n), "−" + SUMS,
+            lambda x, y, n: -_growing(_k)(x, y, n), "−½ ({below} + {above})",
             low=0.3)  # fmt: skip
 ive = family("ive", "exp(−|x|) I", "Modified Bessel function of the first kind times exp(−|x|).",
-             lambda x, y, n: _growing(_ie)(x, y, n) - sign(x) * y, SUMS + ", without sign({x}) {y}",
+             lambda x, y, n: _growing(_ie)(x, y, n) - sign(x) * y, SUMS + " − sign({x}) ⊙ {y}",
              low=-3.0)  # fmt: skip
 kve = family("kve", "exp(x) K", "Modified Bessel function of the second kind times eˣ.",
-             lambda x, y, n: y - _growing(_ke)(x, y, n), SUMS + ", taken off {y}",
+             lambda x, y, n: y - _growing(_ke)(x, y, n), "{y} − " + SUMS,
              low=0.3)  # fmt: skip

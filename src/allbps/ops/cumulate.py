@@ -21,7 +21,7 @@ from allbps.ir import (
     lift,
     promote,
 )
-from allbps.mathematics import Math
+from allbps.mathematics import Math, write
 from allbps.ops.comparison import where
 from allbps.ops.function import exp, log
 from allbps.ops.index import getitem
@@ -287,7 +287,9 @@ running_winner_op = Op(
     " axis={axis}), jax.lax.broadcasted_iota(int, {x}.shape, {axis}), 0), axis={axis})",
     helpers=(running_winner,),
     rules=(Zero("a place stays the same under small changes"),),
-    notation=Notation(lambda x, axis, largest: f"arg cum{'max' if largest else 'min'}({x})"),
+    notation=Notation(
+        lambda x, axis, largest: write(f"argcum{'max' if largest else 'min'}({{x}})", x=x)
+    ),
     samples=(
         Sample(((5,),), {"axis": 0, "largest": True}),
         Sample(((2, 3),), {"axis": 1, "largest": False}),

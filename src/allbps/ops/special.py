@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from allbps.ir import Aval, Node, Notation, NotImplementedRule, Op, Rule, Sample, Zero
+from allbps.mathematics import Formula, Math, write
 from allbps.ops.arithmetic import power
 from allbps.ops.entropy import xlog1py, xlogy
 from allbps.ops.function import astype, exp, log, unary
@@ -84,6 +85,19 @@ def polygamma_shape(x: Node, n: int) -> Aval:
     return elementwise_float(x)
 
 
+def polygamma_notation(x: Formula, n: int) -> Math:
+    """``ψ′(x)``, ``ψ⁽⁴⁾(x)``."""
+    raised = "′" * n if n < 4 else f"⁽{str(n).translate(RAISED)}⁾"
+    return write(f"ψ{raised}({{x}})", x=x)
+
+
+RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+def polygamma_because(x: Formula, y: Formula, n: int) -> Math:
+    return write("∂{y}/∂{x} = {slope}", x=x, y=y, slope=polygamma_notation(x, n + 1))
+
+
 polygamma_op = Op(
     name="polygamma",
     doc="ψ⁽ⁿ⁾(x), the n-th derivative of ψ, n ≥ 1.",
@@ -94,8 +108,8 @@ polygamma_op = Op(
         "special.zeta(", "torch.special.zeta("
     ),  # its own polygamma has eight digits
     jax="jax.scipy.special.polygamma({n}, {x})",
-    rules=(Rule(d_polygamma, lambda x, y, n: f"∂{y}/∂{x} = ψ of order {n + 1} at {x}"),),
-    notation=Notation(lambda x, n: f"ψ{'′' * n}({x})" if n < 4 else f"ψ of order {n}({x})"),
+    rules=(Rule(d_polygamma, polygamma_because),),
+    notation=Notation(polygamma_notation),
     samples=(
         Sample(((2, 3),), {"n": 1}, low=0.3, high=4.0),
         Sample(((),), {"n": 2}, low=0.3, high=4.0),
