@@ -1,5 +1,7 @@
 """One tree, two printers: what the compact notation means, in Unicode and in LaTeX."""
 
+import re
+
 import pytest
 
 import allbps.numpy_api  # noqa: F401  (fills the table of operations)

@@ -14,7 +14,7 @@ from allbps.mathematics import Formula, Math, write
 from allbps.ops.function import sign
 from allbps.ops.shapes import elementwise_float
 
-SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
+SUBSCRIPTS = str.maketrans("0123456789-", "₀₁₂₃₄₅₆₇₈₉₋")
 NEIGHBOURS_NEEDED = "it has no Bessel functions of the orders that a derivative needs"
 Derivative = Callable[[Node, Node, int], Node]
 
