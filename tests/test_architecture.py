@@ -19,7 +19,7 @@ FLOORS = [
     {"ops"},
     {"random"},
     {"numpy_api", "names", "backprop", "outside"},
-    {"functional"},
+    {"functional", "declared"},
     {"scipy"},
     {"trace", "transforms"},
     {"backward"},

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from allbps.declared import rule
     from allbps.machine.compile import compile  # noqa: A004 - the word that users know
     from allbps.transforms import grad, hessian, jacobian, jvp, stop_gradient, value_and_grad, vjp
     from allbps.verify.checking import check
@@ -18,6 +19,7 @@ __all__ = [
     "hessian",
     "jacobian",
     "jvp",
+    "rule",
     "stop_gradient",
     "value_and_grad",
     "vjp",
@@ -28,6 +30,7 @@ _ROOMS = {
     "check": "verify",
     "compile": "machine.compile",
     "explain": "worked",
+    "rule": "declared",
 }
 """Where the names live, if not in transforms; rooms are opened when one of them is asked for."""
 

@@ -15,12 +15,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import count
+from textwrap import dedent
 from typing import Any
 
 import numpy as np
 
 from allbps.backward import Backward
-from allbps.errors import NonFiniteError
+from allbps.errors import NonFiniteError, NoRuleError
 from allbps.ir import CONST, INPUT, Graph, Node
 from allbps.ops.shape import broadcast_to, identity, transpose
 from allbps.readings.dialect import NUMPY, Dialect, expression
@@ -385,7 +386,13 @@ def _helpers(nodes: Iterable[Node], body: str, dialect: Dialect) -> tuple[str, .
 @lru_cache(maxsize=256)
 def _plain_source(helper: Callable[..., Any]) -> str:
     """A helper's source without annotations, as emitted code is written."""
-    source = inspect.getsource(helper).rstrip()
+    try:
+        source = dedent(inspect.getsource(helper)).rstrip()
+    except OSError:
+        raise NoRuleError(
+            f"the source of {helper.__name__} cannot be read",
+            todo="define it in a file or in a cell of a notebook",
+        ) from None
     (definition,) = ast.parse(source).body
     assert isinstance(definition, ast.FunctionDef)
     arguments = definition.args

@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 
 from allbps.backprop import Delta
-from allbps.ir import CONST, INPUT, Graph, Node, placed_at
+from allbps.ir import CONST, INPUT, Graph, Node, Op, placed_at
 from allbps.machine.planning.attentions import attentions
 from allbps.machine.planning.norms import norms
 from allbps.machine.planning.plan import Fused, Stand
 from allbps.ops.comparison import where
+from allbps.ops.own import OwnOp
 from allbps.ops.reduce import sum_
 from allbps.ops.shape import detach
 
@@ -26,6 +27,10 @@ Maker = Callable[[Node, Node], "Stand | None"]
 
 EXPANDED = ("euclidean_loss", "standardise", "attention_weights", "norm", "cbrt", "logaddexp2")
 """Operations whose expansion is as exact as their own text: it runs, and is joined with others."""
+
+
+def _is_expanded(op: Op) -> bool:
+    return op.name in EXPANDED or isinstance(op, OwnOp)
 
 
 def substitutes(
@@ -56,7 +61,7 @@ def substitutes(
         with placed_at(node.site):
             if node.op is detach:
                 found[node] = node.inputs[0]
-            elif node.op.name in EXPANDED and node.op.expand is not None:
+            elif _is_expanded(node.op) and node.op.expand is not None:
                 found[node] = node.op.expand(*node.inputs, **node.attrs)
             elif node.op.name in COUNTED:
                 found[node] = COUNTED[node.op.name](*node.inputs, np.dtype(real).type, **node.attrs)
