@@ -264,3 +264,26 @@ def test_another_batch_is_refused_and_not_divided_by_the_old_length(target):
     emitted(make(np.ones((4, 3))))
     with pytest.raises(ValueError, match=r"was written for x \(4, 3\)"):
         emitted(make(np.ones((8, 3))))
+
+
+def of_whole_numbers(x, t, mask):
+    parts = [
+        np.sin(t / 10), np.sqrt(t), np.mean(t) + t * 0.1, np.exp(-t * 1), t**0.5, mask * 0.1 + 1,
+        np.where(mask, 0.1, 0.3), np.mean(mask) * t, np.maximum(t, 0.1), np.clip(t, 0.1, 20.3),
+        np.arctan2(t, t), np.logaddexp(t, t), np.std(t) * t, np.cumsum(t) / 3, 1 / (t + 1),
+    ]  # fmt: skip
+    return np.sum(x * np.stack(parts) ** 2)
+
+
+@pytest.mark.parametrize("target", ["torch", "jax"])
+def test_whole_numbers_and_truth_values_give_floats_in_full_precision(target):
+    """PyTorch alone would compute them in float32, and refuses the mean of whole numbers."""
+    x, t, mask = np.ones((15, 4)), np.array([3, 17, 30, 49]), np.array([True, False, True, True])
+    scope, make = {}, maker(target)
+    worked = bp.explain(of_whole_numbers, x, t, mask)
+    exec(worked.to_source(target), scope)
+    _, grads = scope["of_whole_numbers"](make(x), make(t), make(mask))
+    rtol = 1e-14 if target == "torch" else 1e-5
+    np.testing.assert_allclose(grads["x"], worked["x"].delta, rtol=rtol)
+    if target == "torch":
+        assert worked.verify().judges["torch"]["checked"] > 1

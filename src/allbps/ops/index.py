@@ -53,7 +53,7 @@ def is_array(part: Any) -> bool:
     """Is this part of an index an array, rather than a number, a slice, None or …?"""
     if isinstance(part, Node):
         return True
-    return isinstance(part, (np.ndarray, list, bool, np.bool_))
+    return isinstance(part, (np.ndarray, list, tuple, range, bool, np.bool_))
 
 
 def part_text(part: Any, arrays: list[str]) -> str:

@@ -56,8 +56,8 @@ def _seen(step: Step) -> list[dict[str, Any]]:
 def _product(node: Node, shown: list[Any], place: tuple[int, ...]) -> Cells | None:
     """Row i of the left matrix and column j of the right one: (n, m) · (m, k) -> (n, k)."""
     (_, inner), (_, columns) = shown[0].shape, shown[1].shape
-    if shown[1].shape[0] != inner:
-        return None
+    if [x.shape for x in shown] != [x.shape for x in node.inputs]:
+        return None  # one of them is shown in another form, transposed or in part
     i, j = place
     return [[i * inner + k for k in range(inner)], [k * columns + j for k in range(inner)]]
 

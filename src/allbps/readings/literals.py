@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from allbps.ir import Node
+from allbps.ir import CONST, Node
 from allbps.readings.dialect import Dialect
 
 LITERAL_SIZE = 64
@@ -103,12 +103,38 @@ class Likes:
             return name
         return self._array(name, node.dtype)
 
+    def as_floats(self, node: Node, operands: list[str]) -> list[str]:
+        """The operands such that whole numbers and truth values give floats of the node's dtype.
+
+        NumPy computes ``np.sin`` of whole numbers in double precision, PyTorch in its default one.
+        """
+        set_by_one = any(x.is_float and not _is_number(x) for x in node.inputs)
+        if self.dialect.weak or not node.is_float or set_by_one or "dtype" in node.attrs:
+            return operands
+        whole = any(x.dtype.kind in "iu" and not _is_number(x) for x in node.inputs)
+        numbers = any(x.is_float for x in node.inputs)
+        texts = []
+        for x, text in zip(node.inputs, operands, strict=True):
+            if _is_number(x):
+                lone = x.is_float and not whole
+                texts.append(self._array(text, node.dtype) if lone else text)
+            elif x.dtype.kind in "iu" or not numbers:
+                texts.append(f"({text}).to({self.dtype(node.dtype)})")
+            else:
+                texts.append(text)
+        return texts
+
     def number(self, value: float) -> str:
         """A Python number; the largest ones as what they are in the arguments' precision."""
         for dtype, like in self.names.items():
             if dtype.kind == "f" and value == np.finfo(dtype).min / 2:
                 return f"{self.dialect.module}.finfo({like}.dtype).min / 2"
         return _number(value)
+
+
+def _is_number(node: Node) -> bool:
+    """Is it a Python number, which takes the dtype of what it meets?"""
+    return node.op is CONST and type(node.value) in (bool, int, float)
 
 
 USUAL = (np.dtype(np.float64), np.dtype(np.int64))

@@ -17,7 +17,7 @@ import numpy as np
 from allbps.backprop import Delta
 from allbps.verify.evidence import UNSTABLE, UNSTEADY, Case, at_kinks, bound_of
 from allbps.verify.finding import Finding, Index, Verdict
-from allbps.verify.kinks import MANY, Kink, kink_along, kinks_at, one_hot
+from allbps.verify.kinks import MANY, Kink, hidden_kink, kink_along, kinks_at, one_hot
 from allbps.verify.silence import Silence
 
 STATEMENTS = 400_000
@@ -28,6 +28,8 @@ RUNS = 6
 """Forward runs that a direction takes where nothing is in the way."""
 STARTS = (1e-2, 1e-4, 1e-6, 1e-8)
 """First steps, in units of the value: the smaller ones for kinks nearby."""
+
+HIDDEN = "there is a kink or a tie that rounding hides; δ is one of the slopes there"
 
 SETTLED = (Verdict.AGREE, Verdict.DISAGREE)
 SHRINKS = 5
@@ -210,13 +212,18 @@ class _Probe:
             note = f"rounding hides differences below {noise:.0e} here"
             return self._say(Verdict.NOISY, index, ours, best.value, note)
         rounding = [(guess, 2 * self.case.replay.uncertainty / start) for start, guess in guesses]
-        if _contradicted(ours, rounding):
-            unsteady = np.sum(self.case.unsteady[self.delta.primal] * np.abs(direction))
-            if off <= unsteady:
-                return self._say(Verdict.NOT_CHECKED, index, ours, best.value, UNSTEADY)
-            return self._say(Verdict.DISAGREE, index, ours, best.value)
-        note = f"too small for differences, which are good to ±{best.error:.0e} here"
-        return self._say(Verdict.NOT_CHECKED, index, ours, best.value, note)
+        if not _contradicted(ours, rounding):
+            note = f"too small for differences, which are good to ±{best.error:.0e} here"
+            return self._say(Verdict.NOT_CHECKED, index, ours, best.value, note)
+        excuse = self._excuse(direction, ours, off)
+        verdict = Verdict.NOT_CHECKED if excuse else Verdict.DISAGREE
+        return self._say(verdict, index, ours, best.value, excuse)
+
+    def _excuse(self, direction: Any, ours: float, off: float) -> str:
+        """Why a slope may differ from a right δ; empty where it may not."""
+        if off <= np.sum(self.case.unsteady[self.delta.primal] * np.abs(direction)):
+            return UNSTEADY
+        return HIDDEN if hidden_kink(self.case.replay, self.name, direction, ours) else ""
 
     def _starts(self, index: Index | None) -> list[float]:
         """First steps: relative to the whole array, then to the element itself."""

@@ -30,6 +30,9 @@ def bound_of(dtype: np.dtype[Any]) -> float:
     return float(np.sqrt(np.finfo(dtype).eps))
 
 
+LAST_DIGITS = 16
+"""So many units in the last place of what a δ could have been are rounding."""
+
 UNSTABLE = "rounding alone may change it altogether, so that nothing can be said for it"
 
 UNSTEADY = "a decision on the way hangs on the last digit, and may fall otherwise for the judge"
@@ -78,7 +81,26 @@ class Case:
             np.random.default_rng(self.seed),
             decided=decided,
         )
-        return {delta.primal: found[delta.node] for delta in self.deltas}
+        return {delta.primal: found[delta.node] + self._floor(delta) for delta in self.deltas}
+
+    def _floor(self, delta: Delta) -> float:
+        """What no arithmetic tells from 0 in a δ: the last digits of what it could have been.
+
+        A δ whose terms cancel to the last digit, as those of a softmax over one element do, is 0 in
+        one order of rounding and not in another, and has no noise of its own in either.
+        """
+        return LAST_DIGITS * float(np.finfo(self._coarsest).eps) * self._natural(delta)
+
+    @cached_property
+    def _coarsest(self) -> np.dtype[Any]:
+        """The dtype with the fewest digits on the way."""
+        floats = (x.dtype for x in self.backward.graph.nodes if x.is_float)
+        return max(floats, key=bound_of)
+
+    def _natural(self, delta: Delta) -> float:
+        """How large a δ could have been: the largest number behind a value per unit of it."""
+        name = delta.primal.name
+        return self.replay.largest_from(name) / size_of(self.replay.values[name])
 
     def tolerable(self, delta: Delta, scale: float) -> float:
         """The largest difference that may pass for noise: small beside what δ could have been.
@@ -91,10 +113,7 @@ class Case:
             scale: its largest absolute value.
 
         """
-        coarsest = max(bound_of(x.dtype) for x in self.backward.graph.nodes if x.is_float)
-        name = delta.primal.name
-        natural = self.replay.largest_from(name) / size_of(self.replay.values[name])
-        return 100 * coarsest * max(scale, natural)
+        return 100 * bound_of(self._coarsest) * max(scale, self._natural(delta))
 
     @cached_property
     def advice(self) -> str:

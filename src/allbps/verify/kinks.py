@@ -19,6 +19,8 @@ NEAR = 1e-7
 """A kink nearer than this part of the value's size counts as being at it."""
 SIDES = (1e-5, 1e-6, 1e-4)
 """Steps to either side of a kink, in units of the value."""
+LADDER = tuple(1e-3 / 8**k for k in range(10))
+"""Steps among which there are two inside the domain, and short enough to see both sides."""
 SIDEWAYS = 1e-5
 """How far a δ may be off a slope on one side of a kink: more would be no slope at all."""
 MANY = 256
@@ -60,11 +62,14 @@ class Kink:
         smooth: list[float] = []
         for step in SIDES:
             left, right = replay.slopes(name, direction, step)
-            allowed = SIDEWAYS * max(abs(left), abs(right), abs(ours)) + replay.slack(name, step)
+            size, slack = max(abs(left), abs(right)), replay.slack(name, step)
+            allowed = SIDEWAYS * max(size, abs(ours)) + slack
             if min(left, right) - allowed <= ours <= max(left, right) + allowed:
                 return True, ""
-            smooth += [right] if abs(left - right) <= allowed else []
-            if len(smooth) == 2 and abs(smooth[0] - smooth[1]) <= allowed:
+            # steps beyond which a result saturates give slopes near 0 that are not the same
+            alike = SIDEWAYS * size + slack
+            smooth += [right] if abs(left - right) <= alike else []
+            if len(smooth) == 2 and abs(smooth[0] - smooth[1]) <= alike:
                 return False, f"{self}; δ is {ours:.6g}, but the slope there is {right:.6g}"
         return False, ""
 
@@ -100,6 +105,23 @@ def kink_along(replay: Replay, name: str, direction: Any) -> Kink | None:
             index = tuple(int(k) for k in np.argwhere(turned)[0])
             return Kink(node.name, node.op.name, index, str(node.site or ""))
     return None
+
+
+def hidden_kink(replay: Replay, name: str, direction: Any, ours: float) -> bool:
+    """Is there a kink too small to be seen in the results, with ``ours`` one of its slopes?
+
+    A tie between numbers that are flat to half of their digits turns by less than they are rounded.
+    The slopes on its two sides differ all the same, by as much at one step as at the next.
+    """
+    before = np.inf
+    for step in LADDER:
+        left, right = sorted(replay.slopes(name, direction, step))
+        slack, gap = replay.slack(name, step), right - left
+        between = gap > 10 * slack and left - slack <= ours <= right + slack
+        if between and before < 2 * gap < 4 * before:
+            return True
+        before = gap if between else np.inf
+    return False
 
 
 def _largest(value: Any) -> float:
