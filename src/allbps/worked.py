@@ -197,9 +197,12 @@ class Worked:
         return to_mathml(self.derivation)
 
     def to_svg(self) -> str:
-        """The computational graph with δ beside every node."""
-        from allbps.readings.picture import picture
+        """The computational graph with δ beside every node; of a large net, its pieces."""
+        from allbps.readings.overview import overview
+        from allbps.readings.picture import LARGEST, picture
 
+        if len(self.backward.traced.graph.nodes) > LARGEST:
+            return overview(self.backward)
         return picture(self.backward, self.values, self.symbols)
 
     def to_html(self, path: Path | str | None = None, *, verify: bool = False) -> str:
@@ -228,7 +231,7 @@ class Worked:
         from allbps.page.walk import Parts, walk
 
         report = self.verify() if verify else None
-        parts = Parts(self.backward, self.derivation, self.to_svg(), self.program(), report)
+        parts = Parts(self.backward, self.derivation, self.to_svg, self.program(), report)
         return walk(parts)
 
     def to_json(self) -> str:

@@ -16,12 +16,35 @@ def hostile(x, y):
     return np.sum(z)
 
 
+def hundreds(x, M):
+    for _ in range(150):
+        y = np.sin(x)
+        x = x + y
+    return np.sum(x) * np.sum(M)
+
+
+def thousands(x):
+    for _ in range(5000):
+        y = x * x
+        x = np.cos(y)
+    return x
+
+
+def test_a_net_of_ten_thousand_values_opens_in_less_than_two_seconds(in_browser, tmp_path):
+    w = bp.explain(thousands, 0.5)
+    assert len(w.names) > 10_000
+    w.to_html(tmp_path / "thousands.html")
+    in_browser(HERE / "large.test.mjs", PAGE=str(tmp_path / "thousands.html"))
+
+
 def test_pages_in_a_browser(in_browser, tmp_path):
     commands.write(NAMES, tmp_path, "html", None)
     commands.write(NAMES, tmp_path, "json", None)
     evil = {"z": "</script><script>alert(4)</script>", "x": "<img src=x onerror=alert(5)>"}
     w = bp.explain(hostile, np.array([1.0, 2.0]), np.array([3.0, 4.0]), symbols=evil)
     w.to_html(tmp_path / "hostile.html", verify=True)
+    w = bp.explain(hundreds, np.array([0.5, -1.0]), np.ones((20, 20)))
+    w.to_html(tmp_path / "hundreds.html", verify=True)
     sizes = {page.stem: page.stat().st_size for page in tmp_path.glob("*.html")}
     assert max(sizes.values()) <= 400_000, sizes
     in_browser(HERE / "page.test.mjs", PAGES=str(tmp_path))

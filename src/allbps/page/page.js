@@ -297,12 +297,49 @@ class Walk {
   }
 }
 
+// a net in pieces: the links of its overview open what they lead to, and a name is found
+class Pieces {
+  constructor(section) {
+    this.section = section;
+    for (const link of section.querySelectorAll("figure a"))
+      link.addEventListener("click", () => this.open(document.getElementById(link.getAttribute("href").slice(1))));
+    const label = document.createElement("label");
+    label.className = "find";
+    label.append("Go to the value ");
+    const input = document.createElement("input");
+    input.spellcheck = false;
+    this.said = document.createElement("output");
+    label.append(input);
+    const line = document.createElement("div");
+    line.className = "find";
+    line.append(label, this.said);
+    section.querySelector("figure").after(line);
+    input.addEventListener("change", () => this.find(input.value.trim()));
+  }
+
+  open(element) {
+    for (let e = element; e && e !== this.section; e = e.parentElement) if (e.matches("details")) e.open = true;
+  }
+
+  find(name) {
+    for (const e of this.section.querySelectorAll("p.now")) e.classList.remove("now");
+    const plain = name.replace(/^δ/, "d");
+    const found = [...this.section.querySelectorAll("p[data-name]")].find((p) => p.dataset.name === plain);
+    this.said.textContent = found || !name ? "" : `There is no ${name}.`;
+    if (!found) return;
+    this.open(found);
+    found.classList.add("now");
+    found.scrollIntoView({ block: "center", behavior: still ? "auto" : "smooth" });
+  }
+}
+
 Walk.active = null;
 let walks = [];
 function wake() {
   for (const walk of walks) walk.stop();
   Walk.active = null;
   walks = [...document.querySelectorAll(".walk")].map((section, k) => new Walk(section, k));
+  for (const section of document.querySelectorAll(".pieces")) new Pieces(section);
 }
 wake();
 addEventListener("resize", () => walks.forEach((walk) => walk.reachable()));

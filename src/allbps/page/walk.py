@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from html import escape
 from typing import Any
 
 from allbps.backward import Backward
+from allbps.page.heat import heat
 from allbps.page.inside import inside
+from allbps.page.large import in_pieces, is_large
 from allbps.page.listing import listing
 from allbps.readings.derivation import Derivation, Step
 from allbps.readings.mathml import to_mathml
+from allbps.readings.overview import overview
 from allbps.readings.source import Program
 from allbps.verify import Finding, Report, Verdict
 
@@ -24,25 +27,52 @@ class Parts:
 
     backward: Backward
     derivation: Derivation
-    picture: str
+    picture: Callable[[], str]
     program: Program
     report: Report | None = None
 
 
 def walk(parts: Parts) -> str:
     """The HTML of one derivation, with what the script needs to step through it."""
+    if is_large(parts.backward):
+        return _walk_in_pieces(parts)
     primals = _primals(parts.backward)
     data = {
         "steps": [_told(step, primals) for step in parts.derivation if step.kind != "given"],
         "inside": inside(parts.derivation),
     }
+    pictures = {s.name: heat(s.value, s.symbol) for s in parts.derivation if s.summary}
     return (
         '<section class="walk">\n'
-        f'<div class="aside"><figure>{parts.picture}</figure></div>\n'
-        f"{to_mathml(parts.derivation, _verdicts(parts.report))}\n"
+        f'<div class="aside"><figure>{parts.picture()}</figure></div>\n'
+        f"{to_mathml(parts.derivation, _verdicts(parts.report), pictures)}\n"
         f'<div class="sources">{"".join(_sources(parts))}</div>\n'
         f'<script type="application/json">{_json(data)}</script>\n'
         "</section>"
+    )
+
+
+def _walk_in_pieces(parts: Parts) -> str:
+    """The same of a net that is too large to be shown at once."""
+    lines = listing([step.site for step in parts.derivation if step.site])
+    own = "\n".join(text for _, text in lines)
+    count = len(parts.backward.traced.graph.nodes)
+    return (
+        '<section class="pieces">\n'
+        f"<p>{count} values, in pieces that open: what the function computes in order, and in each"
+        " piece first the values, then their δ back.</p>\n"
+        f"<figure>{overview(parts.backward, anchor='part')}</figure>\n"
+        f"{in_pieces(parts.backward, parts.derivation, _verdicts(parts.report))}\n"
+        f"{_folded('Your function', own) if own else ''}"
+        f"{_folded('Forward and backward in NumPy', parts.program.text)}"
+        "</section>"
+    )
+
+
+def _folded(heading: str, text: str) -> str:
+    return (
+        f'<details class="piece"><summary>{heading}</summary>'
+        f'<pre tabindex="0"><code>{escape(text)}</code></pre></details>\n'
     )
 
 

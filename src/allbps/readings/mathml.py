@@ -17,12 +17,17 @@ from allbps.readings.equation import equation
 XML_ENTITIES = {"amp", "lt", "gt", "quot", "apos"}
 
 
-def to_mathml(derivation: Derivation, verdicts: Mapping[str, str] | None = None) -> str:
+def to_mathml(
+    derivation: Derivation,
+    verdicts: Mapping[str, str] | None = None,
+    pictures: Mapping[str, str] | None = None,
+) -> str:
     """A fragment of well-formed XML that stands in an HTML page.
 
     Args:
         derivation: what to show.
         verdicts: name of a step, ``dZ1`` -> what the judges said of it.
+        pictures: name of a step -> a figure of its value, as HTML.
 
     """
     parts = [_paragraph("doc", escape(derivation.doc.partition("\n\n")[0]))]
@@ -31,13 +36,17 @@ def to_mathml(derivation: Derivation, verdicts: Mapping[str, str] | None = None)
             _paragraph("warning", f"<strong>Warning:</strong> {escape(derivation.warning)}")
         )
     for heading, steps in derivation.sections():
-        parts += [f"<h3>{heading}</h3>", typeset(steps, verdicts)]
+        parts += [f"<h3>{heading}</h3>", typeset(steps, verdicts, pictures)]
     return '<div class="derivation">\n' + "\n".join(filter(None, parts)) + "\n</div>"
 
 
-def typeset(steps: list[Step], verdicts: Mapping[str, str] | None = None) -> str:
+def typeset(
+    steps: list[Step],
+    verdicts: Mapping[str, str] | None = None,
+    pictures: Mapping[str, str] | None = None,
+) -> str:
     """Some steps alone."""
-    content = "\n".join(_steps(steps, verdicts or {}))
+    content = "\n".join(_steps(steps, verdicts or {}, pictures or {}))
     return f'<div class="steps">\n{content}\n</div>'
 
 
@@ -57,7 +66,9 @@ def inline(math: Math) -> str:
     )
 
 
-def _steps(steps: list[Step], verdicts: Mapping[str, str]) -> list[str]:
+def _steps(
+    steps: list[Step], verdicts: Mapping[str, str], pictures: Mapping[str, str]
+) -> list[str]:
     parts = []
     for step, source in zip(steps, source_lines(steps), strict=True):
         code = f"<code>{escape(source)}</code>" if source else ""
@@ -66,7 +77,8 @@ def _steps(steps: list[Step], verdicts: Mapping[str, str]) -> list[str]:
         parts.append(
             f'<div class="step {step.kind}" data-step="{escape(step.name)}">'
             f"{code}{mathml(equation(step))}{_paragraph('because', because)}"
-            f"{_paragraph('verdict', escape(verdicts.get(step.name, '')))}</div>"
+            f"{_paragraph('verdict', escape(verdicts.get(step.name, '')))}"
+            f"{pictures.get(step.name, '')}</div>"
         )
     return parts
 

@@ -1,0 +1,131 @@
+"""Large nets in pieces, large arrays as heat maps: nothing is refused, nothing is lost."""
+
+import base64
+import re
+import zlib
+
+import numpy as np
+import pytest
+
+import allbps as bp
+import allbps.functional as F
+from allbps.page import heat
+from allbps.page.large import LARGE
+from allbps.readings.pieces import FEW, SHORT, pieces
+
+
+def block(x, W):
+    return F.relu(x @ W)
+
+
+def looped(x, W, b, rounds):
+    h = x
+    for _ in range(int(rounds)):
+        z = h @ W + b
+        h = np.tanh(z)
+    return np.sum(h)
+
+
+def straight(x):
+    for _ in range(1):
+        y = x + x + x + x + x + x + x + x + x + x + x + x + x + x + x + x + x + x + x + x
+    return np.sum(y)
+
+
+def worked(rounds):
+    rng = np.random.default_rng(0)
+    return bp.explain(
+        looped, rng.normal(size=(1, 2)), rng.normal(size=(2, 2)), rng.normal(size=2), rounds=rounds
+    )
+
+
+def computed(w):
+    return [node for node in w.backward.traced.graph.nodes if node.inputs]
+
+
+@pytest.mark.parametrize("rounds", [1, 7, 30, 450])
+def test_pieces_hold_every_value_once_and_in_order(rounds):
+    nodes = computed(worked(rounds))
+    parts = pieces(nodes)
+    assert len(parts) <= FEW
+    found = [node for part in parts for leaf in part.leaves() for node in leaf.nodes]
+    assert found == nodes
+    assert all(len(leaf.nodes) <= SHORT for part in parts for leaf in part.leaves())
+
+
+def test_an_iteration_is_a_piece_that_says_which():
+    labels = [part.label for part in pieces(computed(worked(6)))]
+    assert [re.sub(r"lines? [\d–]+", "lines", label) for label in labels[:5]] == [
+        f"looped, lines, t = {t}" for t in range(5)
+    ]
+
+
+def test_a_long_stretch_without_loops_is_cut_too():
+    nodes = computed(bp.explain(straight, np.ones(2)))
+    assert [n for part in pieces(nodes) for n in part.nodes] == nodes
+
+
+def test_every_value_and_every_delta_of_a_large_net_is_on_its_page():
+    w = worked(120)
+    assert len(w.backward.traced.graph.nodes) > LARGE
+    html = w.to_html()
+    shown = re.findall(r'data-name="([^"]*)"', html)
+    assert sorted(shown) == sorted(step.name for step in w.derivation)
+    assert 'class="walk"' not in html
+
+
+def test_a_picture_of_a_net_too_large_for_one_shows_its_pieces():
+    svg = worked(350).to_svg()
+    assert "Overview of looped" in svg
+    assert svg.count('class="box"') <= FEW + 1
+
+
+def test_a_delta_comes_back_only_where_one_does():
+    w = bp.explain(looped, np.ones((1, 2)), np.ones((2, 2)), np.ones(2), rounds=350, wrt=["x"])
+    svg = w.to_svg()
+    assert svg.count('class="head"') > svg.count('class="back"') > 0
+
+
+# -- heat maps -----------------------------------------------------------------------------------
+def pixels(html):
+    data = base64.b64decode(re.search(r"base64,([^\"]*)", html)[1])
+    width, height = (int.from_bytes(data[k : k + 4], "big") for k in (16, 20))
+    start = data.index(b"IDAT") + 4
+    size = int.from_bytes(data[start - 8 : start - 4], "big")
+    rows = np.frombuffer(zlib.decompress(data[start : start + size]), np.uint8)
+    return rows.reshape(height, width + 1)[:, 1:]
+
+
+def test_a_heat_map_has_a_pixel_for_each_number_from_blue_to_orange():
+    array = np.arange(-50, 50.0).reshape(10, 10)
+    found = pixels(heat.heat(array, "X"))
+    assert found.shape == (10, 10)
+    np.testing.assert_array_equal(np.argsort(found.ravel(), kind="stable"), np.arange(100))
+    assert found[5, 0] == 127  # zero is white
+
+
+def test_a_larger_array_is_the_mean_of_blocks():
+    array = np.random.default_rng(0).normal(size=(130, 640))
+    grid = heat.shrunk(array)
+    assert grid.shape == (64, 64)
+    np.testing.assert_allclose(grid[0, 0], array[:2, :10].mean(), rtol=1e-12)
+
+
+def test_axes_before_the_last_two_are_laid_out_as_tiles():
+    array = np.arange(2 * 3 * 2 * 2.0).reshape(2, 3, 2, 2)
+    tiles = heat.flat(array)
+    np.testing.assert_array_equal(tiles[2:4, 4:6], array[1, 2])
+
+
+@pytest.mark.parametrize("array", [np.zeros((20, 20)), np.full(100, np.nan), np.ones((1, 300))])
+def test_an_array_of_any_kind_has_a_picture(array):
+    html = heat.heat(array, "<x>")
+    assert pixels(html).size
+    assert "&lt;x&gt;" in html
+
+
+def test_large_arrays_of_a_page_have_one_and_small_ones_do_not():
+    w = bp.explain(lambda X: np.sum(X * X), np.ones((30, 30)))
+    html = w.to_html()
+    assert html.count('class="heat"') == sum(bool(step.summary) for step in w.derivation) > 0
+    assert 'class="heat"' not in bp.explain(lambda X: np.sum(X * X), np.ones((3, 3))).to_html()
