@@ -112,7 +112,7 @@ def build(
     planned = _planned(traced, asked, traced.guards if guarded else ())
     program, blocks = Program(asked.real, options.convolution), dict[Memory, NDArray[Any]]()
     try:
-        emitter = _emitted(program, planned, asked, blocks)
+        emitter = _emitted(program, planned, asked, blocks, free=not options.in_place)
         ends = _ends(emitter.places, planned, asked)
         training = _training(program, emitter.places, ends, asked, options, blocks)
         results = ends.results[: len(ends.results) - len(asked.carried)]
@@ -188,10 +188,20 @@ def _of_integers(guard: Guard) -> bool:
 
 
 def _emitted(
-    program: Program, planned: Planned, asked: Request, blocks: dict[Memory, NDArray[Any]]
-) -> Emitter:
-    """Tasks for all works; parameters that move lie as the first work that reads them wants."""
-    moving = [planned.values[x] for x in asked.params if asked.trains]
+    program: Program, planned: Planned, asked: Request, blocks: dict[Memory, NDArray[Any]],
+    free: bool,
+) -> Emitter:  # fmt: skip
+    """Tasks for all works; parameters that move may lie as the first work that reads them wants.
+
+    Args:
+        program: where tasks go.
+        planned: the works.
+        asked: what is asked of the function.
+        blocks: filled later with the arrays behind blocks.
+        free: may they?
+
+    """
+    moving = [planned.values[x] for x in asked.params if asked.trains and free]
     emitter = Emitter(Places(program, planned.plan, moving), blocks)
     for work in planned.plan.works:
         emitter.emit(work)

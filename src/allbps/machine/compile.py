@@ -101,7 +101,7 @@ def compile(  # noqa: A001 - numpy, jax and torch users know the word
         raise
     _say_what_was_drawn(traced.function, witness.drawn(traced))
     witness.require(traced)
-    recipe = Recipe(f, _signature(f, traced), options, draws)
+    recipe = Recipe(f, signature_of(f, traced), options, draws)
     if params is None:
         return Compiled(recipe, traced)
     if group is not None or parts is not None:
@@ -138,7 +138,7 @@ def _say_what_was_drawn(function: str, generators: list[str]) -> None:
         )
 
 
-def _signature(f: Callable[..., Any], traced: Traced) -> inspect.Signature:
+def signature_of(f: Callable[..., Any], traced: Traced) -> inspect.Signature:
     """The function's own signature, without annotations and defaults."""
     try:
         given = list(inspect.signature(f).parameters.values())

@@ -34,6 +34,8 @@ class Options:
     convolution: Convolution = "auto"
     group: Any = None
     parts: int | None = None
+    in_place: bool = False
+    """Do parameters lie in row-major order, so that they may be the caller's own memory?"""
 
     def __post_init__(self) -> None:
         self._kinds()
@@ -116,7 +118,7 @@ def own_words(f: Callable[..., Any], args: Sequence[Any], named: Mapping[str, An
     except ValueError:  # a built-in without a signature
         return ""
     except TypeError:
-        own = {field.name for field in fields(Options)} - set(named)
+        own = {field.name for field in fields(Options)} - {"in_place", *named}
         taken = [name for name in list(signature.parameters)[len(args) :] if name in own]
         what = "as a keyword it is an option of compile"
         return f"pass {', '.join(taken)} by position: {what}" if taken else ""

@@ -36,6 +36,8 @@ class Optimizer(ABC):
 
     slots: ClassVar[tuple[str, ...]] = ()
     """Names of the arrays of a parameter's shape that the rule remembers; they begin as zeros."""
+    vouches: ClassVar[bool] = False
+    """May ``move`` look at rates, since whoever changes them has it compiled again?"""
     usual_lr: ClassVar[float | None] = None
     """PyTorch's default learning rate, where it has one."""
 
@@ -62,6 +64,25 @@ class Optimizer(ABC):
             t: the number of this step.
 
         """
+
+    @property
+    def rate_names(self) -> tuple[str, ...]:
+        """What ``formula`` takes from ``rates``."""
+        return ("lr", "t")
+
+    def rates(self, t: int) -> Mapping[str, float]:
+        """The numbers of step ``t``: the learning rate, and the number of the step."""
+        return {"lr": rate(self.lr, t - 1), "t": t}
+
+    def formula(
+        self, p: Array, g: Array, slots: Slots, rates: Mapping[str, Any]
+    ) -> tuple[Array, Slots]:
+        """``move`` with the numbers of a step by name; this is what is compiled."""
+        return self.move(p, g, slots, rates["lr"], rates["t"])
+
+    def rule_of(self, k: int) -> Optimizer:
+        """The rule for the k-th parameter, where they do not all move alike."""
+        return self
 
     def init(self, params: Any) -> dict[str, Any]:
         """The state before the first step: a container of arrays."""

@@ -152,6 +152,30 @@ class NAdam(Adam):
 
 
 @dataclass(frozen=True)
+class RAdam(Adam):
+    """Adam with a rectified variance (Liu et al., arXiv:1908.03265), as ``torch.optim.RAdam``.
+
+    >>> radam, K = RAdam(lr=0.1), np.array(1.0)
+    >>> round(float(radam.update(K, 7 * K, radam.init(K))[0]), 6)  # the first steps follow the mean
+    0.3
+    """
+
+    def move(self, p: Array, g: Array, slots: Slots, lr: float, t: int) -> tuple[Array, Slots]:
+        p, g = _decay(self, p, g, lr)
+        m, v = self.averages(g, slots)
+        beta1, beta2 = self.betas
+        unbiased = 1 - beta2**t
+        longest = 2 / (1 - beta2) - 1
+        length = longest - 2 * t * beta2**t / unbiased
+        known = length > 5.0
+        own = np.where(known, length, 5.0)
+        share = (own - 4) * (own - 2) * longest / ((longest - 4) * (longest - 2) * own)
+        rectified = np.sqrt(share * unbiased) / (np.sqrt(v) + self.eps)
+        step = np.where(known, rectified, 1.0)
+        return p - lr / (1 - beta1**t) * m * step, {"exp_avg": m, "exp_avg_sq": v}
+
+
+@dataclass(frozen=True)
 class Adamax(Adam):
     """Adam with the largest gradient instead of the mean square (arXiv:1412.6980, section 7.1).
 
@@ -244,6 +268,36 @@ class Adagrad(Optimizer):
         total = slots["sum"] + g * g
         lr = lr / (1 + (t - 1) * self.lr_decay)
         return p - lr * (g / (np.sqrt(total) + self.eps)), {"sum": total}
+
+
+@dataclass(frozen=True)
+class Adadelta(Optimizer):
+    """Steps in the unit of earlier steps (Zeiler, arXiv:1212.5701), as ``torch.optim.Adadelta``.
+
+    >>> adadelta, K = Adadelta(), np.array(1.0)
+    >>> float(adadelta.update(K, 7 * K, adadelta.init(K))[0]) < 1
+    True
+    """
+
+    slots: ClassVar[tuple[str, ...]] = ("square_avg", "acc_delta")
+    usual_lr: ClassVar[float | None] = 1.0
+
+    lr: float | Schedule = 1.0
+    _: KW_ONLY
+    rho: float = 0.9
+    eps: float = 1e-6
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require("rho", self.rho, at_least=0.0, below=1.0)
+        require("eps", self.eps, at_least=0.0)
+
+    def move(self, p: Array, g: Array, slots: Slots, lr: float, t: int) -> tuple[Array, Slots]:
+        g = g + self.weight_decay * p if self.weight_decay else g
+        square = self.rho * slots["square_avg"] + (1 - self.rho) * g * g
+        step = np.sqrt(slots["acc_delta"] + self.eps) / np.sqrt(square + self.eps) * g
+        moved = self.rho * slots["acc_delta"] + (1 - self.rho) * step * step
+        return p - lr * step, {"square_avg": square, "acc_delta": moved}
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,15 @@ from allbps.extras import needs
 with needs("torch", extra="torch", purpose="allbps.torch"):
     import torch  # noqa: F401
 
+from allbps.torch.checked import DifferenceError
 from allbps.torch.net import Net, from_module
+from allbps.torch.step import CompiledAgainWarning, TrainStep, train_step
 
-__all__ = ["Net", "from_module"]
+__all__ = [
+    "CompiledAgainWarning",
+    "DifferenceError",
+    "Net",
+    "TrainStep",
+    "from_module",
+    "train_step",
+]

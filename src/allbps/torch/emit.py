@@ -5,7 +5,7 @@ from __future__ import annotations
 import keyword
 import operator
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,7 +14,6 @@ from torch.export import ExportedProgram
 from torch.export.graph_signature import (
     ConstantArgument,
     InputKind,
-    InputSpec,
     OutputKind,
 )
 from torch.fx import Node
@@ -59,7 +58,7 @@ class Written:
     Attributes:
         lines: in order.
         inputs: names of the tensors among the arguments, in the order of the flattened ones.
-        states: how a parameter, buffer or constant is written -> its specification.
+        states: how a parameter, buffer or constant is written -> its name.
         results: how each leaf of the result is written.
         new: buffer -> how its new value is written.
         examples: what stands for each input: shape and dtype.
@@ -68,18 +67,21 @@ class Written:
 
     lines: tuple[Line, ...]
     inputs: tuple[str, ...]
-    states: Mapping[str, InputSpec]
+    states: Mapping[str, str]
     results: tuple[str, ...]
     new: Mapping[str, str]
     examples: Mapping[str, Any] = field(default_factory=dict)
 
 
-def write(program: ExportedProgram, roles: Mapping[str, str]) -> Written:
+def write(
+    program: ExportedProgram, roles: Mapping[str, str], called: Callable[[str], str]
+) -> Written:
     """Every node of a graph as a line.
 
     Args:
         program: the graph.
         roles: name of a parameter or buffer -> the container that holds it in the source.
+        called: the program's name of a parameter or buffer -> the name it goes by.
 
     Raises:
         NoRuleError: operations that the table cannot write; all of them in one message.
@@ -88,7 +90,7 @@ def write(program: ExportedProgram, roles: Mapping[str, str]) -> Written:
     """
     _refuse_writes(program)
     names: dict[Node, str] = {}
-    states: dict[str, InputSpec] = {}
+    states: dict[str, str] = {}
     specs = {spec.arg.name: spec for spec in program.graph_signature.input_specs}
     inputs, examples = [], {}
     chooser = _Names()
@@ -103,9 +105,9 @@ def write(program: ExportedProgram, roles: Mapping[str, str]) -> Written:
             inputs.append(names[node])
             examples[names[node]] = node.meta["val"]
         elif node.users:
-            where = roles.get(str(spec.target), "constants")
-            names[node] = f"{where}[{str(spec.target)!r}]".replace("'", '"')
-            states[names[node]] = spec
+            name = called(str(spec.target))
+            names[node] = f"{roles.get(name, 'constants')}[{name!r}]".replace("'", '"')
+            states[names[node]] = name
     lines, missing = _lines(program, names, chooser)
     if missing:
         raise _all_missing(missing)
@@ -114,7 +116,7 @@ def write(program: ExportedProgram, roles: Mapping[str, str]) -> Written:
     for spec, value in zip(program.graph_signature.output_specs, output.args[0], strict=True):
         text = names[value] if isinstance(value, Node) else repr(value)
         if spec.kind == OutputKind.BUFFER_MUTATION:
-            new[str(spec.target)] = text
+            new[called(str(spec.target))] = text
         else:
             results.append(text)
     return Written(tuple(lines), tuple(inputs), states, tuple(results), new, examples)
@@ -294,7 +296,7 @@ def _is_first(node: Node) -> bool:
 _ASSIGNED = re.compile(r"([A-Za-z_]\w*)\s*(?::[^=]+)?=\s*[^=]")
 
 
-def tensors_of(program: ExportedProgram) -> dict[str, torch.Tensor]:
+def tensors_of(program: ExportedProgram, called: Callable[[str], str]) -> dict[str, torch.Tensor]:
     """Name -> the module's own tensor: parameters, buffers and constants of a graph."""
     found: dict[str, torch.Tensor] = {}
     for spec in program.graph_signature.input_specs:
@@ -302,5 +304,5 @@ def tensors_of(program: ExportedProgram) -> dict[str, torch.Tensor]:
         if spec.kind == InputKind.USER_INPUT or spec.target is None:
             continue
         held = program.state_dict.get(name)
-        found[name] = program.constants[name] if held is None else held
+        found.setdefault(called(name), program.constants[name] if held is None else held)
     return found

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 from torch.export import ExportedProgram
+from torch.export.graph_signature import OutputKind
 from torch.fx import GraphModule, Node
 
 from allbps.errors import AllBPsError
@@ -48,6 +49,19 @@ def exported(
         except Exception as error:
             raise in_words(error, module) from error
     return program
+
+
+def first_result(program: ExportedProgram) -> Any:
+    """What stands for the first result of the module: it has a shape and a dtype."""
+    (output,) = [node for node in program.graph.nodes if node.op == "output"]
+    specs = program.graph_signature.output_specs
+    results = [
+        value
+        for spec, value in zip(specs, output.args[0], strict=True)
+        if spec.kind == OutputKind.USER_OUTPUT
+    ]
+    first = results[0] if results else None
+    return first.meta["val"] if isinstance(first, Node) else first
 
 
 def _decompositions(program: ExportedProgram) -> dict[Any, Any]:

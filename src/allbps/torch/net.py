@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,6 +18,7 @@ from allbps.torch.emit import Written, tensors_of, write
 from allbps.torch.export import exported
 from allbps.torch.refusals import check_module, check_tensor
 from allbps.torch.source import Source, typed
+from allbps.torch.where import own_name
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,6 +30,7 @@ class Imported:
         program: its exported graph.
         written: the graph as lines.
         tensors: name -> the module's own tensor, for all that the lines read.
+        roles: name -> the container that holds it in the source.
         arguments: how it is called.
         rng: where its random numbers come from.
 
@@ -38,6 +40,7 @@ class Imported:
     program: ExportedProgram
     written: Written
     tensors: Mapping[str, torch.Tensor]
+    roles: Mapping[str, str]
     arguments: Arguments
     rng: Generator
 
@@ -60,28 +63,47 @@ def imported(
     for k, leaf in enumerate(torch.utils._pytree.tree_leaves((args, dict(kwargs)))):
         if isinstance(leaf, torch.Tensor):
             check_tensor(leaf, f"example input {k}", "pass x.float().cpu()")
-    program = exported(module, args, kwargs)
-    tensors = tensors_of(program)
-    roles = _roles(module, program, moved)
-    written = write(program, roles)
-    rng = Generator((torch.initial_seed() if seed is None else seed) % 2**63)
+    return interpreted(module, exported(module, args, kwargs), args, kwargs, seed, moved)
+
+
+def interpreted(
+    module: nn.Module, program: ExportedProgram, args: tuple[Any, ...], kwargs: Mapping[str, Any],
+    seed: int | None, moved: frozenset[str] | None,
+) -> Imported:  # fmt: skip
+    """An exported module, written; arguments as of ``imported``."""
+    called = first_names(module)
+    tensors = tensors_of(program, called)
+    roles = _roles(module, program, moved, called)
+    written = write(program, roles, called)
+    seed = (torch.initial_seed() if seed is None else seed) % 2**63
     arguments = Arguments(args, kwargs, written.inputs)
     given = containers(roles, tensors)
     examples = dict(zip(written.inputs, arguments.flat(args, kwargs), strict=True))
-    written = typed(written, {**given, **examples}, rng)
-    return Imported(module, program, written, tensors, arguments, rng)
+    written = typed(written, {**given, **examples}, Generator(seed))
+    return Imported(module, program, written, tensors, roles, arguments, Generator(seed))
+
+
+def first_names(module: nn.Module) -> Callable[[str], str]:
+    """The name that a parameter or buffer goes by: the first of several, without a prefix."""
+    known: dict[int, str] = {}
+    names: dict[str, str] = {}
+    for walk in (module.named_parameters, module.named_buffers):
+        for name, tensor in walk(remove_duplicate=False):
+            names[name] = known.setdefault(id(tensor), own_name(name))
+    return lambda name: names.get(name, own_name(name))
 
 
 def _roles(
-    module: nn.Module, program: ExportedProgram, moved: frozenset[str] | None
-) -> dict[str, str]:
+    module: nn.Module, program: ExportedProgram, moved: frozenset[str] | None,
+    called: Callable[[str], str],
+) -> dict[str, str]:  # fmt: skip
     """Parameter or buffer -> the container that holds it in the source."""
-    own = dict(module.named_parameters(remove_duplicate=False))
+    own = {called(name): p for name, p in module.named_parameters()}
     chosen = {n for n, p in own.items() if p.requires_grad} if moved is None else moved
     roles = {name: "params" if name in chosen else "frozen" for name in own}
     for spec in program.graph_signature.output_specs:
         if spec.kind.name == "BUFFER_MUTATION":
-            roles[str(spec.target)] = "buffers"
+            roles[called(str(spec.target))] = "buffers"
     return roles
 
 
@@ -141,7 +163,8 @@ class Net:
     @property
     def params(self) -> dict[str, Any]:
         """Name as in ``state_dict`` -> array, in the module's own memory."""
-        names = [str(s.target) for w, s in self._found.written.states.items() if _is_param(w)]
+        read = self._found.written.states.items()
+        names = [name for text, name in read if text.startswith("params[")]
         return {name: self._found.tensors[name].detach().numpy() for name in names}
 
     @property
@@ -178,10 +201,6 @@ class Net:
         mode = "training mode" if self.training else "evaluation mode"
         count = sum(p.size for p in self.params.values())
         return f"<{self.__name__} of PyTorch in {mode}, {count:,} parameters>"
-
-
-def _is_param(text: str) -> bool:
-    return text.startswith("params[")
 
 
 def _containers(source: Source) -> list[str]:

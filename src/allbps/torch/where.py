@@ -36,7 +36,16 @@ def site_of(node: Node) -> Site | None:
 def path_of(node: Node) -> str:
     """The path of the module that a node stands in, ``layer1.0.conv1``; empty for the outermost."""
     stack = node.meta.get("nn_module_stack") or {}
-    return str(next(reversed(stack.values()))[0]) if stack else ""
+    return own_name(str(next(reversed(stack.values()))[0])) if stack else ""
+
+
+PREFIX = "module_of_the_step"
+"""What a module is called inside the module that is made of it and its loss."""
+
+
+def own_name(name: str) -> str:
+    """The name inside the user's module: without the prefix of a step."""
+    return "" if name == PREFIX else name.removeprefix(f"{PREFIX}.")
 
 
 def class_of(node: Node) -> str:

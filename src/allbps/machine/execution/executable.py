@@ -149,6 +149,14 @@ class Executable:
                 entry.replace(self.layout.column[block], self.blocks[block])
         return True
 
+    def adopt(self, block: Memory, numbers: NDArray[Any]) -> None:
+        """Keep a block in memory of the caller's for good: the step writes it there, too."""
+        assert _like(numbers, self._own[block])
+        assert numbers.size == block.size
+        self._own[block] = self.blocks[block] = numbers.reshape(-1)
+        for entry in self._entries.values():
+            entry.replace(self.layout.column[block], self.blocks[block])
+
     def profile(self, repeats: int) -> list[float]:
         """Seconds of each region, Python calls included: medians over ``repeats`` runs.
 

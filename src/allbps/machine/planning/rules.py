@@ -21,9 +21,11 @@ from allbps.ir import CONST, INPUT, Node, values_on_demand
 from allbps.machine.planning.passes import passes
 from allbps.machine.planning.plan import Plan, Value, make_plan
 from allbps.machine.planning.substitutes import substitutes
-from allbps.optim import Optimizer, rate
+from allbps.optim import Optimizer
 from allbps.trace import Traced, trace
 
+RATES = "rates_"
+"""How the names of the optimizer's numbers begin in a graph of ``move``."""
 Key = tuple[Any, ...]
 """What two rates that are always the same have in common."""
 
@@ -36,7 +38,7 @@ class Move:
         plan: from everything below to the new values.
         param, delta, clip: values it reads; ``clip`` is what δ is multiplied by, if anything.
         slots: values of what is remembered, by name; only those that change.
-        rates: values that are read from the table, by column.
+        rates: values that are read from the table -> the column; a formula may stand twice.
         new: the new parameter, then the new slots.
 
     """
@@ -46,7 +48,7 @@ class Move:
     delta: Value
     clip: Value | None
     slots: Mapping[str, Value]
-    rates: Mapping[int, Value]
+    rates: Mapping[Value, int]
     new: tuple[Value, ...]
 
 
@@ -69,18 +71,20 @@ class Rule:
         """How many rates there are."""
         return len(self._rates)
 
-    def move(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Move:
-        """A plan for a parameter of this shape.
+    def move(self, k: int, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Move:
+        """A plan for the k-th parameter, which is of this shape.
 
         Raises:
             ArgumentError: ``move`` does not make what it should, or looks at numbers.
 
         """
-        if (shape, dtype) not in self._traced:
-            self._traced[shape, dtype] = self._trace(shape, dtype)
-        traced = self._traced[shape, dtype]
+        rule = self.optimizer.rule_of(k)
+        key = (rule.rate_names, id(rule), shape, dtype)
+        if key not in self._traced:
+            self._traced[key] = self._trace(rule, shape, dtype)
+        traced = self._traced[key]
         given, (new, kept) = traced.parameters, traced.outputs
-        remembered = {name: given["slots"][name] for name in self.optimizer.slots}
+        remembered = {name: given["slots"][name] for name in rule.slots}
         changed = {name: x for name, x in remembered.items() if kept[name] is not x}
         arrays = [given["p"], given["g"], *([given["clip"]] if self.clipped else [])]
         rates = _rates(traced)
@@ -92,32 +96,35 @@ class Rule:
             plan, values[given["p"]], values[given["g"]],
             values[given["clip"]] if self.clipped else None,
             {name: values[x] for name, x in changed.items()},
-            {self._column(node): values[node] for node in rates}, plan.outputs,
+            {values[node]: self._column(node) for node in rates}, plan.outputs,
         )  # fmt: skip
 
     def row(self, t: int) -> tuple[float, ...]:
         """The rates of step ``t``, 1 first."""
-        return self._formula[0](rate(self.optimizer.lr, t - 1), t)
+        return self._formula[0](self.optimizer.rates(t))
 
     def table(self, taken: int, steps: int, real: np.dtype[Any]) -> NDArray[Any]:
         """The rates of the steps after the first ``taken``: one row a step."""
-        if self._formula[1] and not callable(self.optimizer.lr):
+        if self._formula[1]:
             return np.full((steps, self.columns), self.row(taken + 1), real)
         rows = [self.row(t) for t in range(taken + 1, taken + 1 + steps)]
         return np.array(rows, real).reshape(steps, self.columns)
 
     @cached_property
-    def _formula(self) -> tuple[Callable[[float, int], tuple[float, ...]], bool]:
-        """All rates as a function of the learning rate and the step; is only the first needed?"""
+    def _formula(self) -> tuple[Callable[[Mapping[str, float]], tuple[float, ...]], bool]:
+        """All rates as a function of the optimizer's; are they the same in every step?"""
         nodes = [node for _, node in self._rates.values()]
         known: dict[str, Any] = {"np": np}
         names: dict[Node, str] = {}
-        lines = ["def row(lr, t):"]
+        lines = ["def row(rates):"]
         for k, node in enumerate(_in_order(nodes)):
             names[node] = _name(node) or f"x{k}"
             if node.op is CONST:
                 known[names[node]] = node.value
-            elif node.op is not INPUT:
+            elif node.op is INPUT:
+                own = names[node].removeprefix(RATES)
+                lines.append(f"    {names[node]} = rates[{own!r}]")
+            else:
                 operands = [names[x] for x in node.inputs]
                 text = node.op.text(node.op.numpy, operands, node.attrs)
                 if not _words(text) <= {"np", *operands}:  # a helper or SciPy
@@ -126,7 +133,8 @@ class Rule:
                 lines.append(f"    {names[node]} = {text}")
         values = "".join(f"float({names[node]}), " for node in nodes)
         exec("\n".join([*lines, f"    return ({values})"]), known)
-        return known["row"], "t" not in names.values()
+        plain = type(self.optimizer).rates is Optimizer.rates and not callable(self.optimizer.lr)
+        return known["row"], plain and f"{RATES}t" not in names.values()
 
     def _column(self, node: Node) -> int:
         keys: dict[Node, Key] = {}
@@ -135,19 +143,23 @@ class Rule:
             keys[x] = (x.op.name, own, repr(x.attrs), *(keys[y] for y in x.inputs))
         return self._rates.setdefault(keys[node], (len(self._rates), node))[0]
 
-    def _trace(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Traced:
+    def _trace(self, rule: Optimizer, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Traced:
         """The graph of ``move`` for parameters of one shape."""
-        rule, name = self.optimizer, f"{type(self.optimizer).__name__}.move"
+        name = f"{type(rule).__name__}.move"
 
-        def moved(p: Any, g: Any, slots: Any, lr: Any, t: Any, clip: Any = None) -> Any:
-            return rule.move(p, g if clip is None else g * clip, slots, lr, t)
+        def moved(p: Any, g: Any, slots: Any, rates: Any, clip: Any = None) -> Any:
+            return rule.formula(p, g if clip is None else g * clip, slots, rates)
 
         one = np.ones((), dtype)
-        arrays = {"p": np.ones(shape, dtype), "g": np.ones(shape, dtype), "lr": one, "t": 2 * one}
+        arrays = {"p": np.ones(shape, dtype), "g": np.ones(shape, dtype)}
         arrays |= {"clip": one} if self.clipped else {}
+        rates = {key: 2 * one if key == "t" else one for key in rule.rate_names}
+        slots = dict.fromkeys(rule.slots, arrays["p"])
         with values_on_demand():
-            traced = trace(moved, **arrays, slots=dict.fromkeys(rule.slots, arrays["p"]))
-        if traced.guards:
+            traced = trace(moved, **arrays, slots=slots, rates=rates)
+        if any(not _of_rates(guard.node) for guard in traced.guards) or (
+            traced.guards and not rule.vouches
+        ):
             raise ArgumentError(
                 f"{name} looks at a number while it is compiled",
                 where=str(traced.guards[0]),
@@ -186,6 +198,11 @@ def _require_right_arrays(
             )  # fmt: skip
 
 
+def _of_rates(node: Node) -> bool:
+    """Is this made of rates and constants alone?"""
+    return all(x.op is not INPUT or _name(x).startswith(RATES) for x in _in_order([node]))
+
+
 def _words(text: str) -> set[str]:
     return {node.id for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Name)}
 
@@ -216,7 +233,7 @@ def _rates(traced: Traced) -> list[Node]:
         x = node.inputs
         steady[node] = node.op is CONST or (bool(x) and all(steady[y] for y in x))
         made = any(alone[y] for y in x) and all(alone[y] or steady[y] for y in x)
-        made = made or _name(node) in ("lr", "t")
+        made = made or _name(node).startswith(RATES)
         alone[node] = made and node.shape == () and node.dtype.kind in "fb"
         if not alone[node]:
             found.update((y, None) for y in x if alone[y])

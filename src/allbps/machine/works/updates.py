@@ -98,8 +98,9 @@ def emit_updates(
     moved = {moving.param.memory for moving in parameters}
     kind, found = type(rule.optimizer).__name__, list[Mapping[str, Place]]()
     by_numpy: list[Work] = []
-    for moving in parameters:
-        one, layout = rule.move(moving.param.layout.shape, program.real), moving.param.layout
+    for k, moving in enumerate(parameters):
+        layout = moving.param.layout
+        one = rule.move(k, layout.shape, program.real)
         slots = {
             name: Place(program.memory(f"{moving.name}_{name}", layout.size, kept=True), layout)
             for name in one.slots
@@ -130,7 +131,7 @@ def _places(
     """Where everything lies that a move reads: nothing of it is copied."""
     given = {one.param: moving.param, one.delta: moving.delta}
     given |= {one.slots[name]: place for name, place in slots.items()}
-    given |= {value: Place(RATES, row_major(()), k) for k, value in one.rates.items()}
+    given |= {value: Place(RATES, row_major(()), k) for value, k in one.rates.items()}
     if one.clip is not None and clip is not None:
         given[one.clip] = Place(clip, row_major(()))
     return Places(program, one.plan, given=given)

@@ -1,0 +1,291 @@
+"""The first step beside PyTorch's own: loss, parameters, what is remembered, buffers."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+from torch.utils import _pytree as pytree
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from allbps.errors import AllBPsError
+from allbps.random import Generator
+from allbps.torch.arguments import array
+from allbps.torch.compiled import CompiledStep
+from allbps.torch.memory import Memory
+
+SHARE = 1e-3
+"""How far a gradient may be off, as a share of the largest number in it, in single precision."""
+DOUBLE = 1e-6
+"""The same in double precision: PyTorch's own hardsigmoid is 1e-7 off."""
+NOISE = 30.0
+"""How much larger than PyTorch's own error in single precision ours may be."""
+REST = 1e-6
+"""How far off a gradient may be that is 0 but for rounding, as a share of the largest of all."""
+
+
+class DifferenceError(AllBPsError, ArithmeticError):
+    """A step does not do what PyTorch does."""
+
+
+class Drawing(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Inside, PyTorch draws from one of our generators: the numbers that a step draws."""
+
+    def __init__(self, seed: int) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.rng = Generator(seed)
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        name = str(func)
+        if name == "aten.bernoulli_.float":
+            p = args[1] if len(args) > 1 else kwargs.get("p", 0.5)
+            mask = self.rng.bernoulli(float(p), size=tuple(args[0].shape))
+            return args[0].copy_(torch.from_numpy(np.asarray(mask)))
+        if name == "aten.native_dropout.default" and args[2] is not False:
+            mask = torch.from_numpy(np.asarray(
+                self.rng.bernoulli(1 - args[1], size=tuple(args[0].shape))
+            ))  # fmt: skip
+            return args[0] * mask / (1 - args[1]), mask
+        method = DRAWN.get(name)
+        if method is None:
+            return func(*args, **kwargs)
+        made = func(*args, **kwargs)
+        dtype = np.float64 if made.dtype == torch.float64 else np.float32
+        single = kwargs.get("dtype") or made.dtype
+        drawn = getattr(self.rng, method)(size=tuple(made.shape), dtype=dtype)
+        return torch.from_numpy(np.asarray(drawn)).to(single)
+
+
+DRAWN = {
+    "aten.rand.default": "random", "aten.rand_like.default": "random",
+    "aten.randn.default": "standard_normal", "aten.randn_like.default": "standard_normal",
+}  # fmt: skip
+"""What PyTorch draws with -> the method of our generator."""
+
+
+@dataclass(frozen=True)
+class Eager:
+    """What PyTorch makes of a batch.
+
+    Attributes:
+        loss: its loss.
+        gradients: of the parameters that move, in the order of their names.
+        buffers: name -> what it becomes.
+
+    """
+
+    loss: float
+    gradients: list[torch.Tensor]
+    buffers: Mapping[str, torch.Tensor]
+
+
+def eager(
+    whole: nn.Module, step: CompiledStep, args: Any, kwargs: Any, dtype: torch.dtype
+) -> Eager:
+    """Loss, gradients and new buffers by PyTorch, in another precision; nothing is changed."""
+
+    def cast(x: Any) -> Any:
+        if not isinstance(x, torch.Tensor):
+            return x
+        copied = x.detach().clone()
+        return copied.to(dtype) if copied.is_floating_point() else copied
+
+    wanted = {id(t): name for name, t in zip(step.params.names, step.params.tensors, strict=True)}
+    state: dict[str, torch.Tensor] = {}
+    chosen: dict[str, torch.Tensor] = {}
+    for name, p in whole.named_parameters():
+        state[name] = cast(p)
+        if id(p) in wanted:
+            state[name].requires_grad_()
+            chosen[wanted[id(p)]] = state[name]
+    buffers = {id(b): name for name, b in whole.named_buffers()}
+    state.update({name: cast(b) for name, b in whole.named_buffers()})
+    args, kwargs = pytree.tree_map(cast, (args, kwargs))
+    with torch.random.fork_rng(devices=[]), torch.enable_grad(), Drawing(step.found.rng.seed):
+        found = torch.func.functional_call(whole, state, args, dict(kwargs))
+    loss = found[0] if isinstance(found, (tuple, list)) else found
+    params = [chosen[name] for name in step.params.names]
+    gradients = torch.autograd.grad(loss, params, allow_unused=True)
+    filled = [
+        torch.zeros_like(p) if g is None else g for p, g in zip(params, gradients, strict=True)
+    ]
+    pairs = zip(step.buffers.names, step.buffers.tensors, strict=True)
+    new = {name: state[buffers[id(b)]] for name, b in pairs}
+    return Eager(float(loss.detach()), filled, new)
+
+
+def compare_with_eager(
+    step: CompiledStep, whole: nn.Module, args: Any, kwargs: Any, memory: Memory
+) -> None:
+    """Take a step on the example, compare it with PyTorch's, and take it back.
+
+    Gradients are compared through what the optimizer makes of them: its own state and the
+    parameters may be where they could be if each gradient were a little off, and nowhere else.
+
+    Raises:
+        DifferenceError: loss, parameters, the optimizer's state or buffers differ.
+
+    """
+    single = step.params.tensors[0].dtype == torch.float32
+    try:
+        reference = eager(whole, step, args, kwargs, torch.float64)
+    except (RuntimeError, TypeError):  # it insists on single precision somewhere
+        reference = eager(whole, step, args, kwargs, torch.float32)
+    own = eager(whole, step, args, kwargs, torch.float32) if single else reference
+    with _taken_back(step, memory), _long_steps(step, memory):
+        before = _optimizer_on_copies(step, memory)
+        inputs = [array(x) for x in pytree.tree_leaves((args, dict(kwargs)))]
+        result = step([x for x in inputs if isinstance(x, np.ndarray)], 0)
+        loss = float(result[0] if isinstance(result, (tuple, list)) else result)
+        _compare_loss(loss, reference.loss, own.loss, single)
+        bounds = _bounds(reference.gradients, own.gradients, single)
+        moved = [before(reference.gradients, bounds, sign) for sign in (0, 1, -1)]
+        _compare_state(step, memory, moved, single)
+        _compare_buffers(step, reference, own, single)
+
+
+def _compare_loss(found: float, reference: float, own: float, single: bool) -> None:
+    size = max(abs(reference), 1e-3)
+    bound = (1e-4 if single else 1e-7) * size + NOISE * abs(own - reference)
+    if not abs(found - reference) <= bound:
+        raise _different("the loss", found, reference, "")
+
+
+def _bounds(
+    reference: Sequence[torch.Tensor], own: Sequence[torch.Tensor], single: bool
+) -> list[torch.Tensor]:
+    """How far each gradient may be off."""
+    largest = max((float(g.abs().max()) for g in reference if g.numel()), default=0.0)
+    share = SHARE if single else DOUBLE
+    found = []
+    for g, mine in zip(reference, own, strict=True):
+        noise = float((mine.double() - g.double()).abs().max()) if g.numel() else 0.0
+        top = float(g.abs().max()) if g.numel() else 0.0
+        bound = share * top + NOISE * noise + (REST if single else REST * 1e-6) * largest
+        found.append(torch.full_like(g, bound))
+    return found
+
+
+def _optimizer_on_copies(step: CompiledStep, memory: Memory) -> Any:
+    """What PyTorch's optimizer makes of gradients: a function to (parameter, state) for each."""
+    optimizer = memory.optimizer
+    where = {id(p): group for group in optimizer.param_groups for p in group["params"]}
+    params = [p.detach().clone().double() for p in step.params.tensors]
+    options = [
+        {k: v for k, v in where[id(p)].items() if k != "params"} for p in step.params.tensors
+    ]
+    states = [copy.deepcopy(dict(optimizer.state.get(p, {}))) for p in step.params.tensors]
+    max_norm = step.max_norm
+
+    def run(gradients: Sequence[torch.Tensor], bounds: Sequence[torch.Tensor], sign: int) -> Any:
+        copies = [nn.Parameter(p.clone()) for p in params]
+        for p, g, bound in zip(copies, gradients, bounds, strict=True):
+            p.grad = g.double() + sign * bound.double()
+        if max_norm is not None:
+            nn.utils.clip_grad_norm_(copies, max_norm)
+        groups = [{**o, "params": [p]} for o, p in zip(options, copies, strict=True)]
+        other = type(optimizer)(groups, **_plain(optimizer))
+        for p, state in zip(copies, states, strict=True):
+            if state:
+                other.state[p] = {
+                    k: v.double().clone()
+                    if isinstance(v, torch.Tensor) and v.is_floating_point() and k != "step"
+                    else copy.deepcopy(v)
+                    for k, v in state.items()
+                }
+        other.step()
+        return [(p.detach(), other.state[p]) for p in copies]
+
+    return run
+
+
+def _plain(optimizer: Any) -> dict[str, Any]:
+    return {"lr": 0.1} if isinstance(optimizer, torch.optim.SGD) else {}
+
+
+def _compare_state(step: CompiledStep, memory: Memory, moved: Any, single: bool) -> None:
+    rest = 1e-5 if single else 1e-6 if memory.kind.scalars else 1e-9  # PyTorch rounds those
+    for k, (name, p) in enumerate(zip(step.params.names, step.params.tensors, strict=True)):
+        pairs = [("", p.detach(), [one[k][0] for one in moved])]
+        for slot, tensor in memory.slots[id(p)].items():
+            expected = [one[k][1].get(slot) for one in moved]
+            if all(isinstance(e, torch.Tensor) for e in expected):
+                pairs.append((slot, tensor, expected))
+        for what, found, three in pairs:
+            exact, above, below = (e.double() for e in three)
+            room = 2 * torch.maximum((above - exact).abs(), (below - exact).abs())
+            room = room + rest * exact.abs() + rest * 1e-3
+            off = (found.double() - exact).abs()
+            wrong = ~(off <= room)
+            if bool(wrong.any()):
+                place = int(torch.where(wrong, off, torch.zeros_like(off)).argmax())
+                title = f"{what} of {name} in the optimizer" if what else f"{name} after a step"
+                expanded = exact.expand_as(found).reshape(-1)
+                raise _different(
+                    title, float(found.reshape(-1)[place]), float(expanded[place]),
+                    f"{int(wrong.sum())} of {wrong.numel()} numbers differ",
+                )  # fmt: skip
+
+
+def _compare_buffers(step: CompiledStep, reference: Eager, own: Eager, single: bool) -> None:
+    for name, found in zip(step.buffers.names, step.buffers.tensors, strict=True):
+        exact = reference.buffers[name].double()
+        mine = own.buffers[name].double()
+        top = float(exact.abs().max()) if exact.numel() else 0.0
+        noise = float((mine - exact).abs().max()) if exact.numel() else 0.0
+        bound = (1e-4 if single else 1e-7) * top + NOISE * noise
+        off = (found.detach().double() - exact).abs()
+        if bool((~(off <= bound)).any()):
+            place = int(off.argmax())
+            raise _different(
+                f"the buffer {name}", float(found.reshape(-1)[place]),
+                float(exact.reshape(-1)[place]), "",
+            )  # fmt: skip
+
+
+def _different(what: str, found: float, expected: float, more: str) -> DifferenceError:
+    return DifferenceError(
+        f"{what} is not what PyTorch makes of the example" + (f": {more}" if more else ""),
+        expected=f"{expected:.9g}, by PyTorch's eager mode", got=f"{found:.9g}",
+        todo="is a gradient stopped, or a value changed, in a way that torch.export does not see?"
+        " If not, please report it; check=False skips this comparison",
+    )  # fmt: skip
+
+
+@contextmanager
+def _taken_back(step: CompiledStep, memory: Memory) -> Iterator[None]:
+    """Inside, a step may be taken; afterwards everything is as before."""
+    tensors = [*step.params.tensors, *step.buffers.tensors, *step.counted]
+    tensors += [t for p in step.params.tensors for t in memory.slots[id(p)].values()]
+    memory.refresh()
+    before = [t.detach().clone() for t in tensors]
+    try:
+        yield
+    finally:
+        with torch.no_grad():
+            for tensor, old in zip(tensors, before, strict=True):
+                tensor.copy_(old)
+        assert step.step is not None
+        step.step.taken = 0
+
+
+@contextmanager
+def _long_steps(step: CompiledStep, memory: Memory) -> Iterator[None]:
+    """Inside, plain gradient descent takes steps as long as the gradient, which is then seen."""
+    groups = memory.optimizer.param_groups
+    before = [group["lr"] for group in groups]
+    if type(memory.optimizer) is torch.optim.SGD:
+        for group in groups:
+            group["lr"] = 1.0
+    try:
+        yield
+    finally:
+        for group, lr in zip(groups, before, strict=True):
+            group["lr"] = lr

@@ -1,0 +1,125 @@
+"""What PyTorch's optimizer remembers, in memory that the step works in: always current."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from allbps.errors import ArgumentError
+from allbps.torch.rules import Known, remembered
+
+
+class Memory:
+    """The state of an optimizer, in tensors that native code writes into.
+
+    Args:
+        optimizer: PyTorch's.
+        kind: what is known of it.
+
+    """
+
+    def __init__(self, optimizer: Any, kind: Known) -> None:
+        self.optimizer, self.kind = optimizer, kind
+        self.params = [p for group in optimizer.param_groups for p in group["params"]]
+        groups = optimizer.param_groups
+        names = [(p, remembered(kind, group)) for group in groups for p in group["params"]]
+        self.slots: dict[int, dict[str, torch.Tensor]] = {
+            id(p): {name: torch.zeros_like(p, memory_format=torch.contiguous_format,
+                                           requires_grad=False) for name in own}
+            for p, own in names
+        }  # fmt: skip
+        self._counts = np.zeros(len(self.params), np.float32)
+        counts = torch.from_numpy(self._counts)
+        self._steps = {id(p): counts[k] for k, p in enumerate(self.params)}
+        self._place = {id(p): k for k, p in enumerate(self.params)}
+        self._shown: dict[int, dict[str, torch.Tensor]] = {
+            key: {name: self._as_shown(name, tensor) for name, tensor in own.items()}
+            for key, own in self.slots.items()
+        }
+
+    def _keeps(self) -> tuple[str, ...]:
+        """What else PyTorch keeps of a parameter: how many steps it has taken, but for SGD."""
+        return () if type(self.optimizer) is torch.optim.SGD else ("step",)
+
+    def _as_shown(self, name: str, tensor: torch.Tensor) -> torch.Tensor:
+        return tensor.reshape(-1)[0] if name in self.kind.scalars else tensor
+
+    def refresh(self) -> None:
+        """Take over what the user or PyTorch has put in the place of what is remembered.
+
+        ``load_state_dict`` and steps of PyTorch's own are seen here.
+        """
+        state, counts = self.optimizer.state, self._keeps()
+        for p in self.params:
+            own = state.get(p)
+            shown = self._shown[id(p)]
+            if not own:
+                self._forget(p)
+                continue
+            for name, tensor in shown.items():
+                found = own.get(name)
+                if found is not tensor:
+                    self._take(p, name, found)
+            if counts and own.get("step") is not self._steps[id(p)]:
+                step = own.get("step")
+                self._counts[self._place[id(p)]] = 0.0 if step is None else float(step)
+                own["step"] = self._steps[id(p)]
+            elif not counts:
+                self._counts[self._place[id(p)]] = 1.0
+
+    def _forget(self, p: torch.Tensor) -> None:
+        k = self._place[id(p)]
+        if self._counts[k]:
+            self._counts[k] = 0.0
+            for tensor in self.slots[id(p)].values():
+                tensor.zero_()
+
+    def _take(self, p: torch.Tensor, name: str, found: Any) -> None:
+        """Take numbers over into our own tensor, which the optimizer then shows."""
+        mine, k = self.slots[id(p)][name], self._place[id(p)]
+        if found is None:
+            mine.zero_()
+            self._counts[k] = 0.0 if not self._keeps() else self._counts[k]
+        else:
+            mine.copy_(found.detach().expand_as(mine) if found.ndim == 0 else found.detach())
+        if found is not None:
+            self.optimizer.state[p][name] = self._shown[id(p)][name]
+
+    def number(self, group: Sequence[torch.Tensor]) -> int:
+        """Which step comes next for a group of parameters, 1 first.
+
+        Raises:
+            ArgumentError: some have taken more steps than others.
+
+        """
+        places = [self._place[id(p)] for p in group]
+        if not places:
+            return 1
+        taken = self._counts[places]
+        if (taken != taken[0]).any():
+            raise ArgumentError(
+                "parameters of one group have taken different numbers of steps",
+                expected="the same number for all of a group",
+                got=", ".join(sorted({f"{int(n)}" for n in taken})),
+                todo="put parameters that are trained from later on into a group of their own",
+            )
+        return int(taken[0]) + 1
+
+    def taken(self, params: Sequence[torch.Tensor]) -> None:
+        """A step was taken: count it, and show what is remembered."""
+        state, counts = self.optimizer.state, self._keeps()
+        for p in params:
+            self._counts[self._place[id(p)]] += 1.0
+            shown = self._shown[id(p)]
+            if not shown and not counts:
+                continue
+            own = state[p]
+            for name, tensor in shown.items():
+                if own.get(name) is not tensor:
+                    own[name] = tensor
+            if counts and "step" not in own:
+                own["step"] = self._steps[id(p)]
+        self.optimizer._opt_called = True

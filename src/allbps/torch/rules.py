@@ -1,0 +1,244 @@
+"""PyTorch's optimizer objects as formulas of ``allbps.optim``, their numbers read in each step."""
+
+from __future__ import annotations
+
+import copy
+import numbers
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+
+from allbps import optim
+from allbps.errors import ArgumentError
+from allbps.optim.optimizer import Array, Optimizer, Slots
+
+Group = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Known:
+    """An optimizer of PyTorch's.
+
+    Attributes:
+        rule: the same of ours.
+        decoupled: the same with decoupled decay, where an option asks for it.
+        words: options that both have.
+        refused: options that ours lacks -> the value that is allowed.
+        slots: what is remembered, where that depends on an option: name -> the option.
+        scalars: slots that PyTorch keeps as one number for all of a parameter.
+
+    """
+
+    rule: Callable[..., Optimizer]
+    words: tuple[str, ...]
+    decoupled: Callable[..., Optimizer] | None = None
+    refused: tuple[str, ...] = ()
+    slots: Mapping[str, str] | None = None
+    scalars: tuple[str, ...] = ()
+
+
+_ADAM = ("betas", "eps", "weight_decay")
+KNOWN: dict[type[Any], Known] = {
+    torch.optim.SGD: Known(
+        optim.SGD, ("momentum", "dampening", "nesterov", "weight_decay"),
+        slots={"momentum_buffer": "momentum"},
+    ),
+    torch.optim.Adam: Known(optim.Adam, _ADAM, optim.AdamW, ("amsgrad",)),
+    torch.optim.AdamW: Known(optim.AdamW, _ADAM, None, ("amsgrad",)),
+    torch.optim.NAdam: Known(
+        optim.NAdam, (*_ADAM, "momentum_decay"), None, ("decoupled_weight_decay",),
+        scalars=("mu_product",),
+    ),
+    torch.optim.RAdam: Known(optim.RAdam, _ADAM, None, ("decoupled_weight_decay",)),
+    torch.optim.Adamax: Known(optim.Adamax, _ADAM),
+    torch.optim.Adadelta: Known(optim.Adadelta, ("rho", "eps", "weight_decay")),
+    torch.optim.Adagrad: Known(optim.Adagrad, ("lr_decay", "eps", "weight_decay")),
+    torch.optim.RMSprop: Known(
+        optim.RMSprop, ("alpha", "eps", "momentum", "centered", "weight_decay"),
+        slots={"momentum_buffer": "momentum", "grad_avg": "centered"},
+    ),
+}  # fmt: skip
+"""PyTorch's class -> ours."""
+
+
+def known(optimizer: Any) -> Known:
+    """What is known of an optimizer.
+
+    Raises:
+        ArgumentError: it is none that allbps has a formula for, or has hooks.
+
+    """
+    found = KNOWN.get(type(optimizer))
+    if found is None:
+        names = ", ".join(kind.__name__ for kind in KNOWN)
+        raise ArgumentError(
+            "this optimizer is not known", expected=f"one of torch.optim's {names}",
+            got=f"{type(optimizer).__module__}.{type(optimizer).__name__}",
+            todo="a rule for it: docs/adding-an-optimiser.md",
+        )  # fmt: skip
+    hooks = [*optimizer._optimizer_step_pre_hooks, *optimizer._optimizer_step_post_hooks]
+    if hooks:
+        raise ArgumentError(
+            "the optimizer has hooks, which a step in native code would not call",
+            expected="an optimizer without hooks", got=f"{len(hooks)} hooks",
+        )  # fmt: skip
+    return found
+
+
+def remembered(kind: Known, group: Group) -> tuple[str, ...]:
+    """Names of what PyTorch remembers of a parameter of a group."""
+    slots: tuple[str, ...] = kind.rule.slots  # type: ignore[attr-defined]
+    asked = kind.slots or {}
+    return tuple(name for name in slots if name not in asked or group[asked[name]])
+
+
+class Followed(Optimizer):
+    """The rule of one group of parameters; its numbers are rates, read in each step.
+
+    Which options are 0 is part of the formula; whoever changes that has it compiled again.
+
+    Args:
+        k: the number of the group.
+        kind: what is known of the optimizer.
+        optimizer: PyTorch's own, whose group is looked at in each step.
+
+    """
+
+    vouches: ClassVar[bool] = True
+
+    def __init__(self, k: int, kind: Known, optimizer: Any) -> None:
+        group = optimizer.param_groups[k]
+        make = kind.rule
+        if kind.decoupled is not None and group.get("decoupled_weight_decay"):
+            make = kind.decoupled
+        self.optimizer, self.maximized = optimizer, bool(group.get("maximize"))
+        rule = make(_number(group["lr"]), **{word: group[word] for word in kind.words})
+        moving = {word for word in kind.words if _moves(group[word])}
+        put = object.__setattr__
+        put(self, "rule", rule)
+        put(self, "words", tuple(sorted(moving)))
+        put(self, "k", k)
+        put(self, "slots", rule.slots)
+
+    rule: Optimizer
+    words: tuple[str, ...]
+    k: int
+
+    @property
+    def group(self) -> Group:
+        """The group as it is now: ``load_state_dict`` puts another in its place."""
+        found: Group = self.optimizer.param_groups[self.k]
+        return found
+
+    @property
+    def rate_names(self) -> tuple[str, ...]:
+        """The rate, the step and the options of this group, each with its number."""
+        names = ["lr", "t"]
+        for word in self.words:
+            value = self.group[word]
+            names += (
+                [f"{word}_{j}" for j in range(len(value))] if isinstance(value, tuple) else [word]
+            )
+        return tuple(f"{name}_of_{self.k}" for name in names)
+
+    def numbers(self, t: int) -> list[float]:
+        """The values of ``rate_names`` in step ``t`` of this group."""
+        values: list[float] = [_number(self.group["lr"]), t]
+        for word in self.words:
+            value = self.group[word]
+            values += map(_number, value) if isinstance(value, (tuple, list)) else [_number(value)]
+        return values
+
+    def formula(
+        self, p: Array, g: Array, slots: Slots, rates: Mapping[str, Any]
+    ) -> tuple[Array, Slots]:
+        """The rule of ours with these numbers in the places of its own."""
+        found = iter([rates[name] for name in self.rate_names])
+        lr, t = next(found), next(found)
+        rule = copy.copy(self.rule)
+        for word in self.words:
+            own = self.group[word]
+            value = tuple(next(found) for _ in own) if isinstance(own, tuple) else next(found)
+            object.__setattr__(rule, word, value)
+        return rule.move(p, -g if self.maximized else g, slots, lr, t)
+
+    def move(self, p: Array, g: Array, slots: Slots, lr: float, t: int) -> tuple[Array, Slots]:
+        """Not used: ``formula`` takes all numbers."""
+        return self.rule.move(p, g, slots, lr, t)
+
+
+class Groups(Optimizer):
+    """PyTorch's groups of parameters, each with its numbers.
+
+    Args:
+        rules: one for each group.
+        group_of: for each parameter the number of its group.
+        steps: gives the number of the step for each group.
+
+    """
+
+    vouches: ClassVar[bool] = True
+
+    def __init__(
+        self, rules: Sequence[Followed], group_of: Sequence[int], steps: Callable[[], list[int]]
+    ) -> None:
+        put = object.__setattr__
+        put(self, "rules", tuple(rules))
+        put(self, "group_of", tuple(group_of))
+        put(self, "steps", steps)
+        put(self, "slots", tuple(dict.fromkeys(name for rule in rules for name in rule.slots)))
+        put(self, "lr", 0.0)
+        put(self, "weight_decay", 0.0)
+
+    rules: tuple[Followed, ...]
+    group_of: tuple[int, ...]
+    steps: Callable[[], list[int]]
+
+    def rates(self, t: int) -> Mapping[str, float]:
+        """The numbers of all groups."""
+        found: dict[str, float] = {}
+        for rule, own in zip(self.rules, self.steps(), strict=True):
+            found.update(zip(rule.rate_names, rule.numbers(own), strict=True))
+        return found
+
+    def rule_of(self, k: int) -> Optimizer:
+        """The rule of the group of a parameter."""
+        return self.rules[self.group_of[k]]
+
+    def move(self, p: Array, g: Array, slots: Slots, lr: float, t: int) -> tuple[Array, Slots]:
+        """Not used: each parameter has a rule of its own."""
+        raise AssertionError
+
+
+def structure(optimizer: Any) -> tuple[Any, ...]:
+    """Equal while the formulas are the same: which options are 0, and which words they hold."""
+    kind = known(optimizer)
+    rows = []
+    for group in optimizer.param_groups:
+        for word in kind.refused:
+            if group.get(word):
+                raise ArgumentError(
+                    f"{type(optimizer).__name__} with {word}={group[word]} is not known",
+                    expected=f"{word}=False",
+                )
+        words = tuple(_shape(group.get(word)) for word in (*kind.words, "maximize"))
+        rows.append((words, group.get("decoupled_weight_decay"), tuple(map(id, group["params"]))))
+    return tuple(rows)
+
+
+def _shape(value: Any) -> Any:
+    return "a number" if _moves(value) else value
+
+
+def _moves(value: Any) -> bool:
+    """May the value change without another formula?"""
+    if isinstance(value, (tuple, list)):
+        return True
+    is_number = isinstance(value, (numbers.Real, torch.Tensor)) and not isinstance(value, bool)
+    return is_number and value != 0
+
+
+def _number(value: Any) -> float:
+    return float(value)

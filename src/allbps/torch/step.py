@@ -1,0 +1,242 @@
+"""``train_step``: a PyTorch module's whole training step in native code."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+from torch.utils import _pytree as pytree
+
+from allbps.errors import ArgumentError
+from allbps.torch.arguments import array
+from allbps.torch.checked import compare_with_eager
+from allbps.torch.compiled import CompiledStep
+from allbps.torch.export import exported, first_result
+from allbps.torch.losses import Loss, WithLoss, check_loss, named_batch
+from allbps.torch.memory import Memory
+from allbps.torch.net import interpreted
+from allbps.torch.refusals import check_module, check_tensor
+from allbps.torch.rules import known, structure
+
+
+class CompiledAgainWarning(UserWarning):
+    """A step was compiled again, since a batch had another shape, or the module changed."""
+
+
+class TrainStep:
+    """A training step of a PyTorch module in native code; see ``train_step``.
+
+    Attributes:
+        module: the module, whose parameters and buffers are worked on where they are.
+        optimizer: PyTorch's optimizer, whose numbers are read in each step and whose state is kept.
+        taken: how many steps have been taken.
+
+    """
+
+    def __init__(
+        self, module: nn.Module, loss: Loss, example_batch: Any, optimizer: Any, *, check: bool,
+        threads: int | None, max_norm: float | None, seed: int | None,
+    ) -> None:  # fmt: skip
+        check_module(module)
+        args, kwargs = named_batch(example_batch)
+        self.module, self.optimizer, self.taken = module, optimizer, 0
+        self._whole = WithLoss(module, loss, len(args) or len(kwargs), bool(kwargs))
+        self._kind, self._seed, self._check = known(optimizer), seed, check
+        self._options = {"threads": threads, "max_norm": max_norm}
+        self._compiled: dict[Any, CompiledStep] = {}
+        self._parts = list(self._whole.modules())
+        self._look()
+        self._memory = Memory(optimizer, self._kind)
+        self._structure = structure(optimizer)
+        self._current = self._find(args, kwargs)[0]
+
+    def __call__(self, *batch: Any, **named: Any) -> Any:
+        """Take a step on a batch; its loss as a tensor.
+
+        Raises:
+            NonFiniteError: the loss is NaN or infinite; nothing has been changed.
+            ArgumentError, ShapeError, DtypeError: this is no batch like the example.
+
+        """
+        if len(batch) == 1 and not named and isinstance(batch[0], (tuple, list, dict)):
+            batch, named = named_batch(batch[0])  # type: ignore[assignment]
+        found, inputs = self._find(batch, named)
+        result = found(inputs, self.taken)
+        self.taken += 1
+        self._memory.taken(found.params.tensors)
+        return pytree.tree_map(torch.tensor, result)
+
+    # -- which of the compiled ones ----------------------------------------------------------------
+    def _find(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[CompiledStep, Any]:
+        """The step that was compiled for such a batch, and the batch as arrays."""
+        if self._changed():
+            self._look()
+            self._compiled.clear()
+            self._memory = Memory(self.optimizer, self._kind)
+        leaves, spec = pytree.tree_flatten((args, dict(kwargs)))
+        inputs = [array(leaf) for leaf in leaves]
+        key = (
+            spec,
+            tuple((x.shape, x.dtype) if isinstance(x, np.ndarray) else x for x in inputs),
+            tuple([part.training for part in self._parts]),
+            tuple([p.requires_grad for p in self._params]),
+        )
+        found = self._compiled.get(key)
+        if found is not None and not found.is_stale:
+            return found, [x for x in inputs if isinstance(x, np.ndarray)]
+        if self._compiled or self.taken:
+            self._say(key, found)
+        for k, leaf in enumerate(leaves):
+            if isinstance(leaf, torch.Tensor):
+                check_tensor(leaf, f"part {k} of the batch", "pass x.float().cpu()")
+        first = not self._compiled
+        found = self._compile(args, kwargs, [x for x in inputs if isinstance(x, np.ndarray)])
+        if first and self._check:
+            compare_with_eager(found, self._whole, args, kwargs, self._memory)
+        self._compiled[key] = found
+        return found, [x for x in inputs if isinstance(x, np.ndarray)]
+
+    def _say(self, key: Any, found: CompiledStep | None) -> None:
+        name = type(self.module).__name__
+        if found is not None:
+            why = "a buffer has changed that its step takes as a constant"
+        elif any(key[2:] == other[2:] for other in self._compiled):
+            shapes = ", ".join(str(x[0]) for x in key[1] if isinstance(x, tuple) and len(x) == 2)
+            why = f"a batch has another shape: {shapes}"
+        else:
+            why = "train() or eval(), requires_grad, the module or the optimizer has changed"
+        warnings.warn(
+            f"the step of {name} is compiled again, once, since {why}",
+            CompiledAgainWarning, stacklevel=4,
+        )  # fmt: skip
+
+    def _compile(
+        self, args: tuple[Any, ...], kwargs: Mapping[str, Any], inputs: Any
+    ) -> CompiledStep:
+        program = exported(self._whole, args, kwargs)
+        check_loss(first_result(program), self._whole.loss)
+        names = {id(p): name for name, p in self.module.named_parameters()}
+        names |= {id(p): f"loss.{n}" for n, p in _parameters(self._whole.loss)}
+        ours = {id(p) for p in self._memory.params}
+        moved = {names[k] for k in names if k in ours and self._by_id[k].requires_grad}
+        title = type(self.module).__name__
+        while True:
+            seed = self._seed
+            found = interpreted(self._whole, program, args, kwargs, seed, frozenset(moved))
+            step = CompiledStep(found, title, self._memory, self._options, inputs)
+            lost = step.unreached()
+            if not lost:
+                break
+            moved.difference_update(lost)  # PyTorch has no gradient for them: they stay as they are
+        if not step.params.tensors:
+            raise ArgumentError(
+                "the optimizer has no parameter that the loss depends on",
+                expected="optimizer=torch.optim.SGD(module.parameters(), …) of this module",
+            )
+        step.compile()
+        return step
+
+    # -- has somebody changed the module or the optimizer? ---------------------------------------
+    def _look(self) -> None:
+        """Remember which modules and parameters there are."""
+        self._parts = list(self._whole.modules())
+        self._held = [
+            (
+                part._parameters, tuple(part._parameters.values()),
+                part._buffers, tuple(part._buffers), part._modules, tuple(part._modules.values()),
+            )
+            for part in self._parts
+        ]  # fmt: skip
+        self._params = list(self._whole.parameters())
+        self._by_id = {id(p): p for p in self._params}
+        self._structure = structure(self.optimizer)
+
+    def _changed(self) -> bool:
+        for params, held, _, _, modules, parts in self._held:
+            if tuple(params.values()) != held and any(
+                a is not b for a, b in zip(params.values(), held, strict=False)
+            ):
+                return True
+            if any(a is not b for a, b in zip(modules.values(), parts, strict=False)):
+                return True
+        return structure(self.optimizer) != self._structure
+
+    @property
+    def source(self) -> str:
+        """The loss and the new buffers in NumPy's style, a line for each operation."""
+        return self._current.objective.source.text
+
+    def stages(self) -> Any:
+        """What a step does, in order, with estimated operations and numbers moved."""
+        assert self._current.step is not None
+        return self._current.step.stages()
+
+    def profile(self, repeats: int = 20) -> Any:
+        """The stages with the time that each takes, on the last batch."""
+        assert self._current.step is not None
+        return self._current.step.profile(repeats)
+
+    def __repr__(self) -> str:
+        count = sum(p.numel() for p in self._params)
+        name = type(self.module).__name__
+        return f"<training step of {name}, {count:,} parameters, {self.taken} steps taken>"
+
+
+def _parameters(loss: Any) -> Iterator[tuple[str, torch.Tensor]]:
+    if isinstance(loss, nn.Module):
+        yield from loss.named_parameters()
+
+
+def train_step(
+    module: nn.Module,
+    loss: Loss,
+    example_batch: Any,
+    optimizer: Any,
+    *,
+    check: bool = True,
+    threads: int | None = None,
+    max_norm: float | None = None,
+    seed: int | None = None,
+) -> TrainStep:
+    """A whole training step of a PyTorch module, forward, backward and update, in native code.
+
+    The module and PyTorch's own optimizer object describe it. Their tensors are worked on where
+    they are: ``module.state_dict()`` and ``optimizer.state_dict()`` are always current, what is
+    written into parameters between steps is seen, learning rates and other options are read in
+    each step, so that schedulers go on as usual.
+
+    Args:
+        module: dense float32 or float64 on the CPU, in training mode as a rule.
+        loss: of (output, target), as ``F.cross_entropy`` or ``nn.MSELoss()``; or of (module,
+            *batch); or of the output alone; None where the module's output is the loss or has it
+            as ``.loss``. It may return a tuple that begins with the loss.
+        example_batch: a tuple of tensors, inputs and then the target; or a dict of keywords.
+        optimizer: ``torch.optim``'s SGD, Adam, AdamW, NAdam, RAdam, Adamax, Adadelta, Adagrad or
+            RMSprop, with any groups of parameters.
+        check: compare the first step on the example with PyTorch's, and raise where they differ.
+        threads: how many; as many as pay where it is left out. Results do not depend on it.
+        max_norm: gradients are shortened to it together, as by ``clip_grad_norm_``.
+        seed: of dropout and what else is drawn; PyTorch's own where it is left out.
+
+    Raises:
+        NoRuleError, ArgumentError, NotDifferentiableError, DtypeError: as ``from_module``.
+        NotScalarError: the loss is no single number.
+        DifferenceError: ``check`` found a difference.
+
+    >>> import allbps as bp, torch
+    >>> net = torch.nn.Linear(2, 1)
+    >>> sgd = torch.optim.SGD(net.parameters(), lr=0.1)
+    >>> x, y = torch.ones(4, 2), torch.zeros(4, 1)
+    >>> step = bp.torch.train_step(net, torch.nn.functional.mse_loss, (x, y), optimizer=sgd)
+    >>> bool(step(x, y) > step(x, y))
+    True
+
+    """
+    return TrainStep(
+        module, loss, example_batch, optimizer, check=check, threads=threads, max_norm=max_norm,
+        seed=seed,
+    )  # fmt: skip
