@@ -27,6 +27,7 @@ A function is looked up in `allbps.functional` under PyTorch's name, then in Num
 - *partly*: some samples are right, the others refused with a message.
 - *refused*: every sample is refused with a message, or NumPy has no such argument.
 - *missing*: nothing of that name.
+- *random*: every sample draws, so its numbers are rightly others; of other entries such samples are left out.
 - *wrong*: another number than PyTorch's.
 
 """
@@ -38,6 +39,8 @@ def kind(verdict: Verdict) -> str:
         return "missing"
     if verdict.wrong:
         return "wrong"
+    if verdict.random and not (verdict.right or verdict.refused or verdict.crashed):
+        return "random"
     if verdict.whole or not verdict.right:
         return "right" if verdict.whole else "refused"
     return "partly"

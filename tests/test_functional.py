@@ -86,6 +86,29 @@ PARITY = [
     ("adaptive_avg_pool2d", shaped((2, 3, 6, 8)), {"output_size": (3, 2)}),
     ("adaptive_avg_pool2d", shaped((3, 5, 7)), {"output_size": (3, 4)}),
     ("adaptive_avg_pool2d", shaped((3, 2, 3)), {"output_size": 4}),
+    ("lp_pool1d", shaped((2, 3, 8), low=0.1), {"norm_type": 2, "kernel_size": 3, "stride": 2}),
+    ("lp_pool2d", shaped((2, 3, 6, 7), low=0.1), {"norm_type": 1.5, "kernel_size": (2, 3)}),
+    ("lp_pool2d", shaped((3, 5, 7)), {"norm_type": 2, "kernel_size": 2, "ceil_mode": True}),
+    ("lp_pool3d", shaped((2, 3, 4, 5, 4), low=0.1), {"norm_type": 3, "kernel_size": 2}),
+    ("fold", shaped((2, 12, 12)), {"output_size": (4, 5), "kernel_size": 2}),
+    (
+        "fold",
+        shaped((2, 18, 6)),
+        {"output_size": (4, 6), "kernel_size": 3, "stride": 2, "padding": 1},
+    ),
+    ("upsample", shaped((2, 3, 4)), {"scale_factor": 2.5, "mode": "linear"}),
+    ("upsample", shaped((2, 3, 4, 5)), {"size": (3, 7), "mode": "bicubic", "align_corners": True}),
+    (
+        "interpolate",
+        shaped((2, 3, 9, 10)),
+        {"size": (4, 13), "mode": "bilinear", "antialias": True},
+    ),
+    (
+        "interpolate",
+        shaped((2, 3, 9, 10)),
+        {"scale_factor": 0.4, "mode": "bicubic", "antialias": True},
+    ),
+    ("interpolate", shaped((2, 3, 7)), {"scale_factor": 1.7, "recompute_scale_factor": True}),
     ("layer_norm", shaped((2, 3, 4)), {"normalized_shape": (4,)}),
     ("layer_norm", shaped((2, 3, 4)), {"normalized_shape": (3, 4), "eps": 1e-3}),
     ("rms_norm", shaped((2, 3, 4)), {"normalized_shape": (4,)}),
@@ -144,6 +167,7 @@ ONCE = {"binary_cross_entropy_with_logits"}  # PyTorch has no second derivative 
     [pytest.param(*row, id="-".join([row[0], *row[2], str(k)])) for k, row in enumerate(PARITY)],
 )
 @pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel lengths")
+@pytest.mark.filterwarnings("ignore:`nn.functional.upsample` is deprecated")
 def test_value_and_derivatives_are_pytorchs(name, operands, options, rng, same_as_torch):
     def ours(*xs):
         kind = xs[0].dtype
@@ -209,6 +233,7 @@ def test_every_function_is_compared_with_pytorch():
         "logsumexp", "embedding", "one_hot", "flatten", "dropout", "batch_norm",
         "dropout1d", "dropout2d", "dropout3d", "alpha_dropout", "feature_alpha_dropout",
         "scaled_dot_product_attention", "as_strided_scatter",
+        "fractional_max_pool3d",
         "gumbel_softmax",  # tests/test_functional_random.py
     }  # fmt: skip
     assert set(vocabulary()) <= {row[0] for row in PARITY} | elsewhere | set(judged)
@@ -451,8 +476,10 @@ MISUSE = [
         "  got:      (1, 1, 1)",
     ),
     (
-        lambda: F.pad(X, (1, 1), mode="reflect"),
-        "unknown mode of padding\n  expected: 'constant'\n  got:      'reflect'",
+        lambda: F.pad(X, (1, 1), mode="mirror"),
+        "unknown mode of padding\n"
+        "  expected: 'constant', 'reflect', 'replicate' or 'circular'\n"
+        "  got:      'mirror'",
     ),
     (
         lambda: F.dropout(X, 1.5),
@@ -530,6 +557,58 @@ def test_the_vocabulary_is_every_function_of_the_room():
     }
     assert {(name, id(getattr(F, name))) for name in dir(F)} == defined
     assert {name for name, _ in defined} > {"relu", "conv2d", "dropout", "cross_entropy"}
+
+
+def test_places_of_nearest_numbers_are_pytorchs_for_many_lengths():
+    for old in range(1, 24):
+        x = np.arange(float(old))[None, None]
+        for new in range(1, 60, 1 + old % 3):
+            for mode in ("nearest", "nearest-exact"):
+                want = T.interpolate(torch.tensor(x), size=new, mode=mode).numpy()
+                np.testing.assert_array_equal(F.interpolate(x, size=new, mode=mode), want)
+
+
+@pytest.mark.parametrize(
+    ("n", "shape"), [(2, (2, 3, 7, 9)), (3, (2, 2, 6, 5, 7)), (3, (2, 5, 5, 5))]
+)
+def test_windows_at_given_random_places(n, shape, rng):
+    x, size = rng.normal(size=shape), (3, 2, 3)[:n]
+    share = rng.uniform(size=(*shape[:-n][-2:], n) if len(shape) > n + 1 else (1, shape[0], n))
+    name, options = f"fractional_max_pool{n}d", {"output_size": size, "return_indices": True}
+    wanted = torch.tensor(x, requires_grad=True)
+    want, places = getattr(T, name)(wanted, 2, _random_samples=torch.tensor(share), **options)
+    got, ours = getattr(F, name)(x, 2, _random_samples=share, **options)
+    np.testing.assert_array_equal(got, want.detach().numpy())
+    np.testing.assert_array_equal(ours, places.numpy())
+    g = rng.normal(size=got.shape)
+    want.backward(torch.tensor(g))
+    f = lambda x: getattr(F, name)(x, 2, size, _random_samples=share)  # noqa: E731
+    np.testing.assert_allclose(bp.vjp(f, x)[1](g)[0], wanted.grad.numpy())
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("name", ["batch_norm", "instance_norm"])
+def test_running_statistics_are_left_where_pytorch_leaves_them(name, training, rng):
+    x, mean, var = rng.normal(size=(3, 4, 5)), rng.normal(size=4), rng.uniform(1, 2, 4)
+    theirs = [torch.tensor(a.copy()) for a in (mean, var)]
+    getattr(T, name)(torch.tensor(x), *theirs, None, None, training, 0.3)
+
+    def same(*ours):
+        for got, want in zip(ours, theirs, strict=True):
+            np.testing.assert_allclose(got, want.numpy(), rtol=1e-12)
+
+    def norm(x, mean, var):
+        y = getattr(F, name)(x, mean, var, None, None, training, 0.3)
+        return np.sum(y), (mean, var)
+
+    plain = mean.copy(), var.copy()
+    getattr(F, name)(x, *plain, None, None, training, 0.3)
+    same(*plain)
+    outside = mean.copy(), var.copy()
+    bp.grad(lambda x: norm(x, *outside)[0])(x)
+    same(*outside)
+    (_, after), _ = bp.value_and_grad(lambda xs: norm(*xs), has_aux=True)((x, mean, var))
+    same(*after)
 
 
 def test_no_module_hides_a_function_of_another():

@@ -85,7 +85,7 @@ def judge(op: Any, most: int | None = None, tell: bool = False) -> Verdict:
                 verdict.right += not told
                 if told:
                     verdict.wrong.append(f"{shown(sample)}: {told}")
-            if tell and told:
+            if tell and told and len(verdict.wrong + verdict.crashed) + verdict.refused.total() < 5:
                 print("   ", shown(sample), "\n       ", told.replace("\n", "\n        "))
     return verdict
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+import allbps.functional as F
 from vocabulary.spelled import SPELLINGS, spelled
 
 SPELLINGS |= {
@@ -217,3 +218,26 @@ SPELLINGS["msort"] = lambda x: np.sort(x, axis=0)
 SPELLINGS["repeat"] = lambda x, *sizes: np.tile(
     x, sizes[0] if isinstance(sizes[0], (list, tuple)) else sizes
 )
+
+
+@spelled("unfold", "unfold_copy")
+def unfold(x: Any, dimension: int, size: int, step: int) -> Any:
+    """Windows along an axis, as the last; a number is one window."""
+    if np.ndim(x) == 0:
+        return np.reshape(x, (1,))
+    axis = dimension % np.ndim(x)
+    starts = np.arange(0, np.shape(x)[axis] - size + 1, step)
+    windows = np.take(x, starts[:, None] + np.arange(size), axis=axis)
+    return np.moveaxis(windows, axis + 1, -1)
+
+
+@spelled("nn.functional.embedding")
+def embedding(weight: Any, input: Any, **options: Any) -> Any:
+    """OpInfo's order: the table first."""
+    return F.embedding(input, weight, **options)
+
+
+@spelled("nn.functional.embedding_bag")
+def embedding_bag(weight: Any, input: Any, **options: Any) -> Any:
+    """OpInfo's order: the table first."""
+    return F.embedding_bag(input, weight, **options)

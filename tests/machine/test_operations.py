@@ -40,6 +40,7 @@ WITHOUT = {
     "the bits of a number": {"exponent", "spacing", "fmod", "ldexp", "fraction"},
     "indices that are arrays and change, except rows of a table": {
         "getitem", "put", "put_add", "winner_index", "scatter_to", "gather_from",
+        "place_at",
     },
 }  # fmt: skip
 NUMPY_ONLY = set().union(*WITHOUT.values())

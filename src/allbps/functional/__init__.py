@@ -11,6 +11,7 @@ array([0., 2.])
 # ruff: noqa: F403  (what a module defines is what it offers)
 
 from allbps.functional.activations import *
+from allbps.functional.adaptive import *
 from allbps.functional.algebra import *
 from allbps.functional.arrangement import *
 from allbps.functional.attention import *
@@ -18,6 +19,8 @@ from allbps.functional.classification import *
 from allbps.functional.convolution import *
 from allbps.functional.curves import *
 from allbps.functional.distances import *
+from allbps.functional.embeddings import *
+from allbps.functional.interpolation import *
 from allbps.functional.layers import *
 from allbps.functional.lengths import *
 from allbps.functional.margins import *
@@ -29,6 +32,7 @@ from allbps.functional.pooling import *
 from allbps.functional.regression import *
 from allbps.functional.regularisation import *
 from allbps.functional.scattering import *
+from allbps.functional.unpooling import *
 
 
 def __dir__() -> list[str]:

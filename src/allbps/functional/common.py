@@ -6,11 +6,11 @@ import inspect
 from collections.abc import Callable, Sequence
 from functools import wraps
 from operator import index
-from typing import Any, ParamSpec
+from typing import Any, NamedTuple, ParamSpec
 
 import numpy as np
 
-from allbps.errors import ArgumentError, ShapeError
+from allbps.errors import ArgumentError, InPlaceError, ShapeError
 from allbps.ir import Node, TracedArray, handed, is_traced, lift, resolved, user_site
 from allbps.ops.function import astype
 from allbps.ops.reduce import mean, sum_
@@ -40,21 +40,52 @@ def works_on_arrays(function: Callable[P, Any], room: str = "functional") -> Cal
             if numpys in kwargs and torchs in signature.parameters and torchs not in kwargs:
                 kwargs[torchs] = kwargs.pop(numpys)
         try:
-            signature.bind(*args, **kwargs)
+            bound = signature.bind(*args, **kwargs)
         except TypeError as error:
             known = ", ".join(signature.parameters)
             raise misused(f"{room}.{name}: {error}", f"{name}({known})") from None
         given = (*args, *kwargs.values())
-        if not is_traced(*given):
+        traced = is_traced(*given)
+        if traced:
+            result = function(*map(resolved, args), **resolved(kwargs))
+        else:
             result = function(*args, **kwargs)
-            return result if _is_node(*given) else tree_map(_plain, result)
-        result = function(*map(resolved, args), **resolved(kwargs))
-        for x in given:
-            if isinstance(x, TracedArray) and x.stands_for(result):
-                return x
-        return handed(result)
+        if isinstance(result, Updates):
+            for key, new in result.new.items():
+                _write(bound.arguments.get(key), new, f"{room}.{name}: {key}")
+            result = result.value
+        if traced:
+            return tree_map(lambda x: _named(x, given), result)
+        return result if _is_node(*given) else tree_map(_plain, result)
 
     return wrapped
+
+
+class Updates(NamedTuple):
+    """What a function returns, and what it leaves in some of its arguments, as PyTorch does."""
+
+    value: Any
+    new: dict[str, Node]
+
+
+def _write(target: Any, new: Node, what: str) -> None:
+    """Leave a value in an array of the caller's; what is no array has no place for it.
+
+    Raises:
+        InPlaceError: a compiled function would write once, when it is compiled, and never again.
+
+    """
+    if isinstance(target, TracedArray):
+        target[...] = handed(astype(new, dtype=target.dtype))
+    elif isinstance(target, np.ndarray):
+        if new.traces and not new.is_worked_out:
+            raise InPlaceError(
+                f"{what} is changed in every call, and a compiled function cannot write into an"
+                " array that is not an argument",
+                where=str(user_site() or ""),
+                todo="pass it to the function that is compiled, and return what it becomes",
+            )
+        target[...] = new.value
 
 
 def _plain(x: Any) -> Any:
@@ -62,6 +93,14 @@ def _plain(x: Any) -> Any:
     if not isinstance(x, Node):
         return x
     return handed(x) if x.traces else x.value
+
+
+def _named(x: Any, given: Sequence[Any]) -> Any:
+    """A result as the user's name for it, if it is one of the arguments."""
+    for name in given:
+        if isinstance(name, TracedArray) and name.stands_for(x):
+            return name
+    return handed(x)
 
 
 def _is_node(*operands: Any) -> bool:

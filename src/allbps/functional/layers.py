@@ -1,4 +1,4 @@
-"""Linear layers, tables of vectors, and labels as vectors."""
+"""Linear and bilinear layers, and labels as vectors."""
 # ruff: noqa: A002  (``input`` is PyTorch's name)
 
 from __future__ import annotations
@@ -8,12 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from allbps.functional.common import array, granted, misused, works_on_arrays
+from allbps.functional.common import array, misfit, works_on_arrays
 from allbps.ir import Node, lift
 from allbps.ops import loss
-from allbps.ops.index import getitem_by
-from allbps.ops.questions import all_
-from allbps.ops.reduce import max_
+from allbps.ops.reduce import max_, sum_
+from allbps.ops.shape import reshape, transpose
 
 
 @works_on_arrays
@@ -37,24 +36,37 @@ def linear(input: Any, weight: Any, bias: Any = None) -> Node:
 
 
 @works_on_arrays
-def embedding(input: Any, weight: Any) -> Node:
-    """Rows of ``weight`` (rows, width): (…) integers -> (…, width).
+def bilinear(input1: Any, input2: Any, weight: Any, bias: Any = None) -> Node:
+    """Σ x₁ᵢ wₒᵢⱼ x₂ⱼ + bₒ: (…, i) and (…, j) with weight (out, i, j) -> (…, out).
 
-    A row that is taken twice gets δ twice.
+    Args:
+        input1: (…, i).
+        input2: (…, j), the same leading axes.
+        weight: (out, i, j).
+        bias: (out,).
 
     Raises:
-        ArgumentError: a row number is negative, or not an integer.
+        ShapeError: the shapes do not fit.
 
-    >>> embedding(np.array([1, 1, 0]), np.array([[0.0, 1.0], [2.0, 3.0]]))
-    array([[2., 3.],
-           [2., 3.],
-           [0., 1.]])
+    >>> bilinear(np.array([1.0, 2.0]), np.array([3.0]), np.array([[[1.0], [10.0]]]))
+    array([63.])
 
     """
-    numbers = lift(input)
-    if numbers.dtype.kind == "i" and not granted(all_(numbers >= 0, axis=None, keepdims=False)):
-        raise misused("embedding takes row numbers from 0", got=str(np.min(numbers.value)))
-    return getitem_by(lift(weight), numbers)
+    a, b, w = lift(input1), lift(input2), lift(weight)
+    fits = w.ndim == 3 and a.ndim and b.ndim and a.shape[:-1] == b.shape[:-1]
+    if not fits or (a.shape[-1], b.shape[-1]) != w.shape[1:]:
+        raise misfit(
+            "bilinear: inputs and weight do not fit",
+            expected="(…, i), (…, j) and (out, i, j)",
+            got=f"{a.shape}, {b.shape} and {w.shape}",
+        )
+    out, n, m = w.shape
+    rows = int(np.prod(a.shape[:-1], dtype=np.int64))
+    # (rows, i) · (i, out j) -> (rows, out j)
+    left = reshape(a, shape=(rows, n)) @ reshape(transpose(w, axes=(1, 0, 2)), shape=(n, out * m))
+    met = reshape(left, shape=(rows, out, m)) * reshape(b, shape=(rows, 1, m))
+    total = reshape(sum_(met, axis=-1, keepdims=False), shape=(*a.shape[:-1], out))
+    return total if bias is None else total + bias
 
 
 @works_on_arrays

@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from allbps.functional.common import Size, misfit, misused, works_on_arrays
+from allbps.functional.common import Size, Updates, misfit, misused, works_on_arrays
 from allbps.ir import Node, lift
-from allbps.ops import norm
+from allbps.ops import norm, pool
 from allbps.ops.arithmetic import power
-from allbps.ops.reduce import mean
-from allbps.ops.shape import reshape
+from allbps.ops.reduce import mean, sum_
+from allbps.ops.shape import detach, reshape
+from allbps.ops.shape import pad as pad_op
 
 
 @works_on_arrays
@@ -135,18 +136,29 @@ def batch_norm(
     weight: Any = None,
     bias: Any = None,
     training: bool = False,
-    *,
+    momentum: float = 0.1,
     eps: float = 1e-5,
-) -> Node:
+) -> Any:
     """Zero mean and unit variance per channel: (N, C, …) (arXiv:1502.03167).
 
     In training by the mean and (biased) variance of the batch, which depend on the input; in
-    evaluation by the running ones. They are not changed here, since a function changes none of its
-    arguments; so there is no momentum.
+    evaluation by the running ones.
+
+    Args:
+        input: (N, C, …).
+        running_mean: (C,). In training it is changed as in PyTorch, in the array that was given:
+            (1 − momentum) times itself plus momentum times the mean of the batch.
+        running_var: (C,); likewise, with the unbiased variance.
+        weight: (C,).
+        bias: (C,).
+        training: by the batch's own statistics?
+        momentum: the share of the batch in the running statistics.
+        eps: added to the variance.
 
     Raises:
         ArgumentError: in evaluation, the running statistics are missing.
         ShapeError: no channels, or in training only one number per channel.
+        InPlaceError: running statistics that a compiled function cannot write into.
 
     >>> batch_norm(np.array([[1.0, 10.0], [3.0, 20.0]]), training=True).round(3)
     array([[-1., -1.],
@@ -154,21 +166,138 @@ def batch_norm(
 
     """
     node = lift(input)
+    if not node.size:
+        return node * 1.0
     if node.ndim < 2:
         raise misfit("batch_norm needs channels", expected="(N, C, …)", got=str(node.shape))
-    if training:
-        axes = (0, *range(2, node.ndim))
-        if node.size == node.shape[1]:
-            raise misfit(
-                "batch_norm: one number per channel has no variance",
-                expected="several examples or pixels",
-                got=str(node.shape),
-            )
-        return _per_channel(norm.standardise_op(node, axes=axes, eps=float(eps)), weight, bias)
-    if running_mean is None or running_var is None:
-        raise misused(
-            "batch_norm needs running_mean and running_var in evaluation",
-            todo="pass them, or training=True",
+    if not training:
+        running = _known(running_mean, running_var, "batch_norm")
+        return _by_running(node, running, (weight, bias), eps)
+    axes = (0, *range(2, node.ndim))
+    if node.size == node.shape[1]:
+        raise misfit(
+            "batch_norm: one number per channel has no variance",
+            expected="several examples or pixels",
+            got=str(node.shape),
         )
-    deviation = power(_channels(running_var, node.ndim) + float(eps), exponent=0.5)
-    return _per_channel((node - _channels(running_mean, node.ndim)) / deviation, weight, bias)
+    out = _per_channel(norm.standardise_op(node, axes=axes, eps=float(eps)), weight, bias)
+    if running_mean is None and running_var is None:
+        return out
+    batch = _moments(node, axes)
+    return Updates(out, _followed((running_mean, running_var), batch, float(momentum)))
+
+
+def _known(mean_: Any, var: Any, name: str) -> tuple[Node, Node]:
+    if mean_ is None or var is None:
+        raise misused(
+            f"{name} needs running_mean and running_var in evaluation",
+            todo="pass them, or training=True" if name == "batch_norm" else "pass them",
+        )
+    return lift(mean_), lift(var)
+
+
+def _by_running(x: Node, running: tuple[Node, Node], affine: Any, eps: float) -> Node:
+    mean_, var = (_channels(statistic, x.ndim) for statistic in running)
+    return _per_channel((x - mean_) / power(var + float(eps), exponent=0.5), *affine)
+
+
+def _moments(x: Node, axes: tuple[int, ...]) -> tuple[Node, Node]:
+    """Mean and unbiased variance over axes, as constants."""
+    still = detach(x)
+    centre = mean(still, axis=axes, keepdims=True)
+    count = int(np.prod([x.shape[k] for k in axes]))
+    var = sum_((still - centre) ** 2, axis=axes, keepdims=False) / max(count - 1, 1)
+    return mean(still, axis=axes, keepdims=False), var
+
+
+def _followed(running: Any, batch: tuple[Node, Node], momentum: float) -> dict[str, Node]:
+    """What the running statistics become."""
+    names = ("running_mean", "running_var")
+    return {
+        name: (1.0 - momentum) * lift(old) + momentum * new
+        for name, old, new in zip(names, running, batch, strict=True)
+        if old is not None
+    }
+
+
+@works_on_arrays
+def instance_norm(
+    input: Any,
+    running_mean: Any = None,
+    running_var: Any = None,
+    weight: Any = None,
+    bias: Any = None,
+    use_input_stats: bool = True,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> Any:
+    """Zero mean and unit variance per example and channel: (N, C, …) (arXiv:1607.08022).
+
+    By the input's own statistics, or without ``use_input_stats`` by the running ones. Arguments and
+    errors are otherwise those of ``batch_norm``; the running statistics follow the mean of those of
+    the examples.
+
+    >>> instance_norm(np.array([[[1.0, 3.0], [10.0, 20.0]]])).round(3)
+    array([[[-1.,  1.],
+            [-1.,  1.]]])
+    """
+    node = lift(input)
+    if node.ndim < 3:
+        raise misfit("instance_norm needs channels and pixels", expected="(N, C, …)",
+                     got=str(node.shape))  # fmt: skip
+    if not use_input_stats:
+        running = _known(running_mean, running_var, "instance_norm")
+        return _by_running(node, running, (weight, bias), eps)
+    axes = tuple(range(2, node.ndim))
+    if node.size == node.shape[0] * node.shape[1]:
+        raise misfit(
+            "instance_norm: one number per channel has no variance",
+            expected="several pixels",
+            got=str(node.shape),
+        )
+    out = _per_channel(norm.standardise_op(node, axes=axes, eps=float(eps)), weight, bias)
+    if running_mean is None and running_var is None:
+        return out
+    of_examples = _moments(node, axes)
+    batch = tuple(mean(moment, axis=0, keepdims=False) for moment in of_examples)
+    return Updates(out, _followed((running_mean, running_var), (batch[0], batch[1]), momentum))
+
+
+@works_on_arrays
+def local_response_norm(
+    input: Any, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0
+) -> Node:
+    """The input over (k + alpha · mean of squares of ``size`` neighbouring channels)^beta.
+
+    Source: Krizhevsky, Sutskever & Hinton, "ImageNet classification with deep convolutional neural
+    networks", NIPS 2012, with a mean for the sum, as PyTorch has it.
+
+    Args:
+        input: (N, C, …); channels that do not exist count as 0.
+        size: how many channels.
+        alpha: their factor.
+        beta: the exponent.
+        k: what is added.
+
+    Raises:
+        ShapeError: fewer than three axes.
+        ArgumentError: size is below 1.
+
+    >>> local_response_norm(np.array([[[3.0]]]), 1, alpha=8 / 9, beta=0.5)
+    array([[[1.]]])
+
+    """
+    node = lift(input)
+    if node.ndim < 3:
+        raise misfit("local_response_norm needs channels and pixels", expected="(N, C, …)",
+                     got=str(node.shape))  # fmt: skip
+    if size < 1:
+        raise misused("size starts at 1", got=f"size={size!r}")
+    pixels = int(np.prod(node.shape[2:], dtype=np.int64))
+    planes = reshape(node**2, shape=(node.shape[0], node.shape[1], pixels))
+    around = ((0, 0), (size // 2, (size - 1) // 2), (0, 0))
+    if size > 1:
+        planes = pad_op(planes, width=around)
+    means = pool.avg_pool2d_op(planes, **pool.window((size, 1), (1, 1)))
+    spread = reshape(means, shape=node.shape) * float(alpha) + float(k)
+    return node / power(spread, exponent=float(beta))

@@ -44,12 +44,12 @@ class _Norm:
     def __call__(self, name: str, x: Any) -> Any:
         p = self.params
         mean, var = f"{name}_running_mean", f"{name}_running_var"
+        running = (p[mean], p[var])
         if self.training:
+            running = (None, None)  # those of the batch count, and are noted here
             self.running[mean] = _follow(p[mean], np.mean(x, axis=(0, 2, 3)))
             self.running[var] = _follow(p[var], np.var(x, axis=(0, 2, 3), ddof=1))
-        return F.batch_norm(
-            x, p[mean], p[var], p[f"{name}_weight"], p[f"{name}_bias"], self.training
-        )
+        return F.batch_norm(x, *running, p[f"{name}_weight"], p[f"{name}_bias"], self.training)
 
 
 def _follow(running: Any, batch: Any) -> Any:

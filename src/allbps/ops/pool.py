@@ -367,8 +367,3 @@ def convolved_with_shares(x: Node, kernel: Pair, stride: Pair, padding: Pair) ->
     channels = reshape(x, shape=(int(np.prod(x.shape[:-2])), 1, *x.shape[-2:]))
     pooled = conv2d_op(channels, shares, **attributes(stride=stride, padding=padding))
     return reshape(pooled, shape=(*x.shape[:-2], *pooled.shape[-2:]))
-
-
-def inside_share(shape: Pair, kernel: Pair, stride: Pair, padding: Pair) -> Any:
-    """Which share of each window is image rather than padding: (rows, columns)."""
-    return avg_pool2d(np.ones(shape), kernel, stride, padding)
