@@ -220,17 +220,6 @@ SPELLINGS["repeat"] = lambda x, *sizes: np.tile(
 )
 
 
-@spelled("unfold", "unfold_copy")
-def unfold(x: Any, dimension: int, size: int, step: int) -> Any:
-    """Windows along an axis, as the last; a number is one window."""
-    if np.ndim(x) == 0:
-        return np.reshape(x, (1,))
-    axis = dimension % np.ndim(x)
-    starts = np.arange(0, np.shape(x)[axis] - size + 1, step)
-    windows = np.take(x, starts[:, None] + np.arange(size), axis=axis)
-    return np.moveaxis(windows, axis + 1, -1)
-
-
 @spelled("nn.functional.embedding")
 def embedding(weight: Any, input: Any, **options: Any) -> Any:
     """OpInfo's order: the table first."""
