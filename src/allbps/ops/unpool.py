@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from allbps.ir import Aval, Node, Notation, Op, Precedence, Rule, Sample, Zero
+from allbps.ir import Aval, Node, Notation, Op, Rule, Sample, Zero
 from allbps.ops.pool import gather_from_op
 
 Pair = tuple[int, int]
@@ -47,7 +47,7 @@ place_at_op = Op(
         f".reshape(*{operands['values']}.shape[:-2], *{attrs['size']})"
     ),
     helpers=(place_at,),
-    rules=(Rule(d_place_at, "each value stands at one place of {y}"), Zero("an index")),
-    notation=Notation("{values:5} at {index:5}", Precedence.SUM),
+    rules=(Rule(d_place_at, '"each value stands at one place of" {y}'), Zero("an index")),
+    notation=Notation('{values} if "at" {index}, else 0'),
     samples=(Sample(((2, 2), np.array([[0, 5], [7, 11]])), {"size": (3, 4)}),),
 )
