@@ -31,7 +31,7 @@ def bound_of(dtype: np.dtype[Any]) -> float:
 
 
 LAST_DIGITS = 16
-"""So many units in the last place of what a δ could have been are rounding."""
+"""So many units in the last place of the terms of a δ are rounding."""
 
 UNSTABLE = "rounding alone may change it altogether, so that nothing can be said for it"
 
@@ -81,15 +81,32 @@ class Case:
             np.random.default_rng(self.seed),
             decided=decided,
         )
-        return {delta.primal: found[delta.node] + self._floor(delta) for delta in self.deltas}
+        floor = self._floor
+        return {d.primal: found[d.node] + floor[d.primal] for d in self.deltas}
 
-    def _floor(self, delta: Delta) -> float:
-        """What no arithmetic tells from 0 in a δ: the last digits of what it could have been.
+    @cached_property
+    def _floor(self) -> dict[Node, float]:
+        """Primal -> what no arithmetic tells from 0 in its δ: the last digits of its terms.
 
         A δ whose terms cancel to the last digit, as those of a softmax over one element do, is 0 in
-        one order of rounding and not in another, and has no noise of its own in either.
+        one order of rounding and not in another, and has no noise of its own in either. Its terms
+        are as large as δ of the consumer, times what the consumer is per unit of the value.
         """
-        return LAST_DIGITS * float(np.finfo(self._coarsest).eps) * self._natural(delta)
+        last = LAST_DIGITS * float(np.finfo(self._coarsest).eps)
+        floor: dict[Node, float] = {}
+        for delta in self.backward.steps:
+            x, own = delta.primal, [0.0]
+            for term in delta.terms:
+                y = term.consumer
+                of_y = last * self._size(f"d{y.name}", 0.0) + floor.get(y, 0.0)
+                own.append(of_y * self._size(y.name, 1.0) / self._size(x.name, 1.0))
+            floor[x] = max(own)
+        return floor
+
+    def _size(self, name: str, of_zeros: float) -> float:
+        """The largest finite absolute value under a name."""
+        size = np.abs(np.asarray(self.values.get(name, 0.0), dtype=np.float64))
+        return float(np.max(size, initial=0.0, where=np.isfinite(size))) or of_zeros
 
     @cached_property
     def _coarsest(self) -> np.dtype[Any]:
