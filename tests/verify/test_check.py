@@ -235,3 +235,15 @@ def test_elements_of_which_a_judge_has_no_finite_number_are_counted_in_words():
     assert said in report.notes
     report = check(lambda x: np.sum(np.hypot(x, x * 0)), np.array([1.0, 3.0, 2.0]))
     assert not [note for note in report.notes if "finite" in note]
+
+
+@pytest.mark.parametrize(("slope", "passes"), [(4e-4, True), (6e-4, False), (2e-3, False)])
+def test_zeros_are_right_only_where_the_right_gradient_rounds_to_zero(slope, passes):
+    x = np.ones(3)
+    report = check(
+        lambda x, u: 0.5 * np.sum((u - 1.25) ** 2) + np.sum(slope * x), x, x,
+        gradients={"u": x - 1.25, "x": np.zeros(3)}, decimals=3, judges=["expansion"],
+    )  # fmt: skip
+    marks = {mark.node: bool(mark) for mark in report.marks}
+    assert marks == {"u": True, "x": passes}
+    assert passes == ("forgotten one" in str(report))

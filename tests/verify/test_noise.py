@@ -67,6 +67,21 @@ def test_a_wrong_delta_does_not_pass_for_noise(run, name, judge):
     assert verify(passes, values, [judge]).disagreements
 
 
+@pytest.mark.parametrize("name", CANCELLING)
+@pytest.mark.parametrize("judge", ["torch", "differences"])
+@pytest.mark.parametrize("part", [1e-3, 1e-5])
+def test_a_slightly_wrong_delta_is_never_confirmed(run, name, judge, part):
+    """What rounding hides from a judge cannot be said; that is no confirmation."""
+    passes, values = run(*CANCELLING[name])
+    found = passes.steps[-1]
+    values[found.node.name] = np.asarray(values[found.node.name]) + part
+    report = verify(passes, values, [judge])
+    said = report.of[found.primal.name][judge]
+    assert said.verdict in (Verdict.DISAGREE, Verdict.NOISY, Verdict.NOT_CHECKED)
+    if judge == "torch" and name != "float32 inside":
+        assert said.verdict is Verdict.DISAGREE
+
+
 @pytest.mark.parametrize("point", [0.5, 5.0, 12.0])
 def test_a_wrong_rule_on_the_way_to_saturation_is_caught(judged, point):
     plants = {(sigmoid_op, 0): lambda g, y, x: g * y}

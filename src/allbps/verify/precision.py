@@ -86,6 +86,8 @@ class Precision:
         numbers = np.asarray(numbers)
         if numbers.shape != self.theirs.shape or not np.any(self.unit):
             return False
+        if not np.any(self.theirs):  # a forgotten gradient has no noise that would excuse it
+            noise = False
         allowed = 0.5 * self.unit * (1 + 1e-6) + (SIGMAS * self.noise if noise else 0.0)
         return bool(np.all(np.abs(self.theirs - numbers) <= allowed))
 
