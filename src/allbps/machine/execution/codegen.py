@@ -167,6 +167,7 @@ class _Writer:
 
     def __init__(self, program: Program, layout: Layout, clocks: bool) -> None:
         self.program, self.layout, self.clocks = program, layout, clocks
+        self.scratch = program.scratch
         self.printer = Printer()
 
     def module(self, bodies: Iterable[str]) -> str:
@@ -237,16 +238,16 @@ class _Writer:
 
     def _declarations(self, used: set[Memory], *, counted: bool = False) -> Iterator[str]:
         """Lines that find the blocks that are used; each thread and step has places of its own."""
-        behind = {SCRATCH: f" + _tid * {self.program.scratch}"}
+        behind = {SCRATCH: f" + _tid * {self.scratch}"}
         if counted:
             behind[RATES] = f" + {written(STEP)} * {self.layout.rates}"
-        for block in self.layout.column:
-            if block in used:
-                place = self.printer.word(pointer_at, "_a", self.layout.column[block])
-                if block.kind in READ:
-                    place = self.printer.word(READ[block.kind], place)
-                size = f"  # {block.size}" if block.size else ""
-                yield f"{block.name} = {place}{behind.get(block, '')}{size}"
+        column = self.layout.column
+        for block in sorted(used & column.keys(), key=column.__getitem__):
+            place = self.printer.word(pointer_at, "_a", column[block])
+            if block.kind in READ:
+                place = self.printer.word(READ[block.kind], place)
+            size = f"  # {block.size}" if block.size else ""
+            yield f"{block.name} = {place}{behind.get(block, '')}{size}"
 
     def _entry(self, block: Memory) -> str:
         """A number that stands among the addresses."""

@@ -8,8 +8,10 @@ becomes 1 or 0, and a text with a word that is not in the vocabulary is refused.
 from __future__ import annotations
 
 import ast
+import functools
 import math
-from collections.abc import Sequence
+import operator
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from allbps.ir import Node
@@ -92,7 +94,13 @@ def scalar_of(node: Node, operands: Sequence[Scalar]) -> Scalar:
     names = [f"_{k}" for k in range(len(operands))]
     text = node.op.text(node.op.numpy, names, node.attrs)
     reader = _Reader(dict(zip(names, operands, strict=True)))
-    return reader.read(ast.parse(text, mode="eval").body)
+    return reader.read(_parsed(text))
+
+
+@functools.lru_cache(1024)
+def _parsed(text: str) -> ast.expr:
+    """The syntax tree of an operation's text, which is the same for all its uses."""
+    return ast.parse(text, mode="eval").body
 
 
 def number(value: float) -> Scalar:
@@ -224,18 +232,29 @@ PHRASES = {
 
 def _constant(node: ast.expr) -> float | None:
     """The value of an expression of numbers alone."""
-    parts = (ast.Constant, ast.BinOp, ast.UnaryOp, ast.operator, ast.unaryop)
-    names = {"np.pi": math.pi}
-    text = ast.unparse(node)
-    if text in names:
-        return names[text]
-    for inner in ast.walk(node):
-        known = isinstance(inner, parts) or ast.unparse(inner) in (*names, "np", "")
-        if not (known or isinstance(inner, ast.Load)):
-            return None
-    text = text.replace("np.pi", repr(math.pi))
-    value = eval(text)  # numbers and their operators only
-    return float(value) if isinstance(value, (bool, int, float)) else None
+    match node:
+        case ast.Constant(value=bool() | int() | float() as value):
+            return float(value)
+        case ast.Attribute(value=ast.Name(id="np"), attr="pi"):
+            return math.pi
+        case ast.UnaryOp(op=op, operand=operand) if type(op) in SIGNS:
+            x = _constant(operand)
+            return None if x is None else float(SIGNS[type(op)](x))
+        case ast.BinOp(left=left, op=op, right=right) if type(op) in OPERATORS:
+            x, y = _constant(left), _constant(right)
+            return None if x is None or y is None else float(OPERATORS[type(op)](x, y))
+    return None
+
+
+SIGNS: dict[type[ast.unaryop], Callable[[float], float]] = {
+    ast.USub: operator.neg, ast.UAdd: operator.pos, ast.Not: operator.not_,
+}  # fmt: skip
+OPERATORS: dict[type[ast.operator], Callable[[float, float], float]] = {
+    ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul,
+    ast.Div: operator.truediv, ast.FloorDiv: operator.floordiv, ast.Mod: operator.mod,
+    ast.Pow: operator.pow,
+}  # fmt: skip
+"""What stands between numbers in the text of an operation."""
 
 
 #: Exponents that a few products, a quotient or a root make; x is written where it stands.
