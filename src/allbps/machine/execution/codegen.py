@@ -159,6 +159,9 @@ def write(
 
 SECTION = 64
 """Tasks in one kernel: what LLVM needs for a function grows faster than the function."""
+MANY = 16
+"""Sections above which LLVM takes them as they are: they hardly do more than call kernels, and a
+thousand layers compile in half the time."""
 HEAD = "_tid: Int, _threads: Int, _team: Ints, _a: Ints"
 
 
@@ -190,7 +193,8 @@ class _Writer:
         calls = []
         for first, regions in sections:
             section = f"_{name.strip('_')}_from_{first}"
-            yield _kernel(section, more, self._section(first, regions, counted))
+            lines = self._section(first, regions, counted)
+            yield _kernel(section, more, lines, plain=len(sections) > MANY)
             calls.append(f"{section}(_tid, _threads, _team, _a{passed})")
         yield _kernel(name, more, calls)
 
@@ -254,8 +258,9 @@ class _Writer:
         return f"_a[{self.layout.column[block]}]"
 
 
-def _kernel(name: str, more: str, lines: Iterable[str]) -> str:
-    return "\n".join(["@kernel", f"def {name}({HEAD}{more}) -> None:", *indented(lines)])
+def _kernel(name: str, more: str, lines: Iterable[str], *, plain: bool = False) -> str:
+    mark = "@kernel(plain=True)" if plain else "@kernel"
+    return "\n".join([mark, f"def {name}({HEAD}{more}) -> None:", *indented(lines)])
 
 
 def _sections(regions: Sequence[Sequence[Task]]) -> Iterator[tuple[int, list[Sequence[Task]]]]:

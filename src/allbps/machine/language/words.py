@@ -97,13 +97,21 @@ class Kernel(Routine, Generic[P, R]):
         expand: paste the body at every call instead of calling; such a function may return a tuple.
         reorder: let sums be added in vector lanes. The order is then another one, but a fixed one.
         small: let LLVM paste it into its callers, with their constants.
+        plain: it only calls others, and LLVM need not think about it.
 
     """
 
     def __init__(
-        self, function: Callable[P, R], *, expand: bool, reorder: bool, small: bool
+        self,
+        function: Callable[P, R],
+        *,
+        expand: bool = False,
+        reorder: bool = False,
+        small: bool = False,
+        plain: bool = False,
     ) -> None:
-        self.function, self.expand, self.reorder, self.small = function, expand, reorder, small
+        self.function, self.expand, self.reorder = function, expand, reorder
+        self.small, self.plain = small, plain
         self.name = function.__name__
         self._tree: ast.FunctionDef | None = None
         self.__doc__ = function.__doc__
@@ -134,20 +142,16 @@ class Kernel(Routine, Generic[P, R]):
 def kernel(function: Callable[P, R]) -> Kernel[P, R]: ...
 @overload
 def kernel(
-    *, reorder: bool = False, small: bool = False
+    *, reorder: bool = False, small: bool = False, plain: bool = False
 ) -> Callable[[Callable[P, R]], Kernel[P, R]]: ...
-def kernel(
-    function: Callable[P, R] | None = None, *, reorder: bool = False, small: bool = False
-) -> Any:
+def kernel(function: Callable[P, R] | None = None, **options: bool) -> Any:
     """Mark a function as a kernel: one native function."""
-    if function is None:
-        return lambda f: Kernel(f, expand=False, reorder=reorder, small=small)
-    return Kernel(function, expand=False, reorder=reorder, small=small)
+    return Kernel(function) if function is not None else lambda f: Kernel(f, **options)
 
 
 def inline(function: Callable[P, R]) -> Kernel[P, R]:
     """Mark a function as a formula: its body is pasted where it is used."""
-    return Kernel(function, expand=True, reorder=False, small=True)
+    return Kernel(function, expand=True, small=True)
 
 
 class Word(Routine, Generic[P, R]):

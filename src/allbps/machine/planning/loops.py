@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from allbps.machine.planning.plan import Plan, Value, Work
@@ -50,13 +50,20 @@ def make_loops(plan: Plan) -> Plan:
         first = groups[0] if groups else None
         alike = first is not None and all(group is first for group in groups)
         inside = alike and out not in plan.wanted
-        fits = first is not None and len(first) < LONGEST and first[0].outputs[0].shape == out.shape
+        fits = (
+            first is not None and length(first) < LONGEST and first[0].outputs[0].shape == out.shape
+        )
         if first is not None and inside and fits:
             group_of[work] = first
             first.append(work)
         else:
             group_of[work] = [work]
     return _with_loops(plan, group_of)
+
+
+def _has_room(group: Sequence[Work], out: Value) -> bool:
+    """May what makes ``out`` join these works?"""
+    return length(group) < LONGEST and group[0].outputs[0].shape == out.shape
 
 
 def join_loops(plan: Plan) -> Plan:
@@ -76,11 +83,16 @@ def join_loops(plan: Plan) -> Plan:
         if work.kind == "loop":
             groups = {id(group): group for x, group in near.items() if level_of[x] == level}
             joined = [work, *(member for group in groups.values() for member in group)]
-            if sum(len(member.steps) for member in joined) > LONGEST:
+            if sum(length(member.steps) for member in joined) > LONGEST:
                 joined, level = [work], level + 1
             group_of.update(dict.fromkeys(joined, joined))
         level_of.update(dict.fromkeys(work.outputs, level))
     return _with_loops(plan, group_of)
+
+
+def length(steps: Iterable[Work]) -> int:
+    """How many operations steps are; a sum of n terms is n − 1 of them."""
+    return sum(max(1, len(step.inputs) - 1) for step in steps)
 
 
 def _loops_before(

@@ -63,6 +63,8 @@ class Program:
                 not kernel.small and not self.paste
             ):  # one copy each: pasting them everywhere doubles compile time
                 fn.attributes.add("noinline")
+            if kernel.plain:
+                fn.attributes.update(("noinline", "optnone"))
             self._functions[kernel] = fn
             Emitter(self, fn, kernel).whole(result)
         return self._functions[kernel]
