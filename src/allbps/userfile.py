@@ -42,6 +42,9 @@ def load(target: str) -> UserFunction:
     parameter with a default needs none. ``FUNCTION_cotangents`` or ``cotangents`` may give δ for
     outputs.
 
+    ``FILE.py:MODULE`` may name a PyTorch module with ``MODULE_inputs``, or a function without
+    arguments that returns (module, inputs) or (module, loss, batch).
+
     Raises:
         UserFileError: the file is missing, or running it fails.
         NameUnknownError: it has no such function.
@@ -58,8 +61,31 @@ def load(target: str) -> UserFunction:
     module = _module(Path(path))
     function = _function(module, name, path)
     own = name.rpartition(".")[2]
+    given = _given(module, own, "cotangents") or {}
+    torch_module = _torch_module(function, own, module, path)
+    if torch_module is not None:
+        return UserFunction(*torch_module, given)
     inputs = _inputs(function, own, module, Path(path))
-    return UserFunction(function, inputs, _given(module, own, "cotangents") or {})
+    return UserFunction(function, inputs, given)
+
+
+def _torch_module(
+    found: Callable[..., Any], name: str, module: ModuleType, path: str
+) -> tuple[Callable[..., Any], Mapping[str, Any]] | None:
+    """A PyTorch module, or a function that builds one, as a function and its inputs."""
+    if "torch" not in sys.modules:  # the file would have imported it
+        return None
+    from allbps.torch import fromfile
+
+    with running(path):
+        if inspect.isfunction(found) and not inspect.signature(found).parameters:
+            made = found()
+            found = made if fromfile.is_module(made) else found
+        if not fromfile.is_module(found):
+            return None
+        given = getattr(module, f"{name}_inputs", None) or getattr(module, "inputs", None)
+        given = given() if callable(given) else given
+    return fromfile.net_of(found, name, path, given)
 
 
 def function(target: str) -> Callable[..., Any]:

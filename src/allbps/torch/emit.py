@@ -5,7 +5,7 @@ from __future__ import annotations
 import keyword
 import operator
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -74,14 +74,17 @@ class Written:
 
 
 def write(
-    program: ExportedProgram, roles: Mapping[str, str], called: Callable[[str], str]
-) -> Written:
+    program: ExportedProgram, roles: Mapping[str, str], called: Callable[[str], str],
+    words: Sequence[str] = (), result: str = "",
+) -> Written:  # fmt: skip
     """Every node of a graph as a line.
 
     Args:
         program: the graph.
         roles: name of a parameter or buffer -> the container that holds it in the source.
         called: the program's name of a parameter or buffer -> the name it goes by.
+        words: names for the inputs in order, where there are better ones than the program's.
+        result: a name for the first result.
 
     Raises:
         NoRuleError: operations that the table cannot write; all of them in one message.
@@ -92,7 +95,8 @@ def write(
     names: dict[Node, str] = {}
     states: dict[str, str] = {}
     specs = {spec.arg.name: spec for spec in program.graph_signature.input_specs}
-    inputs, examples = [], {}
+    inputs: list[str] = []
+    examples: dict[str, Any] = {}
     chooser = _Names()
     for node in program.graph.nodes:
         if node.op != "placeholder":
@@ -101,19 +105,25 @@ def write(
         if spec.kind == InputKind.USER_INPUT:
             if isinstance(spec.arg, ConstantArgument):
                 continue
-            names[node] = chooser.taken_by(node.name)
+            own = words[len(inputs)] if len(inputs) < len(words) else node.name
+            names[node] = chooser.taken_by(own)
             inputs.append(names[node])
             examples[names[node]] = node.meta["val"]
         elif node.users:
             name = called(str(spec.target))
             names[node] = f"{roles.get(name, 'constants')}[{name!r}]".replace("'", '"')
             states[names[node]] = name
-    lines, missing = _lines(program, names, chooser)
+    (output,) = [node for node in program.graph.nodes if node.op == "output"]
+    outputs = list(zip(program.graph_signature.output_specs, output.args[0], strict=True))
+    last = _last_of_modules(program)
+    first = next((v for s, v in outputs if s.kind == OutputKind.USER_OUTPUT), None)
+    if result and isinstance(first, Node):
+        last[first] = result
+    lines, missing = _lines(program, names, chooser, last)
     if missing:
         raise _all_missing(missing)
-    (output,) = [node for node in program.graph.nodes if node.op == "output"]
     results, new = [], {}
-    for spec, value in zip(program.graph_signature.output_specs, output.args[0], strict=True):
+    for spec, value in outputs:
         text = names[value] if isinstance(value, Node) else repr(value)
         if spec.kind == OutputKind.BUFFER_MUTATION:
             new[called(str(spec.target))] = text
@@ -123,13 +133,12 @@ def write(
 
 
 def _lines(
-    program: ExportedProgram, names: dict[Node, str], chooser: _Names
+    program: ExportedProgram, names: dict[Node, str], chooser: _Names, last: Mapping[Node, str]
 ) -> tuple[list[Line], list[tuple[Node, str]]]:
     """The lines, and each node that cannot be written with the reason."""
     lines: list[Line] = []
     missing: list[tuple[Node, str]] = []
     apart: dict[Node, tuple[Writer | None, ...]] = {}
-    last = _last_of_modules(program)
     for node in program.graph.nodes:
         if node.op != "call_function" or not node.users:
             continue

@@ -35,6 +35,19 @@ class WithLoss(nn.Module):
         self.way = _way(loss, count, named)
         self.training = net.training
 
+    def words(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> list[str]:
+        """What the parts of a batch are called: as the module calls its arguments, and target."""
+        if kwargs or not all(isinstance(part, torch.Tensor) for part in args):
+            return []
+        if self.way == "module":
+            signature = _signature(self.loss)
+            return list(signature.parameters)[1:] if signature is not None else []
+        known = list(inspect.signature(self.module_of_the_step.forward).parameters)
+        if self.way == "target":
+            inputs = known[: len(args) - 1]
+            return [*inputs, "target"] if len(inputs) == len(args) - 1 else []
+        return known
+
     def forward(self, *batch: Any, **named: Any) -> Any:
         """The loss of a batch, or a tuple that begins with it."""
         if self.way == "module":

@@ -16,9 +16,10 @@ from allbps.random import Generator
 from allbps.torch.arguments import Arguments, results
 from allbps.torch.emit import Written, tensors_of, write
 from allbps.torch.export import exported
+from allbps.torch.losses import WithLoss
 from allbps.torch.refusals import check_module, check_tensor
 from allbps.torch.source import Source, typed
-from allbps.torch.where import own_name
+from allbps.torch.where import PREFIX, own_name
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,7 +75,10 @@ def interpreted(
     called = first_names(module)
     tensors = tensors_of(program, called)
     roles = _roles(module, program, moved, called)
-    written = write(program, roles, called)
+    if isinstance(module, WithLoss):
+        written = write(program, roles, called, module.words(args, kwargs), "loss")
+    else:
+        written = write(program, roles, called)
     seed = (torch.initial_seed() if seed is None else seed) % 2**63
     arguments = Arguments(args, kwargs, written.inputs)
     given = containers(roles, tensors)
@@ -135,10 +139,11 @@ class Net:
     """
 
     def __init__(self, found: Imported) -> None:
-        self.module, self.training = found.module, found.module.training
-        self.__name__ = type(found.module).__name__
-        self.__module__ = type(found.module).__module__
-        self.__doc__ = inspect.cleandoc(vars(type(found.module)).get("__doc__") or "")
+        own = getattr(found.module, PREFIX, found.module)
+        self.module, self.training = own, own.training
+        self.__name__ = type(own).__name__
+        self.__module__ = type(own).__module__
+        self.__doc__ = inspect.cleandoc(vars(type(own)).get("__doc__") or "")
         self._found = found
         self._spec = found.program.call_spec.out_spec
         flat = found.written.results
@@ -180,9 +185,12 @@ class Net:
         """Parameter name -> argument; the module's own parameters where none are given."""
         rest = dict(kwargs)
         params = rest.pop("params", None)
-        inputs = self._found.arguments.flat(args, rest)
-        named = dict(zip(self._found.written.inputs, inputs, strict=True))
-        return {**named, "params": self.params if params is None else params}
+        return {**self.named(args, rest), "params": self.params if params is None else params}
+
+    def named(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+        """Inputs by name, as arrays."""
+        flat = self._found.arguments.flat(args, kwargs)
+        return dict(zip(self._found.written.inputs, flat, strict=True))
 
     def called(self, path: str) -> str:
         """The name of an argument's array: ``conv1_weight`` for ``params["conv1.weight"]``."""

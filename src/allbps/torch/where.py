@@ -27,7 +27,7 @@ def site_of(node: Node) -> Site | None:
     found = [
         Site(m["file"], int(m["line"]), m["function"])
         for m in _FRAME.finditer(str(node.meta.get("stack_trace") or ""))
-        if not m["file"].startswith("<")
+        if not m["file"].startswith(("<", _HERE))
     ]
     own = [site for site in found if is_users(site.file)]
     return own[-1] if own else found[-1] if found else None
