@@ -12,10 +12,11 @@ from allbps.data.folder import has_class_folders, load_folder
 from allbps.data.idx import GZIP, NAMES, holds_idx, load_idx_folder, load_idx_pair
 from allbps.data.images import Dataset
 from allbps.data.npz import holds_npy, load_npy_folder, load_npy_pair, load_npz
+from allbps.data.tables import holds_tables, is_table, load_tables
 from allbps.errors import ArgumentError, UserFileError
 
 KNOWN = (
-    "digits; an .npz archive; a folder of class folders; a folder with "
+    "digits; an .npz archive; a Parquet or Arrow file; a folder of class folders; a folder with "
     f"{NAMES}; or IMAGES,LABELS in IDX format or as two .npy files"
 )
 
@@ -55,7 +56,8 @@ def read(source: str | Path, decoding: Decoding | None = None) -> Dataset:
     """As ``load``, for those who show the notes themselves."""
     decoding = decoding or Decoding()
     path = Path(source).expanduser()
-    if path.is_dir() and str(source) != "digits" and not (holds_idx(path) or holds_npy(path)):
+    arrays = path.is_dir() and (holds_idx(path) or holds_npy(path) or holds_tables(path))
+    if path.is_dir() and str(source) != "digits" and not arrays:
         return _from_folder(path, decoding)
     if decoding.size or decoding.grayscale:
         raise ArgumentError(
@@ -71,13 +73,17 @@ def read(source: str | Path, decoding: Decoding | None = None) -> Dataset:
                 todo="leave them out",
             )
         return load_digits()
-    if path.is_dir() and holds_npy(path):
-        return load_npy_folder(path, **_how(decoding))
     if path.is_dir():
-        return load_idx_folder(path, **_how(decoding))
+        return _from_array_folder(path, decoding)
     if path.is_file():
         return _from_file(path, decoding)
     return _from_pair(str(source), decoding)
+
+
+def _from_array_folder(path: Path, decoding: Decoding) -> Dataset:
+    if holds_tables(path):
+        return load_tables(path, **_how(decoding))
+    return (load_npy_folder if holds_npy(path) else load_idx_folder)(path, **_how(decoding))
 
 
 def _from_pair(source: str, decoding: Decoding) -> Dataset:
@@ -110,6 +116,8 @@ def _from_folder(path: Path, decoding: Decoding) -> Dataset:
 
 
 def _from_file(path: Path, decoding: Decoding) -> Dataset:
+    if is_table(path):
+        return load_tables(path, **_how(decoding))
     try:
         with path.open("rb") as file:
             start = file.read(4)

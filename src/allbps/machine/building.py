@@ -21,6 +21,7 @@ from allbps.machine.language.errors import KernelError
 from allbps.machine.language.operands import Memory
 from allbps.machine.limits import Limit, limits
 from allbps.machine.options import Options
+from allbps.machine.planning.layout import Layout
 from allbps.machine.planning.passes import passes
 from allbps.machine.planning.plan import Plan, Value, Work, make_plan
 from allbps.machine.planning.rules import Rule
@@ -92,6 +93,7 @@ def build(
     *,
     guarded: bool = True,
     more: Callable[[Program, Sequence[Place], Sequence[Place], Blocks, bool], None] | None = None,
+    layouts: list[Layout] | None = None,
 ) -> Build:
     """Everything between a traced function and one that can be called.
 
@@ -102,6 +104,8 @@ def build(
         guarded: does the step look whether what was traced holds for its arguments?
         more: adds tasks of its own; it is given the program, where gradients and results lie, the
             arrays behind blocks once they exist, and whether the step looks at guards.
+        layouts: how the parameters are to lie in memory, and their gradients too; an empty list is
+            filled with what suits the function. Without it they lie as NumPy has them.
 
     Raises:
         AllBPsError: the options do not fit the function; see :func:`.request.request`.
@@ -112,9 +116,12 @@ def build(
     planned = _planned(traced, asked, traced.guards if guarded else ())
     program, blocks = Program(asked.real, options.convolution), dict[Memory, NDArray[Any]]()
     try:
-        emitter = _emitted(program, planned, asked, blocks, free=not options.in_place)
+        free = layouts is not None or not options.in_place
+        emitter = _emitted(program, planned, asked, blocks, layouts, free=free)
         ends = _ends(emitter.places, planned, asked)
-        training = _training(program, emitter.places, ends, asked, options, blocks)
+        if layouts is not None:
+            layouts[:] = [ends.inputs[x].layout for x in asked.params]
+        training = _training(program, emitter.places, ends, asked, options, blocks, layouts)
         results = ends.results[: len(ends.results) - len(asked.carried)]
         if more is not None:
             more(program, training.deltas, results, blocks, ends.holds is not None)
@@ -189,7 +196,7 @@ def _of_integers(guard: Guard) -> bool:
 
 def _emitted(
     program: Program, planned: Planned, asked: Request, blocks: dict[Memory, NDArray[Any]],
-    free: bool,
+    layouts: Sequence[Layout] | None, *, free: bool,
 ) -> Emitter:  # fmt: skip
     """Tasks for all works; parameters that move may lie as the first work that reads them wants.
 
@@ -198,11 +205,15 @@ def _emitted(
         planned: the works.
         asked: what is asked of the function.
         blocks: filled later with the arrays behind blocks.
+        layouts: how the parameters are to lie, if that is known.
         free: may they?
 
     """
-    moving = [planned.values[x] for x in asked.params if asked.trains and free]
+    chosen = free and (asked.trains or layouts is not None)
+    moving = [planned.values[x] for x in asked.params if chosen]
     emitter = Emitter(Places(program, planned.plan, moving), blocks)
+    for value, layout in zip(moving, layouts or (), strict=False):
+        emitter.places.decide(value, layout)
     for work in planned.plan.works:
         emitter.emit(work)
     return emitter
@@ -268,9 +279,13 @@ class Training:
 
 def _training(
     program: Program, places: Places, ends: Ends, asked: Request, options: Options,
-    blocks: dict[Memory, NDArray[Any]],
+    blocks: dict[Memory, NDArray[Any]], layouts: Sequence[Layout] | None,
 ) -> Training:  # fmt: skip
     """Tasks that move the parameters and carry over what is carried; else gradients are kept."""
+    if layouts is not None:
+        pairs = zip(ends.grads, layouts, strict=True)
+        laid = [_kept(places.as_layout(value, layout)) for value, layout in pairs]
+        return Training(deltas=tuple(laid))
     if options.optimizer is None:
         return Training(deltas=tuple(_kept(places.of(value)) for value in ends.grads))
     longest = math.inf if options.max_norm is None else options.max_norm

@@ -13,6 +13,7 @@ from allbps.ir import Node
 from allbps.machine.moves import Moves
 from allbps.machine.part import nodes_of
 from allbps.machine.path import like_nodes, pairs_of
+from allbps.machine.planning.layout import Layout
 from allbps.optim import Optimizer
 from allbps.trace import Traced
 
@@ -27,6 +28,7 @@ class Kept:
         chosen: names of the arguments that are learnt.
         carry: name of the one that every step replaces.
         optimizer, max_norm, threads: as for ``compile``.
+        layouts: how parameters lie in memory.
 
     Attributes:
         moves: the optimiser, with the parameters.
@@ -42,12 +44,13 @@ class Kept:
         optimizer: Optimizer,
         max_norm: float | None,
         threads: int | None,
+        layouts: Sequence[Layout],
     ) -> None:
         self._trees, self._chosen, self._carry = traced.parameters, chosen, carry
         self._slots = optimizer.slots
         nodes = [x for name in chosen for x in nodes_of(self._trees[name])]
         start = [np.asarray(traced.values[x]) for x in nodes]
-        self.moves = Moves([x.name for x in nodes], start, optimizer, max_norm, threads)
+        self.moves = Moves([x.name for x in nodes], start, layouts, optimizer, max_norm, threads)
         carried = [] if carry is None else nodes_of(self._trees[carry])
         self.carried = [np.array(traced.values[x]) for x in carried]
 

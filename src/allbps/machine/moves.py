@@ -6,12 +6,11 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from allbps.machine.execution.executable import Executable
 from allbps.machine.language.operands import Memory
-from allbps.machine.planning.layout import row_major
+from allbps.machine.planning.layout import Layout
 from allbps.machine.planning.rules import Rule
 from allbps.machine.works.tasks import Place, Program
 from allbps.machine.works.updates import Moving, emit_updates
@@ -24,12 +23,14 @@ class Moves:
     Args:
         names: of the parameters.
         start: where they begin; they are copied.
+        layouts: how they lie in memory, and their gradients too.
         optimizer: how they move.
         max_norm: the longest that all gradients together may be.
         threads: how many; None for as many as pay.
 
     Attributes:
         params: the parameters, as the program has them.
+        memory: the same as they lie, vectors.
         slots: for each what is remembered of it, by name.
 
     """
@@ -38,6 +39,7 @@ class Moves:
         self,
         names: Sequence[str],
         start: Sequence[NDArray[Any]],
+        layouts: Sequence[Layout],
         optimizer: Optimizer,
         max_norm: float | None,
         threads: int | None,
@@ -48,19 +50,20 @@ class Moves:
         self._rule = Rule(optimizer, clipped=longest < math.inf)
         loss = program.memory("loss", 1, kept=True)
         moving = [
-            Moving(name, _kept(program, name, array), _kept(program, f"d{name}", array))
-            for name, array in zip(names, start, strict=True)
+            Moving(name, _kept(program, name, layout), _kept(program, f"d{name}", layout))
+            for name, layout in zip(names, layouts, strict=True)
         ]
         slots, _ = emit_updates(program, self._rule, moving, loss, longest, blocks)
         self._run = Executable(program, blocks, [], loss, threads, self._rule.columns)
         self._loss = blocks[loss]
         self._deltas = [move.delta.memory for move in moving]
         self.params = [self._view(move.param) for move in moving]
+        self.memory = [self._run.blocks[move.param.memory] for move in moving]
         self.slots: list[Mapping[str, NDArray[Any]]] = [
             {name: self._view(place) for name, place in own.items()} for own in slots
         ]
-        for here, array in zip(self.params, start, strict=True):
-            here[...] = array
+        for move, array in zip(moving, start, strict=True):
+            move.param.layout.fill(self._run.blocks[move.param.memory], array)
 
     def _view(self, place: Place) -> NDArray[Any]:
         return place.layout.view(self._run.blocks[place.memory])
@@ -78,5 +81,5 @@ class Moves:
         self._run()
 
 
-def _kept(program: Program, name: str, array: NDArray[Any]) -> Place:
-    return Place(program.memory(name, array.size, kept=True), row_major(np.shape(array)))
+def _kept(program: Program, name: str, layout: Layout) -> Place:
+    return Place(program.memory(name, layout.size, kept=True), layout)

@@ -15,7 +15,9 @@ from allbps.ir.draws import drawing
 from allbps.machine.building import Build, build
 from allbps.machine.called import Called, Recipe
 from allbps.machine.execution.regions import assign_regions
+from allbps.machine.language.operands import Memory
 from allbps.machine.path import Path
+from allbps.machine.planning.layout import Layout
 from allbps.machine.request import without_carry
 from allbps.machine.summation import PACKET
 from allbps.machine.weighing import Kind, Weighing, check_carried, weighing
@@ -36,13 +38,15 @@ class Packing:
     Attributes:
         made: told the number of a packet and its arrays, where these are ready before the rest.
         packets: numbers of the arrays in each.
-        shapes: of the arrays.
+        sizes: numbers in each array.
+        layouts: how the parameters lie in memory, and their gradients too.
 
     """
 
     made: Callable[[int, Arrays, Kind, float], None]
     packets: list[list[int]] = field(default_factory=list)
-    shapes: list[tuple[int, ...]] = field(default_factory=list)
+    sizes: list[int] = field(default_factory=list)
+    layouts: list[Layout] = field(default_factory=list)
 
     def decide(self, program: Program, places: Sequence[Place]) -> None:
         """Arrays that are made one after the other, in packets that are worth sending."""
@@ -50,7 +54,7 @@ class Packing:
         for k, region in enumerate(assign_regions(program.tasks)):
             last.update((block, k) for task in region for block in task.writes)
         order = sorted(range(len(places)), key=lambda k: (last.get(places[k].memory, -1), k))
-        self.shapes = [place.layout.shape for place in places]
+        self.sizes = [place.layout.size for place in places]
         size = 0
         for k in order:
             if not self.packets or size >= PACKET:
@@ -114,25 +118,44 @@ class PartRecipe(Recipe):
                 self.packing.decide(program, places)
             if guards or weight.over is not None or len(self.packing.packets) == 1:
                 return
-            for number, members in enumerate(self.packing.packets):
-                _announce(
-                    program, number, [places[k] for k in members], blocks, self.packing, weight.kind
-                )
+            read = _reader(places, len(deltas), blocks)
+            for number in range(len(self.packing.packets)):
+                _announce(program, number, places, read, self.packing, weight.kind)
 
-        return build(self.signature, traced, self.options, guarded=guarded, more=more)
+        return build(
+            self.signature, traced, self.options, guarded=guarded, more=more,
+            layouts=self.packing.layouts,
+        )  # fmt: skip
 
 
 def _announce(
-    program: Program, number: int, places: Sequence[Place], blocks: Blocks, packing: Packing,
+    program: Program, number: int, places: Sequence[Place], read: Reader, packing: Packing,
     kind: Kind,
 ) -> None:  # fmt: skip
     """A task in Python that tells as soon as a packet is complete."""
+    members = packing.packets[number]
 
     def tell() -> None:
-        packing.made(number, [_view(place, blocks) for place in places], kind, 1.0)
+        packing.made(number, [read(k) for k in members], kind, 1.0)
 
-    reads = tuple(dict.fromkeys(place.memory for place in places))
+    reads = tuple(dict.fromkeys(places[k].memory for k in members))
     program.add(f"packet {number + 1} is complete", ONCE, python=InPython(tell, reads, ()))
+
+
+Reader = Callable[[int], NDArray[Any]]
+"""Number of an array -> the array: gradients as they lie, what is carried as NumPy has it."""
+
+
+def _reader(
+    places: Sequence[Place], gradients: int, blocks: Mapping[Memory, NDArray[Any]]
+) -> Reader:
+    def read(k: int) -> NDArray[Any]:
+        place = places[k]
+        if k >= gradients:
+            return _view(place, blocks)
+        return blocks[place.memory][place.start : place.start + place.layout.size]
+
+    return read
 
 
 def _view(place: Place, blocks: Mapping[Any, NDArray[Any]]) -> NDArray[Any]:
@@ -149,10 +172,18 @@ class PartGradients(Called):
 
     _recipe: PartRecipe
 
-    def run(self, given: Sequence[Any], key: int) -> None:
-        """Work them out, with the random numbers of a key."""
-        self.taken = key
+    def __init__(self, recipe: PartRecipe, traced: Traced) -> None:
+        super().__init__(recipe, traced, recipe.chosen)
+
+    def run(self, given: Sequence[Any], key: int, params: Arrays) -> None:
+        """Work them out, with the random numbers of a key, where the parameters lie."""
+        self.taken, self._params = key, params
         self._run(given)
+
+    def _prepare(self, path: Path) -> None:
+        super()._prepare(path)
+        for x, memory in zip(path.build.request.params, self._params, strict=True):
+            path.executable.bind(path.build.inputs[x].memory, memory)
 
     @property
     def path(self) -> Path:
@@ -175,11 +206,11 @@ class PartGradients(Called):
         """The arrays of a packet, where they lie."""
         build = self._path.build
         extra = self.weight.over is not None
-        carried = len(self._recipe.packing.shapes) - len(build.deltas)
+        carried = len(self._recipe.packing.sizes) - len(build.deltas)
         stop = len(build.results) - extra
         places = [*build.deltas, *build.results[stop - carried : stop]]
-        members = self._recipe.packing.packets[number]
-        return [_view(places[k], build.blocks) for k in members]
+        read = _reader(places, len(build.deltas), build.blocks)
+        return [read(k) for k in self._recipe.packing.packets[number]]
 
     def numbers(self, count: int) -> list[float]:
         """The loss and other single numbers among the first results."""

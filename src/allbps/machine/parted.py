@@ -89,22 +89,24 @@ class PartedStep:
             recipe.f, recipe.signature, plain, recipe.draws, self._cut, self._chosen, self._carry,
             self._packing,
         )  # fmt: skip
-        self._kept = Kept(
-            traced, self._chosen, self._carry, options.optimizer, options.max_norm, threads
-        )
         self._compiled: dict[int, PartGradients] = {}
         given = {name: as_arrays(arguments[name]) for name in self._cut}
-        self._last, _ = self._prepared(given, *bounds(count_of(given), parts)[0], 0)
+        start, stop = bounds(count_of(given), parts)[0]
+        first = {n: rows(tree, start, stop) for n, tree in given.items()}
+        self._last = self._compiled_for(stop - start, {**arguments, **first}, 0)
+        self._kept = Kept(
+            traced, self._chosen, self._carry, options.optimizer, options.max_norm, threads,
+            self._packing.layouts,
+        )  # fmt: skip
         self._connect()
         self._fresh = True
 
     def _connect(self) -> None:
         """Room for the sums, where the optimiser reads them."""
-        shapes, exchange, groups = self._packing.shapes, self._exchange, self._packing.packets
+        sizes, exchange, groups = self._packing.sizes, self._exchange, self._packing.packets
         real = self._kept.moves.params[0].dtype
         packets = [
-            Packet([math.prod(shapes[k]) for k in members], real, exchange, self.parts)
-            for members in groups
+            Packet([sizes[k] for k in members], real, exchange, self.parts) for members in groups
         ]
         self._sum = Summation(packets, exchange)
         found = {
@@ -112,7 +114,7 @@ class PartedStep:
             for packet, members in zip(packets, groups, strict=True)
             for place, k in enumerate(members)
         }
-        sums = [found[k] for k in range(len(shapes))]
+        sums = [found[k] for k in range(len(sizes))]
         self._gradients = sums[: len(self._kept.moves.params)]
         self._kept.moves.read_from(self._gradients)
         self._averages = sums[len(self._gradients) :]
@@ -234,7 +236,7 @@ class PartedStep:
                     continue
                 part, arguments = self._prepared(own, start, stop, self._key(k))
                 self._last = part
-                part.run(arguments, self._key(k))
+                part.run(arguments, self._key(k), self._kept.moves.memory)
                 if not part.told_early:
                     for number in range(len(self._packing.packets)):
                         self._made(number, part.packet(number), part.weight.kind, part.over / count)
@@ -255,12 +257,15 @@ class PartedStep:
         """What computes the part from ``start`` to ``stop`` of the share, and its arguments."""
         arguments = {n: rows(tree, start, stop) for n, tree in own.items()}
         arguments |= self._kept.arguments()
-        size = stop - start
+        part = self._compiled_for(stop - start, arguments, key)
+        return part, [arguments[name] for name in part.path.trees]
+
+    def _compiled_for(self, size: int, arguments: Mapping[str, Any], key: int) -> PartGradients:
+        """What computes parts of a size."""
         if size not in self._compiled:
             in_order = {name: arguments[name] for name in self._names}
             self._compiled[size] = PartGradients(self._recipe, self._recipe.traced(in_order, key))
-        part = self._compiled[size]
-        return part, [arguments[name] for name in part.path.trees]
+        return self._compiled[size]
 
     def _key(self, k: int) -> int:
         """Which random numbers part ``k`` draws in this step."""

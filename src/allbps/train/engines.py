@@ -13,13 +13,14 @@ from allbps.train.parted_engine import PartedEngine
 ENGINES: dict[str, Callable[[Task], Engine]] = {"machine": MachineEngine, "numpy": NumpyEngine}
 
 
-def make_engine(name: str, task: Task, parts: int | None = None) -> Engine:
+def make_engine(name: str, task: Task, parts: int | None = None, size: int = 1) -> Engine:
     """The engine of that name.
 
     Args:
         name: of the engine.
         task: what it works on.
         parts: into how many parts it cuts a mini-batch, if it does.
+        size: of a mini-batch: the memory is laid out for it.
 
     Raises:
         NameUnknownError: there is none.
@@ -36,4 +37,4 @@ def make_engine(name: str, task: Task, parts: int | None = None) -> Engine:
             expected="--engine machine",
             got=f"--engine {name}",
         )
-    return PartedEngine(task, parts)
+    return PartedEngine(task, parts, size)

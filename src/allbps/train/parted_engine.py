@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 class PartedEngine(MachineEngine):
     """Runs compiled steps in parts, together with other workers."""
 
-    def __init__(self, task: Task, parts: int) -> None:
+    def __init__(self, task: Task, parts: int, size: int) -> None:
         super().__init__(task)
-        self._parts = parts
+        self._parts, self._size = parts, min(size, len(task.images))
         self._parted: PartedStep | None = None
         self._left: State | None = None
         self._shares: dict[int, NDArray[Any]] = {}
@@ -42,7 +42,7 @@ class PartedEngine(MachineEngine):
 
     def run(self, state: State, batches: Sequence[NDArray[Any]]) -> tuple[State, Taken]:
         """Step by step; every worker takes the same ones."""
-        step = self._step_in_parts(len(batches[0]), state)
+        step = self._step_in_parts(state)
         self._bring(step, state)
         losses: list[float] = []
         right = 0.0
@@ -99,7 +99,7 @@ class PartedEngine(MachineEngine):
 
     # ---- compiling, and the state in and out
 
-    def _step_in_parts(self, size: int, state: State) -> PartedStep:
+    def _step_in_parts(self, state: State) -> PartedStep:
         from allbps.machine.parted import PartedStep
 
         if self._parted is None:
@@ -114,7 +114,7 @@ class PartedEngine(MachineEngine):
                 loss, logits, _ = model.training_objective(params, x, labels)
                 return loss, hits_of(logits, labels)
 
-            examples = [model.learnt(state.params), *images.fetch(np.arange(size) % len(images))]
+            examples = [model.learnt(state.params), *images.fetch(np.arange(self._size))]
             step = self._compile(
                 objective if running else alone, *examples, *([running] if running else []),
                 params="params", carry="carried" if running else None, optimizer=task.optimiser,

@@ -154,7 +154,7 @@ def _course(parts: Parts, options: TrainOptions, workers: Workers) -> Course:
     steps = -(-len(parts.train) // options.batch_size)
     model, optimiser = nn.named(options.model), options.optimiser(steps)
     task = Task(model, parts.train, optimiser, options.clip, options.threads, options.seed, workers)
-    engine = make_engine(options.engine, task, options.parts)
+    engine = make_engine(options.engine, task, options.parts, options.batch_size)
     return Course(options, task, engine, parts.validation or parts.test)
 
 
