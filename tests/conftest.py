@@ -152,7 +152,7 @@ def in_browser():
         pytest.skip(f"no browser can be installed here: {done.stderr[-300:]}")
     assert done.returncode == 0, done.stderr
 
-    def run(script, timeout=300, **environment):
+    def run(script, timeout=900, **environment):
         done = subprocess.run(
             ["node", "--test", "--test-reporter=spec", str(script)],
             env={**os.environ, "TOOLS": str(tools), **environment},

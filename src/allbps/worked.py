@@ -231,7 +231,8 @@ class Worked:
         from allbps.page.walk import Parts, walk
 
         report = self.verify() if verify else None
-        parts = Parts(self.backward, self.derivation, self.to_svg, self.program(), report)
+        texts = {"tex": self.to_latex, "md": self.to_markdown, "json": self.to_json}
+        parts = Parts(self.backward, self.derivation, self.to_svg, self.program(), texts, report)
         return walk(parts)
 
     def to_json(self) -> str:

@@ -41,10 +41,18 @@ def page(title: str, lead: str, blocks: Sequence[Block], nav: str = "") -> str:
     """
     script = part("page.js") if any(block.kind == "walk" for block in blocks) else ""
     html: str = _template("page.html.jinja").render(
-        title=title, lead=lead, blocks=_all_kept(blocks), nav=nav, css=part("page.css"),
+        title=title, lead=lead, blocks=_all_kept(blocks), nav=nav, css=style(),
         script=script, script_hash=script_hash(script),
     )  # fmt: skip
     return html
+
+
+@cache
+def style() -> str:
+    """The style sheet, with the font of the formulas: so brackets stretch on every machine."""
+    font = base64.b64encode(files("allbps.page").joinpath("math.woff2").read_bytes()).decode()
+    source = f"url(data:font/woff2;base64,{font}) format('woff2')"
+    return f"@font-face {{ font-family: 'allbps math'; src: {source}; }}\n{part('page.css')}"
 
 
 def fragment(blocks: Sequence[Block]) -> str:

@@ -14,6 +14,38 @@ function button(label, name, act) {
   return made;
 }
 
+async function unpacked(text) {
+  const bytes = Uint8Array.from(atob(text), (sign) => sign.charCodeAt(0));
+  return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"))).blob();
+}
+
+// the picture as it stands, without what stepping has hidden
+function drawn(svg) {
+  const copy = svg.cloneNode(true);
+  for (const e of copy.querySelectorAll(".later")) e.setAttribute("visibility", "hidden");
+  copy.removeAttribute("style");
+  return new XMLSerializer().serializeToString(copy);
+}
+
+async function painted(svg) {
+  const image = new Image();
+  image.src = `data:image/svg+xml;charset=utf-8,${encodeURIComponent(drawn(svg))}`;
+  await image.decode();
+  const canvas = document.createElement("canvas");
+  const [width, height] = ["width", "height"].map((side) => 2 * Number(svg.getAttribute(side)));
+  Object.assign(canvas, { width, height });
+  canvas.getContext("2d").drawImage(image, 0, 0, width, height);
+  return new Promise((done) => canvas.toBlob(done, "image/png"));
+}
+
+function save(blob, name) {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(blob);
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 10000);
+}
+
 class Walk {
   constructor(section, number) {
     this.section = section;
@@ -30,6 +62,7 @@ class Walk {
       this.own.get(step.of).push([step, k + 1]);
     });
     this.controls(number);
+    this.saving(data);
     this.listen();
     this.show();
     this.reachable();
@@ -78,6 +111,29 @@ class Walk {
     this.chain.className = "chain";
     this.chain.hidden = true;
     this.section.querySelector(".aside").append(this.chain);
+  }
+
+  // what is shown, as a file: texts that lie packed in the page, the picture and the source as drawn
+  saving(data) {
+    const box = document.createElement("details");
+    box.className = "save";
+    box.append(Object.assign(document.createElement("summary"), { textContent: "Save this derivation" }));
+    const texts = { tex: "LaTeX", md: "Markdown", json: "JSON" };
+    const name = data.title.replace(/[^\p{L}\p{N}_-]+/gu, "-") || "derivation";
+    const add = (label, ending, make) =>
+      box.append(button(label, `Save as ${label}`, async () => save(await make(), `${name}.${ending}`)));
+    for (const [ending, label] of Object.entries(texts))
+      if (data.saved[ending]) add(label, ending, () => unpacked(data.saved[ending]));
+    const svg = this.section.querySelector(".aside svg");
+    if (svg) {
+      add("SVG", "svg", () => new Blob([drawn(svg)], { type: "image/svg+xml" }));
+      add("PNG", "png", () => painted(svg));
+    }
+    const source = [...this.section.querySelectorAll(".sources pre")].at(-1);
+    if (source)
+      add("Python", "py", () =>
+        new Blob([[...source.querySelectorAll(".line")].map((line) => `${line.textContent}\n`).join("")]));
+    this.section.append(box);
   }
 
   listen() {

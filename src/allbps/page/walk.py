@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import zlib
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from html import escape
 from typing import Any
 
@@ -23,12 +25,20 @@ from allbps.verify import Finding, Report, Verdict
 
 @dataclass(frozen=True)
 class Parts:
-    """What a walk is made of; every reading of one backward pass."""
+    """What a walk is made of; every reading of one backward pass.
+
+    Attributes:
+        picture: draws the graph.
+        program: the emitted source.
+        texts: ending of a file -> writes the reading that the page can save under it.
+        report: what the judges say, if they were asked.
+    """
 
     backward: Backward
     derivation: Derivation
     picture: Callable[[], str]
     program: Program
+    texts: Mapping[str, Callable[[], str]] = field(default_factory=dict)
     report: Report | None = None
 
 
@@ -40,16 +50,23 @@ def walk(parts: Parts) -> str:
     data = {
         "steps": [_told(step, primals) for step in parts.derivation if step.kind != "given"],
         "inside": inside(parts.derivation),
+        "saved": {ending: _packed(write()) for ending, write in parts.texts.items()},
+        "title": parts.derivation.title,
     }
     pictures = {s.name: heat(s.value, s.symbol) for s in parts.derivation if s.summary}
     return (
         '<section class="walk">\n'
-        f'<div class="aside"><figure>{parts.picture()}</figure></div>\n'
-        f"{to_mathml(parts.derivation, _verdicts(parts.report), pictures)}\n"
+        f'<div class="both"><div class="aside"><figure>{parts.picture()}</figure></div>\n'
+        f"{to_mathml(parts.derivation, _verdicts(parts.report), pictures)}</div>\n"
         f'<div class="sources">{"".join(_sources(parts))}</div>\n'
         f'<script type="application/json">{_json(data)}</script>\n'
         "</section>"
     )
+
+
+def _packed(text: str) -> str:
+    """A text small enough to lie in the page in several forms; browsers unpack it themselves."""
+    return base64.b64encode(zlib.compress(text.encode(), 9)).decode()
 
 
 def _walk_in_pieces(parts: Parts) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 from allbps.formula.meaning import functions
 from allbps.lecture import NAMES, system
-from allbps.page.document import part, script_hash
+from allbps.page.document import part, script_hash, style
 
 
 def shell(*, has_file: bool, target: str) -> tuple[str, str]:
@@ -20,7 +20,7 @@ def shell(*, has_file: bool, target: str) -> tuple[str, str]:
         " form-action 'none'; frame-ancestors 'none'"
     )
     text: str = _template().render(
-        css=f"{part('page.css')}\n{_own('live.css')}", script=script, has_file=has_file,
+        css=f"{style()}\n{_own('live.css')}", script=script, has_file=has_file,
         target=target, systems=[(name, system(name).title) for name in NAMES],
         functions=", ".join(sorted(functions())),
     )  # fmt: skip
