@@ -100,7 +100,7 @@ def _chosen(traced: Traced, wrt: Iterable[str] | None) -> list[Node]:
         if isinstance(traced.parameters.get(name), int):
             raise _needs_floats(f"{name} holds int numbers", traced)
         found = [x for x in arguments if x.name == name or x.name.startswith(f"{name}_")]
-        exact = [x for x in found if x.name == name] or found
+        exact = [x for x in found if x.name == name] or found or _by_key(traced, name)
         if not exact:
             raise traced.unknown(name, [x.name for x in arguments], "argument")
         for x in exact:
@@ -108,6 +108,13 @@ def _chosen(traced: Traced, wrt: Iterable[str] | None) -> list[Node]:
                 raise _needs_floats(f"{x.name} holds {x.dtype} numbers", traced)
         chosen.extend(exact)
     return chosen
+
+
+def _by_key(traced: Traced, name: str) -> list[Node]:
+    """The argument that stands under this key in a container, where only one does."""
+    holders = [held for held, tree in traced.parameters.items() if not isinstance(tree, Node)]
+    found = [x for x in traced.graph.inputs if x.name in {f"{held}_{name}" for held in holders}]
+    return found if len(found) == 1 else []
 
 
 def _as_given(cotangent: Any, y: Node) -> Any:

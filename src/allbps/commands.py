@@ -28,6 +28,17 @@ FORM = f"{', '.join(FORMATS)}."
 Target = Annotated[str, typer.Argument(metavar="FILE.py:FUNCTION", help="The function to work on.")]
 Out = Annotated[Path | None, typer.Option(help="Write here instead of to the terminal.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a program to read.")]
+Digits = Annotated[
+    int | None, typer.Option("--digits", min=1, max=14, help="Significant digits of the numbers.")
+]
+Decimals = Annotated[
+    int | None, typer.Option("--decimals", min=0, max=14, help="Or so many after the point.")
+]
+Exact = Annotated[bool, typer.Option("--exact", help="Write 1/3, √2 and ln 2 where exact.")]
+Limit = Annotated[
+    int | None, typer.Option("--limit", min=1, help="Show arrays of up to so many numbers a side.")
+]
+By = Annotated[str, typer.Option("--by", help="A step for each operation or each line.")]
 Wrt = Annotated[str, typer.Option(help="Arguments whose δ is wanted, as W1,b1; all if left out.")]
 
 
@@ -81,11 +92,20 @@ def explain(
     target: Target,
     form: Annotated[str, typer.Option("--format", help=FORM)] = "text",
     wrt: Wrt = "",
+    by: By = "operation",
+    digits: Digits = None,
+    decimals: Decimals = None,
+    exact: Exact = False,
+    limit: Limit = None,
+    symbol: Annotated[
+        list[str] | None, typer.Option("--symbol", help="How to write a name: Yp=Yᵖ. Repeatable.")
+    ] = None,
     out: Out = None,
     as_json: AsJson = False,
 ) -> None:
     """Show every value and every δ of a function, with its formula and its reason."""
-    worked = _worked(target, wrt)
+    worked = _worked(target, wrt, _symbols(symbol or []))
+    worked = worked.shown(by=by, **_numerals(digits, decimals, exact, limit))
     _deliver(worked.render("json" if as_json else form, width=_width()), out)
 
 
@@ -180,7 +200,25 @@ def _marked(target: str, source: str, decimals: int | None, seed: int) -> Any:
         )  # fmt: skip
 
 
-def _worked(target: str, wrt: str) -> Any:
+def _symbols(said: list[str]) -> dict[str, str]:
+    """``Yp=Yᵖ`` as a name and its symbol."""
+    pairs = [text.partition("=") for text in said]
+    for name, equals, symbol in pairs:
+        if not (name and equals and symbol):
+            raise ArgumentError("--symbol takes NAME=SYMBOL", got=f"{name}{equals}{symbol}")
+    return {name: symbol for name, _, symbol in pairs}
+
+
+def _numerals(
+    digits: int | None, decimals: int | None, exact: bool, limit: int | None
+) -> dict[str, Any]:
+    """The settings that were given."""
+    sizes = {} if limit is None else {"side": limit, "size": limit * limit}
+    given = {"digits": digits, "decimals": decimals, "exact": exact or None, **sizes}
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def _worked(target: str, wrt: str, symbols: dict[str, str] | None = None) -> Any:
     from allbps import userfile
     from allbps.worked import explain as explain_function
 
@@ -189,7 +227,11 @@ def _worked(target: str, wrt: str) -> Any:
     # what is read says where the first NaN or infinity is
     with userfile.running(target.rpartition(":")[0]), np.errstate(all="ignore"):
         return explain_function(
-            user.function, wrt=chosen, cotangents=user.cotangents, **user.inputs
+            user.function,
+            wrt=chosen,
+            cotangents=user.cotangents,
+            symbols={**user.symbols, **(symbols or {})},
+            **user.inputs,
         )
 
 

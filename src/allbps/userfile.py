@@ -25,11 +25,13 @@ class UserFunction:
         function: the function itself.
         inputs: parameter name -> value.
         cotangents: output name -> δ, for functions that return no scalar loss.
+        symbols: name -> how it is written.
     """
 
     function: Callable[..., Any]
     inputs: Mapping[str, Any]
     cotangents: Mapping[str, Any]
+    symbols: Mapping[str, str]
 
 
 def load(target: str) -> UserFunction:
@@ -40,7 +42,7 @@ def load(target: str) -> UserFunction:
     Inputs come from, in this order: ``FUNCTION_inputs`` in the file, a dict or a function that
     returns one; ``inputs``, likewise; variables of the file that have the parameters' names. A
     parameter with a default needs none. ``FUNCTION_cotangents`` or ``cotangents`` may give δ for
-    outputs.
+    outputs, ``FUNCTION_symbols`` or ``symbols`` how names are written.
 
     ``FILE.py:MODULE`` may name a PyTorch module with ``MODULE_inputs``, or a function without
     arguments that returns (module, inputs) or (module, loss, batch).
@@ -61,12 +63,12 @@ def load(target: str) -> UserFunction:
     module = _module(Path(path))
     function = _function(module, name, path)
     own = name.rpartition(".")[2]
-    given = _given(module, own, "cotangents") or {}
+    given, symbols = (_given(module, own, what) or {} for what in ("cotangents", "symbols"))
     torch_module = _torch_module(function, own, module, path)
     if torch_module is not None:
-        return UserFunction(*torch_module, given)
+        return UserFunction(*torch_module, given, symbols)
     inputs = _inputs(function, own, module, Path(path))
-    return UserFunction(function, inputs, given)
+    return UserFunction(function, inputs, given, symbols)
 
 
 def _torch_module(

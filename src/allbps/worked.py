@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from io import BytesIO
 from pathlib import Path
@@ -18,6 +18,7 @@ from allbps.files import write_bytes, write_text
 from allbps.ir import Node
 from allbps.readings.derivation import Derivation, Step, derivation
 from allbps.readings.dialect import dialect_named
+from allbps.readings.numbers import USUAL, Numerals
 from allbps.readings.source import Program, emit
 from allbps.sheet import sheet
 from allbps.trace import bound, check_inputs, trace_bound
@@ -67,6 +68,8 @@ class Worked:
         backward: the graph with its δ nodes.
         values: every number, by name; ``values["dX"]`` is δX.
         symbols: how names are written where the name itself would not do.
+        look: how numbers are shown.
+        by: each "operation" a step of the derivation, or each "line" of the function.
         witness: can run the function itself again; None where there is no such function.
     """
 
@@ -74,6 +77,8 @@ class Worked:
     values: Mapping[str, Any] = field(repr=False)
     symbols: Mapping[str, str] = field(default_factory=dict)
     witness: Witness | None = None
+    look: Numerals = USUAL
+    by: str = "operation"
 
     # -- looking things up -----------------------------------------------------------------------
     @property
@@ -121,7 +126,24 @@ class Worked:
     @cached_property
     def derivation(self) -> Derivation:
         """Every step with formula, substitution, value and reason."""
-        return derivation(self.backward, self.values, self.symbols)
+        return derivation(self.backward, self.values, self.symbols, self.look, self.by)
+
+    def shown(self, *, by: str = "", **numerals: Any) -> Worked:
+        """The same with other numerals, limits or steps.
+
+        Args:
+            by: "operation" or "line"; as before where empty.
+            numerals: ``digits``, ``decimals``, ``exact``, ``side``, ``size``, as in ``Numerals``.
+
+        Raises:
+            ArgumentError: there is no such granularity or setting, or it is negative.
+
+        >>> import allbps as bp
+        >>> worked = bp.explain(lambda x: x / 3, x=1.0)
+        >>> worked.shown(digits=7)["x"].formula, worked.shown(exact=True).derivation["dx"].because
+        ('δx = 1/3', 'L = x / 3, ∂L/∂x = 1 / 3')
+        """
+        return replace(self, look=self.look.changed(**numerals), by=by or self.by)
 
     # -- checking --------------------------------------------------------------------------------
     def verify(self, *, seed: int = 0) -> Report:
@@ -172,11 +194,11 @@ class Worked:
         write_text(path, text)
         return text
 
-    def to_text(self, width: int = 80, color: bool = False) -> str:
-        """The derivation for a terminal of so many columns."""
+    def to_text(self, width: int = 80, color: bool = False, by: str = "") -> str:
+        """The derivation for a terminal of so many columns, by "operation" or by "line"."""
         from allbps.readings.text import to_text
 
-        return to_text(self.derivation, width, color)
+        return to_text(self.shown(by=by).derivation, width, color)
 
     def to_markdown(self) -> str:
         """The derivation as Markdown with LaTeX formulas."""

@@ -24,10 +24,13 @@ class Notation:
 
     Attributes:
         template: over operand names and attributes: ``"{a} + {b}"``.
+        numerals: how the value is printed where it is not an array of numbers: of the value, the
+            operands' shapes and the attributes, an array of texts.
 
     """
 
     template: Template
+    numerals: Callable[..., Any] | None = None
 
     def write(self, operands: Mapping[str, Any], attrs: Mapping[str, Any]) -> Math:
         """Fill it with formulas."""

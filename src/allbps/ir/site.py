@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import linecache
 import os
 import sys
@@ -22,11 +23,17 @@ _SHOWN = tuple(os.path.join(_PACKAGE, room) + os.sep for room in ("lecture", "nn
 
 
 class Site(NamedTuple):
-    """One line of the user's code."""
+    """One line of the user's code.
+
+    Attributes:
+        file, line, function: where it stands.
+        turn: in which turn of the loops around it: ``t = 0``.
+    """
 
     file: str
     line: int
     function: str
+    turn: str = ""
 
     @property
     def text(self) -> str:
@@ -103,7 +110,39 @@ def user_site() -> Site | None:
     frame = user_frame()
     if frame is None:
         return None
-    return Site(frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name)
+    code = frame.f_code
+    counters = counters_at(code.co_filename, frame.f_lineno)
+    turn = ", ".join(
+        f"{name} = {frame.f_locals[name]}"
+        for name in counters
+        if type(frame.f_locals.get(name)) in (int, str)
+    )
+    return Site(code.co_filename, frame.f_lineno, code.co_name, turn)
+
+
+def counters_at(file: str, line: int) -> tuple[str, ...]:
+    """The variables of the ``for`` loops around a line, outermost first.
+
+    >>> counters_at(__file__, 1)
+    ()
+    """
+    return _counters(file).get(line, ())
+
+
+@cache
+def _counters(file: str) -> dict[int, tuple[str, ...]]:
+    """Line -> variables of the loops around it, for the lines of a file inside of loops."""
+    try:
+        tree = ast.parse("".join(linecache.getlines(file)))
+    except (SyntaxError, ValueError):
+        return {}
+    found: dict[int, tuple[str, ...]] = {}
+    for node in ast.walk(tree):  # outer loops come first
+        if isinstance(node, (ast.For, ast.AsyncFor)) and node.body:
+            names = tuple(x.id for x in ast.walk(node.target) if isinstance(x, ast.Name))
+            for line in range(node.body[0].lineno, (node.body[-1].end_lineno or 0) + 1):
+                found[line] = (*found.get(line, ()), *names)
+    return found
 
 
 def name_in_user_code(value: object) -> str:

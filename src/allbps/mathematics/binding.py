@@ -159,6 +159,8 @@ def begins_with_digit(math: Math) -> bool:
 
 def needs_dot(product: Product) -> bool:
     """Do two numbers side by side need a dot between them?"""
+    if product.kind is not Kind.NUMBERS:
+        return False
     both = isinstance(product.left, Number) and isinstance(product.right, Number)
     right = product.right
     return both or (stands_bare(product, right, False) and begins_with_digit(right))

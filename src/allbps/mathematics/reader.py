@@ -53,7 +53,7 @@ LOWERED, RAISED = _raised_or_lowered("<sub>"), _raised_or_lowered("<super>")
 _LEXEME = re.compile(
     r'"(?P<text>[^"]*)"'
     r"|\{(?P<slot>\w+)\}"
-    r"|(?P<number>\d+(?:\.\d+)?(?:·10[⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+)?|½)"
+    r"|(?P<number>[0-9]+(?:\.[0-9]+)?(?:·10[⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+)?|½)"
     rf"|(?P<mark>(?::,)*[{LOWERED}](?:[{LOWERED}]|,[{LOWERED}:]|≠(?=[{LOWERED}]))*"
     rf"|[{RAISED}](?:[{RAISED}]|·(?=[{RAISED}]))*|′+)"
     r"|(?P<word>[A-Za-z][A-Za-z_]+\d*)"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import fields, replace
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 
 from allbps.mathematics.tree import Math, Matrix
 
@@ -30,17 +30,25 @@ def _rebuilt_value(value: Any, change: Callable[[Math], Math]) -> Any:
     return value
 
 
-def matrices(tree: Math) -> list[Matrix]:
-    """The arrays of a formula, from left to right."""
-    found: list[Matrix] = []
+Part = TypeVar("Part", bound=Math)
+
+
+def parts_of(tree: Math, kind: type[Part]) -> list[Part]:
+    """The parts of a formula that are of one kind."""
+    found: list[Part] = []
 
     def see(part: Math) -> Math:
-        if isinstance(part, Matrix):
+        if isinstance(part, kind):
             found.append(part)
         return part
 
     rebuilt(tree, see)
     return found
+
+
+def matrices(tree: Math) -> list[Matrix]:
+    """The arrays of a formula, from left to right."""
+    return parts_of(tree, Matrix)
 
 
 def has(tree: Math, *kinds: type[Math]) -> bool:

@@ -218,6 +218,8 @@ def _element(
         else ("{y}(i, j)", by.replace("n, c, ", "").replace("o, c, ", ""))
     )
     said = f"∂{top}/∂{low} = {slope}"
+    if batched:
+        said += '", where swap exchanges the first two axes"'
     if groups > 1:
         said += ', "with" c "counted in the group of" o'
     return write(said, x=x, y=y, w=w)

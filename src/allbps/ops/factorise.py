@@ -545,7 +545,7 @@ lstsq = Op(
     torch=lstsq_torch,
     jax=lambda operands, attrs: lstsq_code(operands, attrs).replace("np.", "jnp.", 1),
     rules=(
-        Rule(d_lstsq_a, "{y} = {a}⁺ {b}, so δ{a} is that of {a}⁺ with δ({a}⁺) = δ{y} {b}ᵀ"),
+        Rule(d_lstsq_a, '{y} = {a}⁺ {b}", so" δ{a} "is that of" {a}⁺ "with" δ({a}⁺) = δ{y} {b}ᵀ'),
         Rule(d_lstsq_b, "δ{b} = {a}⁺ᵀ δ{y}"),
     ),
     notation=Notation("lstsq({a}, {b})"),

@@ -158,6 +158,15 @@ def winner_shape(x: Node, **window: Any) -> Aval:
     return windows_shape(x, **window), np.dtype(np.int64)
 
 
+def places_of(index: Any, x: tuple[int, ...], **window: Any) -> Any:
+    """Row and column of each winner, counted from 1: ``(2, 2)``."""
+    texts = np.empty(np.shape(index), object)
+    for place, k in np.ndenumerate(index):
+        row, column = divmod(int(k), x[-1])
+        texts[place] = f"({row + 1}, {column + 1})"
+    return texts
+
+
 winner_index_op = Op(
     name="winner_index",
     doc="Where each pooling window has its first maximum, counted in the flattened image.",
@@ -167,7 +176,7 @@ winner_index_op = Op(
     torch=torch_winner,
     helpers=(winner_index, pool_windows),
     rules=(Zero("a winner stays the winner under small changes"),),
-    notation=Notation("argmax({x})"),
+    notation=Notation("argmax({x})", numerals=places_of),
     samples=(Sample(((4, 4),), window((2, 2), (2, 2), batched=False)),),
 )
 

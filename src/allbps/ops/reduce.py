@@ -12,6 +12,7 @@ from allbps.ir import Aval, Bad, Formula, Node, Notation, Op, Rule, Sample, Zero
 from allbps.ir.op import Text
 from allbps.mathematics import Math, write
 from allbps.mathematics.tree import Big, Script
+from allbps.mathematics.visit import parts_of
 from allbps.ops.function import exp, log
 from allbps.ops.shape import reshape
 from allbps.ops.shapes import normal_axes, reduced_shape
@@ -98,7 +99,7 @@ def sum_notation(x: Formula, axis: Axis, keepdims: bool) -> Math:
     return over_axes("Σ", x, axis)
 
 
-LETTERS = "ₖₘₙₚₛₜ"
+LETTERS = "ₖₘₙₚₛₜᵣᵤᵥₐₑₕₒₓ"
 """Indices that are summed over."""
 
 
@@ -107,7 +108,9 @@ def over_axes(sign: str, x: Formula, axis: Axis) -> Math:
     axes = normal_axes(axis, len(x.shape))
     if axes == tuple(range(len(x.shape))):
         return Big(sign, x.math)
-    letters = dict(zip(axes, LETTERS, strict=False))
+    used = "".join("".join(big.marks) for big in parts_of(x.math, Big))
+    free = [letter for letter in LETTERS if letter not in used]
+    letters = dict(zip(axes, free, strict=False))
     places = ",".join(letters.get(k, ":") for k in range(len(x.shape)))
     return Big(sign, Script(x.math, (places,)), ("".join(letters.values()),))
 
@@ -119,7 +122,7 @@ sum_ = Op(
     shape=sum_shape,
     numpy=call("np.sum"),
     torch=torch_call("torch.sum"),
-    rules=(Rule(d_sum, '∂{y}/∂{x} = 1 "for every summand"'),),
+    rules=(Rule(d_sum, '∂{y}/∂{x} = 𝟏", ones, since every summand counts once"'),),
     notation=Notation(sum_notation),
     samples=REDUCED,
     bad=NO_SUCH_AXIS,
@@ -145,7 +148,9 @@ def mean_because(x: Formula, y: Formula, axis: Axis, keepdims: bool) -> Math:
     n = int(np.prod([x.shape[k] for k in normal_axes(axis, len(x.shape))], dtype=np.int64))
     if n == 1:
         return write("∂{y}/∂{x} = 1", x=x, y=y)
-    return write(f'∂{{y}}/∂{{x}} = 1/{n}, "as" {{y}} "is the mean of" {n} "numbers"', x=x, y=y)
+    return write(
+        f'∂{{y}}/∂{{x}} = 𝟏/{n}", ones divided by" {n}", since" {{y}} "is a mean of" {n}', x=x, y=y
+    )
 
 
 mean = Op(

@@ -252,6 +252,11 @@ def broadcast_to_shape(x: Node, shape: Shape) -> Aval:
     return shape, x.dtype
 
 
+def broadcast_notation(x: Formula, shape: Shape) -> Math:
+    """A number times 𝟏, an array of ones; broadcast(x) for an array that is repeated."""
+    return write("{x} 𝟏" if x.shape == () else "broadcast({x})", x=x)
+
+
 broadcast_to = Op(
     name="broadcast_to",
     doc="x repeated along new axes and along those of length 1.",
@@ -260,7 +265,7 @@ broadcast_to = Op(
     numpy="np.broadcast_to({x}, {shape})",
     torch="torch.broadcast_to({x}, {shape})",
     rules=(Rule(d_broadcast_to, '"each number of" {x} "stands in several places of" {y}'),),
-    notation=Notation("broadcast({x})"),
+    notation=Notation(broadcast_notation),
     implements=(),
     samples=(Sample(((3,),), {"shape": (2, 3)}), Sample(((2, 1),), {"shape": (2, 3)})),
     bad=(

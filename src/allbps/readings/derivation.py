@@ -17,6 +17,7 @@ from allbps.mathematics import Math
 from allbps.mathematics.tree import Matrix, Number, Relation
 from allbps.ops.reduce import sum_
 from allbps.readings.formula import Writer
+from allbps.readings.granularity import hidden
 from allbps.readings.numbers import USUAL, Numerals, is_small, summary, summary_math
 from allbps.readings.orientation import columns
 from allbps.readings.symbols import symbols as choose_symbols
@@ -208,6 +209,15 @@ class Derivation:
         }
 
 
+def turns(steps: Iterable[Step]) -> Iterator[str]:
+    """``t = 1`` where a forward step begins another turn of a loop; else empty."""
+    before = ""
+    for step in steps:
+        now = step.site.turn if step.kind == "forward" and step.site else before
+        yield now if now != before else ""
+        before = now
+
+
 def source_lines(steps: Iterable[Step]) -> Iterator[str]:
     """The user's line beside each forward step; empty where the step before has the same."""
     before = None
@@ -222,6 +232,7 @@ def derivation(
     values: Mapping[str, Any],
     symbols: Mapping[str, str] | None = None,
     look: Numerals = USUAL,
+    by: str = "operation",
 ) -> Derivation:
     """The derivation of a backward pass.
 
@@ -230,9 +241,10 @@ def derivation(
         values: every number by name, ``values["dX"]`` for δX.
         symbols: name -> how it is written, where the name itself would not do.
         look: how numbers are shown.
+        by: each "operation" a step, or each "line" of the user's code.
 
     """
-    steps = tuple(_Author(backward, values, symbols or {}, look).steps())
+    steps = tuple(_Author(backward, values, symbols or {}, look, by).steps())
     traced = backward.traced
     return Derivation(traced.title, traced.doc, steps, _first_not_finite(steps))
 
@@ -244,10 +256,12 @@ class _Author:
         values: Mapping[str, Any],
         chosen: Mapping[str, str],
         look: Numerals,
+        by: str,
     ) -> None:
         self.backward, self.values = backward, values
         self.symbols = choose_symbols(backward, chosen)
-        self.pen = Writer(self.symbols, look, columns(backward))
+        self.pen = Writer(self.symbols, look, columns(backward), hidden(backward, by))
+        self.hidden = self.pen.hidden
         self.seeds = set(backward.seeds.values())
 
     def steps(self) -> Iterator[Step]:
@@ -257,9 +271,11 @@ class _Author:
         for node in (*graph.inputs, *large):
             yield self._step(node, "given", node.name or self.symbols[node])
         for node in graph.nodes:
-            if node.inputs:
+            if node.inputs and node not in self.hidden:
                 yield self._step(node, "forward", node.name, computed=True)
         for delta in self.backward.steps:
+            if delta.node in self.hidden:
+                continue
             yield from self._delta(delta)
         for x in self.backward.unreached:
             yield self._absent(x)
@@ -285,6 +301,8 @@ class _Author:
         several = len(terms) > 1
         if several:
             for term in terms:
+                if term.node in self.hidden:
+                    continue
                 yield self._step(
                     term.node, "contribution", term.node.name, True,
                     of=term.consumer, reasons=self._because(term), chain=self._chain(term),
@@ -316,6 +334,8 @@ class _Author:
     def _chain(self, term: Term) -> Say | None:
         """∂next/∂this · ∂L/∂next, where both are numbers and the next is not the loss."""
         x, y = term.consumer.inputs[term.index], term.consumer
+        if y in self.hidden:
+            return None
         if x.shape != () or y.shape != () or y is self._loss:
             return None
         after = self.backward.deltas[y].node
@@ -323,10 +343,12 @@ class _Author:
 
     def _because(self, term: Term) -> tuple[Say, ...]:
         def forward(pen: Writer) -> Math:
-            y = term.consumer
+            y = self._shown(term.consumer)
             return Relation((pen.named(y).math, pen.formula(y)), ("=",))
 
         x, y = term.consumer.inputs[term.index], term.consumer
+        if y in self.hidden:
+            return (forward,)
         if term.node.op is not sum_ or x.shape == y.shape:
             return forward, lambda pen: pen.local_derivative(term)
         rows = (x.ndim, y.ndim) == (1, 2)
@@ -340,7 +362,7 @@ class _Author:
         return forward, local, lambda pen: pen.phrase(f'{{x}} "{again}"', x=x)
 
     def _uses(self, delta: Delta) -> Say:
-        consumers = dict.fromkeys(term.consumer for term in delta.terms)
+        consumers = dict.fromkeys(self._shown(term.consumer) for term in delta.terms)
         nodes = {f"y{k}": y for k, y in enumerate(consumers)}
         *first, last = [f"{{{k}}}" for k in nodes] if len(nodes) <= 4 else ["{y0}", "{y1}", "…"]
         listed = f'{", ".join(first)} "and" {last}' if first else last
@@ -348,6 +370,12 @@ class _Author:
         times = "twice" if count == 2 else f"{count} times"
         template = f'{{x}} "is used {times}, in" {listed}'
         return lambda pen: pen.phrase(template, x=delta.primal, **nodes)
+
+    def _shown(self, node: Node) -> Node:
+        """The value with a step of its own into whose formula a hidden one goes."""
+        while node in self.hidden:
+            ((node, _),) = self.backward.traced.graph.users[node]
+        return node
 
     def _absent(self, x: Node) -> Step:
         outputs = self.backward.traced.graph.outputs

@@ -34,6 +34,7 @@ class Writer:
         symbols: node -> its symbol, for every node that has a name.
         look: how numbers are shown.
         columns: the vectors that are columns.
+        hidden: named values that formulas spell out all the same.
 
     """
 
@@ -42,13 +43,15 @@ class Writer:
         symbols: Mapping[Node, str],
         look: Numerals = USUAL,
         columns: frozenset[Node] = frozenset(),
+        hidden: frozenset[Node] = frozenset(),
     ) -> None:
         self.symbols, self.look, self.columns = symbols, look, columns
+        self.hidden = hidden
 
     # -- in symbols --------------------------------------------------------------------------------
     def formula(self, node: Node) -> Math:
         """How ``node`` is computed, in symbols."""
-        return self._write(inlined(node), self._symbolic)[node].math
+        return self._write(self._inlined(node), self._symbolic)[node].math
 
     def phrase(self, template: str, **nodes: Node) -> Math:
         """``template`` with the symbols of nodes: ``"∂{L}/∂{x}"``."""
@@ -67,11 +70,11 @@ class Writer:
         """The symbol of a node, or the number that it is."""
         known = self._symbolic(node)
         if known is None:
-            known = self._write(inlined(node), self._symbolic)[node]
+            known = self._write(self._inlined(node), self._symbolic)[node]
         return known
 
     def _symbolic(self, node: Node) -> Formula | None:
-        if node in self.symbols:
+        if node in self.symbols and node not in self.hidden:
             return self._of(node, Symbol(self.symbols[node]))
         return self._of(node, self._constant(node.value)) if node.op is CONST else None
 
@@ -86,10 +89,10 @@ class Writer:
         a formula appears as the matrix it is. The numbers have as many digits as it takes for the
         printed equation to be true.
         """
-        nodes = inlined(node)
+        nodes = self._inlined(node)
         values: dict[Node, Any] = {}
         for x in nodes[:-1]:
-            values[x] = value_of(x) if is_leaf(x) else _run(x, values)
+            values[x] = value_of(x) if self._is_leaf(x) else _run(x, values)
             if not is_small(values[x], self.look):
                 return None
         shown = self._shown_by_value(nodes)
@@ -107,6 +110,9 @@ class Writer:
     def _numeral(self, node: Node | None, value: Any, look: Numerals) -> Math:
         if np.shape(value) == ():
             return numeral_math(number(value, look))
+        own = node.op.notation.numerals if node is not None else None
+        if own is not None and node is not None:
+            return Matrix(own(value, *(x.shape for x in node.inputs), **node.attrs))
         texts = cells(value, look)
         return Matrix(texts[:, None] if node in self.columns and texts.ndim == 1 else texts)
 
@@ -122,7 +128,7 @@ class Writer:
         return {
             x
             for x in nodes[:-1]
-            if is_leaf(x)
+            if self._is_leaf(x)
             or x.op.name == "transpose"
             or (binding(symbolic[x].math) >= Binding.ATOM and any(z.ndim for z in x.inputs))
         }
@@ -142,6 +148,22 @@ class Writer:
             if np.all(near | ~np.isfinite(want)):
                 return look
         return self.look.finer(MOST_DIGITS - self.look.digits)
+
+    def _is_leaf(self, node: Node) -> bool:
+        """Does a formula stop here: at a name or a constant?"""
+        return (bool(node.name) and node not in self.hidden) or node.op in (CONST, INPUT)
+
+    def _inlined(self, root: Node) -> list[Node]:
+        """``root`` and what stands in its formula, oldest first: down to names and constants."""
+        found = {root}
+        stack = [root]
+        while stack:
+            node = stack.pop()
+            if node is root or not self._is_leaf(node):
+                new = [x for x in node.inputs if x not in found]
+                found.update(new)
+                stack.extend(new)
+        return sorted(found, key=lambda node: node.born)
 
     # -- the walk ----------------------------------------------------------------------------------
     def _write(
@@ -182,24 +204,6 @@ def as_math(value: Any, look: Numerals = USUAL) -> Math:
 def numeral_math(text: str) -> Math:
     """The tree of a numeral: one sign string, or the fraction or root that it is."""
     return parse(text) if any(c in text for c in "/√πl") else Number(text)
-
-
-def is_leaf(node: Node) -> bool:
-    """Does a formula stop here: at a name or a constant?"""
-    return bool(node.name) or node.op in (CONST, INPUT)
-
-
-def inlined(root: Node) -> list[Node]:
-    """``root`` and what stands in its formula, oldest first: down to names and constants."""
-    found = {root}
-    stack = [root]
-    while stack:
-        node = stack.pop()
-        if node is root or not is_leaf(node):
-            new = [x for x in node.inputs if x not in found]
-            found.update(new)
-            stack.extend(new)
-    return sorted(found, key=lambda node: node.born)
 
 
 def _as_printed(

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from allbps.errors import ArgumentError, unknown_name
 from allbps.mathematics import Math, parse
 from allbps.readings.exact import exact_form, exact_value
 
@@ -31,6 +32,20 @@ class Numerals:
     exact: bool = False
     side: int = 8
     size: int = 64
+
+    def changed(self, **fields: Any) -> Numerals:
+        """With other settings.
+
+        Raises:
+            ArgumentError: there is no such setting, or it is negative.
+        """
+        for name, value in fields.items():
+            if name not in self.__dataclass_fields__:
+                raise unknown_name(name, list(self.__dataclass_fields__), "setting")
+            least = 0 if name == "decimals" else 1
+            if name != "exact" and value is not None and value < least:
+                raise ArgumentError(f"{name} must be at least {least}", got=str(value))
+        return replace(self, **fields)
 
     def finer(self, by: int) -> Numerals:
         """The same with more digits."""

@@ -33,9 +33,31 @@ def pretty(name: str) -> str:
     >>> pretty("Z1"), pretty("h_2"), pretty("sigma_1"), pretty("logits"), pretty("x_train")
     ('Z₁', 'h₂', 'σ₁', 'logits', 'x_train')
     """
+    if accented := _accented(name):
+        return accented
     numbered = re.fullmatch(r"(.*[^\W\d_]|.*[^\W_](?=_))_?(\d+)", name)
     stem, digits = numbered.groups() if numbered else (name, "")
     return greek(stem) + digits.translate(SUBSCRIPTS)
+
+
+ACCENTS = {
+    "hat": "\N{COMBINING CIRCUMFLEX ACCENT}", "bar": "\N{COMBINING MACRON}",
+    "tilde": "\N{COMBINING TILDE}", "dot": "\N{COMBINING DOT ABOVE}",
+}  # fmt: skip
+
+
+def _accented(name: str) -> str:
+    """``y_hat`` as ŷ; empty for other names.
+
+    >>> _accented("y_hat"), _accented("mu_hat"), _accented("that")
+    ('ŷ', 'μ̂', '')
+    """
+    found = re.fullmatch(r"([^\W_]+)_?(hat|bar|tilde|dot)(?:_?(\d+))?", name)
+    letter = greek(found[1]) if found else ""
+    if found is None or len(letter) != 1:
+        return ""
+    accented = unicodedata.normalize("NFC", letter + ACCENTS[found[2]])
+    return accented + (found[3] or "").translate(SUBSCRIPTS)
 
 
 def symbols(backward: Backward, chosen: Mapping[str, str]) -> dict[Node, str]:
@@ -48,7 +70,12 @@ def symbols(backward: Backward, chosen: Mapping[str, str]) -> dict[Node, str]:
     """
     graph = backward.traced.graph
     forward = [*(x for x in graph.inputs if x not in graph.users), *graph.nodes]
-    given = {node: chosen.get(node.name) or pretty(node.name) for node in forward if node.name}
+    short = _without_containers(backward)
+    given = {
+        node: chosen.get(node.name) or chosen.get(short.get(node.name, ""))
+        or pretty(short.get(node.name, node.name))
+        for node in forward if node.name
+    }  # fmt: skip
     taken: set[str] = set()
     found: dict[Node, str] = {}
     for node, symbol in given.items():
@@ -69,6 +96,19 @@ def symbols(backward: Backward, chosen: Mapping[str, str]) -> dict[Node, str]:
     return found
 
 
+def _without_containers(backward: Backward) -> dict[str, str]:
+    """``params_W_in`` -> ``W_in``: what stands in a dict goes by its key, where no other does."""
+    traced = backward.traced
+    names = [x.name for x in (*traced.graph.inputs, *traced.graph.nodes)]
+    keys = {
+        name: name.removeprefix(f"{holder}_")
+        for holder, tree in traced.parameters.items() if isinstance(tree, dict)
+        for name in names if name.startswith(f"{holder}_")
+    }  # fmt: skip
+    taken = [*names, *keys.values()]
+    return {name: key for name, key in keys.items() if key.isidentifier() and taken.count(key) == 1}
+
+
 LITERAL_SIZE = 16
 """Constant arrays up to this many numbers stand in a formula; larger ones get a letter."""
 
@@ -82,5 +122,6 @@ def _constants(forward: list[Node], taken: set[str]) -> dict[Node, str]:
 
 def _another(symbol: str, low: str, high: str, taken: set[str]) -> str:
     """``symbol`` with a number below; above, where below would be misread."""
-    plain = symbol[-1].isalpha() and not unicodedata.decomposition(symbol[-1])
+    plain = symbol[-1].isalpha() and "_" not in symbol
+    plain = plain and not unicodedata.decomposition(symbol[-1]).startswith("<")
     return symbol + low if plain and symbol + low not in taken else symbol + high

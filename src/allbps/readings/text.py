@@ -8,7 +8,7 @@ from itertools import pairwise
 
 from allbps.mathematics import Math
 from allbps.readings.boxes import TIED, Block, columns, is_operator, line, pad, row, words
-from allbps.readings.derivation import Derivation, Step, source_lines
+from allbps.readings.derivation import Derivation, Step, source_lines, turns
 from allbps.readings.numbers import summary
 
 BOLD, DIM, PLAIN = "\x1b[1m", "\x1b[2m", "\x1b[0m"
@@ -161,9 +161,13 @@ class _Page:
         ]  # fmt: skip
         margin = max(fitting, default=0) + 3
         yield from _separated(
-            self.with_source(block, remark, margin)
-            for block, remark in zip(blocks, remarks, strict=True)
+            self.under(turn, self.with_source(block, remark, margin))
+            for block, remark, turn in zip(blocks, remarks, turns(steps), strict=True)
         )
+
+    def under(self, turn: str, lines: tuple[str, ...]) -> tuple[str, ...]:
+        """Lines below the heading of a turn of a loop."""
+        return ("", self.paint(turn, BOLD), *lines) if turn else lines
 
     def with_source(self, block: Block, remark: str, margin: int) -> tuple[str, ...]:
         """The user's line beside the equation, or above it."""
