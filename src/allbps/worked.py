@@ -212,6 +212,18 @@ class Worked:
 
         return to_latex(self.derivation)
 
+    def to_fragment(self) -> str:
+        """The derivation as aligned LaTeX equations without a preamble; needs amsmath."""
+        from allbps.readings.slides import to_fragment
+
+        return to_fragment(self.derivation)
+
+    def to_beamer(self) -> str:
+        """The derivation as Beamer frames, on which the steps appear one after another."""
+        from allbps.readings.slides import to_beamer
+
+        return to_beamer(self.derivation)
+
     def to_mathml(self) -> str:
         """The derivation as an HTML fragment with native MathML formulas."""
         from allbps.readings.mathml import to_mathml
@@ -289,6 +301,8 @@ FORMATS: dict[str, Callable[[Worked], str]] = {
     "text": Worked.to_text,
     "markdown": Worked.to_markdown,
     "latex": Worked.to_latex,
+    "fragment": Worked.to_fragment,
+    "beamer": Worked.to_beamer,
     "svg": Worked.to_svg,
     "html": Worked.to_html,
     "json": Worked.to_json,

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 import allbps.functional as F
-from allbps.lecture.system import Example, Numbers, Prose, System
+from allbps.lecture.system import Display, Example, Numbers, Prose, System
 from allbps.worked import Worked
 
 
@@ -43,22 +43,34 @@ SYSTEM = System(
             "adjust the kernel by gradient descent, $K ← K − η δK$, and $δI$ to go on with the "
             "layer that precedes this one."
         ),
+        Prose("Derivation of $δK$. In the sum for $J(i, j)$ each $K(p, q)$ has one factor:"),
+        Display(
+            (
+                "J(i, j) = Σₗ₌₁ʰ Σₘ₌₁ʷ I(i+l−1, j+m−1) K(l, m)",
+                "∂J(i, j)/∂K(p, q) = I(i+p−1, j+q−1)",
+                "δK(p, q) = Σᵢ₌₁ᴴ⁻ʰ⁺¹ Σⱼ₌₁ᵂ⁻ʷ⁺¹ ∂J(i, j)/∂K(p, q) δJ(i, j)"
+                " = Σᵢ₌₁ᴴ⁻ʰ⁺¹ Σⱼ₌₁ᵂ⁻ʷ⁺¹ I(i+p−1, j+q−1) δJ(i, j)",
+            )
+        ),
+        Prose("This is the formula of a convolution: $δK = I * δJ$."),
         Prose(
-            "Derivation of $δK$. $∂J(i, j)/∂K(p, q) = I(i+p−1, j+q−1)$, so "
-            "$δK(p, q) = Σᵢ₌₁ᴴ⁻ʰ⁺¹ Σⱼ₌₁ᵂ⁻ʷ⁺¹ I(i+p−1, j+q−1) δJ(i, j)$, which is the formula of a "
-            "convolution: $δK = I * δJ$."
+            "Derivation of $δI$. An element of $I$ enters $J(i, j)$ only if the kernel covers it:"
+        ),
+        Display(
+            (
+                '∂J(i, j)/∂I(p, q) = K(p−i+1, q−j+1) if 0 ≤ p−i ≤ h−1 "and" 0 ≤ q−j ≤ w−1, else 0',
+                "δI(p, q) = Σ[i = max(1, p−h+1) … min(p, H−h+1)]"
+                " Σ[j = max(1, q−w+1) … min(q, W−w+1)] K(p−i+1, q−j+1) δJ(i, j)",
+                "δI(p, q) = Σ[l = max(1, p+h−H) … min(p, h)]"
+                " Σ[m = max(1, q+w−W) … min(q, w)] K(l, m) δJ(p−l+1, q−m+1)",
+            )
         ),
         Prose(
-            "Derivation of $δI$. $∂J(i, j)/∂I(p, q) = K(p−i+1, q−j+1)$ if $0 ≤ p−i ≤ h−1$ and "
-            "$0 ≤ q−j ≤ w−1$, else 0. Hence "
-            "$δI(p, q) = Σ[i = max(1, p−h+1) … min(p, H−h+1)] Σ[j = max(1, q−w+1) … min(q, W−w+1)] "
-            "K(p−i+1, q−j+1) δJ(i, j)$. With "
-            "$l = p−i+1$ and $m = q−j+1$ it reads "
-            "$δI(p, q) = Σ[l = max(1, p+h−H) … min(p, h)] Σ[m = max(1, q+w−W) … min(q, w)] "
-            "K(l, m) δJ(p−l+1, q−m+1)$. The index of $δJ$ now runs backwards, so the kernel must "
-            "be flipped to write it as a convolution, and zeros around $δJ$ replace the bounds: "
-            "$δI = pad(δJ) * flip(K)$. "
-            "The size of $pad(δJ)$ is $(H+h−1) × (W+w−1)$, so the result is $H × W$ again."
+            "The last line has $l = p−i+1$ and $m = q−j+1$. The index of $δJ$ now runs "
+            "backwards, so the kernel must be flipped to write it as a convolution, and zeros "
+            "around $δJ$ replace the bounds: $δI = pad(δJ) * flip(K)$. The size of $pad(δJ)$ is "
+            "$(H+h−1) × (W+w−1)$, so the result is $H × W$ again. Where the layer itself pads its "
+            "input, as in the residual connection, so many fewer zeros are put around $δJ$."
         ),
         Numbers(
             "pad adds h−1 rows of zeros above and below, w−1 columns left and right; "

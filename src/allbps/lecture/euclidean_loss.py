@@ -8,10 +8,10 @@ import allbps.functional as F
 from allbps.lecture.system import Example, Prose, System
 
 
-def by_components(Yp: Any, Y: Any) -> Any:
-    e1 = Yp[0] - Y[0]
-    e2 = Yp[1] - Y[1]
-    e3 = Yp[2] - Y[2]
+def by_components(Yp1: Any, Yp2: Any, Yp3: Any, Y1: Any, Y2: Any, Y3: Any) -> Any:
+    e1 = Yp1 - Y1
+    e2 = Yp2 - Y2
+    e3 = Yp3 - Y3
     L = 0.5 * (e1**2 + e2**2 + e3**2)
     return L
 
@@ -34,7 +34,14 @@ SYSTEM = System(
             "component only one summand moves: "
             "$δYᵖᵢ = ∂/∂Yᵖᵢ ½ Σₖ (Yᵖₖ − Yₖ)² = Yᵖᵢ − Yᵢ$. The half is there to cancel the 2."
         ),
-        Example(by_components, PREDICTION, wrt=("Yp",), symbols=SYMBOLS, caption="By components"),
+        Example(
+            by_components,
+            {"Yp1": 3.0, "Yp2": 1.0, "Yp3": -2.0, "Y1": 1.0, "Y2": 1.0, "Y3": 2.0},
+            wrt=("Yp1", "Yp2", "Yp3"),
+            symbols={"Yp1": "Yᵖ₁", "Yp2": "Yᵖ₂", "Yp3": "Yᵖ₃"},
+            caption="By components",
+            by="line",
+        ),
         Prose("All components together, in vector notation: $δYᵖ = Yᵖ − Y$."),
         Example(as_a_vector, PREDICTION, wrt=("Yp",), symbols=SYMBOLS, caption="As a vector"),
     ),

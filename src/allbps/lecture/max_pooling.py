@@ -41,8 +41,9 @@ SYSTEM = System(
     sections=(
         Prose(
             "$y = maxₖ xₖ$. With $i = argmaxₖ xₖ$ the chain rule gives $δxᵢ = δy$ and 0 for all "
-            "others: only the winner moved the output. Below, argmax gives the place of each "
-            "winner in $x$, counted row by row from 0."
+            "others: only the winner moved the output. Below, argmax gives the row and the "
+            "column of each winner in $x$. With $δy₁, δy₂$ in the first column of $δy$ and $δy₃, "
+            "δy₄$ in the second, as on the slide, the numbers 1, 2, 3, 4 stand for them."
         ),
         Example(
             pool_2x2,

@@ -14,12 +14,12 @@ import numpy as np
 
 from allbps.errors import MissingExtraError
 from allbps.lecture import NAMES
-from allbps.lecture.system import Example, Numbers, Prose, System, Table
+from allbps.lecture.system import Code, Display, Example, Numbers, Prose, System, Table
 from allbps.mathematics import Math, parse
 from allbps.mathematics.tree import Relation
 from allbps.page import Block, page
 from allbps.readings import markdown
-from allbps.readings.boxes import array_block, line, row
+from allbps.readings.boxes import array_block, line, row, words
 from allbps.readings.formula import as_math
 from allbps.readings.numbers import number
 from allbps.worked import Worked
@@ -86,6 +86,11 @@ def as_text(opened: OpenSystem) -> str:
             parts.append(
                 textwrap.fill(section.about(opened.first).replace("$", ""), min(opened.width, 88))
             )
+        elif isinstance(section, Display):
+            parts.append(_displayed(section))
+        elif isinstance(section, Code):
+            lines = section.write(opened.first)
+            parts.append(f"{section.caption}\n{textwrap.indent(lines, '  ')}")
         elif isinstance(section, Example):
             heading = section.caption or "Worked on numbers"
             parts.append(f"{heading}\n{'─' * len(heading)}")
@@ -94,6 +99,17 @@ def as_text(opened: OpenSystem) -> str:
             shown = _shown_text(section, computed(section, opened))
             parts.append(f"{section.caption}\n{textwrap.indent(shown, '  ')}")
     return "\n\n".join(parts) + "\n"
+
+
+def _displayed(section: Display) -> str:
+    """Equations, each broken before its operators where it is wide."""
+    from allbps.readings.text import broken_to
+
+    lines: list[str] = []
+    for text in section.equations:
+        blocks = broken_to(words(parse(text)), 84) or [row(words(parse(text)))]
+        lines += [f"  {'    ' * bool(k)}{one}" for k, b in enumerate(blocks) for one in b.lines]
+    return "\n".join(lines)
 
 
 def _shown_text(section: Numbers | Table, found: Any) -> str:
@@ -130,6 +146,10 @@ def as_markdown(opened: OpenSystem) -> str:
             parts.append(
                 mathematics(section.about(opened.first), lambda m: markdown.inline(parse(m)))
             )
+        elif isinstance(section, Display):
+            parts += [markdown.display(parse(text).latex) for text in section.equations]
+        elif isinstance(section, Code):
+            parts.append(f"**{section.caption}**\n\n```python\n{section.write(opened.first)}\n```")
         elif isinstance(section, Example):
             parts += [f"## {section.caption}"] if section.caption else []
             parts.append(_demoted(opened.of(section).to_markdown()))
@@ -189,6 +209,14 @@ def as_latex(opened: OpenSystem) -> str:
                     f"${parse(p).latex}$" if k % 2 else tex.escape(p) for k, p in enumerate(pieces)
                 )
             )
+        elif isinstance(section, Display):
+            lines = " \\\\\n".join(f"&{parse(text).latex}" for text in section.equations)
+            parts.append(f"\\begin{{align*}}\n{lines}\n\\end{{align*}}")
+        elif isinstance(section, Code):
+            code = "\n\n".join(
+                rf"\code{{{tex.code(line)}}}" for line in section.write(opened.first).split("\n")
+            )
+            parts.append(rf"\paragraph{{{tex.escape(section.caption)}}}" + f"\n\n{code}")
         elif isinstance(section, Example):
             parts += [rf"\section*{{{tex.escape(section.caption)}}}"] if section.caption else []
             parts.append(tex.body(opened.of(section).derivation))
@@ -245,6 +273,11 @@ def html_blocks(opened: OpenSystem) -> list[Block]:
             pieces = re.split(r"\$([^$]+)\$", section.about(opened.first))
             text = "".join(inline(parse(p)) if k % 2 else escape(p) for k, p in enumerate(pieces))
             blocks.append(Block("", f"<p>{text}</p>", "html"))
+        elif isinstance(section, Display):
+            shown = "".join(mathml(parse(text).latex) for text in section.equations)
+            blocks.append(Block("", shown, "html"))
+        elif isinstance(section, Code):
+            blocks.append(Block(section.caption, section.write(opened.first), "code"))
         elif isinstance(section, Example):
             worked = opened.of(section)
             heading = section.caption or "Worked on numbers"
@@ -289,6 +322,11 @@ def as_json(opened: OpenSystem) -> str:
     for section in opened.system.sections:
         if isinstance(section, Prose):
             sections.append({"kind": "prose", "text": section.about(opened.first)})
+        elif isinstance(section, Display):
+            sections.append({"kind": "display", "equations": list(section.equations)})
+        elif isinstance(section, Code):
+            text = section.write(opened.first)
+            sections.append({"kind": "code", "caption": section.caption, "text": text})
         elif isinstance(section, Example):
             derived = opened.of(section).derivation.to_json()
             sections.append({"kind": "example", "caption": section.caption, **derived})

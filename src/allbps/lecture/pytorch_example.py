@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 import allbps.functional as F
-from allbps.lecture.system import Example, Numbers, Prose, System
+from allbps.lecture.system import Code, Example, Numbers, Prose, System
 from allbps.readings.numbers import number
 from allbps.worked import Worked
 
@@ -59,6 +59,29 @@ EXAMPLE = Example(
 )
 
 
+def in_pytorch(worked: Worked) -> str:
+    """The lines that do the same with PyTorch's autograd."""
+
+    def tensor(name: str, more: str = "") -> str:
+        numbers = str(worked[name].value.tolist()).replace(".0,", ".,").replace(".0]", ".]")
+        return f"{name} = torch.tensor({numbers}{more})"
+
+    return "\n".join(
+        [
+            "import torch, torch.nn.functional as F",
+            tensor("I"),
+            tensor("W", ", requires_grad=True"),
+            tensor("IO"),
+            "J = F.conv2d(I[None, None], W[None, None])",
+            "K = F.relu(J)",
+            "O = F.max_pool2d(K, 2)",
+            "for x in (J, K, O): x.retain_grad()",
+            "(0.5 * (O[0, 0] - IO).square().sum()).backward()",
+            "print(O.grad, K.grad, J.grad, W.grad)",
+        ]
+    )
+
+
 def beside_pytorch(worked: Worked) -> Mapping[str, Any]:
     """Every δ twice: derived here, and by PyTorch's autograd from the same forward pass."""
     from allbps.verify.evidence import Case
@@ -80,6 +103,7 @@ SYSTEM = System(
     sections=(
         Prose(about),
         EXAMPLE,
+        Code("The same in PyTorch", in_pytorch),
         Numbers("Verified with PyTorch autograd", beside_pytorch),
     ),
 )

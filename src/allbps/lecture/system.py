@@ -26,6 +26,30 @@ class Prose:
 
 
 @dataclass(frozen=True)
+class Display:
+    """Equations on lines of their own, in compact notation.
+
+    Attributes:
+        equations: one below the other.
+    """
+
+    equations: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Code:
+    """Lines of a program.
+
+    Attributes:
+        caption: what they do.
+        write: gives the lines, from the first example of the system.
+    """
+
+    caption: str
+    write: Callable[[Worked], str]
+
+
+@dataclass(frozen=True)
 class Numbers:
     """Named arrays that accompany an explanation.
 
@@ -65,6 +89,7 @@ class Example:
         symbols: how names are written, where the name itself would not do.
         fixed: arguments that a seed does not change (labels, one-hot rows).
         caption: what is new in this example.
+        by: a step for each operation, or for each line.
         holds: does what the text says of the example hold for these numbers?
     """
 
@@ -75,6 +100,7 @@ class Example:
     symbols: Mapping[str, str] = field(default_factory=dict)
     fixed: tuple[str, ...] = ()
     caption: str = ""
+    by: str = "operation"
     holds: Callable[[Worked], bool] = lambda worked: True
 
     def work(self, seed: int | None = None) -> Worked:
@@ -85,12 +111,13 @@ class Example:
 
     def on(self, inputs: Mapping[str, Any], cotangents: Mapping[str, Any]) -> Worked:
         """Derive it on these numbers."""
-        return explain(
+        worked = explain(
             self.function, wrt=self.wrt, cotangents=cotangents, symbols=self.symbols, **inputs
         )
+        return worked.shown(by=self.by)
 
 
-Section = Prose | Numbers | Table | Example
+Section = Prose | Display | Code | Numbers | Table | Example
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,10 @@ from typing import Any
 
 from allbps.backward import Backward
 from allbps.page.heat import heat
-from allbps.page.inside import inside
 from allbps.page.large import in_pieces, is_large
 from allbps.page.listing import listing
 from allbps.readings.derivation import Derivation, Step
+from allbps.readings.element import inside
 from allbps.readings.mathml import to_mathml
 from allbps.readings.overview import overview
 from allbps.readings.source import Program

@@ -9,6 +9,7 @@ from itertools import pairwise
 from allbps.mathematics import Math
 from allbps.readings.boxes import TIED, Block, columns, is_operator, line, pad, row, words
 from allbps.readings.derivation import Derivation, Step, source_lines, turns
+from allbps.readings.element import first_element
 from allbps.readings.numbers import summary
 
 BOLD, DIM, PLAIN = "\x1b[1m", "\x1b[2m", "\x1b[0m"
@@ -161,13 +162,19 @@ class _Page:
         ]  # fmt: skip
         margin = max(fitting, default=0) + 3
         yield from _separated(
-            self.under(turn, self.with_source(block, remark, margin))
-            for block, remark, turn in zip(blocks, remarks, turns(steps), strict=True)
+            self.under(turn, (*self.with_source(block, remark, margin), *self.written_out(step)))
+            for step, block, remark, turn in zip(steps, blocks, remarks, turns(steps), strict=True)
         )
 
     def under(self, turn: str, lines: tuple[str, ...]) -> tuple[str, ...]:
         """Lines below the heading of a turn of a loop."""
         return ("", self.paint(turn, BOLD), *lines) if turn else lines
+
+    def written_out(self, step: Step) -> list[str]:
+        """One element of a product, as the sum that it is."""
+        said = first_element(step)
+        wrapped = textwrap.wrap(said, self.inner - 4, subsequent_indent=" " * 8) if said else []
+        return [f"    {self.paint(text, DIM)}" for text in wrapped]
 
     def with_source(self, block: Block, remark: str, margin: int) -> tuple[str, ...]:
         """The user's line beside the equation, or above it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,21 @@ def inside(derivation: Derivation) -> dict[str, Any]:
     return {step.name: seen for step in derivation if (seen := _seen(step))}
 
 
-def _seen(step: Step) -> list[dict[str, Any]]:
+LONGEST = 12
+"""A sum of more products is not written out in a text."""
+
+
+def first_element(step: Step) -> str:
+    """``J(1, 1) = 1·1 + 2·3 + … = 17``; empty where no element is a short sum of products."""
+    node = step.node
+    if node is None or node.op.name not in ("matmul", "conv2d") or np.size(step.value) < 2:
+        return ""
+    seen = _seen(step, 1)
+    return seen[0]["said"] if seen and len(seen[0]["parts"][0]) <= LONGEST else ""
+
+
+def _seen(step: Step, most: int | None = None) -> list[dict[str, Any]]:
+    """The elements of a result, as many as asked for, each with the places that meet in it."""
     node = step.node
     if node is None or node.op.name not in LOOKS or len(step.numbers()) != 2:
         return []
@@ -38,10 +53,10 @@ def _seen(step: Step) -> list[dict[str, Any]]:
         or np.ndim(step.value) != 2
     ):
         return []
-    result = np.asarray(cells(step.value), object)
+    result = np.asarray(cells(step.value, step.pen.look), object)
     look, write = LOOKS[node.op.name]
     found = []
-    for place in np.ndindex(result.shape):
+    for place in islice(np.ndindex(result.shape), most):
         parts = look(node, shown, place)
         if parts is None:
             return []

@@ -1,0 +1,89 @@
+r"""The derivation as LaTeX for somebody else's document: aligned equations, and Beamer frames.
+
+A fragment has no preamble and no macros of its own; it needs amsmath alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from allbps.readings.derivation import Derivation, Step
+from allbps.readings.equation import aligned, split
+from allbps.readings.latex import escape, sentence
+
+A_FRAME = 7
+"""About so many lines fit on a frame."""
+HEAD = r"""\documentclass[aspectratio=169]{beamer}
+\usepackage{amsmath}
+\setbeamertemplate{navigation symbols}{}
+% a formula wider than the frame is scaled down to it
+\newsavebox{\formula}
+\newcommand{\fit}[1]{\sbox{\formula}{$\displaystyle #1$}%
+  \ifdim\wd\formula>\linewidth\resizebox{\linewidth}{!}{\usebox{\formula}}%
+  \else\usebox{\formula}\fi}
+"""
+
+
+def to_fragment(derivation: Derivation) -> str:
+    """``align*`` environments with the relation signs below each other, to paste into a text."""
+    parts = []
+    for heading, steps in derivation.sections():
+        rows = " \\\\\n".join(row for step in steps for row in _rows(step))
+        parts.append(f"% {heading}\n\\begin{{align*}}\n{rows}\n\\end{{align*}}\n")
+    return "\n".join(parts)
+
+
+def _rows(step: Step) -> Iterator[str]:
+    """The lines of one step: its equation at the signs, then the reason."""
+    left, lines = split(step)
+    first, *more = lines or [""]
+    yield f"{left} &{first}"
+    yield from (f"&{line}" for line in more)
+    if step.because:
+        yield rf"&\qquad\text{{{_reason(step)}}}"
+
+
+def _reason(step: Step) -> str:
+    said = ", ".join(map(sentence, step.why()))
+    return said if step.kind == "seed" else f"because {said}"
+
+
+def to_beamer(derivation: Derivation) -> str:
+    """A document of frames, on which the steps appear one after another."""
+    frames = [
+        frame for heading, steps in derivation.sections() for frame in _frames(heading, steps)
+    ]
+    title = rf"\title{{{escape(derivation.title)}}}"
+    body = "\n\n".join([r"\frame{\titlepage}", *frames])
+    return f"{HEAD}{title}\n\\date{{}}\n\\begin{{document}}\n\n{body}\n\n\\end{{document}}\n"
+
+
+def _frames(heading: str, steps: Sequence[Step]) -> Iterator[str]:
+    page: list[str] = []
+    used = 0
+    for step in steps:
+        text, height = _shown(step)
+        if page and used + height > A_FRAME:
+            yield _frame(heading, page)
+            page, used = [], 0
+        page.append(text)
+        used += height
+    yield _frame(heading, page)
+
+
+def _shown(step: Step) -> tuple[str, int]:
+    """One step on a frame, and about how many lines it takes."""
+    left, lines = split(step)
+    whole = " ".join([left, *lines])
+    if len(lines) > 1:
+        whole = f"\\begin{{aligned}}\n{aligned(left, lines)}\n\\end{{aligned}}"
+    text = rf"\fit{{{whole}}}\par"
+    if step.because:
+        text += f"\n{{\\footnotesize\\quad {_reason(step)}\\par}}"
+    rows = max((line.count(r"\\") for line in lines), default=0) + 1
+    return text, rows * max(len(lines), 1) + bool(step.because)
+
+
+def _frame(heading: str, parts: Sequence[str]) -> str:
+    body = "\n\\pause\\medskip\n\n".join(parts)
+    return f"\\begin{{frame}}{{{heading}}}\n{body}\n\\end{{frame}}"

@@ -1,0 +1,128 @@
+"""A step for each operation, or for each line of the user's code; loops with headings."""
+
+import numpy as np
+import pytest
+
+import allbps as bp
+import allbps.functional as F
+from allbps.errors import ArgumentError
+
+
+def logistic(X, w, b, y):
+    z = X @ w + b
+    p = F.sigmoid(z)
+    loss = -np.mean(y * np.log(p) + (1 - y) * np.log(1 - p))
+    return loss
+
+
+def recurrent(xs, W, U, b):
+    h = np.zeros(2)
+    for t in range(3):
+        h = np.tanh(U @ xs[t] + W @ h + b)
+    return np.sum(h)
+
+
+@pytest.fixture(scope="module")
+def logreg():
+    rng = np.random.default_rng(0)
+    return bp.explain(
+        logistic, wrt=["w", "b"], X=rng.normal(size=(4, 2)), w=rng.normal(size=2), b=0.1,
+        y=np.array([1.0, 0.0, 1.0, 1.0]),
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def rnn():
+    rng = np.random.default_rng(1)
+    return bp.explain(
+        recurrent, wrt=["W"], xs=rng.normal(size=(3, 2)), W=rng.normal(size=(2, 2)),
+        U=rng.normal(size=(2, 2)), b=rng.normal(size=2),
+    )  # fmt: skip
+
+
+def test_three_lines_are_three_steps_and_no_temporary_is_left(logreg):
+    derived = logreg.shown(by="line").derivation
+    assert [s.formula for s in derived.of_kind("forward")] == [
+        "z = X w + b",
+        "p = σ(z)",
+        "loss = −mean(y ⊙ log(p) + (1 − y) ⊙ log(1 − p))",
+    ]
+    assert derived["dz"].formula == "δz = δp ⊙ p ⊙ (1 − p)"
+    assert derived["dw"].formula == "δw = Xᵀ δz"
+    assert "t₁" not in logreg.to_text(by="line")
+
+
+def test_the_numbers_are_the_same_by_line_and_by_operation(logreg, rnn):
+    for worked in (logreg, rnn):
+        coarse, fine = worked.shown(by="line").derivation, worked.derivation
+        assert 3 < len(coarse.steps) < len(fine.steps)
+        for step in coarse:
+            np.testing.assert_array_equal(step.value, fine[step.name].value)
+
+
+def test_no_formula_becomes_longer_than_a_reader_can_follow():
+    def long(x):
+        return np.sum(np.tanh(sum((x * k + 1.0) * (x - k) for k in range(30))))
+
+    steps = bp.explain(long, x=np.array([0.1, 0.2])).shown(by="line").derivation.steps
+    assert max(len(step.formula) for step in steps) < 400
+
+
+def test_an_unknown_granularity_is_refused(logreg):
+    with pytest.raises(ArgumentError, match="unknown granularity 'block'"):
+        logreg.to_text(by="block")
+
+
+def test_the_turns_of_a_loop_have_headings(rnn):
+    lines = [line.strip() for line in rnn.to_text(100).split("\n")]
+    turns = [line for line in lines if line.startswith("t = ")]
+    assert turns == ["t = 0", "t = 1", "t = 2"]
+    assert "**t = 1**" in rnn.to_markdown()
+    assert '<h4 class="turn">t = 2</h4>' in rnn.to_mathml()
+
+
+def test_vectors_right_of_a_matrix_are_columns_and_products_show_their_factors(rnn):
+    step = rnn.derivation["dh_1"]
+    filled, result = step.numbers()
+    assert step.formula.startswith("δh₁ = Wᵀ δt")
+    assert np.shape(result.values) == (2, 1)
+    assert filled.inline.count("[") == 2
+
+
+def test_a_vector_left_of_a_matrix_is_a_row():
+    derived = bp.explain(lambda v, W: np.sum(v @ W), v=np.ones(2), W=np.ones((2, 3))).derivation
+    assert np.shape(derived["v"].numbers()[-1].values) == (2,)
+    both = bp.explain(lambda v, W: v @ (W @ v), v=np.ones(2), W=np.eye(2)).derivation
+    assert both["L"].formula == "L = vᵀ t₁"
+
+
+@pytest.mark.parametrize(
+    ("settings", "text"),
+    [
+        ({}, "0.3333"),
+        ({"digits": 7}, "0.3333333"),
+        ({"decimals": 2}, "0.33"),
+        ({"exact": True}, "1/3"),
+    ],
+)
+def test_numbers_are_shown_as_asked(settings, text):
+    worked = bp.explain(lambda x: x / 3, x=1.0).shown(**settings)
+    assert worked.derivation["L"].numbers()[-1].inline == text
+
+
+def test_limits_can_be_raised():
+    worked = bp.explain(lambda x: np.sum(x**2), x=np.ones((10, 10)))
+    assert worked.derivation["x"].summary
+    assert not worked.shown(side=10).derivation["x"].summary
+    with pytest.raises(ArgumentError, match="digits must be at least 1"):
+        worked.shown(digits=0)
+
+
+def test_names_in_a_dict_go_by_their_keys_and_hats_are_hats():
+    def net(params, x):
+        y_hat = x @ params["W_in"]
+        return np.sum(y_hat)
+
+    worked = bp.explain(net, wrt=["W_in"], params={"W_in": np.ones((2, 1))}, x=np.ones((1, 2)))
+    assert worked["y_hat"].forward == "ŷ = x W_in"
+    assert worked.derivation["dparams_W_in"].formula == "δW_in = xᵀ δŷ"
