@@ -1,12 +1,13 @@
 """PyTorch's own samples of every operation, run here: python benchmarks/opinfo.py [name …].
 
-Without names all entries are judged and counted; ``--write`` puts the table into
-docs/operations.md. With names (parts of entries) every sample that is not right is shown.
+Without names all entries are judged and counted; with names (parts of entries) those, and samples
+that are not right are shown. ``--write`` puts their rows into the table of docs/operations.md.
 """
 
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from collections import Counter
 from pathlib import Path
@@ -53,12 +54,23 @@ def why(verdict: Verdict) -> str:
     return first if len(first) < 160 else first[:157] + "…"
 
 
-def page(verdicts: list[Verdict], counts: Counter[str]) -> str:
-    """The document."""
+def row(verdict: Verdict) -> str:
+    """Its line of the table."""
+    return f"| `{verdict.entry}` | {kind(verdict)} | {why(verdict)} |"
+
+
+ROW = re.compile(r"^\| `([^`]+)` \| (\w+) \|.*$", re.M)
+
+
+def page(verdicts: list[Verdict], names: list[str]) -> str:
+    """The document: the rows of these verdicts, and of other entries the rows that stand there."""
+    old = {found[1]: found[0] for found in ROW.finditer(DOCUMENT.read_text("utf-8"))}
+    rows = {**old, **{verdict.entry: row(verdict) for verdict in verdicts}}
+    lines = [rows[name] for name in names if name in rows]
+    counts = Counter(found[2] for found in ROW.finditer("\n".join(lines)))
     total = ", ".join(f"{n} {word}" for word, n in counts.most_common())
-    rows = [f"| `{v.entry}` | {kind(v)} | {why(v)} |" for v in verdicts]
-    lines = ["| entry | verdict | why |", "|---|---|---|", *rows]
-    return f"{HEAD}{len(verdicts)} entries: {total}.\n\n" + "\n".join(lines) + "\n"
+    table = "\n".join(["| entry | verdict | why |", "|---|---|---|", *lines])
+    return f"{HEAD}{len(lines)} entries: {total}.\n\n{table}\n"
 
 
 def main() -> int:
@@ -68,8 +80,8 @@ def main() -> int:
     parser.add_argument("--most", type=int, help="samples of an entry")
     parser.add_argument("--write", action="store_true", help="write docs/operations.md")
     options = parser.parse_args()
-    verdicts = []
-    for op in entries():
+    verdicts, known = [], entries()
+    for op in known:
         if options.names and not any(name in label(op) for name in options.names):
             continue
         verdict = judge(op, options.most, tell=bool(options.names))
@@ -80,7 +92,7 @@ def main() -> int:
     counts = Counter(map(kind, verdicts))
     print(", ".join(f"{n} {word}" for word, n in counts.most_common()))
     if options.write:
-        DOCUMENT.write_text(page(verdicts, counts), "utf-8")
+        DOCUMENT.write_text(page(verdicts, [label(op) for op in known]), "utf-8")
     return counts["wrong"] > 0
 
 

@@ -230,3 +230,18 @@ def embedding(weight: Any, input: Any, **options: Any) -> Any:
 def embedding_bag(weight: Any, input: Any, **options: Any) -> Any:
     """OpInfo's order: the table first."""
     return F.embedding_bag(input, weight, **options)
+
+
+MODES = ("bilinear", "nearest", "bicubic")
+PADDINGS = ("zeros", "border", "reflection")
+
+
+@spelled("grid_sampler_2d", "grid_sampler_3d")
+def grid_sampler(input: Any, grid: Any, mode: int, padding: int, align_corners: bool) -> Any:
+    """PyTorch numbers modes and paddings there."""
+    return F.grid_sample(input, grid, MODES[mode], PADDINGS[padding], align_corners)
+
+
+SPELLINGS |= {
+    "constant_pad_nd": lambda x, pad, value=0.0: F.pad(x, pad, value=value),
+}

@@ -13,6 +13,7 @@ array([0., 2.])
 from allbps.functional.activations import *
 from allbps.functional.adaptive import *
 from allbps.functional.algebra import *
+from allbps.functional.alignment import *
 from allbps.functional.arrangement import *
 from allbps.functional.attention import *
 from allbps.functional.classification import *
@@ -25,12 +26,14 @@ from allbps.functional.layers import *
 from allbps.functional.lengths import *
 from allbps.functional.margins import *
 from allbps.functional.matrices import *
+from allbps.functional.multihead import *
 from allbps.functional.normalisation import *
 from allbps.functional.ordering import *
 from allbps.functional.picking import *
 from allbps.functional.pooling import *
 from allbps.functional.regression import *
 from allbps.functional.regularisation import *
+from allbps.functional.sampling import *
 from allbps.functional.scattering import *
 from allbps.functional.unpooling import *
 

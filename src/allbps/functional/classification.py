@@ -67,6 +67,60 @@ def cross_entropy(
     return _mean_by_class(each, hot, weight) if reduction == "mean" else reduced(each, reduction)
 
 
+@works_on_arrays
+def linear_cross_entropy(
+    input: Any,
+    linear_weight: Any,
+    target: Any,
+    *,
+    linear_bias: Any = None,
+    weight: Any = None,
+    reduction: str = "mean",
+    ignore_index: int | None = None,
+    label_smoothing: float = 0.0,
+    options: Any = None,
+) -> Node:
+    """``cross_entropy(linear(input, linear_weight, linear_bias), target, …)``.
+
+    Args:
+        input: (N, in) or (in,).
+        linear_weight: (C, in), or (C, …, in) for a target (N, …).
+        target: as in ``cross_entropy``.
+        linear_bias: of the shape of ``linear_weight`` without its last axis.
+        weight: as in ``cross_entropy``.
+        reduction: likewise.
+        ignore_index: likewise; −100 where it is left out.
+        label_smoothing: likewise.
+        options: how PyTorch would cut the work, which makes no difference here.
+
+    Raises:
+        ShapeError: the shapes do not fit.
+        ArgumentError: a class number that does not exist.
+
+    >>> loss = linear_cross_entropy(np.ones((1, 3)), np.zeros((4, 3)), np.array([2]))
+    >>> float(loss) == float(np.log(4))
+    True
+
+    """
+    x, table = lift(input), lift(linear_weight)
+    if x.ndim not in (1, 2) or table.ndim < 2 or x.shape[-1] != table.shape[-1]:
+        raise misfit(
+            "linear_cross_entropy: input and linear_weight do not fit",
+            expected="(N, in) and (C, …, in)",
+            got=f"{x.shape} and {table.shape}",
+        )
+    rows = reshape(table, shape=(int(np.prod(table.shape[:-1])), table.shape[-1]))
+    logits = reshape(x @ rows.mT, shape=(*x.shape[:-1], *table.shape[:-1]))
+    logits = logits if linear_bias is None else logits + linear_bias
+    ignored = -100 if ignore_index is None else ignore_index
+    return lift(
+        cross_entropy(
+            logits, target, weight, ignore_index=ignored, reduction=reduction,
+            label_smoothing=label_smoothing,
+        )
+    )  # fmt: skip
+
+
 def _classes_last(x: Node) -> Node:
     """(N, C, …) -> (N, …, C)."""
     return x if x.ndim < 3 else transpose(x, axes=(0, *range(2, x.ndim), 1))
