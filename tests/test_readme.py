@@ -33,6 +33,13 @@ def test_the_emitted_lines_shown_are_the_emitted_lines():
         assert re.sub(r"\s+", " ", line) in emitted, line
 
 
+def test_the_picture_is_that_of_the_first_example():
+    scope = {}
+    exec(blocks("python")[0].split("print(")[0], scope)
+    shown = (README.parent / "docs" / "pictures" / "net.svg").read_text("utf-8")
+    assert shown == scope["w"].to_svg() + "\n"
+
+
 def test_every_link_leads_somewhere():
     for target in re.findall(r"\]\(([^)]+)\)", README.read_text("utf-8")):
         assert (README.parent / target).exists(), target
