@@ -26,6 +26,7 @@ from allbps.machine.kernels.team import barrier, first_piece, next_piece
 from allbps.machine.kernels.winograd import (
     POINTS,
     group_size,
+    points_apart,
     winograd_delta,
     winograd_forward,
     winograd_weights,
@@ -89,7 +90,7 @@ def convolution(tid: Int, threads: Int, team: Ints, a: Ints) -> None:
     size = h * w * C * O
     if which == 2:
         if tid == 0:
-            flip_weights(F, K, C, O, h, w, s)
+            flip_weights(F, K, C, O, h, w, s, 0, C)
         barrier(team, threads)
     p = first_piece(tid)
     while p < PIECES:
@@ -116,7 +117,7 @@ def winograd(tid: Int, threads: Int, team: Ints, a: Ints) -> None:
     if tid == 0 and which == 0:
         winograd_weights(U, K, C, O, 0, C)
     if tid == 0 and which == 2:
-        flip_weights(F, K, C, O, 3, 3, 1)
+        flip_weights(F, K, C, O, 3, 3, 1, 0, C)
         winograd_weights(U, F, O, C, 0, O)
     barrier(team, threads)
     tiles = N * ((oh + 3) // 4) * ((ow + 3) // 4)
@@ -128,7 +129,7 @@ def winograd(tid: Int, threads: Int, team: Ints, a: Ints) -> None:
         if which == 0:
             winograd_forward(J, I, U, K, 0, scratch, H, W, C, O, pad, lo, hi)
         elif which == 1:
-            points = scratch + (SCRATCH - POINTS * C * O)
+            points = scratch + (SCRATCH - POINTS * points_apart(C, O))
             winograd_delta(points, J, I, 0, scratch, H, W, C, O, pad, lo, hi)
             winograd_weights_delta(partials + p * size, points, C, O, 0, C)
         else:
@@ -203,7 +204,7 @@ def rows(loaded: Loaded, target: Target, threads: int, dtype: type) -> list[Row]
                 height, width = (H, W) if which == 2 else (oh, ow)
                 cut = cut_tiles(N * -(-height // 4) * -(-width // 4), C, O)
                 arguments = (which, N, H, W, C, O, p, cut[which == 1])
-                points = array(POINTS, C, O)
+                points = array(POINTS * points_apart(C, O))
                 run = Step(loaded, "winograd", [*buffers, points, *arguments], threads)
                 out.append(Row(f"{name} {what} Winograd", flops, run))
     return out

@@ -14,10 +14,10 @@ from allbps.ir import values_on_demand
 from allbps.ir.draws import Draws, drawing
 from allbps.machine.building import Build, build
 from allbps.machine.door import Door
+from allbps.machine.execution.timing import peak
 from allbps.machine.limits import LimitError
 from allbps.machine.options import Options
 from allbps.machine.path import Decisions, Path, first_difference, way_of
-from allbps.machine.profile import fastest_product
 from allbps.machine.stages import Stages, stage_rows
 from allbps.trace import Traced, trace_bound
 from allbps.verify.plain import Witness
@@ -117,15 +117,18 @@ class Called:
         return Stages(tuple(stage_rows(self._path.executable.regions)), itemsize)
 
     def profile(self, repeats: int = 20) -> Stages:
-        """The stages with the time each takes, and the share of the fastest product's speed.
+        """The stages with the time each takes, and the share of the CPU's peak that it reaches.
+
+        The peak is that of multiply-adds in registers, of all threads. Shares are left out, with a
+        word, where another program took the CPU during more than half of the runs.
 
         Args:
             repeats: medians are over so many runs, on the arguments of the last call.
 
         """
-        seconds = tuple(self._path.executable.profile(repeats))
-        peak = fastest_product(str(self._path.build.program.real), self.threads)
-        return replace(self.stages(), seconds=seconds, peak=peak)
+        timing = self._path.executable.profile(repeats)
+        fastest = peak(str(self._path.build.program.real), self.threads)
+        return replace(self.stages(), timing=timing, peak=fastest)
 
     def _in_order(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Sequence[Any]:
         """One for each parameter of the function, in its order."""

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from allbps.machine.execution.timing import Timing
 from allbps.machine.works.tasks import Task
 from allbps.sheet import sheet, table
 
@@ -20,6 +21,9 @@ def stage_rows(regions: Sequence[Sequence[Task]]) -> list[Mapping[str, Any]]:
     ]  # fmt: skip
 
 
+DISTURBED = "another program took the CPU, or slowed it down, while this was timed"
+
+
 @dataclass(frozen=True)
 class Stages:
     """The stages of a step; printing it shows a table.
@@ -27,15 +31,37 @@ class Stages:
     Attributes:
         rows: one for each work: stage, work, pieces, flops, numbers, line, numpy.
         itemsize: bytes of a number.
-        seconds: of each stage, if measured.
-        peak: operations a second of the fastest product on this machine, if measured.
+        timing: of each stage, if measured.
+        peak: operations a second of multiply-adds in registers here, if measured.
 
     """
 
     rows: tuple[Mapping[str, Any], ...]
     itemsize: int
-    seconds: tuple[float, ...] = ()
+    timing: Timing | None = None
     peak: float = 0.0
+
+    @property
+    def seconds(self) -> tuple[float, ...]:
+        """Of each stage; none if not measured."""
+        return self.timing.seconds if self.timing is not None else ()
+
+    @property
+    def shares(self) -> tuple[float, ...] | None:
+        """Of each stage, the share of the peak; None where it cannot be said.
+
+        Namely where nothing was measured, where another program took the CPU meanwhile, and where
+        some share comes out above the whole, so that the peak or a time must be wrong.
+        """
+        if self.timing is None or not self.timing.alone or not self.peak:
+            return None
+        flops = [0] * len(self.seconds)
+        for row in self.rows:
+            flops[row["stage"] - 1] += row["flops"]
+        found = tuple(
+            n / (s * self.peak) if s > 0 else 0.0 for n, s in zip(flops, self.seconds, strict=True)
+        )
+        return found if max(found, default=0.0) <= 1 else None
 
     def __str__(self) -> str:
         return "\n".join(self._lines())
@@ -62,25 +88,23 @@ class Stages:
             ]  # fmt: skip
 
     def _lines(self) -> Iterator[str]:
-        timed = f"  {'ms':>8}  {'of peak':>7}" if self.seconds else ""
+        shares = self.shares
+        timed = f"  {'ms':>8}" if self.seconds else ""
+        timed += f"  {'of peak':>7}" if shares else ""
         yield f"{'stage':>5}  {'MFLOP':>9}  {'MB':>8}{timed}  work"
         before = 0
         for row in self.rows:
             megabytes = row["numbers"] * self.itemsize / 1e6
             head = f"{row['stage']:>5}  {row['flops'] / 1e6:>9.3f}  {megabytes:>8.3f}"
             if self.seconds:
-                head += self._time(row["stage"]) if row["stage"] != before else " " * 19
+                time = f"  {self.seconds[row['stage'] - 1] * 1e3:>8.3f}"
+                time += f"  {shares[row['stage'] - 1]:>7.0%}" if shares else ""
+                head += time if row["stage"] != before else " " * len(time)
             before = row["stage"]
             yield f"{head}  {row['work']}" + (f"  ({row['line']})" if row["line"] else "")
         if self.seconds:
-            total = sum(self.seconds)
-            flops = sum(row["flops"] for row in self.rows)
-            yield f"total {flops / 1e6:>10.3f}  {'':>8}  {total * 1e3:>8.3f}" + (
-                f"  {flops / total / self.peak:>7.0%}" if total and self.peak else ""
-            )
-
-    def _time(self, stage: int) -> str:
-        seconds = self.seconds[stage - 1]
-        flops = sum(row["flops"] for row in self.rows if row["stage"] == stage)
-        share = flops / seconds / self.peak if seconds > 0 and self.peak else 0.0
-        return f"  {seconds * 1e3:>8.3f}  {share:>7.0%}"
+            total, flops = sum(self.seconds), sum(row["flops"] for row in self.rows)
+            share = f"  {flops / total / self.peak:>7.0%}" if shares and total else ""
+            yield f"total {flops / 1e6:>10.3f}  {'':>8}  {total * 1e3:>8.3f}{share}"
+            if shares is None:
+                yield f"shares of the peak cannot be said: {DISTURBED}"

@@ -5,7 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from allbps.machine.kernels.conv import conv_forward, conv_input, conv_weights, flip_weights
+from allbps.machine.kernels.conv import (
+    conv_forward,
+    conv_input,
+    conv_weights,
+    flip_weights,
+    patches,
+)
 
 torch = pytest.importorskip("torch")
 
@@ -52,6 +58,15 @@ def test_forward_with_bias_and_relu(case, native, near):
     near(J, np.maximum(want["J"], 0))
 
 
+def test_patches_times_weights_are_the_convolution(case, native, near):
+    I, K, bias, _, want, _, (H, W, C, O, h, w, s, p) = case
+    N, oh, ow, _ = want["J"].shape
+    P = np.full((N * oh * ow, h * w * C), np.nan, I.dtype)
+    for row in range(N * oh):
+        native(patches)(P, I, H, W, C, h, w, s, p, row, row + 1)
+    near(P @ K.reshape(-1, O) + bias, want["J"].reshape(-1, O))
+
+
 def test_delta_of_the_weights_in_partials(case, native, near):
     I, K, _, G, want, scratch, shape = case
     D = np.full(K.shape, np.nan, I.dtype)
@@ -63,6 +78,6 @@ def test_delta_of_the_weights_in_partials(case, native, near):
 def test_delta_of_the_input(case, native, near):
     I, K, _, G, want, scratch, shape = case
     F, D = np.full(K.size, np.nan, I.dtype), np.full(I.shape, np.nan, I.dtype)
-    native(flip_weights)(F, K, *shape[2:7])
+    native(flip_weights)(F, K, *shape[2:7], 0, shape[2])
     native(conv_input)(D, G, F, scratch, *shape, 0, len(I))
     near(D, want["dI"])

@@ -11,7 +11,12 @@ from allbps.machine.kernels.gemm import transpose
 from allbps.machine.kernels.loss import cross_entropy
 from allbps.machine.kernels.norm import batch_norm_sums, layer_norm
 from allbps.machine.kernels.pool import max_pool
-from allbps.machine.kernels.winograd import scratch_size, winograd_forward, winograd_weights
+from allbps.machine.kernels.winograd import (
+    points_apart,
+    scratch_size,
+    winograd_forward,
+    winograd_weights,
+)
 
 
 def a_convolution(run, draw, dtype):
@@ -23,7 +28,12 @@ def a_convolution(run, draw, dtype):
 
 
 def a_winograd_convolution(run, draw, dtype):
-    I, K, J, U = draw(2, 9, 8, 17), draw(3, 3, 17, 21), draw(2, 9, 8, 21), draw(36, 17, 21)
+    I, K, J, U = (
+        draw(2, 9, 8, 17),
+        draw(3, 3, 17, 21),
+        draw(2, 9, 8, 21),
+        draw(36 * points_apart(17, 21)),
+    )
     run(winograd_weights)(U, K, 17, 21, 0, 17)
     scratch = draw(scratch_size(17, 21))
     run(winograd_forward)(J, I, U, U, 0, scratch, 9, 8, 17, 21, 1, 0, 12)

@@ -11,6 +11,7 @@ from allbps.machine.compile import compile  # noqa: A004
 from allbps.machine.kernels.conv import conv_forward, conv_input, conv_weights, flip_weights
 from allbps.machine.kernels.winograd import (
     POINTS,
+    points_apart,
     scratch_size,
     winograd_delta,
     winograd_forward,
@@ -50,7 +51,7 @@ def compare(got, want):
 def test_forward_with_bias_and_relu(case, native, draw):
     I, K, G, shape, p, tiles, scratch = case
     C, O = K.shape[2:]
-    U, bias = np.full((POINTS, C, O), np.nan, I.dtype), draw(O)
+    U, bias = np.full(POINTS * points_apart(C, O), np.nan, I.dtype), draw(O)
     J, want = np.full_like(G, np.nan), np.empty_like(G)
     native(winograd_weights)(U, K, C, O, 0, C)
     for flags in (0, 6):
@@ -67,7 +68,8 @@ def test_forward_with_bias_and_relu(case, native, draw):
 def test_delta_of_the_weights(case, native):
     I, K, G, shape, p, tiles, scratch = case
     C, O = K.shape[2:]
-    points, D, want = np.full((POINTS, C, O), np.nan, I.dtype), np.empty_like(K), np.empty_like(K)
+    points = np.full(POINTS * points_apart(C, O), np.nan, I.dtype)
+    D, want = np.empty_like(K), np.empty_like(K)
     native(conv_weights)(want, G, I, scratch, 0, *shape, 3, 3, 1, p, 0, len(I))
     native(winograd_delta)(points, G, I, 0, scratch, *shape, p, 0, tiles // 2)
     add = 1 if tiles > 1 else 0  # a piece without tiles writes nothing
@@ -80,9 +82,9 @@ def test_delta_of_the_input_is_a_forward_of_the_flipped_weights(case, native):
     I, K, G, shape, p, _, scratch = case
     C, O = K.shape[2:]
     H, W = G.shape[1:3]
-    turned, U = np.empty(K.size, I.dtype), np.empty((POINTS, O, C), I.dtype)
+    turned, U = np.empty(K.size, I.dtype), np.empty(POINTS * points_apart(O, C), I.dtype)
     D, want = np.full_like(I, np.nan), np.empty_like(I)
-    native(flip_weights)(turned, K, C, O, 3, 3, 1)
+    native(flip_weights)(turned, K, C, O, 3, 3, 1, 0, C)
     native(conv_input)(want, G, turned, scratch, *shape, 3, 3, 1, p, 0, len(I))
     native(winograd_weights)(U, turned, O, C, 0, O)
     tiles = len(I) * -(-I.shape[1] // 4) * -(-I.shape[2] // 4)
@@ -106,7 +108,7 @@ def gradients(dtype, channels=16, **how):
 
 
 def test_stages_name_the_algorithm_and_it_can_be_chosen():
-    pays, few = gradients(np.float32)[0], gradients(np.float32, channels=3)[0]
+    pays, few = gradients(np.float32, channels=32)[0], gradients(np.float32, channels=3)[0]
     assert all(work.endswith(", by Winograd") for work in convolutions(pays))
     assert not any("Winograd" in work for work in convolutions(few))
     direct = gradients(np.float32, convolution="direct")[0]

@@ -19,6 +19,9 @@ FORMS = {
     "depthwise": ((2, 19, 8, 7), (19, 1, 3, 3), (1, 1), (1, 1), (1, 1), 19),
     "depthwise, stride 2": ((2, 16, 9, 9), (16, 1, 3, 3), (2, 2), (1, 1), (2, 1), 16),
     "two results of each channel": ((1, 5, 6, 6), (10, 1, 3, 3), (1, 1), (1, 1), (1, 1), 5),
+    "many channels on few pixels": ((2, 128, 2, 2), (130, 128, 3, 3), (1, 1), (1, 1), (1, 1), 1),
+    "the same with stride 2": ((2, 128, 5, 5), (130, 128, 3, 3), (2, 2), (1, 1), (1, 1), 1),
+    "a window of one pixel": ((2, 19, 4, 5), (21, 19, 1, 1), (1, 1), (0, 0), (1, 1), 1),
     "padding beyond the window": ((1, 2, 4, 4), (3, 2, 1, 2), (1, 1), (2, 2), (1, 1), 1),
 }
 TOLERANCE = {np.float64: 1e-12, np.float32: 2e-5}
@@ -48,7 +51,17 @@ def test_convolutions_of_any_form(form, activated, draw, dtype):
         np.testing.assert_allclose(grads[name], want, rtol=0, atol=TOLERANCE[dtype] * scale)
 
 
-@pytest.mark.parametrize("name", ["two groups", "depthwise"])
+@pytest.mark.parametrize("name", ["many channels on few pixels", "a window of one pixel"])
+def test_many_weights_on_few_pixels_are_one_product(name, draw):
+    image, kernel, stride, padding, *_ = FORMS[name]
+    step = compile(
+        lambda x, w: np.sum(F.conv2d(x, w, stride=stride, padding=padding) ** 2),
+        draw(*image), draw(*kernel), params=("x", "w"),
+    )  # fmt: skip
+    assert sum("as one product" in row["work"] for row in step.stages().rows) == 3
+
+
+@pytest.mark.parametrize("name", ["two groups", "depthwise", "many channels on few pixels"])
 def test_no_bit_depends_on_threads(name, draw, dtype):
     image, kernel, stride, padding, dilation, groups = FORMS[name]
     options = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}

@@ -26,6 +26,7 @@ from allbps.machine.execution.codegen import (
 )
 from allbps.machine.execution.regions import arena, assign_regions
 from allbps.machine.execution.runtime import Step, default_threads
+from allbps.machine.execution.timing import Timing, timed
 from allbps.machine.language import cache
 from allbps.machine.language.operands import RATES, Memory
 from allbps.machine.language.target import host
@@ -157,19 +158,19 @@ class Executable:
         for entry in self._entries.values():
             entry.replace(self.layout.column[block], self.blocks[block])
 
-    def profile(self, repeats: int) -> list[float]:
-        """Seconds of each region, Python calls included: medians over ``repeats`` runs.
+    def profile(self, repeats: int) -> Timing:
+        """Seconds of each region, Python calls included, over ``repeats`` runs.
 
         Everything that is kept between runs is put back afterwards.
         """
         source = write(self.program, self.parts, self.layout, self.loss, clocks=True)
         calls = self._in_order(self._load(source))
         before = {block: self.blocks[block].copy() for block in self.layout.blocks if block.kept}
-        runs = [self._timed(calls) for _ in range(repeats + 1)][1:]
+        timing = timed(lambda: self._timed(calls), repeats)
         for block, numbers in before.items():
             if block in self._written:
                 self.blocks[block][...] = numbers
-        return [float(x) for x in np.median(runs, axis=0)]
+        return timing
 
     def _timed(self, calls: Sequence[Callable[[], None]]) -> list[float]:
         spent = np.zeros(len(self.regions))

@@ -11,6 +11,7 @@ is given to a copy of the image in scratch memory, one image at a time.
 
 from __future__ import annotations
 
+from allbps.machine.kernels.gemm import transpose
 from allbps.machine.language.words import Int, Reals, brgemm, kernel, lanes
 
 
@@ -32,6 +33,43 @@ def pad_image(
         else:
             for c in lanes(PW * C):
                 row[c] = 0.0
+
+
+@kernel
+def cut_patch(
+    P: Reals, I: Reals, H: Int, W: Int, C: Int, i0: Int, j0: Int, rows: Int, columns: Int
+) -> None:
+    """P (rows, columns, C) = the patch of I (H, W, C) from (i0, j0) on, zeros outside I."""
+    left, right = max(0, -j0), min(columns, W - j0)
+    for i in range(rows):
+        to = P + i * columns * C
+        if i0 + i < 0 or i0 + i >= H or left >= right:
+            for c in lanes(columns * C):
+                to[c] = 0.0
+            continue
+        image = I + ((i0 + i) * W + j0) * C
+        for c in lanes(left * C):
+            to[c] = 0.0
+        for c in lanes(left * C, right * C):
+            to[c] = image[c]
+        for c in lanes(right * C, columns * C):
+            to[c] = 0.0
+
+
+@kernel
+def patches(
+    P: Reals, I: Reals, H: Int, W: Int, C: Int, h: Int, w: Int, s: Int, p: Int, lo: Int, hi: Int
+) -> None:
+    """P (N·oh·ow, h·w·C): what the window sees at each pixel, for rows lo..hi of all N·oh.
+
+    With it a convolution is one matrix product, and so are its δ.
+    """
+    oh, ow = (H + 2 * p - h) // s + 1, (W + 2 * p - w) // s + 1
+    for row in range(lo, hi):
+        image, i0 = I + row // oh * H * W * C, row % oh * s - p
+        for j in range(ow):
+            to = P + (row * ow + j) * h * w * C
+            cut_patch(to, image, H, W, C, i0, j * s - p, h, w)
 
 
 @kernel
@@ -85,10 +123,13 @@ def conv_weights(
 
 
 @kernel
-def flip_weights(F: Reals, K: Reals, C: Int, O: Int, h: Int, w: Int, s: Int) -> None:
+def flip_weights(
+    F: Reals, K: Reals, C: Int, O: Int, h: Int, w: Int, s: Int, lo: Int, hi: Int
+) -> None:
     """Weights for conv_input: taps (a+s·t, b+s·u) of each phase (a, b) together, flipped, (O, C).
 
-    F holds h·w·O·C numbers: phase by phase, in each (t, u) from last to first.
+    F holds h·w·O·C numbers: phase by phase, in each (t, u) from last to first. Inputs lo..hi of
+    each tap.
     """
     at = 0
     for a in range(min(s, h)):
@@ -97,9 +138,8 @@ def flip_weights(F: Reals, K: Reals, C: Int, O: Int, h: Int, w: Int, s: Int) -> 
             for t in range(rows):
                 for u in range(columns):
                     l, m = a + s * (rows - 1 - t), b + s * (columns - 1 - u)
-                    for o in range(O):
-                        for c in range(C):
-                            F[at + o * C + c] = K[((l * w + m) * C + c) * O + o]
+                    tap = K + ((l * w + m) * C + lo) * O
+                    transpose(F + (at + lo), C, tap, O, hi - lo, 0, O)
                     at += O * C
 
 

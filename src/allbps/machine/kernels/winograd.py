@@ -18,6 +18,7 @@ applied to rows, then to columns.
 
 from __future__ import annotations
 
+from allbps.machine.kernels.conv import cut_patch
 from allbps.machine.language.words import (
     BIAS,
     LANES,
@@ -39,6 +40,12 @@ POINTS = 36
 #: Numbers left free after each point's tiles: 36 points a multiple of 4 KB apart would all fall
 #: into one set of the first cache.
 APART = 16
+
+
+@inline
+def points_apart(C: Int, O: Int) -> Int:
+    """Numbers from one point's weights to the next's."""
+    return C * O + APART
 
 
 @inline
@@ -94,8 +101,8 @@ def _weights_delta(
 
 @kernel
 def winograd_weights(U: Reals, K: Reals, C: Int, O: Int, lo: Int, hi: Int) -> None:
-    """U (36, C, O) = G K Gᵀ for input channels lo..hi of K (3, 3, C, O)."""
-    size = C * O
+    """U (36, C, O), points_apart, = G K Gᵀ for input channels lo..hi of K (3, 3, C, O)."""
+    size, step = C * O, points_apart(C, O)
     for c in range(lo, hi):
         for o in lanes(O):
             k = c * O + o
@@ -105,23 +112,23 @@ def winograd_weights(U: Reals, K: Reals, C: Int, O: Int, lo: Int, hi: Int) -> No
             for y in unroll(6):
                 row = _weights(left[y], middle[y], right[y])
                 for x in unroll(6):
-                    U[(y * 6 + x) * size + k] = row[x]
+                    U[(y * 6 + x) * step + k] = row[x]
 
 
 @kernel
 def winograd_weights_delta(D: Reals, U: Reals, C: Int, O: Int, lo: Int, hi: Int) -> None:
-    """δK (3, 3, C, O) = Gᵀ U G for input channels lo..hi of U (36, C, O)."""
-    size = C * O
+    """δK (3, 3, C, O) = Gᵀ U G for input channels lo..hi of U (36, C, O), points_apart."""
+    size, step = C * O, points_apart(C, O)
     for c in range(lo, hi):
         for o in lanes(O):
             k = c * O + o
             rows = (
-                _weights_delta_row(U + k, size, 0),
-                _weights_delta_row(U + k, size, 1),
-                _weights_delta_row(U + k, size, 2),
-                _weights_delta_row(U + k, size, 3),
-                _weights_delta_row(U + k, size, 4),
-                _weights_delta_row(U + k, size, 5),
+                _weights_delta_row(U + k, step, 0),
+                _weights_delta_row(U + k, step, 1),
+                _weights_delta_row(U + k, step, 2),
+                _weights_delta_row(U + k, step, 3),
+                _weights_delta_row(U + k, step, 4),
+                _weights_delta_row(U + k, step, 5),
             )
             for m in unroll(3):
                 column = _weights_delta(
@@ -141,27 +148,6 @@ def _weights_delta_row(U: Reals, size: Int, y: Int) -> tuple[Real, Real, Real]:
 
 
 # ---- patches of images
-
-
-@kernel
-def _cut_patch(
-    P: Reals, I: Reals, H: Int, W: Int, C: Int, i0: Int, j0: Int, rows: Int, columns: Int
-) -> None:
-    """P (rows, columns, C) = the patch of I (H, W, C) from (i0, j0) on, zeros outside I."""
-    left, right = max(0, -j0), min(columns, W - j0)
-    for i in range(rows):
-        to = P + i * columns * C
-        if i0 + i < 0 or i0 + i >= H or left >= right:
-            for c in lanes(columns * C):
-                to[c] = 0.0
-            continue
-        image = I + ((i0 + i) * W + j0) * C
-        for c in lanes(left * C):
-            to[c] = 0.0
-        for c in lanes(left * C, right * C):
-            to[c] = image[c]
-        for c in lanes(right * C, columns * C):
-            to[c] = 0.0
 
 
 @kernel
@@ -297,7 +283,7 @@ def _transform_inputs(
         if i0 >= 0 and j0 >= 0 and i0 + 6 <= H and j0 + 6 <= W:
             _input_patch(V + (t - lo) * C, step, image + (i0 * W + j0) * C, W * C, C)
         else:
-            _cut_patch(patch, image, H, W, C, i0, j0, 6, 6)
+            cut_patch(patch, image, H, W, C, i0, j0, 6, 6)
             _input_patch(V + (t - lo) * C, step, patch, 6 * C, C)
 
 
@@ -327,8 +313,8 @@ def winograd_forward(
         _transform_inputs(V, I, patch, H, W, C, p, th, tw, t0, end)
         for k in range(POINTS):
             brgemm(
-                M + k * step, O, V + k * (tiles * C + APART), C, 1, 0, U + k * C * O, O, 0,
-                tiles, O, C, 1, 0, U,
+                M + k * step, O, V + k * (tiles * C + APART), C, 1, 0,
+                U + k * points_apart(C, O), O, 0, tiles, O, C, 1, 0, U,
             )  # fmt: skip
         for t in range(t0, end):
             n, i0, j0 = t // (th * tw), t // tw % th * 4, t % tw * 4
@@ -367,11 +353,11 @@ def winograd_delta(
             if i0 + 4 <= oh and j0 + 4 <= ow:
                 _delta_patch(m, step, image + (i0 * ow + j0) * O, ow * O, O)
             else:
-                _cut_patch(patch, image, oh, ow, O, i0, j0, 4, 4)
+                cut_patch(patch, image, oh, ow, O, i0, j0, 4, 4)
                 _delta_patch(m, step, patch, 4 * O, O)
         for k in range(POINTS):
             brgemm(
-                D + k * C * O, O, V + k * (tiles * C + APART), 1, C, 0, M + k * step, O, 0,
-                C, O, tiles, 1, add, D,
+                D + k * points_apart(C, O), O, V + k * (tiles * C + APART), 1, C, 0,
+                M + k * step, O, 0, C, O, tiles, 1, add, D,
             )  # fmt: skip
         add = 1

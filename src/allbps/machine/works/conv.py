@@ -6,10 +6,6 @@ few taps by a kernel of their own (see :mod:`.taps`), everything else directly.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-import numpy as np
-
 from allbps.machine.kernels import conv as kernels
 from allbps.machine.kernels import small, winograd
 from allbps.machine.language.calls import Call
@@ -20,120 +16,9 @@ from allbps.machine.planning.plan import Work
 from allbps.machine.works import taps
 from allbps.machine.works.masks import Gate, gate_of
 from allbps.machine.works.places import Places
-from allbps.machine.works.tasks import ONCE, Cut, NoKernelError, Partial, Place, Program, partial
-
-SMALL_CONV = 20_000
-"""Up to this many multiplications plain loops beat the microkernel's overhead."""
-PARTS = 16
-"""Into how many partial results a δK is cut."""
-
-
-@dataclass(frozen=True)
-class Window:
-    """The sizes of a convolution: (N, H, W, C) * (h, w, C, O), stride s, padding p."""
-
-    N: int
-    H: int
-    W: int
-    C: int
-    O: int  # noqa: E741
-    h: int
-    w: int
-    s: int
-    p: int
-
-    @classmethod
-    def of(cls, image: Shape, weight: Shape, work: Work) -> Window:
-        """The window of a work that the direct kernels take.
-
-        Raises:
-            NoKernelError: it has groups, gaps, two strides or paddings, or a wide padding.
-
-        """
-        a = work.attrs
-        alike = a["stride"][0] == a["stride"][1] and a["padding"][0] == a["padding"][1]
-        plain = a["groups"] == 1 and a["dilation"] == (1, 1)
-        if not (plain and alike and a["padding"][0] < min(weight[-2:])):
-            raise NoKernelError
-        N, C, H, W = image if len(image) == 4 else (1, 1, *image)
-        O, _, h, w = weight if len(weight) == 4 else (1, 1, *weight)  # noqa: E741
-        return cls(N, H, W, C, O, h, w, int(a["stride"][0]), int(a["padding"][0]))
-
-    @property
-    def oh(self) -> int:
-        """Rows of the result."""
-        return (self.H + 2 * self.p - self.h) // self.s + 1
-
-    @property
-    def ow(self) -> int:
-        """Columns of the result."""
-        return (self.W + 2 * self.p - self.w) // self.s + 1
-
-    @property
-    def channels(self) -> dict[str, int]:
-        """Sizes of an image and its channels, as all kernels take them."""
-        return {"H": self.H, "W": self.W, "C": self.C, "O": self.O}
-
-    @property
-    def taps(self) -> dict[str, int]:
-        """These and the window's, as the kernels for tiny images take them."""
-        return {**self.channels, "h": self.h, "w": self.w}
-
-    @property
-    def sizes(self) -> dict[str, int]:
-        """All of them, as the direct kernels take them."""
-        return {**self.taps, "s": self.s, "p": self.p}
-
-    @property
-    def products(self) -> int:
-        """Multiplications of the direct form."""
-        return self.N * self.oh * self.ow * self.O * self.C * self.h * self.w
-
-    @property
-    def images(self) -> Cut:
-        """Its images in pieces."""
-        return Cut.of(self.N, self.products // self.N)
-
-    @property
-    def small(self) -> bool:
-        """One tiny image: plain loops."""
-        return self.N == 1 and self.s == 1 and self.p == 0 and self.products <= SMALL_CONV
-
-    @property
-    def padded(self) -> int:
-        """Numbers of one padded image."""
-        return (self.H + 2 * self.p) * (self.W + 2 * self.p) * self.C
-
-    @property
-    def padded_delta(self) -> int:
-        """Numbers of one padded δJ, as conv_input needs them."""
-        th, tw = (self.h - 1) // self.s, (self.w - 1) // self.s
-        rows = max(self.oh, (self.H - 1 + self.p) // self.s + 1) + th
-        columns = max(self.ow, (self.W - 1 + self.p) // self.s + 1) + tw
-        return rows * columns * self.O
-
-    @property
-    def tiles(self) -> int:
-        """Winograd's tiles of an image."""
-        return -(-self.oh // 4) * -(-self.ow // 4)
-
-    def by_winograd(self, program: Program) -> bool:
-        """Is it done by Winograd's algorithm? 3×3 windows of stride 1 in float32 can be.
-
-        Left to itself the machine does so where it pays: where channels fill vectors and an image
-        has at least one whole tile.
-        """
-        square = self.h == self.w == 3 and self.s == 1 and self.p in (0, 1)
-        if not square or program.real != np.float32 or program.convolution == "direct":
-            return False
-        wide = self.C >= 16 and self.O >= 16 and self.oh >= 4 and self.ow >= 4
-        return wide or program.convolution == "winograd"
-
-    def backwards(self) -> Window:
-        """The window that makes δI of δJ with flipped weights; for stride 1."""
-        return Window(
-            self.N, self.oh, self.ow, self.O, self.C, self.h, self.w, 1, self.h - 1 - self.p
-        )
+from allbps.machine.works.products import Product
+from allbps.machine.works.tasks import ONCE, Cut, Partial, Place, Program, partial
+from allbps.machine.works.window import PARTS, Window
 
 
 def emit_conv(places: Places, work: Work) -> None:
@@ -156,9 +41,41 @@ def emit_conv(places: Places, work: Work) -> None:
         kernel = taps.written_for(program, win, flags, out.name)
         call = kernel.on(**blocks, bias=bias or out, **images)
         _add(program, work, win, win.images, call)
+    elif win.by_product(program):
+        pixels = _pixels(program, image, win)
+        _product(
+            program, work, win, pixels, weight, out, bias, relu=bool(work.attrs.get("relu"))
+        ).emit()
     else:
         call = kernels.conv_forward.on(**blocks, **epilogue, **win.sizes, **images)
         _add(program, work, win, win.images, call)
+
+
+def _pixels(program: Program, image: Memory, win: Window) -> Memory:
+    """The image as a matrix: what the window sees at each pixel of the result."""
+    if win.is_pixel:
+        return image
+    size = win.h * win.w * win.C
+    pixels = program.memory(f"{image.name}_patches", win.N * win.oh * win.ow * size)
+    call = kernels.patches.on(
+        P=pixels, I=image, H=win.H, W=win.W, C=win.C, h=win.h, w=win.w, s=win.s, p=win.p,
+        lo=LO, hi=HI,
+    )  # fmt: skip
+    cut = Cut.of(win.N * win.oh, win.ow * size * 4)
+    program.add(f"patches of {image.name}", cut, call, traffic=2 * pixels.size)
+    return pixels
+
+
+def _product(
+    program: Program, work: Work, win: Window, pixels: Memory, weight: Memory, out: Memory,
+    bias: Memory | None = None, gate: Gate | None = None, *, relu: bool = False,
+) -> Product:  # fmt: skip
+    """Pixels of the result, times weights: (N·oh·ow, h·w·C) · (h·w·C, O)."""
+    K = win.h * win.w * win.C
+    return Product(
+        program, work, f"{conv_label(work)}, as one product", pixels, K, 1, weight, win.O,
+        win.N * win.oh * win.ow, win.O, K, out, bias, relu, gate,
+    )  # fmt: skip
 
 
 def _by_winograd(
@@ -166,7 +83,9 @@ def _by_winograd(
     epilogue: dict[str, Operand], gate: Gate | None = None,
 ) -> None:  # fmt: skip
     """Weights in Winograd's form, then tiles of the result."""
-    points = program.memory(f"{weight.name}_points", winograd.POINTS * win.C * win.O)
+    points = program.memory(
+        f"{weight.name}_points", winograd.POINTS * winograd.points_apart(win.C, win.O)
+    )
     size = win.C * win.O
     program.add(
         f"{weight.name} in Winograd's form", Cut(win.C, max(1, min(16, win.C))),
@@ -178,7 +97,7 @@ def _by_winograd(
         lo=LO * win.tiles, hi=HI * win.tiles,
     )  # fmt: skip
     masked = [gate.on(out)] if gate is not None else []
-    _add(program, work, win, win.images, call, *masked, way=WINOGRAD)
+    _add(program, work, win, win.tiled, call, *masked, way=WINOGRAD)
 
 
 WINOGRAD = ", by Winograd"
@@ -189,7 +108,8 @@ def _room(win: Window) -> Scratch:
 
 
 def _add(program: Program, work: Work, win: Window, cut: Cut, *calls: Call, way: str = "") -> None:
-    program.add(conv_label(work) + way, cut, *calls, flops=2 * win.products, work=work)
+    flops = 2 * (win.winograd_products if way else win.products)
+    program.add(conv_label(work) + way, cut, *calls, flops=flops, work=work)
 
 
 def conv_label(work: Work) -> str:
@@ -225,6 +145,11 @@ def emit_conv_input(places: Places, work: Work) -> None:
         back, plain = win.backwards(), dict[str, Operand](bias=out, flags=0)
         _by_winograd(program, work, back, out, delta, flipped, plain, gate)
         return
+    if win.by_product(program) and win.s == 1:
+        back = win.backwards()
+        pixels = _pixels(program, delta, back)
+        _product(program, work, back, pixels, flipped, out, gate=gate).emit()
+        return
     call = kernels.conv_input.on(
         D=out, G=delta, F=flipped, scratch=Scratch(win.padded_delta), **win.sizes, lo=LO, hi=HI
     )
@@ -234,8 +159,11 @@ def emit_conv_input(places: Places, work: Work) -> None:
 def _flipped(program: Program, weight: Memory, win: Window) -> Memory:
     """A task that turns weights round, outputs before inputs."""
     flipped = program.memory(f"{weight.name}_flipped", win.h * win.w * win.C * win.O)
-    call = kernels.flip_weights.on(F=flipped, K=weight, C=win.C, O=win.O, h=win.h, w=win.w, s=win.s)
-    program.add(f"flip({weight.name})", ONCE, call, traffic=2 * weight.size)
+    call = kernels.flip_weights.on(
+        F=flipped, K=weight, C=win.C, O=win.O, h=win.h, w=win.w, s=win.s, lo=LO, hi=HI
+    )
+    cut = Cut.of(win.C, win.h * win.w * win.O * 4, block=16)
+    program.add(f"flip({weight.name})", cut, call, traffic=2 * weight.size)
     return flipped
 
 
@@ -252,10 +180,18 @@ def emit_conv_weights(places: Places, work: Work) -> None:
         call = small.small_conv_weights.on(D=out.memory, G=delta, I=image, **win.taps)
         _add(program, work, win, ONCE, call)
         return
-    cut, parts = partial_over_images(program, out, win.N)
-    if win.by_winograd(program):
+    winograd_pays = win.by_winograd(program)
+    if win.by_product(program) and not winograd_pays:
+        pixels, rows = _pixels(program, image, win), win.h * win.w * win.C
+        Product(
+            program, work, f"{conv_label(work)}, as one product", pixels, 1, rows, delta, win.O,
+            rows, win.O, win.N * win.oh * win.ow, out.memory,
+        ).emit()  # fmt: skip
+        return
+    cut, parts = partial_over_images(program, out, win.N, win.parts if winograd_pays else PARTS)
+    if winograd_pays:
         room = _room(win)
-        points = Scratch(winograd.POINTS * win.C * win.O, room.size)
+        points = Scratch(winograd.POINTS * winograd.points_apart(win.C, win.O), room.size)
         calls = (
             winograd.winograd_delta.on(
                 D=points, G=delta, I=image, flags=0, scratch=room, **win.channels, p=win.p,
@@ -275,9 +211,11 @@ def emit_conv_weights(places: Places, work: Work) -> None:
     parts.combine(program, (out.memory, 0, out.layout.size))
 
 
-def partial_over_images(program: Program, out: Place, images: int) -> tuple[Cut, Partial]:
+def partial_over_images(
+    program: Program, out: Place, images: int, parts: int = PARTS
+) -> tuple[Cut, Partial]:
     """Images in pieces, and memory for a δK of each piece."""
-    cut = Cut(images, max(1, min(PARTS, images)))
+    cut = Cut(images, max(1, min(parts, images)))
     return cut, partial(program, out.memory.name, out.layout.size, cut, out.memory)
 
 

@@ -7,23 +7,15 @@ is still open is laid out to match, and what does not fit is copied first.
 
 from __future__ import annotations
 
-from allbps.machine.kernels import gemm as kernels
-from allbps.machine.kernels.activation import relu
-from allbps.machine.kernels.gemm import Blocks, cut_product, gemm_scratch, pays_to_transpose
-from allbps.machine.kernels.small import small_product
-from allbps.machine.language.calls import Call
-from allbps.machine.language.operands import HI, LO, PIECE, Pointer, Scratch
+from allbps.machine.kernels.gemm import batched_gemm, gemm_scratch
+from allbps.machine.language.operands import HI, LO, Scratch
 from allbps.machine.language.target import host
-from allbps.machine.language.words import BIAS, RELU
 from allbps.machine.planning.layout import Layout, Run, Shape, common_refinement, merged, row_major
 from allbps.machine.planning.plan import Value, Work
-from allbps.machine.works.loops import transposition
 from allbps.machine.works.masks import gate_of
 from allbps.machine.works.places import Places
-from allbps.machine.works.tasks import ONCE, Cut, NoKernelError, Place, Rows, partial
-
-SMALL_PRODUCT = 4096
-"""Up to this many multiplications plain loops beat the microkernel's overhead."""
+from allbps.machine.works.products import Product
+from allbps.machine.works.tasks import Cut, NoKernelError, Place
 
 
 def run_of(layout: Layout, dims: tuple[int, ...]) -> Run | None:
@@ -48,7 +40,7 @@ def emit_matmul(places: Places, work: Work) -> None:
         _emit_batched(places, work)
         return
     left, right = _operands(places, a, b)
-    _Product(places, work, left, right).emit()
+    _product(places, work, left, right).emit()
 
 
 def _axes(value: Value, side: str) -> tuple[tuple[int, ...], int]:
@@ -124,135 +116,39 @@ def _summed_first(
     return Layout(dims, tuple(axes))
 
 
-class _Product:
-    """One product on its way to tasks: M×K numbers of A, K×N of B, and how both are walked."""
+def _product(places: Places, work: Work, left: Place, right: Place) -> Product:
+    """How both operands are walked, and where the result goes: rows as A holds them."""
+    a, b = work.inputs[:2]
+    outer_a, k_a = _axes(a, "left")
+    outer_b, k_b = _axes(b, "right")
+    rows, columns = _dims(left.layout, outer_a), _dims(right.layout, outer_b)
+    cut = _refined(left.layout, k_a, right.layout, k_b)
+    row_run = run_of(left.layout, rows)
+    assert cut is not None
+    assert row_run is not None
+    pairs = sorted(zip(*cut, strict=True), key=lambda pair: -pair[0][1])
+    runs = [merged([pair[side] for pair in pairs]) or [(1, 0)] for side in (0, 1)]
+    assert len(runs[0]) == len(runs[1]) == 1
+    (K, sak), (_, ldb) = runs[0][0], runs[1][0]
+    (M, sar), (N, _) = row_run, run_of(right.layout, columns) or (1, 0)
+    layouts = left.layout, right.layout
+    made = places.put(work.outputs[0], _result(layouts, (rows, columns), (outer_a, outer_b)))
+    bias = places.of(work.inputs[2]).memory if work.attrs.get("bias") else None
+    return Product(
+        places.program, work, label(work), left.memory, sar, sak, right.memory, ldb or N,
+        M, N, K, made.memory, bias, bool(work.attrs.get("relu")), gate_of(places, work, made, N),
+    )  # fmt: skip
 
-    def __init__(self, places: Places, work: Work, left: Place, right: Place) -> None:
-        self.program, self.work = places.program, work
-        self.left, self.right = left, right
-        a, b = work.inputs[:2]
-        outer_a, k_a = _axes(a, "left")
-        outer_b, k_b = _axes(b, "right")
-        self.rows = _dims(left.layout, outer_a)
-        self.columns = _dims(right.layout, outer_b)
-        cut = _refined(left.layout, k_a, right.layout, k_b)
-        row_run = run_of(left.layout, self.rows)
-        assert cut is not None
-        assert row_run is not None
-        pairs = sorted(zip(*cut, strict=True), key=lambda pair: -pair[0][1])
-        runs = [merged([pair[side] for pair in pairs]) or [(1, 0)] for side in (0, 1)]
-        assert len(runs[0]) == len(runs[1]) == 1
-        (self.K, self.sak), (_, ldb) = runs[0][0], runs[1][0]
-        self.M, self.sar = row_run
-        self.N = (run_of(right.layout, self.columns) or (1, 0))[0]
-        self.ldb = ldb or self.N
-        self.A: Pointer = left.memory
-        made = places.put(work.outputs[0], self._result(outer_a, outer_b))
-        self.out = made.memory
-        self.gate = gate_of(places, work, made, self.N)
-        bias = places.of(work.inputs[2]).memory if work.attrs.get("bias") else None
-        self.relu = bool(work.attrs.get("relu"))
-        self.flags = BIAS * (bias is not None) + RELU * self.relu
-        self.bias = bias or left.memory  # not read without the flag
 
-    def _result(self, outer_a: tuple[int, ...], outer_b: tuple[int, ...]) -> Layout:
-        """Rows as A holds them, then columns as B does."""
-        left, right = self.left.layout, self.right.layout
-        dims = tuple(left.dims[d] for d in self.rows) + tuple(right.dims[d] for d in self.columns)
-        axes = [tuple(self.rows.index(d) for d in left.axes[k]) for k in outer_a]
-        axes += [
-            tuple(len(self.rows) + self.columns.index(d) for d in right.axes[k]) for k in outer_b
-        ]
-        return Layout(dims, tuple(axes))
-
-    def emit(self) -> None:
-        """Plain loops for a small one; else blocks of rows and columns, and of K if there are few.
-
-        Where K is cut too, the blocks are partial products.
-        """
-        if self.M * self.N * self.K <= SMALL_PRODUCT and not self.flags & BIAS:
-            self._small()
-            return
-        target, itemsize = host(), self.program.real.itemsize
-        down = self.sar == 1  # A is read down its columns: δW
-        blocks = cut_product(self.M, self.N, self.K, target, itemsize, transposed=down)
-        again = blocks.columns > 1 or blocks.depth > 1 or target.depth(itemsize) < self.K
-        if down and again and pays_to_transpose(self.M, self.N, target, itemsize):
-            self._transpose_left()
-        cut = Cut(blocks.pieces, blocks.pieces)
-        if blocks.depth > 1:
-            self._by_depth(blocks, cut)
-            return
-
-        def into(target: Pointer) -> tuple[Call, ...]:
-            return self._piece(target, blocks, self.flags), *self._masked_piece(target, blocks)
-
-        rows = Rows(self.M, blocks.pieces, self.N, into)
-        self._add(cut, into(self.out), rows if blocks.columns == 1 else None)
-
-    def _transpose_left(self) -> None:
-        """A task that transposes A once, where pieces would each do so with parts of its rows."""
-        turned = self.program.memory(f"{self.left.memory.name}_turned", self.M * self.K)
-        label = f"{self.left.memory.name} transposed"
-        cut, call = transposition(turned, self.A, self.sak, self.M, self.K)
-        self.program.add(label, cut, call, traffic=2 * self.M * self.K)
-        self.A, self.sar, self.sak = turned, self.K, 1
-
-    @property
-    def _sizes(self) -> dict[str, int]:
-        return {"M": self.M, "N": self.N, "K": self.K}
-
-    def _piece(self, target: Pointer, blocks: Blocks, flags: int) -> Call:
-        return kernels.product_piece.on(
-            C=target, ldc=self.N, A=self.A, sar=self.sar, sak=self.sak,
-            B=self.right.memory, ldb=self.ldb, **self._sizes, flags=flags, bias=self.bias,
-            rows=blocks.rows, columns=blocks.columns, depth=blocks.depth,
-            scratch=self._scratch(-(-self.M // blocks.rows)), piece=PIECE,
-        )  # fmt: skip
-
-    def _scratch(self, rows: int) -> Scratch:
-        return Scratch(gemm_scratch(host(), self.program.real.itemsize, rows, self.K))
-
-    def _masked_piece(self, target: Pointer, blocks: Blocks) -> tuple[Call, ...]:
-        if self.gate is None:
-            return ()
-        return (
-            kernels.mask_piece.on(
-                D=target, Y=self.gate.memory, M=self.M, N=self.N, rows=blocks.rows,
-                columns=blocks.columns, piece=PIECE,
-            ),
-        )  # fmt: skip
-
-    def _by_depth(self, blocks: Blocks, cut: Cut) -> None:
-        """Partial products, then their sum with bias, ReLU and mask."""
-        count, size = blocks.depth, self.M * self.N * blocks.depth
-        parts = partial(self.program, self.out.name, self.M * self.N, Cut(count, count))
-        self._add(cut, (self._piece(parts.memory, blocks, 0),))
-
-        def into(target: Pointer) -> tuple[Call, ...]:
-            finish = kernels.finish_product.on(
-                C=target, ldc=self.N, partials=parts.memory, count=count, M=self.M, N=self.N,
-                flags=self.flags, bias=self.bias, lo=LO, hi=HI,
-            )  # fmt: skip
-            return (finish, *([self.gate.on(target)] if self.gate is not None else []))
-
-        rows = Rows(self.M, Cut.of(self.M, self.N * count * 4).pieces, self.N, into)
-        label = f"{self.out.name}: sum of {count} partial products"
-        self.program.add(label, rows.cut, *into(self.out), flops=size, traffic=size, rows=rows)
-
-    def _small(self) -> None:
-        call = small_product.on(
-            C=self.out, A=self.A, sar=self.sar, sak=self.sak, B=self.right.memory,
-            sbk=self.ldb, sbn=1, **self._sizes,
-        )  # fmt: skip
-        more = [relu.on(Y=self.out, X=self.out, lo=0, hi=self.M * self.N)] if self.relu else []
-        if self.gate is not None:
-            more.append(self.gate.on(self.out, 0, self.M))
-        self._add(ONCE, (call, *more))
-
-    def _add(self, cut: Cut, calls: tuple[Call, ...], rows: Rows | None = None) -> None:
-        flops = 2 * self.M * self.N * self.K
-        self.program.add(label(self.work), cut, *calls, flops=flops, work=self.work, rows=rows)
+def _result(
+    layouts: tuple[Layout, Layout], dims: tuple[Shape, Shape], axes: tuple[Shape, Shape]
+) -> Layout:
+    """Rows as A holds them, then columns as B does."""
+    lengths, made = list[int](), list[Shape]()
+    for layout, own, outer in zip(layouts, dims, axes, strict=True):
+        made += [tuple(len(lengths) + own.index(d) for d in layout.axes[k]) for k in outer]
+        lengths += [layout.dims[d] for d in own]
+    return Layout(tuple(lengths), tuple(made))
 
 
 def label(work: Work) -> str:
@@ -276,7 +172,7 @@ def _emit_batched(places: Places, work: Work) -> None:
     (M, K), N = a.shape[-2:], b.shape[-1]
     count = a.size // (M * K)
     scratch = Scratch(gemm_scratch(host(), places.program.real.itemsize, M, K))
-    call = kernels.batched_gemm.on(
+    call = batched_gemm.on(
         C=out, scb=M * N, ldc=N, A=left, sab=M * K, sar=K, sak=1, B=right, sbb=K * N, ldb=N,
         M=M, N=N, K=K, flags=0, scratch=scratch, lo=LO, hi=HI,
     )  # fmt: skip

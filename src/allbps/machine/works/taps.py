@@ -16,7 +16,7 @@ from allbps.machine.works.tasks import Program
 from allbps.machine.works.text import written
 
 if TYPE_CHECKING:
-    from allbps.machine.works.conv import Window
+    from allbps.machine.works.window import Window
 
 FEW_TAPS = 12
 """Up to this many terms in each sum."""

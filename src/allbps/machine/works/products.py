@@ -1,0 +1,147 @@
+"""A matrix product in memory as tasks: plain loops, or blocks of rows, columns and depth."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from allbps.machine.kernels import gemm as kernels
+from allbps.machine.kernels.activation import relu
+from allbps.machine.kernels.gemm import Blocks, cut_product, gemm_scratch, pays_to_transpose
+from allbps.machine.kernels.small import small_product
+from allbps.machine.language.calls import Call
+from allbps.machine.language.operands import HI, LO, PIECE, Memory, Pointer, Scratch
+from allbps.machine.language.target import host
+from allbps.machine.language.words import BIAS, RELU
+from allbps.machine.planning.plan import Work
+from allbps.machine.works.loops import transposition
+from allbps.machine.works.masks import Gate
+from allbps.machine.works.tasks import ONCE, Cut, Program, Rows, partial
+
+SMALL_PRODUCT = 4096
+"""Up to this many multiplications plain loops beat the microkernel's overhead."""
+
+
+@dataclass(frozen=True)
+class Product:
+    """out (M, N) = left (M, K) · right (K, N) + bias, then ReLU or a ReLU's mask.
+
+    left[r, k] is at r*sar + k*sak, right[k, n] at k*ldb + n.
+
+    Attributes:
+        program: where the tasks go.
+        work: what is computed.
+        label: the same for people.
+
+    """
+
+    program: Program
+    work: Work
+    label: str
+    left: Memory
+    sar: int
+    sak: int
+    right: Memory
+    ldb: int
+    M: int
+    N: int
+    K: int
+    out: Memory
+    bias: Memory | None = None
+    relu: bool = False
+    gate: Gate | None = None
+
+    @property
+    def flags(self) -> int:
+        """The microkernel's."""
+        return BIAS * (self.bias is not None) + RELU * self.relu
+
+    def emit(self) -> None:
+        """Plain loops for a small one; else blocks of rows and columns, and of K if there are few.
+
+        Where K is cut too, the blocks are partial products.
+        """
+        if self.M * self.N * self.K <= SMALL_PRODUCT and not self.flags & BIAS:
+            self._small()
+            return
+        target, itemsize = host(), self.program.real.itemsize
+        down = self.sar == 1  # A is read down its columns: δW
+        blocks = cut_product(self.M, self.N, self.K, target, itemsize, transposed=down)
+        again = blocks.columns > 1 or blocks.depth > 1 or target.depth(itemsize) < self.K
+        turn = down and again and pays_to_transpose(self.M, self.N, target, itemsize)
+        (self._turned() if turn else self)._emit_blocks(blocks)
+
+    def _emit_blocks(self, blocks: Blocks) -> None:
+        cut = Cut(blocks.pieces, blocks.pieces)
+        if blocks.depth > 1:
+            self._by_depth(blocks, cut)
+            return
+
+        def into(target: Pointer) -> tuple[Call, ...]:
+            return self._piece(target, blocks, self.flags), *self._masked_piece(target, blocks)
+
+        rows = Rows(self.M, blocks.pieces, self.N, into)
+        self._add(cut, into(self.out), rows if blocks.columns == 1 else None)
+
+    def _turned(self) -> Product:
+        """The same after a task that transposes A once: each piece would do so with its rows."""
+        turned = self.program.memory(f"{self.left.name}_turned", self.M * self.K)
+        cut, call = transposition(turned, self.left, self.sak, self.M, self.K)
+        traffic = 2 * self.M * self.K
+        self.program.add(f"{self.left.name} transposed", cut, call, traffic=traffic)
+        return replace(self, left=turned, sar=self.K, sak=1)
+
+    @property
+    def _sizes(self) -> dict[str, int]:
+        return {"M": self.M, "N": self.N, "K": self.K}
+
+    def _piece(self, target: Pointer, blocks: Blocks, flags: int) -> Call:
+        return kernels.product_piece.on(
+            C=target, ldc=self.N, A=self.left, sar=self.sar, sak=self.sak,
+            B=self.right, ldb=self.ldb, **self._sizes, flags=flags, bias=self.bias or self.left,
+            rows=blocks.rows, columns=blocks.columns, depth=blocks.depth,
+            scratch=self._scratch(-(-self.M // blocks.rows)), piece=PIECE,
+        )  # fmt: skip
+
+    def _scratch(self, rows: int) -> Scratch:
+        return Scratch(gemm_scratch(host(), self.program.real.itemsize, rows, self.K))
+
+    def _masked_piece(self, target: Pointer, blocks: Blocks) -> tuple[Call, ...]:
+        if self.gate is None:
+            return ()
+        return (
+            kernels.mask_piece.on(
+                D=target, Y=self.gate.memory, M=self.M, N=self.N, rows=blocks.rows,
+                columns=blocks.columns, piece=PIECE,
+            ),
+        )  # fmt: skip
+
+    def _by_depth(self, blocks: Blocks, cut: Cut) -> None:
+        """Partial products, then their sum with bias, ReLU and mask."""
+        count, size = blocks.depth, self.M * self.N * blocks.depth
+        parts = partial(self.program, self.out.name, self.M * self.N, Cut(count, count))
+        self._add(cut, (self._piece(parts.memory, blocks, 0),))
+
+        def into(target: Pointer) -> tuple[Call, ...]:
+            finish = kernels.finish_product.on(
+                C=target, ldc=self.N, partials=parts.memory, count=count, M=self.M, N=self.N,
+                flags=self.flags, bias=self.bias or self.left, lo=LO, hi=HI,
+            )  # fmt: skip
+            return (finish, *([self.gate.on(target)] if self.gate is not None else []))
+
+        rows = Rows(self.M, Cut.of(self.M, self.N * count * 4).pieces, self.N, into)
+        label = f"{self.out.name}: sum of {count} partial products"
+        self.program.add(label, rows.cut, *into(self.out), flops=size, traffic=size, rows=rows)
+
+    def _small(self) -> None:
+        call = small_product.on(
+            C=self.out, A=self.left, sar=self.sar, sak=self.sak, B=self.right,
+            sbk=self.ldb, sbn=1, **self._sizes,
+        )  # fmt: skip
+        more = [relu.on(Y=self.out, X=self.out, lo=0, hi=self.M * self.N)] if self.relu else []
+        if self.gate is not None:
+            more.append(self.gate.on(self.out, 0, self.M))
+        self._add(ONCE, (call, *more))
+
+    def _add(self, cut: Cut, calls: tuple[Call, ...], rows: Rows | None = None) -> None:
+        flops = 2 * self.M * self.N * self.K
+        self.program.add(self.label, cut, *calls, flops=flops, work=self.work, rows=rows)
