@@ -18,7 +18,18 @@ from allbps.machine.kernels.reduce import combine, sum_rows
 from allbps.machine.language.target import host
 
 # Rows and columns below, at and above a tile and a vector of every width.
-SIZES = [(1, 1, 1), (2, 3, 5), (5, 16, 7), (6, 64, 8), (7, 65, 3), (13, 31, 9), (25, 130, 4)]
+SIZES = [
+    (1, 1, 1),
+    (1, 40, 11),
+    (40, 1, 37),
+    (3, 300, 9),
+    (2, 3, 5),
+    (5, 16, 7),
+    (6, 64, 8),
+    (7, 65, 3),
+    (13, 31, 9),
+    (25, 130, 4),
+]
 
 
 @pytest.fixture
@@ -41,9 +52,11 @@ def test_product_of_any_size_on_any_vector_width(M, N, K, target, native, near, 
     assert (C[:, N:] == 7).all(), "columns beyond N were written"
 
 
+@pytest.mark.parametrize(("M", "N", "K"), [(17, 21, 5), (1, 21, 6), (9, 1, 5)])
 @pytest.mark.parametrize("flags", range(8))
-def test_epilogue_accumulates_then_adds_bias_then_clips(flags, target, native, near, draw, room):
-    M, N, K = 17, 21, 5
+def test_epilogue_accumulates_then_adds_bias_then_clips(
+    flags, M, N, K, target, native, near, draw, room
+):
     A, B, bias, C = draw(M, K), draw(K, N), draw(N), draw(M, N)
     want = A @ B + (C if flags & 1 else 0) + (bias if flags & 2 else 0)
     native(gemm, target)(C, N, A, K, 1, B, N, N, K, flags, bias, 0, M, room(M, K, target))
@@ -74,7 +87,7 @@ def test_empty_sum_writes_zeros(native, draw, room):
 
 @pytest.mark.parametrize(
     ("M", "N", "K"),
-    [(14, 17, 9), (5, 33, 70), (40, 64, 70), (33, 130, 600), (512, 40, 70)],
+    [(14, 17, 9), (1, 40, 9), (21, 1, 9), (5, 33, 70), (40, 64, 70), (33, 130, 600), (512, 40, 70)],
     ids=lambda n: str(n),
 )
 def test_transposed_operands_by_strides(M, N, K, target, native, near, draw, dtype, room):

@@ -20,6 +20,7 @@ from allbps.machine.language.words import (
     Int,
     Reals,
     brgemm,
+    fma,
     inline,
     kernel,
     lanes,
@@ -41,14 +42,29 @@ def gemm(
     Aᵀ@B is sar = 1, sak = the row length of the array that holds A. ``flags`` are the
     microkernel's: accumulate into C, add bias[N], ReLU. ``scratch``: see gemm_scratch.
     """
-    rows, blocks = hi - lo, max(1, (K + DEPTH - 1) // DEPTH)  # K = 0 still has to write C
-    room = scratch + DEPTH * PANEL
+    rows = hi - lo
+    if rows == 1 and N >= LANES:
+        _row_times(C + lo * ldc, A + lo * sar, sak, B, ldb, N, K, flags, bias)
+    elif N == 1 and sak == 1 and ldb == 1:
+        _times_column(C, ldc, A, sar, B, K, flags, bias, lo, hi)
+    else:
+        _blocks(C + lo * ldc, ldc, A + lo * sar, sar, sak, B, ldb, rows, N, K, flags, bias, scratch)
+
+
+@kernel
+def _blocks(
+    C: Reals, ldc: Int, A: Reals, sar: Int, sak: Int, B: Reals, ldb: Int,
+    rows: Int, N: Int, K: Int, flags: Int, bias: Reals, scratch: Reals,
+) -> None:  # fmt: skip
+    """Blocks of K, one after the other; of few rows short ones, which B does not cross in leaps."""
+    room, most = scratch + DEPTH * PANEL, DEPTH // 4 if PACKS and rows <= 3 * TILE else DEPTH
+    blocks = max(1, (K + most - 1) // most)  # K = 0 still has to write C
     for block in range(blocks):
         k = block * K // blocks
         depth = (block + 1) * K // blocks - k
         first = flags & ADD_TO if block == 0 else 1
         last = flags & (BIAS | RELU) if block == blocks - 1 else 0
-        c, a, b = C + lo * ldc, A + (lo * sar + k * sak), B + k * ldb
+        a, b = A + k * sak, B + k * ldb
         r, s = sar, sak
         if PACKS and sar == 1 and rows > TILE and N >= PANELS * PANEL:
             transpose(room, depth, a, sak, depth, 0, rows)
@@ -56,10 +72,54 @@ def gemm(
         elif sar == 1 and rows > 1 and K > 64 and sak % HALF_PAGE == 0:
             _gather_rows(room, a, sak, rows, depth)
             a, s = room, rows
-        if PACKS and rows > 2 * TILE:
-            panels(c, ldc, a, r, s, b, ldb, rows, N, depth, first | last, bias, scratch)
+        if PACKS and (rows > 2 * TILE or N > 8 * PANEL):
+            panels(C, ldc, a, r, s, b, ldb, rows, N, depth, first | last, bias, scratch)
         else:
-            brgemm(c, ldc, a, r, s, 0, b, ldb, 0, rows, N, depth, 1, first | last, bias)
+            brgemm(C, ldc, a, r, s, 0, b, ldb, 0, rows, N, depth, 1, first | last, bias)
+
+
+@kernel
+def _row_times(
+    C: Reals, A: Reals, sak: Int, B: Reals, ldb: Int, N: Int, K: Int, flags: Int, bias: Reals
+) -> None:
+    """One row times B, whose rows are read one after the other: memory is all that counts."""
+    if not flags & ADD_TO:
+        for n in lanes(N):
+            C[n] = 0.0
+    whole = K // 4 * 4
+    for k in range(0, whole, 4):
+        a, b = A + k * sak, B + k * ldb
+        a0, a1, a2, a3 = a[0], a[sak], a[2 * sak], a[3 * sak]
+        for n in lanes(N):
+            two = fma(a1, b[ldb + n], fma(a0, b[n], C[n]))
+            C[n] = fma(a3, b[3 * ldb + n], fma(a2, b[2 * ldb + n], two))
+    for k in range(whole, K):
+        x, b = A[k * sak], B + k * ldb
+        for n in lanes(N):
+            C[n] = fma(x, b[n], C[n])
+    if flags & BIAS:
+        for n in lanes(N):
+            C[n] += bias[n]
+    if flags & RELU:
+        for n in lanes(N):
+            C[n] = max(C[n], 0.0)
+
+
+@kernel(reorder=True)
+def _times_column(
+    C: Reals, ldc: Int, A: Reals, sar: Int, B: Reals, K: Int, flags: Int, bias: Reals,
+    lo: Int, hi: Int,
+) -> None:  # fmt: skip
+    """Rows lo..hi of A times one column: rows lie dense, and lanes go along them."""
+    for r in range(lo, hi):
+        a, total = A + r * sar, 0.0
+        for k in lanes(K, interleave=4):
+            total += a[k] * B[k]
+        if flags & ADD_TO:
+            total += C[r * ldc]
+        if flags & BIAS:
+            total += bias[0]
+        C[r * ldc] = max(total, 0.0) if flags & RELU else total
 
 
 @kernel
@@ -140,19 +200,23 @@ def cut_product(
     Where B is packed, rows are cut into blocks that leave room in the second cache. Some sixteen
     pieces are wanted, fewer of a small product. More blocks of columns make them where A lies row
     by row, more blocks of rows where it is transposed, since each block transposes its own; and
-    only where that leaves too few pieces, a long K is cut as well.
+    only where that leaves too few pieces, a long K is cut as well. Few rows read B only once,
+    which is best done in the order of its memory.
     """
     if not target.packs:
         return _cut_unpacked(M, N, K)
     wanted = max(1, min(PIECES, M * N * K // WORTH_A_PIECE))
+    few = 3 * target.tile_rows[target.panel] >= M and (M == 1 or N <= K)
+    if few and wanted * 64 <= K:
+        return Blocks(1, 1, wanted)  # so that each piece reads B from one end to the other
     rows = max(1, -(-M // target.block_rows(itemsize)))
     panel = target.panel * target.lanes(itemsize)
     if transposed:
         rows = max(rows, min(wanted, M // 48))
     columns = max(1, min(wanted // rows, N // (2 * panel)))
     rows = max(rows, min(wanted // columns, M // 24))
-    few = rows * columns < wanted // 2
-    depth = max(1, min(K // 512, -(-wanted // (rows * columns)))) if few else 1
+    lacking = rows * columns < wanted // 2
+    depth = max(1, min(K // 512, -(-wanted // (rows * columns)))) if lacking else 1
     return Blocks(rows, columns, depth)
 
 

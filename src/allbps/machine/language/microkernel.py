@@ -322,6 +322,7 @@ class _Tile:
             columns = [self._load(pointers[last], self._column(v), v) for v in range(self._nv)]
             if self.shape.packs:
                 self._prefetch(self._gep(pointers[last], ahead))
+                self._prefetch(self._gep(pointers[last], a["N"]))
                 for v, c in enumerate(columns):
                     self._write(c, self._gep(pointers[-1], self._column(v)), v)
             out: list[ir.Value] = []
