@@ -69,42 +69,52 @@ class Stages:
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        timed = ("ms", "of peak") if self.seconds else ()
-        heads = ("stage", "MFLOP", "MB", *timed, "work", "line")
-        count = len(heads)
-        return sheet(table(heads, list(self._cells()), numbers=range(count - 2)))
+        heads = ("stage", "MFLOP", "MB", *self._timed, "work", "line")
+        shown = table(heads, list(self._cells()), numbers=range(len(heads) - 2))
+        return sheet(shown + (f"<p>{self._silence}</p>" if self._silence else ""))
+
+    @property
+    def _timed(self) -> tuple[str, ...]:
+        """Headings of what was measured of each stage."""
+        return () if not self.seconds else ("ms",) if self.shares is None else ("ms", "of peak")
+
+    @property
+    def _silence(self) -> str:
+        """Why there are no shares, where there might be."""
+        missing = bool(self.seconds) and self.shares is None
+        return f"shares of the peak cannot be said: {DISTURBED}" if missing else ""
+
+    def _times(self, stage: int) -> list[str]:
+        """What was measured of a stage, under those headings."""
+        seconds, shares = self.seconds, self.shares
+        ms = [f"{seconds[stage - 1] * 1e3:.3f}"] if seconds else []
+        return [*ms, *([f"{shares[stage - 1]:.0%}"] if shares is not None else [])]
 
     def _cells(self) -> Iterator[list[str]]:
         """A row of the table, column by column; the time of a stage beside its first work."""
         before = 0
         for row in self.rows:
-            size = row["numbers"] * self.itemsize / 1e6
-            first = row["stage"] != before
-            before = row["stage"]
-            times = self._time(before).split() if first and self.seconds else ["", ""]
+            size, stage = row["numbers"] * self.itemsize / 1e6, row["stage"]
+            times = self._times(stage) if stage != before else [""] * len(self._timed)
+            before = stage
             yield [
-                str(row["stage"]), f"{row['flops'] / 1e6:.3f}", f"{size:.3f}",
-                *(times if self.seconds else ()), str(row["work"]), str(row["line"] or ""),
+                str(stage), f"{row['flops'] / 1e6:.3f}", f"{size:.3f}", *times, str(row["work"]),
+                str(row["line"] or ""),
             ]  # fmt: skip
 
     def _lines(self) -> Iterator[str]:
-        shares = self.shares
-        timed = f"  {'ms':>8}" if self.seconds else ""
-        timed += f"  {'of peak':>7}" if shares else ""
-        yield f"{'stage':>5}  {'MFLOP':>9}  {'MB':>8}{timed}  work"
-        before = 0
-        for row in self.rows:
-            megabytes = row["numbers"] * self.itemsize / 1e6
-            head = f"{row['stage']:>5}  {row['flops'] / 1e6:>9.3f}  {megabytes:>8.3f}"
-            if self.seconds:
-                time = f"  {self.seconds[row['stage'] - 1] * 1e3:>8.3f}"
-                time += f"  {shares[row['stage'] - 1]:>7.0%}" if shares else ""
-                head += time if row["stage"] != before else " " * len(time)
-            before = row["stage"]
-            yield f"{head}  {row['work']}" + (f"  ({row['line']})" if row["line"] else "")
+        widths = (5, 9, 8, 8, 7)
+
+        def line(cells: Sequence[str]) -> str:
+            return "  ".join(f"{cell:>{width}}" for cell, width in zip(cells, widths, strict=False))
+
+        yield line(["stage", "MFLOP", "MB", *self._timed]) + "  work"
+        for *cells, work, where in self._cells():
+            yield f"{line(cells)}  {work}" + (f"  ({where})" if where else "")
         if self.seconds:
             total, flops = sum(self.seconds), sum(row["flops"] for row in self.rows)
-            share = f"  {flops / total / self.peak:>7.0%}" if shares and total else ""
-            yield f"total {flops / 1e6:>10.3f}  {'':>8}  {total * 1e3:>8.3f}{share}"
-            if shares is None:
-                yield f"shares of the peak cannot be said: {DISTURBED}"
+            share = flops / total / self.peak if self.shares is not None and total else None
+            last = [f"{total * 1e3:.3f}", *([f"{share:.0%}"] if share is not None else [])]
+            yield line(["total", f"{flops / 1e6:.3f}", "", *last])
+        if self._silence:
+            yield self._silence
