@@ -79,7 +79,7 @@ def test_scalar_formulas(node, formula, numbers):
         ((x * A) @ B, "(x A) B"),
         (2.0 * A @ B, "(2 A) B"),
         (A.T @ B, "Aᵀ B"),
-        ((A @ B).T, "(A B)ᵀ"),
+        ((A @ B).T, "Bᵀ Aᵀ"),
         ((A + B).T, "(A + B)ᵀ"),
         (A * (A > 0), "A ⊙ [A > 0]"),
         (total(A * B), "Σ A ⊙ B"),

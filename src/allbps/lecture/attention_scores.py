@@ -48,7 +48,7 @@ SYSTEM = System(
             "With the vectors as rows of matrices, $z = x yᵀ$, and the sums become products: "
             "$δx = δz y$ and $δy = δzᵀ x$."
         ),
-        Example(attention_scores, {"x": X, "y": Y}, cotangents={"s": DELTA_S}),
+        Example(attention_scores, {"x": X, "y": Y}, cotangents={"s": DELTA_S}, by="line"),
         Numbers("Row by row, with the Jacobian matrices written out", jacobians),
     ),
 )

@@ -103,7 +103,7 @@ def _table(rows: list[dict[str, Any]], failed: int) -> str:
         lines.append(f"{mark} {row['name']:21}{row['nodes']:>3}" + "".join(cells))
         lines += [f"    {text}" for text in row["disagreements"]]
     lines.append("")
-    lines.append("each cell: δ compared, and the largest error among them; — the judge is silent")
+    lines.append("each cell: number of δ compared and the largest error; — no verdict")
     lines.append(f"{len(rows) - failed} passed, {failed} failed")
     return "\n".join(lines)
 

@@ -20,7 +20,8 @@ from allbps.ir import (
     lift,
     promote,
 )
-from allbps.mathematics import Math
+from allbps.mathematics import Math, write
+from allbps.mathematics.transpose import transpose_of
 from allbps.mathematics.tree import Kind, Matrix, Product, Script
 from allbps.ops.index import getitem_by, put_add_op
 from allbps.ops.shape import matrix_transpose, reshape
@@ -96,6 +97,14 @@ def lying(column: Formula) -> Math:
     return Script(column.math, ("ᵀ",))
 
 
+def because_matmul_a(a: Formula, b: Formula, y: Formula) -> Math:
+    return write("∂{y}/∂{a} = {slope}", y=y, a=a, slope=transpose_of(b.math))
+
+
+def because_matmul_b(a: Formula, b: Formula, y: Formula) -> Math:
+    return write("∂{y}/∂{b} = {slope}", y=y, b=b, slope=transpose_of(a.math))
+
+
 matmul = Op(
     name="matmul",
     doc="Matrix product; leading axes are broadcast, vectors are rows or columns as needed.",
@@ -104,8 +113,8 @@ matmul = Op(
     numpy="{a} @ {b}",
     torch="{a} @ {b}",
     rules=(
-        Rule(d_matmul_a, "∂{y}/∂{a} = {b}ᵀ"),
-        Rule(d_matmul_b, "∂{y}/∂{b} = {a}ᵀ"),
+        Rule(d_matmul_a, because_matmul_a),
+        Rule(d_matmul_b, because_matmul_b),
     ),
     notation=Notation(matmul_notation),
     implements=(np.matmul,),

@@ -21,6 +21,7 @@ from allbps.ir import (
     lift,
 )
 from allbps.mathematics import Math, write
+from allbps.mathematics.transpose import transpose_of
 from allbps.ops.shapes import normal_axis, same
 
 Shape = tuple[int, ...]
@@ -154,7 +155,7 @@ def swaps_last_two(axes: Shape) -> bool:
 
 def transpose_notation(x: Formula, axes: Shape) -> Math:
     if swaps_last_two(axes):
-        return write("{x}ᵀ", x=x)
+        return transpose_of(x.math) if len(axes) == 2 else write("{x}ᵀ", x=x)
     if axes == (1, 0, *range(2, len(axes))):  # examples and channels, channels in and out
         return write("swap({x})", x=x)
     return write(f"transpose({{x}}, {', '.join(map(str, axes))})", x=x)

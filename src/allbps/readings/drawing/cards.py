@@ -128,7 +128,9 @@ def row_of(symbol: str, value: Any, detailed: bool) -> Row:
         return Row(symbol, f" = {number(value)}")
     if detailed:
         return Row(symbol, " = ", grid_of(value))
-    return Row(symbol, " " + "×".join(map(str, np.shape(value))))
+    lengths = np.shape(value)  # a single one in brackets, or it would read as the value
+    shape = "×".join(map(str, lengths)) if len(lengths) > 1 else f"({lengths[0]})"
+    return Row(symbol, f" {shape}")
 
 
 class Dealer:
