@@ -69,6 +69,11 @@ class PlainRun:
         numbers = f": {self.expected} plain, {self.got} traced" if self.expected else ""
         return f"{self.note}{numbers}"
 
+    @property
+    def confirms(self) -> bool:
+        """May the graph be the function's, as far as this says anything?"""
+        return self.steady and self.verdict is not Verdict.DISAGREE
+
     def to_json(self) -> dict[str, Any]:
         """As plain dicts, lists and strings."""
         return {
@@ -126,14 +131,13 @@ class Witness:
 
         """
         said = self.says(traced, values)
-        if said.verdict is not Verdict.DISAGREE:
-            return
-        if said.steady:
+        if not said.steady:
+            warnings.warn(f"{traced.title}: {said}", SideEffectWarning, stacklevel=4)
+        if said.verdict is Verdict.DISAGREE:
             raise PlainValueError(
                 f"{traced.title}: {said.note}", expected=said.expected, got=said.got,
                 todo="write it so that it does the same for traced arrays as for plain ones",
             )  # fmt: skip
-        warnings.warn(f"{traced.title}: {said}", SideEffectWarning, stacklevel=4)
 
     # -- running and comparing -------------------------------------------------------------------
     def _compared(self, traced: Traced, values: Mapping[str, Any] | None) -> PlainRun:
@@ -143,15 +147,15 @@ class Witness:
         found = _difference(traced, plain, values)
         if found is None:
             return PlainRun(Verdict.AGREE, effects=changed)
-        note, expected, got, verdict = found
-        steady = True
-        if verdict is Verdict.DISAGREE:
-            again = self._run(traced)
-            steady = plain.same_as(again)
-            if not steady:
-                why = f"it changes {', '.join(changed)}" if changed else "hidden random numbers?"
-                note = f"{note}; the function gives another value from run to run ({why})"
-        return PlainRun(verdict, note, expected, got, steady, changed)
+        name, note, expected, got, verdict = found
+        if verdict is Verdict.DISAGREE and not plain.same_as(self._run(traced)):
+            why = f"it changes {', '.join(changed)}" if changed else "hidden random numbers?"
+            note = (
+                f"{name} changes from run to run ({why}): noise in which nothing can be compared;"
+                " δ are those of the run that was traced"
+            )
+            return PlainRun(Verdict.NOISY, note, expected, got, steady=False, effects=changed)
+        return PlainRun(verdict, note, expected, got, effects=changed)
 
     def _run(self, traced: Traced) -> _Returned:
         """The function on copies of the arguments, arrays that were one array still being one."""
@@ -216,14 +220,15 @@ class _Returned:
 
 def _difference(
     traced: Traced, plain: _Returned, values: Mapping[str, Any] | None
-) -> tuple[str, str, str, Verdict] | None:
-    """(what differs, the function's, the graph's, the verdict); None where nothing does."""
+) -> tuple[str, str, str, str, Verdict] | None:
+    """(output, what differs, the function's, the graph's, the verdict); None: nothing does."""
     wrong = Verdict.DISAGREE
     if plain.raised:
-        return "on plain arrays the function raises an error", plain.raised, "a value", wrong
+        raises = "on plain arrays the function raises an error"
+        return "what it raises", raises, plain.raised, "a value", wrong
     if not same_structure(plain.value, traced.outputs):
         return (
-            "on plain arrays the function returns another container",
+            "its container", "on plain arrays the function returns another container",
             _shown_tree(plain.value), _shown_tree(traced.outputs), wrong,
         )  # fmt: skip
     nodes = traced.graph.outputs
@@ -237,15 +242,16 @@ def _difference(
     for node, mine, theirs in zip(nodes, ours, leaves(plain.value), strict=True):
         name = node.name or "the result"
         if isinstance(theirs, ArrayLike) or _is_object(theirs):
-            return f"{name} holds traced arrays that the function kept", "numbers", "", wrong
+            return name, f"{name} holds traced arrays that the function kept", "numbers", "", wrong
         said = apart(traced, node, np.asarray(mine), theirs)
         if said is None:
             continue
         verdict, expected, got = said
         note = f"the function's own value of {name} on plain arrays is not the graph's"
         if verdict is wrong:
-            return note, expected, got, wrong
-        doubtful = (f"rounding alone may change {name}, which is not the graph's", expected, got)
+            return name, note, expected, got, wrong
+        rounding = f"rounding alone may change {name}, which is not the graph's"
+        doubtful = (name, rounding, expected, got)
     return (*doubtful, Verdict.NOISY) if doubtful else None
 
 
