@@ -67,7 +67,8 @@ def ctc_loss(
     loss = -total
     impossible = detach(loss) > -NEVER / 2
     no_loss = where(impossible, 0.0, loss) if zero_infinity else None
-    loss = loss * where(impossible, np.inf, 1.0) if no_loss is None else no_loss
+    real = scores.dtype.type
+    loss = loss * where(impossible, real(np.inf), real(1)) if no_loss is None else no_loss
     # as in PyTorch δ has the softmax in it, which counts nothing behind a log-softmax
     counted = (np.arange(steps)[:, None] < times)[..., None]
     whole = sum_(where(counted, exp(scores), 0.0), axis=(0, 2), keepdims=False)
@@ -131,7 +132,7 @@ def _alignments(scores: Node, texts: Any, sizes: Any, times: Any, blank: int) ->
     at_blank = getitem_by(alpha, (rows, last))
     at_letter = getitem_by(alpha, (rows, np.maximum(last - 1, 0)))
     both = logaddexp(at_blank, where(sizes > 0, at_letter, NEVER))
-    return where(times > 0, both, where(sizes == 0, 0.0, NEVER))
+    return where(times > 0, both, np.where(sizes == 0, 0.0, NEVER).astype(scores.dtype))
 
 
 def _moved(alpha: Node, skips: Any) -> Node:
