@@ -20,7 +20,8 @@ RUN = """
 import json, re, sys
 from allbps.train import TrainOptions, run
 data, model, batch, out = sys.argv[1:]
-report = run(TrainOptions(data=data, model=model, epochs=1, batch_size=int(batch), out=out))
+report = run(TrainOptions(data=data, model=model, epochs=1, batch_size=int(batch), stream=True,
+                          out=out))
 peak = re.search(r"VmHWM:\\s+(\\d+) kB", open("/proc/self/status").read())[1]
 waited = next((text for text in report.remarks if "waited" in text), "nothing was streamed")
 print(json.dumps([int(peak) // 1024, waited, round(report.examples_per_second)]))
