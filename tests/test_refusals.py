@@ -50,9 +50,9 @@ def squares(x):
         ),
         (
             {1.0},
-            "is not made of real numbers\n"
+            "is not made of numbers\n"
             "  at:       {at}\n"
-            "  expected: bool, integer or floating-point numbers\n"
+            "  expected: bool, integer, floating-point or complex numbers\n"
             "  got:      set with dtype object\n"
             "  fix:      pass arrays of numbers",
         ),

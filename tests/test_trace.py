@@ -156,9 +156,9 @@ def test_complex_arguments_are_refused_by_name():
     caught.value.where = ""
     assert str(caught.value) == (
         "wave is not made of real numbers\n"
-        "  expected: bool, integer or floating-point numbers\n"
+        "  expected: bool, integer or floating-point numbers; complex ones may come up inside\n"
         "  got:      complex128 with dtype complex128\n"
-        "  fix:      split complex numbers into real and imaginary part"
+        "  fix:      pass real and imaginary part, and join them by allbps.functional.complex"
     )
 
 

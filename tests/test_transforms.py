@@ -315,19 +315,18 @@ REFUSED = {
         "  got:      int64, shape (3,)\n"
         "  fix:      pass 3.0 instead of 3, or x.astype(float)",
     ),
-    "a complex number": (
-        lambda: bp.vjp(lambda x: x, 1.0, 2 + 1j),
+    "a jacobian of complex numbers": (
+        lambda: bp.jacobian(lambda x: x * 1j)(VECTOR),
         DtypeError,
-        "argument 1 is not made of real numbers\n"
-        "  expected: bool, integer or floating-point numbers\n"
-        "  got:      complex with dtype complex128\n"
-        "  fix:      split complex numbers into real and imaginary part",
+        "a jacobian of complex numbers has no rule here\n"
+        "  expected: real numbers\n"
+        "  fix:      np.real(z), np.imag(z), np.abs(z) and np.angle(z) are real",
     ),
     "text": (
         lambda: bp.grad(lambda x: x)("abc"),
         DtypeError,
-        "argument 0 (x) is not made of real numbers\n"
-        "  expected: bool, integer or floating-point numbers\n"
+        "argument 0 (x) is not made of numbers\n"
+        "  expected: bool, integer, floating-point or complex numbers\n"
         "  got:      str with dtype <U3\n"
         "  fix:      pass text by keyword, or let the function close over it",
     ),
@@ -372,8 +371,8 @@ REFUSED = {
     "text to pull back from": (
         lambda: bp.jacobian(lambda x: "abc")(VECTOR),
         DtypeError,
-        "what <lambda> returns is not made of real numbers\n"
-        "  expected: bool, integer or floating-point numbers\n"
+        "what <lambda> returns is not made of numbers\n"
+        "  expected: bool, integer, floating-point or complex numbers\n"
         "  got:      str with dtype <U3\n"
         "  fix:      pass text by keyword, or let the function close over it",
     ),

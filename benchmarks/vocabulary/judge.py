@@ -181,15 +181,18 @@ def difference(op: Any, ours: Callable[..., Any], sample: Any) -> str:
         told = unequal(got, want.detach().resolve_conj().numpy(), rtol)
         if told:
             return f"result {k}: {told}"
-    chosen = [k for k, y in enumerate(theirs) if y.requires_grad and not y.dtype.is_complex]
+    chosen = [k for k, y in enumerate(theirs) if y.requires_grad]
     if not chosen or not leaves.tensors:
         return ""
     rng = np.random.default_rng(0)
-    cotangents = [rng.normal(size=tuple(theirs[k].shape)) for k in chosen]
+    cotangents = [_cotangent(rng, theirs[k]) for k in chosen]
     found = torch.autograd.grad(
         [theirs[k] for k in chosen],
         leaves.tensors,
-        [torch.tensor(g, dtype=theirs[k].dtype) for k, g in zip(chosen, cotangents, strict=True)],
+        [
+            torch.tensor(np.conj(g), dtype=theirs[k].dtype)
+            for k, g in zip(chosen, cotangents, strict=True)
+        ],
         allow_unused=True,
     )
 
@@ -204,6 +207,12 @@ def difference(op: Any, ours: Callable[..., Any], sample: Any) -> str:
         if told:
             return f"δ of tensor {k}: {told}"
     return ""
+
+
+def _cotangent(rng: np.random.Generator, y: torch.Tensor) -> Any:
+    """Random numbers; PyTorch's are the conjugates of ours."""
+    drawn = rng.normal(size=tuple(y.shape))
+    return drawn + 1j * rng.normal(size=drawn.shape) if y.dtype.is_complex else drawn
 
 
 def unequal(got: Any, want: Any, rtol: float = RTOL) -> str:

@@ -412,3 +412,31 @@ for _dtype in ("double", "half", "float", "cdouble", "cfloat"):
         return np.astype(np.asarray(x) if np.isscalar(x) else x, np.dtype(_dtype))
 
     SPELLINGS[_dtype] = _cast
+
+
+# -- Fourier transforms ----------------------------------------------------------------------------
+def _transform(name: str) -> Any:
+    numpys = {"hfft2": "irfftn", "hfftn": "irfftn", "ihfft2": "rfftn", "ihfftn": "rfftn"}
+    function = getattr(np.fft, numpys.get(name, name))
+    turned = {None: "forward", "backward": "forward", "forward": "backward", "ortho": "ortho"}
+
+    def several(x: Any, s: Any = None, dim: Any = None, norm: Any = None) -> Any:
+        axes = (-2, -1) if dim is None and name.endswith("2") else dim
+        axes = [axes] if isinstance(axes, int) else axes
+        if name.startswith("hfft"):
+            return function(np.conj(x), s, axes, turned[norm])
+        if name.startswith("ihfft"):
+            return np.conj(function(x, s, axes, turned[norm]))
+        return function(x, s, axes, norm)
+
+    def one(x: Any, n: Any = None, dim: int = -1, norm: Any = None) -> Any:
+        return function(x, n, dim, norm)
+
+    return several if name[-1] in "2n" else one
+
+
+for _name in ("fft", "ifft", "rfft", "irfft", "hfft", "ihfft"):
+    for _end in ("", "2", "n"):
+        SPELLINGS[f"fft.{_name}{_end}"] = _transform(_name + _end)
+SPELLINGS["fft.fftshift"] = lambda x, dim=None: np.fft.fftshift(x, dim)
+SPELLINGS["fft.ifftshift"] = lambda x, dim=None: np.fft.ifftshift(x, dim)

@@ -25,6 +25,7 @@ from allbps.ir import (
     placed_at,
 )
 from allbps.ops.arithmetic import accumulate, mul
+from allbps.ops.complexes import real
 from allbps.ops.function import astype
 from allbps.ops.reduce import sum_
 from allbps.ops.shape import broadcast_to, identity
@@ -108,14 +109,14 @@ def backprop(
 
 
 def _active(outputs: Sequence[Node], wrt: set[Node]) -> list[Node]:
-    """Float nodes through which an output depends on ``wrt``, oldest first."""
+    """Real and complex nodes through which an output depends on ``wrt``, oldest first."""
     if not wrt:
         return []
     first = min(node.born for node in wrt)
     found: set[Node] = set()
     order = []
     for node in ancestors(outputs, not_before=first):
-        if node in wrt or (node.is_float and any(x in found for x in node.inputs)):
+        if node in wrt or (node.is_inexact and any(x in found for x in node.inputs)):
             found.add(node)
             order.append(node)
     return order
@@ -200,6 +201,8 @@ def fit(contribution: Node, primal: Node) -> Node:
     shape = primal.shape
     if contribution.shape != shape:
         contribution = _fit_shape(contribution, shape)
+    if contribution.is_complex and primal.is_float:
+        contribution = real(contribution)  # what an imaginary part would do is not asked
     if contribution.dtype != primal.dtype:
         contribution = astype(contribution, dtype=primal.dtype)
     return contribution

@@ -50,8 +50,9 @@ def rule(
     Args:
         rules: for each operand in order ``rule(g, y, *operands, **constants)``, or None where
             nothing flows back.
-        because: the reason of each rule, as mathematics with ``{y}`` and ``{operand}`` in braces:
-            one string, a sequence, or a dict by operand. For a rule None, why nothing flows.
+        because: the reason of each rule, as mathematics with ``{y}`` and ``{operand}`` in braces
+            and English in quotes: one string, a sequence, or a dict by operand. For a rule None,
+            why nothing flows.
         notation: how formulas write it, ``"clip({x})"``; by default the name and the operands.
         torch: PyTorch's text of the same, ``"torch.clamp({x})"``: emitted source, and a judge.
         jax: JAX's text of the same.
@@ -148,7 +149,7 @@ def _rules(
         said = reasons.get(operand, "")
         _fields(forward, said, {*operands, *constants, "y"})
         if one is None:
-            made.append(Zero(said or f"nothing flows back to {operand}"))
+            made.append(Zero(said or "nothing flows back"))
             continue
         try:
             inspect.signature(one).bind("g", "y", *operands, **dict.fromkeys(constants))
@@ -162,7 +163,7 @@ def _rules(
                 f"{getattr(one, '__name__', one)}{inspect.signature(one)}",
                 f"def {getattr(one, '__name__', 'rule')}({wanted})",
             )
-        text = said or f"δ{{{operand}}} by the rule {one.__name__} of {name}"
+        text = said or f'δ{{{operand}}} "by the rule {one.__name__}"'
         made.append(Rule(checked(one, name, operand), text))
     return tuple(made)
 

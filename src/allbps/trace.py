@@ -16,6 +16,7 @@ import numpy as np
 import allbps.numpy_api  # noqa: F401  (fills the table that NumPy calls are looked up in)
 from allbps.errors import (
     ArgumentError,
+    DtypeError,
     NameUnknownError,
     NonFiniteError,
     ShapeError,
@@ -323,10 +324,22 @@ def _open(
             continue
         traced = isinstance(leaf, (Node, TracedArray))
         array = leaf.value if traced else np.asanyarray(leaf)[()]
+        if np.iscomplexobj(array):
+            raise _is_complex(called(path), array)
         node = new_input(array, bit, called(path))
         given[node] = called(path)
         fresh.append(node)
     return rebuild(tree, iter(fresh))
+
+
+def _is_complex(name: str, array: Any) -> DtypeError:
+    return DtypeError(
+        f"{name} is not made of real numbers",
+        where=str(user_site() or ""),
+        expected="bool, integer or floating-point numbers; complex ones may come up inside",
+        got=f"{type(array).__name__} with dtype {array.dtype}",
+        todo="pass real and imaginary part, and join them by allbps.functional.complex",
+    )
 
 
 def copied(tree: Any, copy: Mapping[Node, Node]) -> Any:

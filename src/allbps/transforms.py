@@ -28,6 +28,7 @@ from allbps.ir import (
     lift,
     named_arguments,
     new_input,
+    refuse_complex,
     refuse_foreign,
     user_site,
     within,
@@ -70,14 +71,14 @@ def _open(tree: Any, bit: int, f: Callable[..., Any], k: int) -> Any:
     for path, leaf in flatten(tree):
         refuse_foreign(leaf, _argument(f, k) + path)
         node = _fresh(leaf, bit)
-        if node is None or not node.is_float:
+        if node is None or not node.is_inexact:
             raise _not_float(leaf, _argument(f, k) + path)
         fresh.append(node)
     return rebuild(tree, iter(fresh))
 
 
 def _fresh(leaf: Any, bit: int) -> Node | None:
-    """A new input for a leaf; None where it is not made of real numbers."""
+    """A new input for a leaf; None where it is not made of numbers."""
     leaf = _whole(leaf)
     if isinstance(leaf, Node):
         alias = identity(leaf)
@@ -134,7 +135,7 @@ def _close(tree: Any, bit: int) -> Any:
 def _float_output(y: Any, name: str) -> Node:
     y = _whole(y)
     node = y if isinstance(y, Node) else lift(array_of(y, f"what {name} returns"))
-    if not node.is_float:
+    if not node.is_inexact:
         raise DtypeError(
             f"{name} returns {node.dtype} numbers, which have no derivative",
             where=str(user_site() or ""),
@@ -161,6 +162,13 @@ def _scalar(y: Any, f: Callable[..., Any]) -> Node:
     """
     plain = None if y is None or isinstance(y, (tuple, list, dict, str)) else y
     node = _float_output(plain, _name(f)) if plain is not None else None
+    if node is not None and node.is_complex:
+        raise DtypeError(
+            f"{_name(f)} returns a complex number, and a loss is real",
+            where=str(user_site() or ""),
+            expected="a real number",
+            todo="np.abs(z) ** 2 or np.real(z); bp.vjp takes complex results",
+        )
     if node is None or node.size != 1:
         todo = "is a return missing?"
         if y is not None:
@@ -418,6 +426,8 @@ def jacobian(f: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., Any]:
         of_chosen.__name__ = _name(f)
         part = [args[k] for k in places]
         y, pullback = vjp(of_chosen, *part)
+        if any(lift(leaf).is_complex for leaf in leaves([y, part])):
+            refuse_complex("a jacobian")
         blocks = [_rows(y, which, pullback, part) for which in range(len(leaves(y)))]
         per_output = blocks if not isinstance(argnums, int) else [block[0] for block in blocks]
         return rebuild(y, iter(per_output))

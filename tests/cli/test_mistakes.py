@@ -69,7 +69,7 @@ def added_into(X):
 
 
 def no_rule(X):
-    Z = np.fft.fft(X)
+    Z = np.gcd(X, 2)
     return np.sum(Z)
 
 
@@ -151,9 +151,9 @@ MESSAGES = {
     ),
     "imaginary": (
         "wave is not made of real numbers\n"
-        "  expected: bool, integer or floating-point numbers\n"
+        "  expected: bool, integer or floating-point numbers; complex ones may come up inside\n"
         "  got:      complex128 with dtype complex128\n"
-        "  fix:      split complex numbers into real and imaginary part\n"
+        "  fix:      pass real and imaginary part, and join them by allbps.functional.complex\n"
     ),
     "vector": (
         "vector does not return a scalar, so there is no loss to start from\n"
@@ -180,9 +180,9 @@ MESSAGES = {
         " np.zeros(n, like=x)\n"
     ),
     "no_rule": (
-        "allbps has no rule for np.fft.fft\n"
-        "  at:       mine.py:67 in no_rule: Z = np.fft.fft(X)\n"
-        "  got:      np.fft.fft of X\n"
+        "allbps has no rule for np.gcd\n"
+        "  at:       mine.py:67 in no_rule: Z = np.gcd(X, 2)\n"
+        "  got:      np.gcd of X\n"
         "  fix:      write it with functions that have one, or declare an op"
         " (docs/adding-an-op.md)\n"
     ),

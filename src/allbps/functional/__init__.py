@@ -30,6 +30,7 @@ from allbps.functional.multihead import *
 from allbps.functional.normalisation import *
 from allbps.functional.ordering import *
 from allbps.functional.picking import *
+from allbps.functional.plane import *
 from allbps.functional.pooling import *
 from allbps.functional.regression import *
 from allbps.functional.regularisation import *

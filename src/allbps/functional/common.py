@@ -11,7 +11,17 @@ from typing import Any, NamedTuple, ParamSpec
 import numpy as np
 
 from allbps.errors import ArgumentError, InPlaceError, ShapeError
-from allbps.ir import Node, TracedArray, handed, is_traced, lift, resolved, user_site
+from allbps.ir import (
+    Node,
+    TracedArray,
+    handed,
+    holds_complex,
+    is_traced,
+    lift,
+    refuse_complex,
+    resolved,
+    user_site,
+)
 from allbps.ops.function import astype
 from allbps.ops.reduce import mean, sum_
 from allbps.ops.shape import reshape
@@ -26,10 +36,13 @@ Pair = tuple[int, int]
 Size = int | Sequence[int]
 
 
-def works_on_arrays(function: Callable[P, Any], room: str = "functional") -> Callable[P, Any]:
+def works_on_arrays(
+    function: Callable[P, Any], room: str = "functional", whole_plane: bool = False
+) -> Callable[P, Any]:
     """Names for names, nodes for nodes, plain arrays for plain ones; NumPy's words too.
 
-    A function may give several results, as a tuple.
+    A function may give several results, as a tuple. Complex numbers are refused, unless it is said
+    to take the whole plane.
     """
     name = getattr(function, "__name__", "")
     signature = inspect.signature(function)
@@ -45,6 +58,8 @@ def works_on_arrays(function: Callable[P, Any], room: str = "functional") -> Cal
             known = ", ".join(signature.parameters)
             raise misused(f"{room}.{name}: {error}", f"{name}({known})") from None
         given = (*args, *kwargs.values())
+        if holds_complex(args, kwargs) and not whole_plane:
+            refuse_complex(f"{room}.{name}")
         traced = is_traced(*given)
         if traced:
             result = function(*map(resolved, args), **resolved(kwargs))

@@ -1,6 +1,14 @@
 """The graph: what an operation is (Op), one use of it (Node), a whole computation (Graph)."""
 
-from allbps.ir.arraylike import NUMPY, OPERATORS, label, traced_among
+from allbps.ir.arraylike import (
+    COMPLEX,
+    NUMPY,
+    OPERATORS,
+    holds_complex,
+    label,
+    refuse_complex,
+    traced_among,
+)
 from allbps.ir.calls import call_user, require_function
 from allbps.ir.foreign import hidden_in, refuse_foreign
 from allbps.ir.graph import Graph, ancestors
@@ -47,6 +55,7 @@ from allbps.mathematics import Formula
 
 __all__ = [
     "ARRAYS",
+    "COMPLEX",
     "CONST",
     "INPUT",
     "IN_PLACE",
@@ -79,6 +88,7 @@ __all__ = [
     "followed_elsewhere",
     "handed",
     "hidden_in",
+    "holds_complex",
     "is_array_of_nodes",
     "is_traced",
     "is_weak",
@@ -91,6 +101,7 @@ __all__ = [
     "original_of",
     "placed_at",
     "promote",
+    "refuse_complex",
     "refuse_foreign",
     "require_function",
     "resolved",

@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, cast
+from types import FunctionType
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 import numpy as np
 
 from allbps.errors import (
     AllBPsError,
     ArgumentError,
+    DtypeError,
     InPlaceError,
     NoRuleError,
     ShapeError,
@@ -83,6 +85,16 @@ class ArrayLike:
         return cast("Node", NUMPY[np.swapaxes](self, -1, -2))
 
     @property
+    def is_inexact(self) -> bool:
+        """Does it hold real or complex numbers, so that it has a δ?"""
+        return self.dtype.kind in "fc"
+
+    @property
+    def is_complex(self) -> bool:
+        """Does it hold complex numbers?"""
+        return self.dtype.kind == "c"
+
+    @property
     def is_float(self) -> bool:
         """Does it hold real numbers, so that derivatives make sense?"""
         return self.dtype.kind == "f"
@@ -132,12 +144,12 @@ class ArrayLike:
 
     @property
     def real(self) -> Node:
-        """The real part: the array itself."""
+        """The real part: the array itself where the numbers are real."""
         return cast("Node", NUMPY[np.real](self))
 
     @property
     def imag(self) -> Any:
-        """The imaginary part: zeros."""
+        """The imaginary part: zeros where the numbers are real."""
         return NUMPY[np.imag](self)
 
     @property
@@ -228,7 +240,7 @@ class ArrayLike:
     @property
     def _loses_gradient(self) -> bool:
         """Would plain numbers instead of this array cut a gradient?"""
-        return bool(self.traces) and self.is_float and carries_gradient(cast("Node", self))
+        return bool(self.traces) and self.is_inexact and carries_gradient(cast("Node", self))
 
     def _plain(self, purpose: str) -> Any:
         if self._loses_gradient:
@@ -443,13 +455,38 @@ def _dispatch(key: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]
     return call(known, name, args, kwargs)
 
 
+def holds_complex(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    """Is an array of complex numbers among the arguments?"""
+    return any(
+        isinstance(x, complex) or getattr(getattr(x, "dtype", None), "kind", "") == "c"
+        for part in (*args, *kwargs.values())
+        for x in (part if isinstance(part, (list, tuple)) else (part,))
+    )
+
+
 def traced_among(args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
     """The names of the traced arrays in a call."""
     found = [leaf for leaf in leaves([list(args), kwargs]) if isinstance(leaf, ArrayLike)]
     return " and ".join(dict.fromkeys(map(label_of, found)))
 
 
+COMPLEX: set[Any] = set()
+"""What functions composed from operations mean the same of complex numbers as NumPy does."""
+
+
+def refuse_complex(name: str) -> NoReturn:
+    """Raise: complex numbers came to what knows only real ones."""
+    raise DtypeError(
+        f"{name} of complex numbers has no rule here",
+        where=str(user_site() or ""),
+        expected="real numbers",
+        todo="np.real(z), np.imag(z), np.abs(z) and np.angle(z) are real",
+    )
+
+
 def call(known: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    if type(known) is FunctionType and known not in COMPLEX and holds_complex(args, kwargs):
+        refuse_complex(name)
     try:
         return known(*args, **kwargs)
     except AllBPsError as error:

@@ -210,13 +210,13 @@ class TracedArray(ArrayLike):
 
     @property
     def real(self) -> Any:
-        """The array itself: it holds real numbers."""
-        return self
+        """The array itself where it holds real numbers."""
+        return handed(NUMPY[np.real](self.node)) if self.is_complex else self
 
     @property
     def imag(self) -> Any:
-        """The imaginary part: zeros."""
-        return NUMPY[np.imag](self.node)
+        """The imaginary part: zeros where the numbers are real."""
+        return handed(NUMPY[np.imag](self.node))
 
     def reshape(self, *shape: Any, order: str = "C", copy: bool | None = None) -> Any:
         """As ``numpy.ndarray.reshape``: one tuple or separate lengths."""
@@ -271,7 +271,7 @@ class TracedArray(ArrayLike):
         into it.
         """
         node = self.node
-        apart = node.traces and node.is_float and node.size <= MOST_ELEMENTS
+        apart = node.traces and node.is_inexact and node.size <= MOST_ELEMENTS
         if not apart or dtype not in (None, object):
             return node.__array__(dtype, copy)
         elements = np.empty(node.shape, object)

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from allbps.errors import AllBPsError, DtypeError, SingularError
-from allbps.ir.arraylike import NUMPY, OPERATORS, ArrayLike
+from allbps.ir.arraylike import NUMPY, OPERATORS, ArrayLike, refuse_complex
 from allbps.ir.foreign import refuse_foreign
 from allbps.ir.handle import TracedArray, handed, resolved
 from allbps.ir.node import NO_ATTRS, ON_DEMAND, Node
@@ -145,6 +145,7 @@ class Op:
         implements: NumPy functions that mean this operation on traced arrays.
         operator: the Python operator that means it.
         expand: the same from simpler operations, an independent check; None if there are none.
+        complex: does it take complex numbers, with rules that hold for them? Without it refuses.
         samples: operands to test it on.
         bad: operands it refuses.
 
@@ -166,6 +167,7 @@ class Op:
     implements: tuple[Any, ...] = ()
     operator: str = ""
     expand: Callable[..., Node] | None = None
+    complex: bool = False
     samples: tuple[Sample, ...] = ()
     bad: tuple[Bad, ...] = ()
 
@@ -347,12 +349,16 @@ def values_on_demand() -> Iterator[None]:
         _on_demand.reset(token)
 
 
-PYTHON_DTYPES = {bool: np.dtype(bool), int: np.dtype(np.int64), float: np.dtype(np.float64)}
+PYTHON_DTYPES = {
+    bool: np.dtype(bool),
+    int: np.dtype(np.int64),
+    float: np.dtype(np.float64),
+    complex: np.dtype(np.complex128),
+}
 """What a Python number is where no array says otherwise."""
 
 
-_REAL_NUMBERS_FROM = {
-    "c": "split complex numbers into real and imaginary part",
+_NUMBERS_FROM = {
     "U": "pass text by keyword, or let the function close over it",
 }
 """Kind of dtype -> how to get rid of it."""
@@ -362,7 +368,7 @@ def array_of(value: Any, name: str = "") -> Any:
     """``value`` as something NumPy computes with: Python numbers stay as they are (weak dtype).
 
     Raises:
-        DtypeError: it is not made of real numbers.
+        DtypeError: it is not made of numbers.
 
     """
     if type(value) in PYTHON_DTYPES:
@@ -372,13 +378,13 @@ def array_of(value: Any, name: str = "") -> Any:
     array = value if isinstance(value, (np.ndarray, np.generic)) else np.asarray(value)
     if isinstance(value, np.ndarray) and type(value) is not np.ndarray:
         _refuse_meaning(value, name)
-    if array.dtype.kind not in "biuf":
+    if array.dtype.kind not in "biufc":
         raise DtypeError(
-            f"{name or 'an operand'} is not made of real numbers",
+            f"{name or 'an operand'} is not made of numbers",
             where=str(user_site() or ""),
-            expected="bool, integer or floating-point numbers",
+            expected="bool, integer, floating-point or complex numbers",
             got=f"{type(value).__name__} with dtype {array.dtype}",
-            todo=_real_numbers_from(value, array.dtype.kind),
+            todo=_numbers_from(value, array.dtype.kind),
         )
     return array
 
@@ -406,13 +412,13 @@ def _refuse_meaning(array: np.ndarray[Any, Any], name: str) -> None:
             )
 
 
-def _real_numbers_from(value: Any, kind: str) -> str:
-    """What to do where ``value`` is not made of real numbers."""
+def _numbers_from(value: Any, kind: str) -> str:
+    """What to do where ``value`` is not made of numbers."""
     if isinstance(value, Iterator):
         return "np.stack([…]) of what is yielded makes one array"
     if kind == "O" and np.size(value) > 1:
         return "give every axis one length and every element a number"
-    return _REAL_NUMBERS_FROM.get(kind, "pass arrays of numbers")
+    return _NUMBERS_FROM.get(kind, "pass arrays of numbers")
 
 
 def constant(value: Any, name: str = "") -> Node:
@@ -492,6 +498,9 @@ def apply(op: Op, inputs: tuple[Node, ...], attrs: Mapping[str, Any] = NO_ATTRS)
     traces = 0
     for node in inputs:
         traces |= node.traces
+        if node.dtype.kind == "c" and not op.complex:
+            refuse_complex(op.name)
+    for node in inputs:
         if not node.has_value:
             break
     else:

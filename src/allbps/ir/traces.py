@@ -107,7 +107,7 @@ def carries_gradient(node: Node) -> bool:
         for k, operand in enumerate(here.inputs):
             if (
                 operand.traces
-                and operand.is_float
+                and operand.is_inexact
                 and operand not in seen
                 and here.op.hands_back(k)
             ):

@@ -21,6 +21,7 @@ from allbps.ops.comparison import (
     logical_xor,
     where,
 )
+from allbps.ops.complexes import angle_op, conj, imag, real
 from allbps.ops.function import (
     abs_,
     astype,
@@ -187,15 +188,36 @@ numpy_function(np.isneginf)(lambda x: logical_and(isinf(x), lift(x) < 0))
 
 
 # -- real numbers as complex ones ------------------------------------------------------------------
-numpy_function(np.real)(lift)
-numpy_function(np.conj)(lift)
+@numpy_function(np.real)
+def real_part(x: Any) -> Node:
+    """The number itself where it is real."""
+    node = lift(x)
+    return real(node) if node.is_complex else node
+
+
+@numpy_function(np.conj)
+def conjugate(x: Any) -> Node:
+    """The number itself where it is real."""
+    node = lift(x)
+    return conj(node) if node.is_complex else node
+
+
+@numpy_function(np.imag)
+def imaginary_part(x: Any) -> Any:
+    """0 where the number is real."""
+    node = lift(x)
+    return imag(node) if node.is_complex else np.zeros(node.shape, node.dtype)[()]
+
+
 numpy_function(np.real_if_close)(lambda a, tol=100: lift(a))
-numpy_function(np.imag)(lambda x: np.zeros(lift(x).shape, lift(x).dtype)[()])
 
 
 @numpy_function(np.angle)
 def angle(x: Any, deg: bool = False) -> Node:
-    """0 for positive numbers, half a turn for negative ones."""
+    """0 for positive numbers, half a turn for negative ones, and what is between for complex."""
+    if lift(x).is_complex:
+        made = angle_op(x)
+        return made * float(180 / np.pi) if deg else made
     node = floating(x)
     number = node.dtype.type
     half = where(signbit(node), number(180 if deg else np.pi), number(0))

@@ -15,7 +15,8 @@ from allbps.numpy_api.products import dot
 from allbps.numpy_api.shapes import moveaxis
 from allbps.ops import factorise
 from allbps.ops.comparison import where
-from allbps.ops.function import abs_, astype
+from allbps.ops.complexes import absolute, real_of, size
+from allbps.ops.function import astype
 from allbps.ops.join import joined
 from allbps.ops.length import norm_op
 from allbps.ops.linalg import det, floats, inv, logabsdet, matmul, signdet, solve, transposed
@@ -262,7 +263,7 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> N
     node, axes = _real(x), plain_axis(axis)
     if axes is None:
         if ord is None or (node.ndim == 2 and _is(ord, "fro", "f")):
-            return norm_op(node, order=2, axis=None, keepdims=bool(keepdims))
+            return norm_op(_size(node), order=2, axis=None, keepdims=bool(keepdims))
         axes = tuple(range(node.ndim))
     listed = (axes,) if isinstance(axes, int) else axes
     places = tuple(normal_axis(k, node.ndim) for k in listed)
@@ -280,7 +281,7 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> N
 def _real(x: Any) -> Node:
     """``x`` as floats: the norm of integers is a real number."""
     node = lift(x)
-    return node if node.is_float else astype(node, dtype=np.dtype(np.float64))
+    return node if node.is_inexact else astype(node, dtype=np.dtype(np.float64))
 
 
 def _is(order: Any, *names: str) -> bool:
@@ -290,18 +291,23 @@ def _is(order: Any, *names: str) -> bool:
 def _vector_norm(x: Node, order: Any, axes: tuple[int, ...], keepdims: bool) -> Node:
     if isinstance(order, str) or not isinstance(order, (int, float, np.number)):
         raise _no_such_norm(order)
-    size = abs_(x)
+    size_ = absolute(x)
     if order == np.inf:
-        largest: Node = NUMPY[np.max](size, axis=axes, keepdims=keepdims, initial=0)
+        largest: Node = NUMPY[np.max](size_, axis=axes, keepdims=keepdims, initial=0)
         return largest
     if order == -np.inf:
-        return min_(size, axis=axes, keepdims=keepdims)
+        return min_(size_, axis=axes, keepdims=keepdims)
     if order == 0:
-        return sum_(astype(x != 0, dtype=x.dtype), axis=axes, keepdims=keepdims)
+        return sum_(astype(x != 0, dtype=real_of(x.dtype)), axis=axes, keepdims=keepdims)
     if order == 1:
-        return sum_(size, axis=axes, keepdims=keepdims)
+        return sum_(size_, axis=axes, keepdims=keepdims)
     axis = axes[0] if len(axes) == 1 else axes
-    return norm_op(x, order=_number(order), axis=axis, keepdims=bool(keepdims))
+    return norm_op(_size(x), order=_number(order), axis=axis, keepdims=bool(keepdims))
+
+
+def _size(x: Node) -> Node:
+    """Complex numbers count by their size."""
+    return size(x) if x.is_complex else x
 
 
 def _number(order: Any) -> float:
@@ -310,11 +316,11 @@ def _number(order: Any) -> float:
 
 def _matrix_norm(x: Node, order: Any, axes: tuple[int, ...], keepdims: bool) -> Node:
     if _is(order, "fro", "f"):
-        return norm_op(x, order=2, axis=axes, keepdims=bool(keepdims))
+        return norm_op(_size(x), order=2, axis=axes, keepdims=bool(keepdims))
     rows, columns = axes
     if order in (1, -1, np.inf, -np.inf):
         summed, kept = (rows, columns) if abs(order) == 1 else (columns, rows)
-        totals = sum_(abs_(x), axis=summed, keepdims=True)
+        totals = sum_(absolute(x), axis=summed, keepdims=True)
         made = (max_ if order > 0 else min_)(totals, axis=kept, keepdims=True)
     elif order in (2, -2, "nuc"):
         values = factorise.svd_s(moveaxis(x, axes, (-2, -1)))

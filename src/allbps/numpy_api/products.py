@@ -10,6 +10,7 @@ from allbps.errors import ArgumentError, ShapeError
 from allbps.ir import Node, lift, numpy_function, user_site
 from allbps.numpy_api.arguments import refuse
 from allbps.numpy_api.choosing import diagonal
+from allbps.numpy_api.elementwise import conjugate
 from allbps.numpy_api.shapes import moveaxis, squeeze
 from allbps.ops.arithmetic import mul
 from allbps.ops.einsum import LETTERS, einsum
@@ -37,7 +38,7 @@ def dot(a: Any, b: Any, out: Any = None) -> Node:
 @numpy_function(np.vdot)
 def vdot(a: Any, b: Any) -> Node:
     """``numpy.vdot``: as vectors, in row-major order."""
-    return matmul(reshape_to(a, -1), reshape_to(b, -1))
+    return matmul(conjugate(reshape_to(a, -1)), reshape_to(b, -1))
 
 
 @numpy_function(np.inner)

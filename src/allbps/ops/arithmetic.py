@@ -68,6 +68,7 @@ def d_add(g: Node, y: Node, a: Node, b: Node) -> Node:
 
 add = Op(
     name="add",
+    complex=True,
     doc="a + b, broadcast.",
     operands="a b",
     shape=elementwise,
@@ -88,6 +89,7 @@ def d_sub_b(g: Node, y: Node, a: Node, b: Node) -> Node:
 
 sub = Op(
     name="sub",
+    complex=True,
     doc="a − b, broadcast.",
     operands="a b",
     shape=elementwise,
@@ -109,6 +111,7 @@ def d_neg(g: Node, y: Node, x: Node) -> Node:
 
 neg = Op(
     name="neg",
+    complex=True,
     doc="−x.",
     operands="x",
     shape=same,
@@ -153,6 +156,7 @@ def _sum_notation(xs: list[Formula]) -> Math:
 
 accumulate = Op(
     name="accumulate",
+    complex=True,
     doc="The sum of the contributions of all uses of one value: δx = δx₁ + δx₂ + ….",
     operands="*xs",
     shape=accumulate_shape,
@@ -188,6 +192,7 @@ def product_notation(a: Formula, b: Formula) -> Math:
 
 mul = Op(
     name="mul",
+    complex=True,
     doc="a ⊙ b, element by element, broadcast.",
     operands="a b",
     shape=elementwise,
@@ -212,11 +217,12 @@ def d_div_b(g: Node, y: Node, a: Node, b: Node) -> Node:
 
 def quotient_shape(a: Node, b: Node) -> Aval:
     dtype = promote(a, b)
-    return broadcast_shape(a, b), dtype if dtype.kind == "f" else np.dtype(np.float64)
+    return broadcast_shape(a, b), dtype if dtype.kind in "fc" else np.dtype(np.float64)
 
 
 div = Op(
     name="div",
+    complex=True,
     doc="a / b, element by element, broadcast.",
     operands="a b",
     shape=quotient_shape,
@@ -260,7 +266,7 @@ def power_code(operands: Any, attrs: Any) -> str:
 
 def power_shape(x: Node, exponent: float) -> Aval:
     dtype = promote(x, lift(exponent))
-    if exponent == -1 and dtype.kind != "f":
+    if exponent == -1 and dtype.kind not in "fc":
         dtype = np.dtype(np.float64)
     return x.shape, dtype
 
@@ -277,6 +283,7 @@ def power_because(x: Formula, y: Formula, exponent: float) -> Math:
 
 power = Op(
     name="power",
+    complex=True,
     doc="x to a constant power.",
     operands="x",
     shape=power_shape,
@@ -310,6 +317,7 @@ def d_pow_exponent(g: Node, y: Node, a: Node, b: Node) -> Node:
 
 pow_ = Op(
     name="pow",
+    complex=True,
     doc="a to the power b, both arrays, broadcast.",
     operands="a b",
     shape=elementwise,

@@ -28,6 +28,7 @@ def comparison(name: str, symbol: str, sign: str, implements: Any) -> Op:
         notation=Notation(f"[{{a}} {sign} {{b}}]"),
         implements=(implements,),
         operator=symbol,
+        complex=symbol in ("==", "!="),  # the others have no meaning
         samples=TWO,
         bad=NOT_BROADCAST,
     )
@@ -64,6 +65,7 @@ logical_xor = logical("logical_xor", "a b", "{a} ⊻ {b}", np.logical_xor)
 logical_not = logical("logical_not", "x", "¬{x}", np.logical_not)
 isfinite = Op(
     name="isfinite",
+    complex=True,
     doc="Is x neither NaN nor infinite, element by element?",
     operands="x",
     shape=elementwise_bool,
@@ -76,6 +78,7 @@ isfinite = Op(
 )
 isnan = Op(
     name="isnan",
+    complex=True,
     doc="Is x NaN, element by element?",
     operands="x",
     shape=elementwise_bool,
@@ -118,6 +121,7 @@ def where_notation(condition: Formula, a: Formula, b: Formula) -> Math:
 
 where = Op(
     name="where",
+    complex=True,
     doc="a where the condition holds, else b.",
     operands="condition a b",
     shape=where_shape,

@@ -43,7 +43,7 @@ from allbps.ops.shapes import normal_axes, normal_axis
 def along(x: Node, axis: int) -> Aval:
     """The operand's shape; NumPy adds up and multiplies small integers as int64."""
     normal_axis(axis, x.ndim)
-    return x.shape, x.dtype if x.dtype.kind == "f" else np.result_type(x.dtype, np.int_)
+    return x.shape, x.dtype if x.dtype.kind in "fc" else np.result_type(x.dtype, np.int_)
 
 
 def d_cumsum(g: Node, y: Node, x: Node, axis: int) -> Node:
@@ -66,6 +66,7 @@ NOT_AN_AXIS = (
 )
 cumsum = Op(
     name="cumsum",
+    complex=True,
     doc="Running sum along an axis: yₖ = x₁ + … + xₖ.",
     operands="x",
     shape=along,

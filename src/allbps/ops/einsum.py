@@ -136,6 +136,7 @@ def einsum_because(xs: list[Formula], y: Formula, subscripts: str, index: int) -
 
 einsum = Op(
     name="einsum",
+    complex=True,
     doc="Products of elements, summed over each letter that the result lacks.",
     operands="*xs",
     shape=einsum_shape,

@@ -27,6 +27,7 @@ def small(rng: np.random.Generator) -> Any:
 
 expm_op = Op(
     name="expm",
+    complex=True,
     doc="The exponential of a square matrix, 1 + x + x²/2 + ….",
     operands="x",
     shape=square_shape,

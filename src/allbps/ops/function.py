@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from allbps.errors import DtypeError
 from allbps.ir import NUMPY, Node, Notation, Op, Rule, Sample, Zero
 from allbps.ir.op import AnyRule, Aval
 from allbps.ops.arithmetic import TWO, pow_, power, torch_of_tensors
@@ -49,7 +50,7 @@ def d_exp(g: Node, y: Node, x: Node) -> Node:
     return g * y
 
 
-exp = unary("exp", "eˣ.", Rule(d_exp, "∂{y}/∂{x} = exp({x}) = {y}"))
+exp = unary("exp", "eˣ.", Rule(d_exp, "∂{y}/∂{x} = exp({x}) = {y}"), complex=True)
 
 
 def d_expm1(g: Node, y: Node, x: Node) -> Node:
@@ -69,7 +70,7 @@ def d_log(g: Node, y: Node, x: Node) -> Node:
     return g / x
 
 
-log = unary("log", "Natural logarithm.", Rule(d_log, "∂{y}/∂{x} = 1 / {x}"), low=0.3)
+log = unary("log", "Natural logarithm.", Rule(d_log, "∂{y}/∂{x} = 1 / {x}"), low=0.3, complex=True)
 
 
 def d_log1p(g: Node, y: Node, x: Node) -> Node:
@@ -114,6 +115,7 @@ sqrt = unary(
     low=0.3,
     notation=Notation("√{x}"),
     expand=lambda x: x**0.5,
+    complex=True,
 )
 
 
@@ -197,14 +199,14 @@ def d_sin(g: Node, y: Node, x: Node) -> Node:
     return g * cos(x)
 
 
-sin = unary("sin", "Sine of x in radians.", Rule(d_sin, "∂{y}/∂{x} = cos({x})"))
+sin = unary("sin", "Sine of x in radians.", Rule(d_sin, "∂{y}/∂{x} = cos({x})"), complex=True)
 
 
 def d_cos(g: Node, y: Node, x: Node) -> Node:
     return -(g * sin(x))
 
 
-cos = unary("cos", "Cosine of x in radians.", Rule(d_cos, "∂{y}/∂{x} = −sin({x})"))
+cos = unary("cos", "Cosine of x in radians.", Rule(d_cos, "∂{y}/∂{x} = −sin({x})"), complex=True)
 
 
 def d_tan(g: Node, y: Node, x: Node) -> Node:
@@ -218,6 +220,7 @@ tan = unary(
     low=-1.2,
     high=1.2,
     expand=lambda x: sin(x) / cos(x),
+    complex=True,
 )
 
 
@@ -310,14 +313,14 @@ def d_sinh(g: Node, y: Node, x: Node) -> Node:
     return g * cosh(x)
 
 
-sinh = unary("sinh", "Hyperbolic sine.", Rule(d_sinh, "∂{y}/∂{x} = cosh({x})"))
+sinh = unary("sinh", "Hyperbolic sine.", Rule(d_sinh, "∂{y}/∂{x} = cosh({x})"), complex=True)
 
 
 def d_cosh(g: Node, y: Node, x: Node) -> Node:
     return g * sinh(x)
 
 
-cosh = unary("cosh", "Hyperbolic cosine.", Rule(d_cosh, "∂{y}/∂{x} = sinh({x})"))
+cosh = unary("cosh", "Hyperbolic cosine.", Rule(d_cosh, "∂{y}/∂{x} = sinh({x})"), complex=True)
 
 
 def d_tanh(g: Node, y: Node, x: Node) -> Node:
@@ -329,6 +332,7 @@ tanh = unary(
     "Hyperbolic tangent.",
     Rule(d_tanh, "∂{y}/∂{x} = 1 − {y}²"),
     expand=lambda x: sinh(x) / cosh(x),
+    complex=True,
 )
 
 
@@ -444,11 +448,19 @@ def d_astype(g: Node, y: Node, x: Node, dtype: Any) -> Node:
 
 
 def astype_shape(x: Node, dtype: Any) -> Aval:
+    if x.is_complex and np.dtype(dtype).kind != "c":
+        raise DtypeError(
+            f"{{x}} is complex, and {np.dtype(dtype)} would lose its imaginary part",
+            expected="a complex dtype",
+            got=str(np.dtype(dtype)),
+            todo="np.real({x}) or np.abs({x})",
+        )
     return x.shape, np.dtype(dtype)
 
 
 astype = Op(
     name="astype",
+    complex=True,
     doc="The same numbers in another dtype.",
     operands="x",
     shape=astype_shape,

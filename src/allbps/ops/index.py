@@ -198,6 +198,7 @@ def _between_brackets(parts: Parts, arrays: list[Formula]) -> Math:
 
 getitem = Op(
     name="getitem",
+    complex=True,
     doc="x[index] with NumPy's basic and advanced indexing.",
     operands="*xs",
     shape=getitem_shape,
@@ -273,6 +274,7 @@ def put_add_jax(operands: Any, attrs: Any) -> str:
 
 put_add_op = Op(
     name="put_add",
+    complex=True,
     doc="Zeros of a shape, with values added at an index: the adjoint of getitem.",
     operands="*xs",
     shape=put_add_shape,
@@ -378,6 +380,7 @@ def put_jax(operands: Any, attrs: Any) -> str:
 
 put_op = Op(
     name="put",
+    complex=True,
     doc="x with other numbers at an index, as x[index] = values leaves it.",
     operands="*xs",
     shape=put_shape,

@@ -65,6 +65,7 @@ def join_because(xs: list[Formula], y: Formula, axis: int, index: int) -> Math:
 
 concatenate = Op(
     name="concatenate",
+    complex=True,
     doc="Arrays joined along one of their axes.",
     operands="*xs",
     shape=concatenate_shape,

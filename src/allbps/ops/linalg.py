@@ -107,6 +107,7 @@ def because_matmul_b(a: Formula, b: Formula, y: Formula) -> Math:
 
 matmul = Op(
     name="matmul",
+    complex=True,
     doc="Matrix product; leading axes are broadcast, vectors are rows or columns as needed.",
     operands="a b",
     shape=matmul_shape,
@@ -154,9 +155,9 @@ def floats(*xs: Node) -> np.dtype[Any]:
 
     """
     dtype = promote(*xs)
-    if dtype.kind != "f":
+    if dtype.kind not in "fc":
         return np.dtype(np.float64)
-    if dtype.itemsize not in (4, 8):
+    if dtype.itemsize not in ((4, 8) if dtype.kind == "f" else (8, 16)):
         raise DtypeError(
             f"numpy.linalg does not compute in {dtype}",
             expected="float64 or float32",
@@ -217,6 +218,7 @@ def inverse(x: Formula) -> Math:
 
 inv = Op(
     name="inv",
+    complex=True,
     doc="Inverse of a square matrix.",
     operands="x",
     shape=square_shape,
@@ -258,6 +260,7 @@ def solve_shape(a: Node, b: Node) -> Aval:
 
 solve = Op(
     name="solve",
+    complex=True,
     doc="The X with a X = b, for a matrix of right-hand sides.",
     operands="a b",
     shape=solve_shape,

@@ -92,7 +92,7 @@ def d_sum(g: Node, y: Node, x: Node, axis: Axis, keepdims: bool) -> Node:
 def sum_shape(x: Node, axis: Axis, keepdims: bool) -> Aval:
     shape, dtype = reduced(x, axis, keepdims)
     # NumPy adds up small integers and truth values as int64
-    return shape, dtype if dtype.kind == "f" else np.result_type(dtype, np.int_)
+    return shape, dtype if dtype.kind in "fc" else np.result_type(dtype, np.int_)
 
 
 def sum_notation(x: Formula, axis: Axis, keepdims: bool) -> Math:
@@ -117,6 +117,7 @@ def over_axes(sign: str, x: Formula, axis: Axis) -> Math:
 
 sum_ = Op(
     name="sum",
+    complex=True,
     doc="Sum over axes; all of them where axis is None.",
     operands="x",
     shape=sum_shape,
@@ -141,7 +142,7 @@ def d_mean(g: Node, y: Node, x: Node, axis: Axis, keepdims: bool) -> Node:
 
 def mean_shape(x: Node, axis: Axis, keepdims: bool) -> Aval:
     shape, dtype = nonempty(x, axis, keepdims)
-    return shape, dtype if dtype.kind == "f" else np.dtype(np.float64)
+    return shape, dtype if dtype.kind in "fc" else np.dtype(np.float64)
 
 
 def mean_because(x: Formula, y: Formula, axis: Axis, keepdims: bool) -> Math:
@@ -155,6 +156,7 @@ def mean_because(x: Formula, y: Formula, axis: Axis, keepdims: bool) -> Math:
 
 mean = Op(
     name="mean",
+    complex=True,
     doc="Arithmetic mean over axes.",
     operands="x",
     shape=mean_shape,

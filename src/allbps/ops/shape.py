@@ -34,6 +34,7 @@ def d_identity(g: Node, y: Node, x: Node) -> Node:
 
 identity = Op(
     name="identity",
+    complex=True,
     doc="x itself: another name for the same value.",
     operands="x",
     shape=same,
@@ -47,6 +48,7 @@ identity = Op(
 
 detach = Op(
     name="detach",
+    complex=True,
     doc="x as a constant: nothing flows back through it.",
     operands="x",
     shape=same,
@@ -86,6 +88,7 @@ def reshape_written(x: Node, new: Node, shape: Shape) -> Node:
 
 reshape = Op(
     name="reshape",
+    complex=True,
     doc="The same numbers in row-major order under another shape.",
     operands="x",
     shape=reshape_shape,
@@ -187,6 +190,7 @@ def transpose_written(x: Node, new: Node, axes: Shape) -> Node:
 
 transpose = Op(
     name="transpose",
+    complex=True,
     doc="The axes in another order.",
     operands="x",
     shape=transpose_shape,
@@ -260,6 +264,7 @@ def broadcast_notation(x: Formula, shape: Shape) -> Math:
 
 broadcast_to = Op(
     name="broadcast_to",
+    complex=True,
     doc="x repeated along new axes and along those of length 1.",
     operands="x",
     shape=broadcast_to_shape,
@@ -301,6 +306,7 @@ def flip_written(x: Node, new: Node, axis: Shape) -> Node:
 
 flip = Op(
     name="flip",
+    complex=True,
     doc="The order along axes reversed; flip(K) of the lecture reverses both.",
     operands="x",
     shape=flip_shape,
@@ -353,6 +359,7 @@ def pad_torch(operands: Any, attrs: Any) -> str:
 
 pad = Op(
     name="pad",
+    complex=True,
     doc="Zeros around x: (before, after) for each axis; negative widths cut off.",
     operands="x",
     shape=pad_shape,
@@ -414,6 +421,7 @@ def dilate_torch(operands: Any, attrs: Any) -> str:
 
 dilate_op = Op(
     name="dilate",
+    complex=True,
     doc="step − 1 zeros between neighbours along each axis.",
     operands="x",
     shape=dilate_shape,
@@ -447,6 +455,7 @@ def subsample_code(operands: Any, attrs: Any) -> str:
 
 subsample = Op(
     name="subsample",
+    complex=True,
     doc="Every step-th element along each axis, from the first.",
     operands="x",
     shape=subsample_shape,

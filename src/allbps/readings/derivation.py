@@ -395,7 +395,7 @@ class _Author:
 
 def _first_not_finite(steps: tuple[Step, ...]) -> str:
     for step in steps:
-        if not np.all(np.isfinite(np.asarray(step.value, np.float64))):
+        if not np.all(np.isfinite(np.asarray(step.value, np.result_type(step.value, np.float64)))):
             where = f" (line {step.site.line}: {step.site.text})" if step.site else ""
             return f"{step.symbol} is the first value that is not finite{where}"
     return ""
@@ -404,6 +404,8 @@ def _first_not_finite(steps: tuple[Step, ...]) -> str:
 def _plain(value: Any) -> Any:
     """Nested lists of numbers; what JSON has no number for becomes text."""
     array = np.asarray(value)
+    if array.dtype.kind == "c":  # as pairs
+        array = np.stack([array.real, array.imag], axis=-1)
     if array.dtype.kind == "f" and not np.all(np.isfinite(array)):
         array = np.where(np.isfinite(array), array.astype(object), array.astype(str))
     return array.tolist()

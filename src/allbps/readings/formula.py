@@ -137,6 +137,8 @@ class Writer:
         self, nodes: list[Node], shown: set[Node], values: Mapping[Node, Any], result: Any
     ) -> Numerals:
         """The fewest digits with which a reader who computes what is printed finds the result."""
+        if any(x.is_complex for x in nodes):
+            return self.look
         printed = cells(result, self.look)
         want, half = read(printed), 0.5 * last_place(printed)
         for more in range(MOST_DIGITS - self.look.digits):

@@ -95,12 +95,31 @@ def cells(values: Any, look: Numerals = USUAL) -> Any:
         return array
     if array.dtype.kind in "biu":
         array = array.astype(np.int64)
+    if array.dtype.kind == "c":
+        return _complex_cells(array, look)
     decimals = _decimals(array, look)
     texts = np.empty(array.shape, object)
     for place, value in np.ndenumerate(array):
         exact = exact_form(float(value), look.digits) if look.exact else ""
         texts[place] = exact or _one(float(value), decimals, look.digits)
     return texts
+
+
+def _complex_cells(array: Any, look: Numerals) -> Any:
+    """Real and imaginary part of each number: ``1.5 − 0.25i``.
+
+    >>> _complex_cells(np.array([1.5 - 0.25j, 2j]), USUAL).tolist()
+    ['1.50 − 0.25i', '0 + 2i']
+    """
+    texts = np.empty(array.shape, object)
+    sizes = cells(np.stack([array.real, np.abs(array.imag)]), look)
+    for place, (a, b) in zip(np.ndindex(array.shape), _pairs(sizes), strict=True):
+        texts[place] = f"{a} {'−' if np.signbit(array.imag[place]) else '+'} {b}i"
+    return texts
+
+
+def _pairs(sizes: Any) -> Any:
+    return zip(sizes[0].flat, sizes[1].flat, strict=True)
 
 
 def _decimals(array: Any, look: Numerals) -> int:

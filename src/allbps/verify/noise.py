@@ -65,7 +65,7 @@ def noise_of(
 
 
 def _double(value: Any) -> np.ndarray[Any, Any]:
-    return np.asarray(value, dtype=np.float64)
+    return np.asarray(value, dtype=np.result_type(value, np.float64))
 
 
 def _decides(node: Node) -> bool:

@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from allbps.ir import CONST, INPUT, Node, Site
+from allbps.errors import NoRuleError
+from allbps.ir import CONST, INPUT, Node, Site, ancestors, label
 from allbps.machine.planning.layout import Shape
 
 FOLDED_SIZE = 1 << 20
@@ -177,7 +178,18 @@ def make_plan(
         substitutes: node -> what stands for it.
         names: a word for nodes that have no name of their own.
 
+    Raises:
+        NoRuleError: there are complex numbers on the way.
+
     """
+    for node in ancestors(outputs):
+        if node.is_complex:
+            raise NoRuleError(
+                f"{label(node)} is complex, and compiled code has only real numbers",
+                where=str(node.site or ""),
+                got=f"{node.op.name} of dtype {node.dtype}",
+                todo="bp.value_and_grad, or real and imaginary part as arrays of their own",
+            )
     planner = _Planner(substitutes, {})
     planner.names = {planner.stand(node): name for node, name in names.items()}
     values = [planner.input(node) for node in inputs]
