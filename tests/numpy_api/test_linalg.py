@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import allbps as bp
-from allbps.errors import ArgumentError, DtypeError, NoRuleError, ShapeError
+from allbps.errors import ArgumentError, DtypeError, ShapeError
 
 
 def square(shape=(3, 3), seed=0):
@@ -179,13 +179,6 @@ MESSAGES = {
         "x must be a square matrix, or a stack of them\n"
         "  expected: shape (…, n, n)\n"
         "  got:      x is (2, 3)",
-    ),
-    "general eigenvalues": (
-        np.linalg.eig,
-        NoRuleError,
-        "allbps has no rule for np.linalg.eig: its eigenvalues may be complex\n"
-        "  got:      np.linalg.eig of an argument\n"
-        "  fix:      np.linalg.eigh for symmetric matrices, np.linalg.svd for any",
     ),
     "full svd": (
         np.linalg.svd,

@@ -133,6 +133,30 @@ def test_jax_has_the_same_delta():
     np.testing.assert_allclose(got, jax.grad(lambda z: loss(jax.numpy, z))(Z), rtol=1e-10)
 
 
+@pytest.mark.parametrize("matrix", [X[:3, :3], M, X[:3, :3] @ X[:3, :3].T, X[:4, :4]])
+def test_eigenvalues_and_vectors_of_any_matrix(matrix):
+    """Along a line, whose points NumPy knows; vectors by their sizes and by a product."""
+    direction = np.asarray(RNG.normal(size=matrix.shape), matrix.dtype)
+
+    def f(a):
+        values, vectors = np.linalg.eig(a)
+        first = np.abs(vectors[0]) ** 2
+        return (
+            np.sum(np.abs(values - 0.3) ** 2)
+            + np.sum(first * np.abs(values))
+            + np.sum(np.real(vectors * values)[1] * np.abs(vectors[1]))
+        )
+
+    step = 1e-5
+    slope = (f(matrix + step * direction) - f(matrix - step * direction)) / (2 * step)
+    along = np.sum(bp.grad(f)(matrix) * direction).real
+    np.testing.assert_allclose(along, slope, rtol=1e-6, atol=1e-7)
+    value, _ = bp.vjp(lambda a: list(np.linalg.eig(a)), matrix)
+    for got, want in zip(value, np.linalg.eig(matrix), strict=True):
+        assert got.dtype == want.dtype
+        np.testing.assert_allclose(got, want, rtol=1e-12)
+
+
 REFUSED = {
     "var": lambda z: np.sum(np.var(z)),
     "max": lambda z: np.max(z),

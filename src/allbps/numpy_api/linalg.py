@@ -7,23 +7,24 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from allbps.errors import ArgumentError, NoRuleError
+from allbps.errors import ArgumentError
 from allbps.ir import NUMPY, Node, label, lift, numpy_function, user_site
 from allbps.numpy_api.arguments import plain_axis
-from allbps.numpy_api.choosing import tril
+from allbps.numpy_api.choosing import take_along_axis, tril
 from allbps.numpy_api.products import dot
 from allbps.numpy_api.shapes import moveaxis
-from allbps.ops import factorise
+from allbps.ops import eigen, factorise
 from allbps.ops.comparison import where
-from allbps.ops.complexes import absolute, real_of, size
+from allbps.ops.complexes import absolute, conj, imag, real, real_of, size
 from allbps.ops.function import astype
 from allbps.ops.join import joined
 from allbps.ops.length import norm_op
 from allbps.ops.linalg import det, floats, inv, logabsdet, matmul, signdet, solve, transposed
-from allbps.ops.questions import matrix_rank
+from allbps.ops.questions import all_, matrix_rank
 from allbps.ops.reduce import max_, min_, sum_
 from allbps.ops.shape import detach, reshape
 from allbps.ops.shapes import normal_axis
+from allbps.ops.sort import argmax
 
 # -- inverses and linear systems -------------------------------------------------------------------
 numpy_function(np.linalg.inv)(inv)
@@ -187,16 +188,36 @@ def eigvalsh(a: Any, UPLO: str = "L") -> Node:
     return factorise.eigh_values(a, triangle=_triangle(UPLO))
 
 
-def _complex_eigenvalues(a: Any) -> Any:
-    raise NoRuleError(
-        "allbps has no rule for np.linalg.eig: its eigenvalues may be complex",
-        where=str(user_site() or ""),
-        got=f"np.linalg.eig of {label(a)}",
-        todo="np.linalg.eigh for symmetric matrices, np.linalg.svd for any",
-    )
+@numpy_function(np.linalg.eig)
+def eig(a: Any) -> Eigen:
+    """``numpy.linalg.eig``: real where all eigenvalues are, as NumPy decides by their values.
+
+    LAPACK makes each vector of length 1 and its largest element real; δ keeps to that.
+    """
+    node = lift(a)
+    values, vectors = eigen.eig_values(node), eigen.eig_vectors(node)
+    sizes = size(vectors)
+    lengths = norm_op(sizes, order=2, axis=-2, keepdims=True)
+    places = argmax(detach(sizes), axis=-2, keepdims=True)
+    largest = take_along_axis(vectors, places, -2)
+    phase = conj(largest) / size(largest)
+    vectors = vectors / lengths * (phase * conj(detach(phase)))
+    return Eigen(*_real_if(values, values, vectors))
 
 
-numpy_function(np.linalg.eig, np.linalg.eigvals)(_complex_eigenvalues)
+@numpy_function(np.linalg.eigvals)
+def eigvals(a: Any) -> Node:
+    """``numpy.linalg.eigvals``: real where all of them are."""
+    values = eigen.eig_values(a)
+    return _real_if(values, values)[0]
+
+
+def _real_if(values: Node, *made: Node) -> tuple[Node, ...]:
+    """The real parts where all eigenvalues of a real matrix are real."""
+    if values.inputs[0].is_complex:
+        return made
+    alone = all_(imag(values) == 0, axis=None, keepdims=False)
+    return tuple(real(x) for x in made) if bool(alone) else made
 
 
 class Svd(NamedTuple):

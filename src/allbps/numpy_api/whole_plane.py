@@ -20,7 +20,8 @@ COMPLEX.update(
         np.cumsum, np.diff, np.trapezoid,
         # products
         np.dot, np.vdot, np.inner, np.outer, np.tensordot, np.einsum, np.kron, np.trace,
-        np.linalg.trace, np.linalg.solve, np.linalg.matrix_power, np.linalg.multi_dot,
+        np.linalg.trace, np.linalg.solve, np.linalg.eig, np.linalg.eigvals,
+        np.linalg.matrix_power, np.linalg.multi_dot,
         np.linalg.tensorsolve, np.linalg.tensorinv, np.linalg.norm, np.linalg.vector_norm,
         np.linalg.matrix_norm,
         # shapes
