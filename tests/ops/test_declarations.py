@@ -139,13 +139,13 @@ def torch_says(case: Case, cotangent):
     y = torch.as_tensor(eval(text, {**names, **dict(zip(letters, tensors, strict=True))}))
     wanted = [tensors[k] for k in case.chosen]
     if not (y.requires_grad and wanted):
-        return y.detach().numpy(), [np.zeros(x.shape) for x in wanted]
+        return y.detach().resolve_conj().numpy(), [np.zeros(x.shape) for x in wanted]
     found = torch.autograd.grad(y, wanted, torch.tensor(np.array(cotangent)), allow_unused=True)
     filled = [
         np.zeros(x.shape) if gradient is None else gradient.numpy()
         for gradient, x in zip(found, wanted, strict=True)
     ]
-    return y.detach().numpy(), filled
+    return y.detach().resolve_conj().numpy(), filled
 
 
 def judge_by_torch(case: Case) -> None:

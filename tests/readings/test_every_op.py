@@ -35,7 +35,7 @@ def explained(op, sample):
         for k, x in zip(floats, xs, strict=True):
             filled[k] = x
         y = op(*filled, **sample.attrs)
-        return np.sum(y * y)
+        return np.sum(y * y if y.dtype.kind != "c" else np.abs(y) ** 2)
 
     return bp.explain(net, *(operands[k] for k in floats))
 

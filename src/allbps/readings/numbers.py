@@ -218,7 +218,7 @@ def summary_math(value: Any) -> Math:
     array = np.asarray(value)
     if array.size == 0:
         return parse(f'"shape {array.shape}, empty"')
-    array = array.astype(np.float64)
+    array = (np.abs(array) if array.dtype.kind == "c" else array).astype(np.float64)
     finite = array[np.isfinite(array)]
     said = [f'"shape {array.shape}"']
     if finite.size:
