@@ -108,7 +108,7 @@ class Likes:
 
         NumPy computes ``np.sin`` of whole numbers in double precision, PyTorch in its default one.
         """
-        set_by_one = any(x.is_float and not _is_number(x) for x in node.inputs)
+        set_by_one = any(x.is_inexact and not _is_number(x) for x in node.inputs)
         if self.dialect.weak or not node.is_float or set_by_one or "dtype" in node.attrs:
             return operands
         whole = any(x.dtype.kind in "iu" and not _is_number(x) for x in node.inputs)

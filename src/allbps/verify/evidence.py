@@ -110,7 +110,7 @@ class Case:
 
     def _size(self, name: str, of_zeros: float) -> float:
         """The largest finite absolute value under a name."""
-        size = np.abs(np.asarray(self.values.get(name, 0.0), dtype=np.float64))
+        size = np.abs(self.values.get(name, 0.0)).astype(np.float64)
         return float(np.max(size, initial=0.0, where=np.isfinite(size))) or of_zeros
 
     @cached_property

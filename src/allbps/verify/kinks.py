@@ -131,7 +131,7 @@ def _largest(value: Any) -> float:
 
 
 def _numbers(value: Any) -> np.ndarray[Any, Any]:
-    return np.asarray(value, dtype=np.float64)
+    return np.asarray(value, dtype=np.result_type(value, np.float64))
 
 
 def one_hot(shape: Index, index: Index) -> Any:
