@@ -85,7 +85,7 @@ def _torch_module(
             found = made if fromfile.is_module(made) else found
         if not fromfile.is_module(found):
             return None
-        given = getattr(module, f"{name}_inputs", None) or getattr(module, "inputs", None)
+        given = vars(module).get(f"{name}_inputs", vars(module).get("inputs"))
         given = given() if callable(given) else given
     return fromfile.net_of(found, name, path, given)
 

@@ -3,6 +3,7 @@
 from allbps.torch.parts.activations import (
     amax,
     amin,
+    elu,
     hardsigmoid,
     hardtanh,
     maximum,
@@ -46,6 +47,7 @@ __all__ = [
     "binary_cross_entropy_with_logits",
     "conv_transpose1d",
     "conv_transpose2d",
+    "elu",
     "embedding",
     "gather",
     "gru",

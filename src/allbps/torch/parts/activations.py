@@ -54,6 +54,12 @@ def hardsigmoid(x: Any) -> Any:
     return np.where((x > -3.0) & (x < 3.0), x / 6.0 + 0.5, np.where(x > 0.0, 1.0, 0.0))
 
 
+def elu(x: Any, alpha: float, scale: float, input_scale: float) -> Any:
+    """scale x where x is positive, else scale alpha (exp(input_scale x) − 1): SELU and CELU too."""
+    below = alpha * np.expm1(input_scale * np.minimum(x, 0.0))
+    return scale * np.where(x > 0.0, x, below)
+
+
 def softplus(x: Any, beta: float, threshold: float) -> Any:
     """log(1 + exp(beta x)) / beta, and x itself where beta x is above a threshold."""
     return np.where(x * beta > threshold, x, F.softplus(x, beta))

@@ -62,9 +62,10 @@ def _not(use: Use) -> str:
 
 
 def _elu(use: Use) -> str:
-    use.require("scale", 1)
-    use.require("input_scale", 1)
-    return f"F.elu({use.text('self')}, {use.text('alpha')})"
+    if use["scale"] == use["input_scale"] == 1:
+        return f"F.elu({use.text('self')}, {use.text('alpha')})"
+    words = ("self", "alpha", "scale", "input_scale")
+    return f"parts.elu({', '.join(map(use.text, words))})"
 
 
 def _softmax(use: Use, function: str) -> str:
