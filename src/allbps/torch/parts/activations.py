@@ -55,7 +55,7 @@ def hardsigmoid(x: Any) -> Any:
 
 
 def elu(x: Any, alpha: float, scale: float, input_scale: float) -> Any:
-    """scale x where x is positive, else scale alpha (exp(input_scale x) − 1): SELU and CELU too."""
+    """Scaled x where it is positive, else alpha (exp(input_scale x) − 1): SELU and CELU too."""
     below = alpha * np.expm1(input_scale * np.minimum(x, 0.0))
     return scale * np.where(x > 0.0, x, below)
 
