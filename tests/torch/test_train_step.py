@@ -396,3 +396,27 @@ def test_hooks_losses_and_optimizers_that_do_not_fit_are_refused():
         bp.torch.train_step(
             module, T.cross_entropy, batches(1)[0], optimizer=torch.optim.LBFGS(module.parameters())
         )
+
+
+@pytest.mark.filterwarnings("ignore:no kernel for where")  # of whole numbers
+def test_labels_that_are_ignored_only_later_are_ignored():
+    step, _, (other, theirs), data = both(
+        lambda m: torch.optim.SGD(m.parameters(), 0.1, momentum=0.9)
+    )
+    go_on(step, other, theirs, data[:1])
+    ignoring = [(x, torch.where(torch.arange(5) == 2, -100, y)) for x, y in data[1:4]]
+    go_on(step, other, theirs, [ignoring[0], data[4], *ignoring[1:], data[5]])
+
+
+def test_what_is_drawn_is_fresh_in_each_step_and_the_same_from_the_same_seed():
+    def losses():
+        torch.manual_seed(5)
+        module = nn.Sequential(nn.Linear(3, 8), nn.Dropout(0.5), nn.Linear(8, 2)).double()
+        still = torch.optim.SGD(module.parameters(), 0.0)
+        (batch,) = batches(1)
+        step = bp.torch.train_step(module, T.cross_entropy, batch, optimizer=still)
+        return [step(*batch).item() for _ in range(4)]
+
+    first = losses()
+    assert len(set(first)) == 4
+    assert losses() == first
