@@ -159,19 +159,19 @@ def add_transposition(program: Program, nest: Nest, here: Place, there: Place) -
     rows, columns = nest.lengths
     program.add(
         f"{here.memory.name} transposed",
-        *transposition(there.memory, here.pointer, nest.strides[1][1], rows, columns),
+        *transposition(there.memory, columns, here.pointer, nest.strides[1][1], rows, columns),
         traffic=2 * rows * columns,
     )
 
 
 def transposition(
-    there: Memory, here: Pointer, ld: int, rows: int, columns: int
+    there: Memory, ldt: int, here: Pointer, ld: int, rows: int, columns: int
 ) -> tuple[Cut, Call]:
-    """How (columns, rows) numbers, ``ld`` apart row from row, become (rows, columns).
+    """How (columns, rows) numbers, rows ``ld`` apart, become (rows, columns), rows ``ldt`` apart.
 
     Each piece reads whole rows, as they follow each other in memory.
     """
     call = transpose.on(
-        T=there + LO, ldt=columns, A=here + LO * ld, lda=ld, rows=HI - LO, lo=0, hi=rows
+        T=there + LO, ldt=ldt, A=here + LO * ld, lda=ld, rows=HI - LO, lo=0, hi=rows
     )
     return Cut.of(columns, rows * 4, block=BAND), call

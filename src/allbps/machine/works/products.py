@@ -19,6 +19,8 @@ from allbps.machine.works.tasks import ONCE, Cut, Program, Rows, partial
 
 SMALL_PRODUCT = 4096
 """Up to this many multiplications plain loops beat the microkernel's overhead."""
+APART = 16
+"""Numbers left free behind each row of a transposed matrix: a line, of float32."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,8 @@ class Product:
         blocks = cut_product(self.M, self.N, self.K, target, itemsize, transposed=down)
         again = blocks.columns > 1 or blocks.depth > 1 or target.depth(itemsize) < self.K
         turn = down and again and pays_to_transpose(self.M, self.N, target, itemsize)
+        if turn:  # beforehand, so no piece needs whole rows of it any more
+            blocks = cut_product(self.M, self.N, self.K, target, itemsize)
         (self._turned() if turn else self)._emit_blocks(blocks)
 
     def _emit_blocks(self, blocks: Blocks) -> None:
@@ -84,11 +88,12 @@ class Product:
 
     def _turned(self) -> Product:
         """The same after a task that transposes A once: each piece would do so with its rows."""
-        turned = self.program.memory(f"{self.left.name}_turned", self.M * self.K)
-        cut, call = transposition(turned, self.left, self.sak, self.M, self.K)
+        apart = self.K + APART  # a power of two would send all rows to one set of the caches
+        turned = self.program.memory(f"{self.left.name}_turned", self.M * apart)
+        cut, call = transposition(turned, apart, self.left, self.sak, self.M, self.K)
         traffic = 2 * self.M * self.K
         self.program.add(f"{self.left.name} transposed", cut, call, traffic=traffic)
-        return replace(self, left=turned, sar=self.K, sak=1)
+        return replace(self, left=turned, sar=apart, sak=1)
 
     @property
     def _sizes(self) -> dict[str, int]:
