@@ -72,6 +72,10 @@ class TraceError(AllBPsError, TypeError):
     """A traced array was turned into something that forgets where it came from."""
 
 
+class ValuesNeededError(AllBPsError, TypeError):
+    """A function that decides by values where arguments have only shapes."""
+
+
 class PlainValueError(AllBPsError, ValueError):
     """A traced function that does not compute what the function computes on plain arrays."""
 

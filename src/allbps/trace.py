@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import linecache
 import re
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, partial
@@ -287,22 +288,11 @@ def bound(
 def call_bound(f: Callable[..., Any], arguments: Mapping[str, Any]) -> Any:
     """``f`` of arguments by the names of its parameters, as ``bound`` gives them."""
     try:
-        kinds = inspect.signature(f).parameters
+        signature = inspect.signature(f)
     except ValueError:
         return call_user(f, *arguments.values())
-    positional: list[Any] = []
-    keywords: dict[str, Any] = {}
-    for name, value in arguments.items():
-        kind = kinds[name].kind
-        if kind is inspect.Parameter.VAR_POSITIONAL:
-            positional.extend(value)
-        elif kind is inspect.Parameter.VAR_KEYWORD:
-            keywords.update(value)
-        elif kind is inspect.Parameter.KEYWORD_ONLY:
-            keywords[name] = value
-        else:
-            positional.append(value)
-    return call_user(f, *positional, **keywords)
+    given = inspect.BoundArguments(signature, OrderedDict(arguments))
+    return call_user(f, *given.args, **given.kwargs)
 
 
 def is_array_like(leaf: Any) -> bool:

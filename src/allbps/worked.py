@@ -166,7 +166,9 @@ class Worked:
         """The emitted source, with its parts."""
         return emit(self.backward, dialect_named(dialect))
 
-    def to_source(self, dialect: str = "numpy", path: Path | str | None = None) -> str:
+    def to_source(
+        self, dialect: str = "numpy", path: Path | str | None = None, *, form: str = "function"
+    ) -> str:
         """A function that computes the results and their gradients, called as the user's own.
 
         The NumPy text is the one that produced the numbers. It is for arrays of these shapes, and
@@ -174,14 +176,22 @@ class Worked:
 
         Args:
             dialect: "numpy", "torch" or "jax".
+            form: "function" for one that returns results and gradients; for a function of the
+                framework's own that its automatic derivatives take, "autograd" in PyTorch
+                (a ``torch.autograd.Function``) and "custom_vjp" in JAX.
             path: where to write it; large constants that the function captured are then written
                 into a file of the same name with the ending ``.npz``, and read from there.
 
         Raises:
-            ArgumentError: there is no such dialect.
+            ArgumentError: there is no such dialect, or it has no such form.
             NoRuleError: an operation cannot be written in it.
             UserFileError: a file cannot be written.
         """
+        if form != "function":
+            text = self._differentiable(dialect, form)
+            if path is not None:
+                write_text(path, text)
+            return text
         program = self.program(dialect)
         if path is None:
             return program.text
@@ -193,6 +203,24 @@ class Worked:
             write_bytes(beside, packed.getvalue())
         write_text(path, text)
         return text
+
+    def _differentiable(self, dialect: str, form: str) -> str:
+        """Source with a δ of the results as an argument, in a framework's own form."""
+        from allbps.readings.autograd_function import autograd_function
+        from allbps.readings.custom_vjp import custom_vjp
+        from allbps.readings.split import differentiable, guards_of, split
+
+        forms = {("torch", "autograd"): autograd_function, ("jax", "custom_vjp"): custom_vjp}
+        if (dialect, form) not in forms:
+            raise ArgumentError(
+                f"there is no form {form!r} in {dialect}",
+                expected=f"function, or {' or '.join(f'{b} in {a}' for a, b in forms)}",
+                got=repr(form),
+            )
+        traced, target = self.backward.traced, dialect_named(dialect)
+        names = [x.name for x in self.backward.wrt]
+        cut = split(differentiable(traced, names), target)
+        return forms[dialect, form](cut, guards_of(traced, target))
 
     def to_text(self, width: int = 80, color: bool = False, by: str = "") -> str:
         """The derivation for a terminal of so many columns, by "operation" or by "line"."""

@@ -50,7 +50,13 @@ from allbps.ir.op import (
 )
 from allbps.ir.site import Site, placed_at, user_site
 from allbps.ir.snapshots import as_argument, original_of, snapshot
-from allbps.ir.traces import Observation, followed_elsewhere, observed_here, within
+from allbps.ir.traces import (
+    Observation,
+    followed_elsewhere,
+    observed_here,
+    within,
+    without_values,
+)
 from allbps.mathematics import Formula
 
 __all__ = [
@@ -111,4 +117,5 @@ __all__ = [
     "user_site",
     "values_on_demand",
     "within",
+    "without_values",
 ]

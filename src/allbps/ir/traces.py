@@ -9,6 +9,7 @@ from operator import attrgetter
 from threading import Lock
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from allbps.errors import ValuesNeededError
 from allbps.ir.draws import Draws, drawing, draws_here
 from allbps.ir.site import Site, user_site
 
@@ -77,12 +78,52 @@ def belongs_here(node: Node) -> None:
         _here.get()[-1].inputs.add(node)
 
 
+_blind: ContextVar[bool] = ContextVar("allbps_blind", default=False)
+
+
+@contextmanager
+def without_values() -> Iterator[None]:
+    """Arguments stand for any of their shape: to look at a floating-point number is an error.
+
+    What whole numbers and truth values decide is taken from those given, and remembered.
+    """
+    token = _blind.set(True)
+    try:
+        yield
+    finally:
+        _blind.reset(token)
+
+
+def _of_floats(node: Node) -> bool:
+    """Does it depend on a floating-point argument?"""
+    seen, stack = {node}, [node]
+    while stack:
+        here = stack.pop()
+        if here.traces and not here.inputs and here.is_float:
+            return True
+        fresh = [x for x in here.inputs if x.traces and x not in seen]
+        seen.update(fresh)
+        stack += fresh
+    return False
+
+
 def observe(node: Node, purpose: str) -> Any:
     """The value of ``node``, which the graph from here on takes for granted.
 
     Every trace whose arguments decide about it remembers that. This is the only way to a number
     of a traced array on which anything may depend.
+
+    Raises:
+        ValuesNeededError: inside ``without_values``, where a floating-point argument decides.
+
     """
+    if node.traces and _blind.get() and _of_floats(node):
+        raise ValuesNeededError(
+            "the function looks at a number, and there are only shapes here",
+            where=str(user_site() or ""),
+            got=purpose,
+            todo="np.where(condition, a, b) in place of if",
+        )
     value = node.value
     if node.traces:
         seen = Observation(node, value, purpose, user_site())

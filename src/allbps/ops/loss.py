@@ -214,8 +214,8 @@ one_hot_op = Op(
     shape=one_hot_shape,
     numpy="one_hot({labels}, {classes}, {dtype})",
     torch=lambda operands, attrs: (
-        f"torch.nn.functional.one_hot({operands['labels']}, {attrs['classes']})"
-        f".to(torch.{np.dtype(attrs['dtype']).name})"
+        f"({operands['labels']}.unsqueeze(-1) == torch.arange({attrs['classes']},"
+        f" device={operands['labels']}.device)).to(torch.{np.dtype(attrs['dtype']).name})"
     ),
     helpers=(one_hot,),
     rules=(Zero("class numbers are integers"),),

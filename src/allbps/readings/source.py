@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import count
 from textwrap import dedent
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -111,16 +111,20 @@ class Program:
         yield from (f"    {line}" for line in self.signature.guards)
         if self.backward:
             yield "    # forward"
-        width = _common_width((*self.forward, *self.backward))
-        yield from _column(self.forward, width)
+        yield from self.statements("forward")
         if self.backward:
             yield "    # backward"
-            yield from _column(self.backward, width)
+            yield from self.statements("backward")
         results = ", ".join(self.results)
         if not self.backward:
             yield f"    return {results}"
             return
         yield f"    return {results}, {self.signature.gradients}"
+
+    def statements(self, part: Literal["forward", "backward"]) -> Iterator[str]:
+        """The statements of the forward or the backward pass, their remarks in one column."""
+        width = common_width((*self.forward, *self.backward))
+        yield from column(self.forward if part == "forward" else self.backward, width)
 
     def _hidden_words(self) -> Iterator[str]:
         """Words of libraries and helpers that arguments hid, once these have other names."""
@@ -263,11 +267,11 @@ WIDEST = 44
 """Longer statements do not push the remarks of the others to the right."""
 
 
-def _common_width(lines: Iterable[Line]) -> int:
+def common_width(lines: Iterable[Line]) -> int:
     return max((len(line.code) for line in lines if len(line.code) <= WIDEST), default=0)
 
 
-def _column(lines: Iterable[Line], width: int) -> Iterator[str]:
+def column(lines: Iterable[Line], width: int) -> Iterator[str]:
     """The statements, their remarks in one column."""
     for line in lines:
         yield (

@@ -9,14 +9,17 @@ with needs("torch", extra="torch", purpose="allbps.torch"):
     import torch  # noqa: F401
 
 from allbps.torch.checked import DifferenceError
+from allbps.torch.function import Function, function
 from allbps.torch.net import Net, from_module
 from allbps.torch.step import CompiledAgainWarning, TrainStep, train_step
 
 __all__ = [
     "CompiledAgainWarning",
     "DifferenceError",
+    "Function",
     "Net",
     "TrainStep",
     "from_module",
+    "function",
     "train_step",
 ]
