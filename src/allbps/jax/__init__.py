@@ -8,6 +8,6 @@ from allbps.extras import needs
 with needs("jax", extra="jax", purpose="allbps.jax"):
     import jax  # noqa: F401
 
-from allbps.jax.function import Function, function
+from allbps.jax.applied import Function, function
 
 __all__ = ["Function", "function"]

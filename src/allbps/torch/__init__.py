@@ -8,8 +8,8 @@ from allbps.extras import needs
 with needs("torch", extra="torch", purpose="allbps.torch"):
     import torch  # noqa: F401
 
+from allbps.torch.applied import Function, function
 from allbps.torch.checked import DifferenceError
-from allbps.torch.function import Function, function
 from allbps.torch.net import Net, from_module
 from allbps.torch.step import CompiledAgainWarning, TrainStep, train_step
 
