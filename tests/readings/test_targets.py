@@ -14,6 +14,7 @@ from allbps.lecture import NAMES, system
 from allbps.readings.dialect import JAX, TORCH
 from allbps.readings.source import emit
 from allbps.trace import trace
+from allbps.tree import leaves
 
 TABLE = [
     pytest.param(op, sample, id=f"{op.name}-{k}")
@@ -64,10 +65,10 @@ def worked_sample(op, sample):
 
 def results_of(program, values, convert):
     """Everything it returns, flat: the result, then the δ in the order of the arguments."""
-    found = function_of(program)(*map(convert, passed_to(program, values)))
-    if not program.backward:
-        return [found]
-    return [found[0], *(found[1][name] for name in program.gradients)]
+    count = sum(name.startswith("xs_") for name, _ in program.signature.opened)
+    operands = [convert(values[f"xs_{k}"]) for k in range(count)]
+    given = {name: convert(values[name]) for name in program.arguments if name != "xs"}
+    return leaves(function_of(program)(*operands, **given))
 
 
 def compare_with_numpy(op, sample, dialect, convert):

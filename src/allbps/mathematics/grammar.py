@@ -41,6 +41,9 @@ def parse(text: str) -> Math:
     return found
 
 
+RAISE = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
 def write(template: str, /, **operands: Any) -> Math:
     """``template`` with its operands filled in: formulas, numbers, or plain names.
 
@@ -69,4 +72,16 @@ def _as_math(value: Any) -> Math:
         return value.math
     if isinstance(value, Math):
         return value
-    return Number(f"{value:g}".replace("-", "−")) if not isinstance(value, str) else parse(value)
+    return parse(value) if isinstance(value, str) else Number(numeral_of(value))
+
+
+def numeral_of(value: float) -> str:
+    """A number that an operation was given, as mathematics prints it.
+
+    >>> numeral_of(-0.5), numeral_of(1e-10)
+    ('−0.5', '1·10⁻¹⁰')
+    """
+    mantissa, e, exponent = f"{value:g}".replace("inf", "∞").replace("-", "−").partition("e")
+    if not e:
+        return mantissa
+    return f"{mantissa}·10{str(int(exponent.replace('−', '-'))).translate(RAISE)}"

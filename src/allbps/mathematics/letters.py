@@ -87,8 +87,8 @@ def marks(scripts: str) -> str:
 def numeral(text: str) -> str:
     r"""A numeral: digits, a power of ten, or what is exact: ``−√2/2``, ``ln 5``.
 
-    >>> numeral("−1.2·10⁻⁹"), numeral("½"), numeral("∞")
-    ('-1.2\\cdot10^{-9}', '\\tfrac{1}{2}', '\\infty')
+    >>> numeral("−1.2·10⁻⁹"), numeral("−½"), numeral("∞")
+    ('-1.2\\cdot10^{-9}', '-\\tfrac{1}{2}', '\\infty')
     """
     from allbps.mathematics.grammar import parse
     from allbps.mathematics.tex import latex
@@ -96,7 +96,7 @@ def numeral(text: str) -> str:
     power = re.fullmatch(rf"(.*)·10([{RAISED}]+)", text)
     if power:
         return rf"{power[1].replace('−', '-')}\cdot10^{{{marks(power[2])}}}"
-    if re.fullmatch(r"[−\d.]+|nan|−?∞|½|…", text):
+    if re.fullmatch(r"[−\d.]+|nan|−?∞|−?½|…", text):
         return "".join(map(sign, text)) if text != "nan" else r"\mathrm{nan}"
     return latex(parse(text))
 

@@ -146,7 +146,7 @@ class Writer:
             found = _as_printed(nodes, shown, values, look)
             with np.errstate(invalid="ignore"):  # ∞ − ∞: what is not finite is not compared
                 off = np.abs(found - want)
-            near = off <= half * (1 + 1e-9) + 1e-14 * np.abs(want) * (half == 0)
+                near = off <= half * (1 + 1e-9) + 1e-14 * np.abs(want) * (half == 0)
             if np.all(near | ~np.isfinite(want)):
                 return look
         return self.look.finer(MOST_DIGITS - self.look.digits)
