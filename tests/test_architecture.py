@@ -29,7 +29,7 @@ FLOORS = [
     {"machine"},
     {"page"},
     {"worked", "formula", "outgoing"},
-    {"torch", "jax"},
+    {"torch", "jax", "onnx"},
     {"userfile"},
     {"handin", "notebook"},
     {"nn", "data"},

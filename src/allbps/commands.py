@@ -112,14 +112,17 @@ def explain(
 @app.command()
 def emit(
     target: Target,
-    to: Annotated[str, typer.Option("--target", help=f"{', '.join(DIALECTS)}.")] = "numpy",
+    to: Annotated[str, typer.Option("--target", help=f"{', '.join(DIALECTS)}, onnx.")] = "numpy",
     wrt: Wrt = "",
     out: Out = None,
 ) -> None:
-    """Write the backward pass of a function as readable source.
+    """Write the backward pass of a function as readable source, or with its forward as ONNX.
 
     With --out, large constants go into an .npz file of the same name beside it.
     """
+    if to == "onnx":
+        _write_onnx(target, wrt, out)
+        return
     text = _worked(target, wrt).to_source(to, out)
     if out is None:
         typer.echo(text)
@@ -223,16 +226,33 @@ def _worked(target: str, wrt: str, symbols: dict[str, str] | None = None) -> Any
     from allbps.worked import explain as explain_function
 
     user = userfile.load(target)
-    chosen = [name.strip() for name in wrt.split(",") if name.strip()] or None
     # what is read says where the first NaN or infinity is
     with userfile.running(target.rpartition(":")[0]), np.errstate(all="ignore"):
         return explain_function(
             user.function,
-            wrt=chosen,
+            wrt=_names(wrt),
             cotangents=user.cotangents,
             symbols={**user.symbols, **(symbols or {})},
             **user.inputs,
         )
+
+
+def _write_onnx(target: str, wrt: str, out: Path | None) -> None:
+    from allbps import userfile
+    from allbps.onnx.export import export_traced
+    from allbps.trace import trace
+
+    if out is None:
+        raise ArgumentError("an ONNX model is not text", todo="add --out net.onnx")
+    user = userfile.load(target)
+    with userfile.running(target.rpartition(":")[0]), np.errstate(all="ignore"):
+        traced = trace(user.function, **user.inputs)
+    export_traced(traced, path=out, wrt=_names(wrt))
+    typer.echo(f"written: {out}", err=True)
+
+
+def _names(wrt: str) -> list[str] | None:
+    return [name.strip() for name in wrt.split(",") if name.strip()] or None
 
 
 def _deliver(text: str, out: Path | None) -> None:

@@ -216,3 +216,15 @@ def test_a_function_that_differs_from_run_to_run_fails_the_check(tmp_path, allbp
         code, out, _ = allbps("check", f"{file}:net")
     assert code == 1
     assert "from run to run (it changes n)" in out
+
+
+def test_emit_writes_an_onnx_model_into_a_file(allbps, tmp_path):
+    onnx = pytest.importorskip("onnx")
+    target = f"{EXAMPLES}/explain_mlp.py:net"
+    code, _, err = allbps("emit", target, "--target", "onnx")
+    assert code == 2
+    assert "add --out net.onnx" in err
+    out = tmp_path / "net.onnx"
+    code, _, err = allbps("emit", target, "--target", "onnx", "--wrt", "W1", "--out", str(out))
+    assert code == 0, err
+    assert [y.name for y in onnx.load(out).graph.output][1:] == ["dW1", "guard"]
