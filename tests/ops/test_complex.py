@@ -48,6 +48,9 @@ FUNCTIONS = {
     "complex": (
         lambda np, a, b: np.square(a + 1j * b), lambda t, a, b: t.square(t.complex(a, b)), X, X * 2,
     ),
+    "view_as_real": (
+        lambda np, z: F.view_as_real(z) ** 2, lambda t, z: t.view_as_real(z) ** 2, Z,
+    ),
     "fft": (lambda np, z: np.fft.fft(z, 5), lambda t, z: t.fft.fft(z, 5), Z),
     "ifft": (lambda np, z: np.fft.ifft(z, axis=0), lambda t, z: t.fft.ifft(z, dim=0), Z),
     "rfft": (lambda np, x: np.fft.rfft(x, 5), lambda t, x: t.fft.rfft(x, 5), X),

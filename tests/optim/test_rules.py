@@ -12,6 +12,7 @@ from allbps.optim import (
     LAMB,
     SGD,
     SGDW,
+    Adadelta,
     Adagrad,
     Adam,
     Adamax,
@@ -19,6 +20,7 @@ from allbps.optim import (
     Lion,
     NAdam,
     Optimizer,
+    RAdam,
     RMSprop,
     clip_grad_norm,
 )
@@ -41,6 +43,10 @@ OPTIMISERS = [
     (NAdam, {"lr": 0.02, "betas": (0.8, 0.95), "momentum_decay": 0.1, "weight_decay": 0.1}),
     (Adamax, {}),
     (Adamax, {"lr": 0.02, "betas": (0.8, 0.95), "weight_decay": 0.1}),
+    (Adadelta, {}),
+    (Adadelta, {"lr": 0.5, "rho": 0.8, "eps": 1e-4, "weight_decay": 0.1}),
+    (RAdam, {}),
+    (RAdam, {"lr": 0.02, "betas": (0.8, 0.95), "eps": 1e-4, "weight_decay": 0.1}),
     (Adagrad, {}),
     (Adagrad, {"lr": 0.1, "lr_decay": 0.05, "weight_decay": 0.1}),
 ]
