@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from functools import cached_property, update_wrapper
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
-import jax
 from allbps.outgoing import Array, Found, Outgoing, described
 from allbps.readings.custom_vjp import custom_vjp, names_of
 from allbps.readings.dialect import JAX
