@@ -30,7 +30,7 @@ FLOORS = [
     {"page"},
     {"worked", "formula", "outgoing"},
     {"torch", "jax", "onnx"},
-    {"userfile"},
+    {"userfile", "judged"},
     {"handin", "notebook"},
     {"nn", "data"},
     {"train", "lecture", "sklearn"},

@@ -4,9 +4,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from allbps.declared import rule
+    from allbps.judged import check
     from allbps.machine.compile import compile  # noqa: A004 - the word that users know
     from allbps.transforms import grad, hessian, jacobian, jvp, stop_gradient, value_and_grad, vjp
-    from allbps.verify.checking import check
     from allbps.worked import Worked, explain
 
 __version__ = "0.1.0"
@@ -27,7 +27,7 @@ __all__ = [
 
 _ROOMS = {
     "Worked": "worked",
-    "check": "verify",
+    "check": "judged",
     "compile": "machine.compile",
     "explain": "worked",
     "rule": "declared",

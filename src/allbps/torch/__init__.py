@@ -10,6 +10,7 @@ with needs("torch", extra="torch", purpose="allbps.torch"):
 
 from allbps.torch.applied import Function, function
 from allbps.torch.checked import DifferenceError
+from allbps.torch.gradcheck import WrongGradientError, gradcheck
 from allbps.torch.net import Net, from_module
 from allbps.torch.step import CompiledAgainWarning, TrainStep, train_step
 
@@ -19,7 +20,9 @@ __all__ = [
     "Function",
     "Net",
     "TrainStep",
+    "WrongGradientError",
     "from_module",
     "function",
+    "gradcheck",
     "train_step",
 ]

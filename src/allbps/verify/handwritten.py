@@ -6,7 +6,7 @@ import inspect
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -94,8 +94,23 @@ def _parameters(function: Callable[..., Any]) -> list[str]:
     ]
 
 
-def handwritten(gradients: Any) -> Handwritten | None:
+@runtime_checkable
+class GivesGradients(Protocol):
+    """A backward pass of another kind that can be run with a given δ."""
+
+    def gradients(
+        self, traced: Traced, xs: tuple[Any, ...], kwargs: Mapping[str, Any], delta: Any
+    ) -> dict[str, Any]:
+        """Its gradients for one δ of the result, by name."""
+
+    def takes_delta(self, count: int) -> bool:
+        """Is δ of the result an argument?"""
+
+
+def handwritten(gradients: Any) -> GivesGradients | None:
     """A backward function or a pair (forward, backward); None for gradients that are numbers."""
+    if isinstance(gradients, GivesGradients):
+        return gradients
     if callable(gradients):
         return Handwritten(gradients)
     if isinstance(gradients, tuple) and len(gradients) == 2 and all(map(callable, gradients)):

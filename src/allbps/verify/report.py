@@ -48,6 +48,7 @@ class Report:
         origin: the first value that is not finite; nothing is judged then.
         marks: what is to say of gradients that were handed in.
         plain: what the function itself gave on plain arrays, where it was run.
+        faults: what else is wrong with a backward pass that was handed in.
 
     """
 
@@ -59,9 +60,10 @@ class Report:
     origin: Origin | None = None
     marks: tuple[Mark, ...] = ()
     plain: PlainRun | None = None
+    faults: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
-        return self.verified and all(self.marks)
+        return self.verified and all(self.marks) and not self.faults
 
     @property
     def verified(self) -> bool:
@@ -136,6 +138,7 @@ class Report:
             "origin": str(self.origin) if self.origin else None,
             "plain": self.plain.to_json() if self.plain else None,
             "marks": [mark.to_json() for mark in self.marks],
+            "faults": list(self.faults),
             "notes": list(self.notes),
         }
 
@@ -162,6 +165,7 @@ class Report:
         return (f"note: {note}" for note in self.notes)
 
     def _opening(self) -> Iterator[str]:
+        yield from (f"fault: {fault}" for fault in self.faults)
         if self.marks:
             yield from self._verdict()
             yield from (str(mark) for mark in self.marks)

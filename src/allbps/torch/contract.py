@@ -1,0 +1,198 @@
+"""What PyTorch asks of a function with a backward pass, beside right numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import torch
+
+from allbps.torch.subject import Subject, is_float, otherwise_laid_out, overlaps
+
+Tensors = Sequence[torch.Tensor | None]
+
+
+def broken(subject: Subject, nondet_tol: float) -> Iterator[str]:
+    """Each promise that the function breaks, in a sentence."""
+    inputs = subject.fresh()
+    before = [x.detach().clone() if isinstance(x, torch.Tensor) else x for x in inputs]
+    results = subject.run(inputs)
+    yield from _written_into(subject, inputs, before, "forward")
+    again = subject.run(subject.fresh())
+    if far := _far(results, again, nondet_tol):
+        yield (
+            f"forward differs from run to run, by {far:.3g}, though PyTorch's generator starts"
+            " from the same seed; give it a generator of its own seed"
+        )
+        return
+    cotangents = subject.cotangents(results, 11)
+    kept = [u.clone() if u is not None else None for u in cotangents]
+    try:
+        gradients = subject.pulled(cotangents)
+    except Exception as error:
+        yield f"backward raises {type(error).__name__}: {error}"
+        return
+    if any(u is not None and not torch.equal(u, v) for u, v in zip(cotangents, kept, strict=True)
+           if v is not None):  # fmt: skip
+        yield "backward writes into the gradient that it is given"
+        return
+    subject.pulled(cotangents, inputs)
+    yield from _written_into(subject, inputs, before, "backward")
+    yield from _about_gradients(subject, results, cotangents, gradients, nondet_tol)
+
+
+def _written_into(
+    subject: Subject, inputs: Sequence[Any], before: Sequence[Any], when: str
+) -> Iterator[str]:
+    for k, (x, old) in enumerate(zip(inputs, before, strict=True)):
+        if isinstance(x, torch.Tensor) and not torch.equal(
+            torch.nan_to_num(x.detach()), torch.nan_to_num(old)
+        ):
+            yield f"{when} writes into input {k}: use x.clone(), or ctx.mark_dirty"
+
+
+def _about_gradients(
+    subject: Subject, results: Sequence[torch.Tensor], cotangents: Tensors, gradients: Tensors,
+    nondet_tol: float,
+) -> Iterator[str]:  # fmt: skip
+    if far := _far(gradients, subject.pulled(cotangents), nondet_tol):
+        yield f"backward differs from run to run, by {far:.3g}"
+        return
+    for k, g in zip(subject.moving, gradients, strict=True):
+        if g is not None and not bool(torch.isfinite(g).all()):
+            yield f"the gradient of input {k} is not finite everywhere"
+    yield from _linear(subject, cotangents, gradients)
+    yield from _alone(subject, cotangents, gradients)
+    yield from _one_result(subject, results, cotangents, gradients)
+    yield from _layouts(subject, results, cotangents, gradients)
+
+
+def _linear(subject: Subject, cotangents: Tensors, gradients: Tensors) -> Iterator[str]:
+    """Twice the δ gives twice the gradients; a minus changes their sign."""
+    scaled = subject.pulled([None if u is None else -2 * u for u in cotangents])
+    for k, once, twice in zip(subject.moving, gradients, scaled, strict=True):
+        if once is not None and twice is not None and not alike(twice, -2 * once):
+            yield (
+                f"the gradient of input {k} is not linear in the gradient that backward is given:"
+                " −2 times the one does not give −2 times the other"
+            )
+
+
+def _alone(subject: Subject, cotangents: Tensors, gradients: Tensors) -> Iterator[str]:
+    """An input's gradient is the same where it is the only one that wants one."""
+    if len(subject.moving) < 2:
+        return
+    for place, k in enumerate(subject.moving):
+        inputs = subject.fresh()
+        for other in subject.moving:
+            inputs[other].requires_grad_(other == k)
+        try:
+            found = subject.pulled(cotangents, inputs)[place]
+        except Exception as error:
+            yield f"backward raises where only input {k} needs a gradient: {error}"
+            continue
+        if not alike(found, gradients[place]):
+            yield (
+                f"the gradient of input {k} is another where only it needs one: look at"
+                " ctx.needs_input_grad, and at the order of what backward returns"
+            )
+
+
+def _one_result(
+    subject: Subject, results: Sequence[torch.Tensor], cotangents: Tensors, gradients: Tensors
+) -> Iterator[str]:
+    """Results without a gradient count as those with a gradient of 0."""
+    used = [k for k, y in enumerate(results) if y.requires_grad and cotangents[k] is not None]
+    if len(used) < 2:
+        return
+    sums: list[Any] = [0.0 for _ in subject.moving]
+    for k in used:
+        try:
+            part = subject.pulled([u if j == k else None for j, u in enumerate(cotangents)])
+        except Exception as error:
+            yield f"backward raises where only result {k} has a gradient: {error}"
+            return
+        sums = [s if g is None else s + g for s, g in zip(sums, part, strict=True)]
+    for k, whole, total in zip(subject.moving, gradients, sums, strict=True):
+        if whole is not None and not alike(whole, torch.as_tensor(total).expand_as(whole)):
+            yield (
+                f"the gradients of input {k} for each result alone do not add up to that for all:"
+                " an undefined gradient does not count as 0"
+            )
+
+
+def _layouts(
+    subject: Subject, results: Sequence[torch.Tensor], cotangents: Tensors, gradients: Tensors
+) -> Iterator[str]:
+    """Strides are nobody's business: neither those of inputs nor those of a given δ."""
+    for words, layout in (("contiguous", in_a_row), ("not contiguous", otherwise_laid_out)):
+        inputs = subject.fresh(layout)
+        try:
+            other, found = subject.run(inputs), subject.pulled(cotangents, subject.fresh(layout))
+        except Exception as error:
+            yield f"{words} inputs: {type(error).__name__}: {error}"
+            continue
+        if any(not alike(a, b) for a, b in zip(results, other, strict=True)):
+            yield f"the value is another where inputs are {words}: forward minds strides"
+            continue
+        for k, a, b in zip(subject.moving, gradients, found, strict=True):
+            if not alike(a, b):
+                yield f"the gradient of input {k} is another where inputs are {words}"
+    yield from _layouts_of_deltas(subject, results)
+    if any(isinstance(x, torch.Tensor) and overlaps(x) for x in subject.inputs):
+        with torch.no_grad():
+            value = subject.run(list(subject.inputs))
+        if any(not alike(a, b) for a, b in zip(results, value, strict=True)):
+            yield "the value is another where elements of an input share memory (expand)"
+
+
+def _layouts_of_deltas(subject: Subject, results: Sequence[torch.Tensor]) -> Iterator[str]:
+    forms = {"expanded, as that of a sum is": _expanded, "not contiguous": _gaps}
+    plain = [torch.ones_like(y).contiguous() if is_float(y) else None for y in results]
+    right = subject.pulled(plain)
+    for words, form in forms.items():
+        try:
+            found = subject.pulled([form(y) if is_float(y) else None for y in results])
+        except Exception as error:
+            yield f"a given gradient that is {words}: {type(error).__name__}: {error}"
+            continue
+        for k, a, b in zip(subject.moving, right, found, strict=True):
+            if not alike(a, b):
+                yield f"the gradient of input {k} is another where the given gradient is {words}"
+
+
+def in_a_row(x: torch.Tensor) -> torch.Tensor:
+    """A contiguous copy."""
+    return x.detach().contiguous().clone()
+
+
+def _expanded(y: torch.Tensor) -> torch.Tensor:
+    return torch.ones((), dtype=y.dtype, device=y.device).expand(y.shape)
+
+
+def _gaps(y: torch.Tensor) -> torch.Tensor:
+    return otherwise_laid_out(torch.ones_like(y))
+
+
+def alike(a: torch.Tensor | None, b: torch.Tensor | None) -> bool:
+    """The same but for rounding; None is 0."""
+    if a is None or b is None:
+        other = a if b is None else b
+        return other is None or not bool(other.any())
+    if a.shape != b.shape:
+        return False
+    size = float(torch.maximum(a.detach().abs().max(), b.detach().abs().max())) if a.numel() else 0
+    eps = torch.finfo(a.dtype).eps if a.is_floating_point() else 0.0
+    return bool(
+        torch.allclose(a, b, rtol=1e3 * eps, atol=1e3 * eps * size or 1e-300, equal_nan=True)
+    )
+
+
+def _far(first: Tensors, second: Tensors, tolerance: float) -> float:
+    """How far apart two runs are; 0 within the tolerance."""
+    far = 0.0
+    for a, b in zip(first, second, strict=True):
+        if a is not None and b is not None and a.numel() and not torch.equal(a, b):
+            off = torch.nan_to_num((a.detach().double() - b.detach().double()).abs())
+            far = max(far, float(off.max()))
+    return far if far > tolerance else 0.0

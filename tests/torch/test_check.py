@@ -1,0 +1,105 @@
+"""``bp.check`` of Functions, modules and pairs: what is wrong, and where inside."""
+
+import numpy as np
+import pytest
+import torch
+
+import allbps as bp
+
+from . import _backwards as backwards
+
+X = np.random.default_rng(3).normal(size=(4, 3))
+W = np.random.default_rng(4).normal(size=(3, 2))
+
+
+def sine(x):
+    return np.sin(x)
+
+
+@pytest.mark.parametrize("function", [backwards.Sine, backwards.Sine.apply])
+def test_a_right_function_with_and_without_a_reference(function):
+    assert bp.check(function, torch.tensor(X))
+    assert bp.check(sine, X, gradients=function)
+
+
+@pytest.mark.parametrize(
+    ("args", "options"),
+    [
+        ((backwards.SineOfSine, torch.tensor(X)), {}),
+        ((sine, X), {"gradients": backwards.SineOfSine}),
+        ((torch.sin, torch.tensor(X)), {"gradients": backwards.SineOfSine}),
+        (((lambda x: (x.sin(), x), lambda g, x: g * x.sin()), torch.tensor(X)), {}),
+    ],
+)
+def test_the_mistake_inside_is_named(args, options):
+    report = bp.check(*args, **options)
+    assert not report
+    assert report.verified
+    (mark,) = report.marks
+    assert any("instead of its derivative" in text for text in mark.mistakes)
+
+
+@pytest.mark.parametrize("function", backwards.WRONG)
+def test_what_is_broken_beside_numbers_is_told(function):
+    given = (X, W)[: backwards.WRONG[function]]
+    report = bp.check(function, *map(torch.tensor, given))
+    assert not report
+    assert "fault: " in str(report) or "is wrong" in str(report)
+
+
+def test_another_forward_pass_than_the_reference():
+    report = bp.check(lambda x: np.sin(x) + 1e-3, X, gradients=backwards.Sine)
+    assert not report
+    assert report.faults == ("forward gives another value than the reference, in result 0",)
+
+
+class Deep(torch.nn.Module):
+    def __init__(self, wrong):
+        super().__init__()
+        generator = torch.Generator().manual_seed(0)
+        self.weights = torch.nn.ParameterList(
+            torch.randn(3, 3, generator=generator, dtype=torch.double) for _ in range(6)
+        )
+        self.wrong = wrong
+
+    def forward(self, x):
+        for k, w in enumerate(self.weights):
+            sine = backwards.SineOfSine if k == self.wrong else backwards.Sine
+            x = sine.apply(backwards.Product.apply(x, w))
+        return x
+
+
+def test_the_wrong_function_among_twelve_is_named():
+    report = bp.check(Deep(wrong=3), torch.tensor(X))
+    assert not report
+    inside = [fault for fault in report.faults if "(Function" in fault]
+    assert len(inside) == 1
+    assert inside[0].startswith("SineOfSine (Function 8 of 12)")
+    assert "instead of its derivative" in inside[0]
+
+
+def test_twelve_right_ones_pass():
+    assert bp.check(Deep(wrong=None), torch.tensor(X))
+
+
+def test_a_module_with_parameters():
+    net = torch.nn.Sequential(torch.nn.Linear(3, 2), torch.nn.Tanh()).double()
+    report = bp.check(net, torch.tensor(X))
+    assert report
+    assert {mark.node for mark in report.marks} == {"input", "_0_weight", "_0_bias"}
+
+
+def test_where_forward_cannot_be_read_differences_judge():
+    class Outside(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            ctx.save_for_backward(x)
+            return torch.from_numpy(np.sin(x.detach().numpy()))
+
+        @staticmethod
+        def backward(ctx, g):
+            (x,) = ctx.saved_tensors
+            return g * x.cos() * (1 + 1e-4)
+
+    report = bp.check(Outside, torch.tensor(X))
+    assert not report
