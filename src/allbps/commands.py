@@ -26,20 +26,28 @@ app = typer.Typer(
 )
 FORM = f"{', '.join(FORMATS)}."
 Target = Annotated[str, typer.Argument(metavar="FILE.py:FUNCTION", help="The function to work on.")]
-Out = Annotated[Path | None, typer.Option(help="Write here instead of to the terminal.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a program to read.")]
+Out = Annotated[Path | None, typer.Option(help="Write to this file instead of the terminal.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Digits = Annotated[
     int | None, typer.Option("--digits", min=1, max=14, help="Significant digits of the numbers.")
 ]
 Decimals = Annotated[
-    int | None, typer.Option("--decimals", min=0, max=14, help="Or so many after the point.")
+    int | None,
+    typer.Option(
+        "--decimals", min=0, max=14, help="Digits after the decimal point, instead of --digits."
+    ),
 ]
 Exact = Annotated[bool, typer.Option("--exact", help="Write 1/3, √2 and ln 2 where exact.")]
 Limit = Annotated[
-    int | None, typer.Option("--limit", min=1, help="Show arrays of up to so many numbers a side.")
+    int | None,
+    typer.Option("--limit", min=1, help="Show arrays of up to this many rows and columns in full."),
 ]
-By = Annotated[str, typer.Option("--by", help="A step for each operation or each line.")]
-Wrt = Annotated[str, typer.Option(help="Arguments whose δ is wanted, as W1,b1; all if left out.")]
+By = Annotated[
+    str, typer.Option("--by", help="One step per operation, or one per line of the function.")
+]
+Wrt = Annotated[
+    str, typer.Option(help="Arguments to differentiate with respect to: W1,b1. All if omitted.")
+]
 
 
 def _version(wanted: bool) -> None:
@@ -60,14 +68,14 @@ def allbps(
 @app.command()
 def lecture(
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="[NAME]…", help="Systems; all if none is named.")
+        list[str] | None, typer.Argument(metavar="[NAME]…", help="Systems to show; all by default.")
     ] = None,
     show_list: Annotated[bool, typer.Option("--list", help="List the systems.")] = False,
     form: Annotated[str, typer.Option("--format", help=FORM)] = "text",
-    out: Annotated[Path | None, typer.Option(help="Write files into this folder.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Write the files into this folder.")] = None,
     check: Annotated[bool, typer.Option("--check", help="Verify every δ instead.")] = False,
     seed: Annotated[
-        int | None, typer.Option(min=0, help="Draw other numbers than the hand-chosen ones.")
+        int | None, typer.Option(min=0, help="Draw random numbers instead of the hand-chosen ones.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -98,7 +106,8 @@ def explain(
     exact: Exact = False,
     limit: Limit = None,
     symbol: Annotated[
-        list[str] | None, typer.Option("--symbol", help="How to write a name: Yp=Yᵖ. Repeatable.")
+        list[str] | None,
+        typer.Option("--symbol", help="How to write a name: Yp=Yᵖ. May be repeated."),
     ] = None,
     out: Out = None,
     as_json: AsJson = False,
@@ -143,7 +152,7 @@ def check(
         ),
     ] = "",
     decimals: Annotated[
-        int | None, typer.Option(min=0, help="To how many decimals they are rounded.")
+        int | None, typer.Option(min=0, help="The number of decimals they were rounded to.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -151,8 +160,8 @@ def check(
     with np.errstate(all="ignore"):
         if gradients and wrt:
             raise ArgumentError(
-                "--wrt chooses δ to verify, and --gradients are marked whichever they are of",
-                todo="leave --wrt out, and hand in the gradients you mean",
+                "--wrt chooses which δ to verify; --gradients checks all the gradients handed in",
+                todo="leave --wrt out, and hand in only the gradients to check",
             )
         if gradients:
             report = _marked(target, gradients, decimals, seed)
@@ -167,15 +176,15 @@ def check(
 def serve(
     target: Annotated[
         str,
-        typer.Argument(metavar="[FILE.py:FUNCTION]", help="A function of your own to begin with."),
+        typer.Argument(metavar="[FILE.py:FUNCTION]", help="A function of your own to start with."),
     ] = "",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0: any that is free.")] = 0,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 picks a free port.")] = 0,
     limit: Annotated[
-        float, typer.Option(min=1.0, help="Seconds that one derivation may take.")
+        float, typer.Option(min=1.0, help="Time limit of one derivation, in seconds.")
     ] = 20.0,
     open_page: Annotated[bool, typer.Option("--open", help="Open the page in a browser.")] = False,
 ) -> None:
-    """A page on this machine whose numbers, shapes and formula one changes; all else follows."""
+    """Serve a live page on this machine: change numbers, shapes or the formula and see."""
     from allbps import userfile
     from allbps.serve.run import listen
 

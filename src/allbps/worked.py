@@ -70,6 +70,7 @@ class Worked:
         symbols: how names are written where the name itself would not do.
         look: how numbers are shown.
         by: each "operation" a step of the derivation, or each "line" of the function.
+        labels: headings above steps, by the steps' names.
         witness: can run the function itself again; None where there is no such function.
     """
 
@@ -79,6 +80,7 @@ class Worked:
     witness: Witness | None = None
     look: Numerals = USUAL
     by: str = "operation"
+    labels: Mapping[str, str] = field(default_factory=dict)
 
     # -- looking things up -----------------------------------------------------------------------
     @property
@@ -126,7 +128,7 @@ class Worked:
     @cached_property
     def derivation(self) -> Derivation:
         """Every step with formula, substitution, value and reason."""
-        return derivation(self.backward, self.values, self.symbols, self.look, self.by)
+        return derivation(self.backward, self.values, self.symbols, self.look, self.by, self.labels)
 
     def shown(self, *, by: str = "", **numerals: Any) -> Worked:
         """The same with other numerals, limits or steps.

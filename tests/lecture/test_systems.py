@@ -35,7 +35,8 @@ def test_every_system_can_be_written_in_every_format(name):
             assert text.strip(), file
             if form == "json":
                 assert json.loads(text)["name"] == name
-            assert "U+" not in text, "a sign that LaTeX was not told of"
+            if form == "latex":
+                assert "U+" not in text, "a sign that LaTeX was not told of"
             if form == "source":
                 compile(text, file, "exec")
 
@@ -224,8 +225,17 @@ def test_what_a_page_says_beside_an_example_is_said_of_the_numbers_drawn(name):
                 for symbol, value in shown.items():
                     plain = {"δyᵖ": ("yp", "delta")}.get(symbol)
                     key, part = plain or (symbol.lstrip("δ"), "delta" if "δ" in symbol else "value")
+                    if np.asarray(value).dtype == object:
+                        value = numbers_for_letters(value, first["y"].delta)
                     if key in first.names:
                         np.testing.assert_allclose(value, getattr(first[key], part), rtol=1e-12)
+
+
+def numbers_for_letters(shown, delta):
+    """δy₁, δy₂, … replaced by what they stand for, counted down the columns."""
+    down = np.ravel(delta, order="F")
+    numbers = {f"δy{'₀₁₂₃₄₅₆₇₈₉'[k + 1]}": x for k, x in enumerate(down)} | {"0": 0.0}
+    return np.vectorize(numbers.get, otypes=[float])(shown)
 
 
 LEARNED = {"What was learned"}  # the kernel after the loop, not the one it began with

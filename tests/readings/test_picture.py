@@ -354,15 +354,20 @@ def test_an_unknown_theme_is_refused(scalar):
     )
 
 
-def test_a_graph_too_large_to_read_is_refused(monkeypatch):
+def test_a_graph_too_large_to_read_is_refused_as_one_picture_and_shown_in_pieces(monkeypatch):
     monkeypatch.setattr(picture_module, "LARGEST", 20)
+    layers = [{"W": np.eye(3), "b": np.ones(3)}] * 4
+    worked = bp.explain(residual_tower, np.ones(3), layers)
     with pytest.raises(ArgumentError) as caught:
-        bp.explain(residual_tower, np.ones(3), [{"W": np.eye(3), "b": np.ones(3)}] * 4).to_svg()
+        picture(worked.backward, worked.values)
     assert str(caught.value) == (
         "a picture of 27 values could not be read\n"
         "  expected: at most 20\n"
         "  fix:      picture a part of the net, or read the derivation as text"
     )
+    overview = worked.to_svg()
+    assert "Overview of residual_tower" in overview
+    assert "9 arguments" in overview
 
 
 def test_three_hundred_values_take_less_than_two_seconds():

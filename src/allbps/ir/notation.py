@@ -26,11 +26,21 @@ class Notation:
         template: over operand names and attributes: ``"{a} + {b}"``.
         numerals: how the value is printed where it is not an array of numbers: of the value, the
             operands' shapes and the attributes, an array of texts.
+        meaning: writes what a word of the template stands for, from the same operands, or None;
+            said wherever a formula has it.
+        marked: which numbers of the first operand decide the value, as a mask: of the operands'
+            values and the attributes.
 
     """
 
     template: Template
     numerals: Callable[..., Any] | None = None
+    meaning: Callable[..., Math | None] | None = None
+    marked: Callable[..., Any] | None = None
+
+    def explained(self, operands: Mapping[str, Any], attrs: Mapping[str, Any]) -> Math | None:
+        """What a word of it stands for; None where it has none that needs it."""
+        return self.meaning(**operands, **attrs) if self.meaning is not None else None
 
     def write(self, operands: Mapping[str, Any], attrs: Mapping[str, Any]) -> Math:
         """Fill it with formulas."""

@@ -40,8 +40,8 @@ SYSTEM = System(
         Prose(
             "Three vectors $x₁, x₂, x₃$ and four vectors $y₁ … y₄$. $zᵢ = [xᵢ·y₁, xᵢ·y₂, xᵢ·y₃, "
             "xᵢ·y₄]$ and $sᵢ = softmax(zᵢ)$. Given $δsᵢ$: $δzᵢ = Jⁱ δsᵢ$, where $Jⁱ$ has $(sᵢ)ₖ "
-            "(1 − (sᵢ)ₖ)$ on the diagonal and $−(sᵢ)ₖ (sᵢ)ₗ$ elsewhere. Each $xᵢ$ met all four "
-            "$yⱼ$, so $δxᵢ = Σⱼ₌₁⁴ yⱼ (δzᵢ)ⱼ$; each $yⱼ$ met all three $xᵢ$, so $δyⱼ = Σᵢ₌₁³ xᵢ "
+            "(1 − (sᵢ)ₖ)$ on the diagonal and $−(sᵢ)ₖ (sᵢ)ₗ$ elsewhere. Each $xᵢ$ meets all four "
+            "$yⱼ$, so $δxᵢ = Σⱼ₌₁⁴ yⱼ (δzᵢ)ⱼ$; each $yⱼ$ meets all three $xᵢ$, so $δyⱼ = Σᵢ₌₁³ xᵢ "
             "(δzᵢ)ⱼ$."
         ),
         Prose(

@@ -103,7 +103,7 @@ def _table(rows: list[dict[str, Any]], failed: int) -> str:
         lines.append(f"{mark} {row['name']:21}{row['nodes']:>3}" + "".join(cells))
         lines += [f"    {text}" for text in row["disagreements"]]
     lines.append("")
-    lines.append("each cell: number of δ compared and the largest error; — no verdict")
+    lines.append("each cell: how many δ were compared (largest error); — means no verdict")
     lines.append(f"{len(rows) - failed} passed, {failed} failed")
     return "\n".join(lines)
 
@@ -118,7 +118,7 @@ def _index(systems: Sequence[OpenSystem]) -> str:
     cards = "".join(_card(opened) for opened in systems)
     return page(
         "All The BPs",
-        "Backpropagation by hand, system by system: every δ with its formula, its number and"
+        "Backpropagation by hand, system by system: every δ with its formula, its value and"
         " its reason.",
         [Block("", f'<nav aria-label="Systems"><ol class="cards">{cards}</ol></nav>', "html")],
     )

@@ -102,8 +102,8 @@ SYSTEM = System(
         Prose("Step 3b: $δz$ given $δp$ (max pooling)."),
         Prose("Step 3c: $δy$ given $δz$ (ReLU)."),
         Prose(
-            "Step 4c: $δK$ given $δy$ (convolution). The number is the slide's; it is the last "
-            "part of step 3."
+            "Step 4c: $δK$ given $δy$ (convolution). The slide calls it 4c, although it is the "
+            "last part of the backward pass."
         ),
         Prose("Step 4: update $K$ by gradient descent, $K ← K − η δK$ with the learning rate $η$."),
         Example(
@@ -112,18 +112,26 @@ SYSTEM = System(
             wrt=("K",),
             fixed=("x",),  # on most other images this learning rate is too large for the loop
             caption="Steps 1b to 4c on numbers",
+            labels={
+                "y": "Step 1b",
+                "loss": "Step 2",
+                "dp": "Step 3a",
+                "dz": "Step 3b",
+                "dy": "Step 3c",
+                "dK": "Step 4c",
+            },
             holds=finds_the_kernel,
         ),
         Prose(
-            "We don't need $δx$: no layer precedes the convolution, so nothing would use it. It is "
-            "not computed here either, since only $δK$ was asked for."
+            "We don't need $δx$: no layer precedes the convolution, so nothing would use it. "
+            "It is not computed here, since only $δK$ was requested."
         ),
         Numbers("Step 4 with learning rate 0.05", updated),
         Prose(
             "Now the loop. There are four examples, the image $x$ in its four orientations; their "
             "ideal outputs were made with another kernel, which training has to find. One example "
             "is chosen at random each time, so its own loss jumps, while the mean over all four "
-            "falls in the long run: stochastic gradient descent."
+            "falls in the long run. This is stochastic gradient descent."
         ),
         Table(
             "The loop, at some of its iterations",

@@ -38,8 +38,8 @@ SYSTEM = System(
         Prose(
             "Input $I$, an $H × W$ matrix; parameter $K$, an $h × w$ matrix with $h ≤ H$ and "
             "$w ≤ W$; output $J = I * K$, an $(H−h+1) × (W−w+1)$ matrix: "
-            "$J(i, j) = Σₗ₌₁ʰ Σₘ₌₁ʷ I(i+l−1, j+m−1) K(l, m)$. Nothing is flipped here: this is "
-            "cross-correlation, which nets call convolution. Given $δJ$, we need $δK$ to "
+            "$J(i, j) = Σₗ₌₁ʰ Σₘ₌₁ʷ I(i+l−1, j+m−1) K(l, m)$. The kernel is not flipped: this is "
+            "cross-correlation, which neural nets call convolution. Given $δJ$, we need $δK$ to "
             "adjust the kernel by gradient descent, $K ← K − η δK$, and $δI$ to go on with the "
             "layer that precedes this one."
         ),
@@ -70,7 +70,7 @@ SYSTEM = System(
             "backwards, so the kernel must be flipped to write it as a convolution, and zeros "
             "around $δJ$ replace the bounds: $δI = pad(δJ) * flip(K)$. The size of $pad(δJ)$ is "
             "$(H+h−1) × (W+w−1)$, so the result is $H × W$ again. Where the layer itself pads its "
-            "input, as in the residual connection, so many fewer zeros are put around $δJ$."
+            "input, as in the residual connection, $δJ$ gets correspondingly fewer zeros."
         ),
         Numbers(
             "pad adds h−1 rows of zeros above and below, w−1 columns left and right; "

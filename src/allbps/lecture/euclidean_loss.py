@@ -32,7 +32,7 @@ SYSTEM = System(
         Prose(
             "$L(Yᵖ, Y) = ½ ‖Yᵖ − Y‖² = ½ Σᵢ (Yᵖᵢ − Yᵢ)²$. In the derivative with respect to one "
             "component only one summand moves: "
-            "$δYᵖᵢ = ∂/∂Yᵖᵢ ½ Σₖ (Yᵖₖ − Yₖ)² = Yᵖᵢ − Yᵢ$. The half is there to cancel the 2."
+            "$δYᵖᵢ = ∂/∂Yᵖᵢ ½ Σₖ (Yᵖₖ − Yₖ)² = Yᵖᵢ − Yᵢ$. The factor ½ cancels the 2."
         ),
         Example(
             by_components,

@@ -25,7 +25,7 @@ SYSTEM = System(
     sections=(
         Prose(
             "Each row of $X$ is one example. The formulas are those of the scalar net with two "
-            "changes. A product of matrices does not commute, so the order counts and a transpose "
+            "changes. Matrix products do not commute, so the order matters and a transpose "
             "appears: $δZ₃ = δZ₄ W₂ᵀ$ and $δW₁ = Xᵀ δZ₁$, the only orders whose shapes fit. A bias "
             "is added to every row, so $∂Z₂/∂b₁ = [1, …, 1]$ and its δ is the sum over the rows: "
             "$δb₁ = Σₖ (δZ₂)ₖ,:$."

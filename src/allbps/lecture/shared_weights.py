@@ -23,7 +23,7 @@ SYSTEM = System(
     sections=(
         Prose(
             "$Y = ReLU(X W) W$ with the L2 loss between $Y$ and $X$. The matrix $W$ appears in "
-            "two nodes of the graph. Give each use a name, $W₁$ and $W₂$ with $W₁ = W$ and $W₂ = "
+            "two nodes of the graph. Name the two uses, $W₁$ and $W₂$ with $W₁ = W$ and $W₂ = "
             "W$: the chain rule then adds what comes through the two, $δW = δW₁ + δW₂$, that is "
             "$δW = Xᵀ δZ₁ + Z₂ᵀ δY$."
         ),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from allbps.lecture.draw import draw
@@ -90,6 +90,7 @@ class Example:
         fixed: arguments that a seed does not change (labels, one-hot rows).
         caption: what is new in this example.
         by: a step for each operation, or for each line.
+        labels: headings above steps, by the steps' names: ``{"dp": "Step 3a"}``.
         holds: does what the text says of the example hold for these numbers?
     """
 
@@ -101,6 +102,7 @@ class Example:
     fixed: tuple[str, ...] = ()
     caption: str = ""
     by: str = "operation"
+    labels: Mapping[str, str] = field(default_factory=dict)
     holds: Callable[[Worked], bool] = lambda worked: True
 
     def work(self, seed: int | None = None) -> Worked:
@@ -114,7 +116,7 @@ class Example:
         worked = explain(
             self.function, wrt=self.wrt, cotangents=cotangents, symbols=self.symbols, **inputs
         )
-        return worked.shown(by=self.by)
+        return replace(worked, by=self.by, labels=self.labels)
 
 
 Section = Prose | Display | Code | Numbers | Table | Example

@@ -125,6 +125,8 @@ def takes_mark(base: Math, raised: bool) -> bool:
     """Does a base take a raised or lowered sign without parentheses?"""
     if isinstance(base, Word) or (isinstance(base, Applied) and not raised):
         return True
+    if isinstance(base, Script) and raised and "," in "".join(base.marks):
+        return False  # (x₁,:)ᵀ: the comma ends what is lowered
     if isinstance(base, Symbol) and not raised:
         return base.text[0] != "δ" and _LOWER.isdisjoint(base.text)
     return binding(base) >= (Binding.ATOM if raised else Binding.LETTER)

@@ -31,6 +31,8 @@ ACCENTS = {
     "\N{COMBINING GRAVE ACCENT}": "grave", "\N{COMBINING BREVE}": "breve",
     "\N{COMBINING CARON}": "check", "\N{COMBINING RING ABOVE}": "mathring",
 }  # fmt: skip
+UNDERLINE = "\N{COMBINING LOW LINE}"
+"""Behind each sign of a numeral that is underlined."""
 LATIN_TWINS = dict(zip("ΑΒΕΖΗΙΚΜΝΟΡΤΥΧο", "ABEZHIKMNOPTYXo", strict=True))
 
 
@@ -93,6 +95,8 @@ def numeral(text: str) -> str:
     from allbps.mathematics.grammar import parse
     from allbps.mathematics.tex import latex
 
+    if UNDERLINE in text:
+        return rf"\underline{{{numeral(text.replace(UNDERLINE, ''))}}}"
     power = re.fullmatch(rf"(.*)·10([{RAISED}]+)", text)
     if power:
         return rf"{power[1].replace('−', '-')}\cdot10^{{{marks(power[2])}}}"

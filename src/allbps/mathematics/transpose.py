@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from allbps.mathematics.tree import Kind, Math, Matrix, Product, Script
+from allbps.mathematics.tree import Kind, Math, Product, Script
 
 
 def transpose_of(math: Math) -> Math:
@@ -14,8 +14,6 @@ def transpose_of(math: Math) -> Math:
     >>> transpose_of(parse("xᵀ δz")).inline
     'δzᵀ x'
     """
-    if isinstance(math, Matrix) and math.values.ndim == 2:
-        return Matrix(math.values.T)
     if isinstance(math, Script) and math.marks == ("ᵀ",):
         return math.base
     if isinstance(math, Product) and math.kind is Kind.MATRICES:

@@ -9,6 +9,7 @@ import numpy as np
 from allbps.errors import ArgumentError, ShapeError
 from allbps.ir import Aval, Bad, Formula, Node, Notation, Op, Rule, Sample, promote
 from allbps.mathematics import Math, write
+from allbps.mathematics.tree import Matrix
 from allbps.ops.shape import dilate_op, flip, pad, reshape, transpose
 
 Pair = tuple[int, int]
@@ -164,7 +165,15 @@ def _channels(x: Node, w: Node, groups: int) -> None:
 
 # -- the declaration -------------------------------------------------------------------------------
 def conv2d_notation(x: Formula, w: Formula, padding: Pair, **attrs: Any) -> Math:
-    return write("pad({x}) * {w}" if padding != (0, 0) else "{x} * {w}", x=x, w=w)
+    """``x * w``, ``pad(x) * w``, and in numbers the padded image itself."""
+    if padding == (0, 0):
+        return write("{x} * {w}", x=x, w=w)
+    if isinstance(x.math, Matrix):
+        (top, left), front = padding, [(0, 0)] * (np.ndim(x.math.values) - 2)
+        around = [*front, (top, top), (left, left)]
+        texts = np.pad(np.asarray(x.math.values, object), around, constant_values="0")
+        return write("{x} * {w}", x=Formula(Matrix(texts)), w=w)
+    return write("pad({x}) * {w}", x=x, w=w)
 
 
 def because_x(
@@ -218,8 +227,6 @@ def _element(
         else ("{y}(i, j)", by.replace("n, c, ", "").replace("o, c, ", ""))
     )
     said = f"∂{top}/∂{low} = {slope}"
-    if batched:
-        said += '", where swap exchanges the first two axes"'
     if groups > 1:
         said += ', "with" c "counted in the group of" o'
     return write(said, x=x, y=y, w=w)

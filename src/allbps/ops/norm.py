@@ -9,6 +9,7 @@ import numpy as np
 from allbps.errors import ShapeError
 from allbps.ir import Aval, Bad, Formula, Node, Notation, Op, Rule, Sample
 from allbps.mathematics import Math, write
+from allbps.mathematics.tree import Number
 from allbps.ops.function import sqrt
 from allbps.ops.reduce import mean
 from allbps.ops.shapes import normal_axes
@@ -38,6 +39,22 @@ def standardise_shape(x: Node, axes: Axes, eps: float) -> Aval:
             got=f"{{x}} is {x.shape}",
         )
     return x.shape, x.dtype if x.dtype.kind == "f" else np.dtype(np.float64)
+
+
+def standardise_meaning(x: Formula, axes: Axes, eps: float) -> Math:
+    """What norm(x) is, and over what its mean is taken."""
+    said = {(-1,): '"over each row"', (0, 2, 3): '"over each channel"', (0,): '"over each column"'}
+    over = said.get(tuple(axes), f'"over the axes {", ".join(map(str, axes))}"')
+    return write(
+        "norm({x}) = ({x} − mean({x})) / √(mean(({x} − mean({x}))²) + {eps}), " + over,
+        x=x, eps=_power_of_ten(eps),
+    )  # fmt: skip
+
+
+def _power_of_ten(eps: float) -> Math:
+    mantissa, exponent = f"{eps:e}".split("e")
+    raised = str(int(exponent)).translate(str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻"))
+    return Number(f"{float(mantissa):g}·10{raised}")
 
 
 def standardise_because(x: Formula, y: Formula, axes: Axes, eps: float) -> Math:
@@ -71,7 +88,7 @@ standardise_op = Op(
     torch=torch_standardise,
     helpers=(standardise,),
     rules=(Rule(d_standardise, standardise_because),),
-    notation=Notation("norm({x})"),
+    notation=Notation("norm({x})", meaning=standardise_meaning),
     expand=composed,
     samples=(
         Sample(((3, 4),), {"axes": (-1,), "eps": 1e-5}),

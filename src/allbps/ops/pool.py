@@ -259,6 +259,15 @@ def d_max_pool2d(g: Node, y: Node, x: Node, **window: Any) -> Node:
     return scatter_to_op(g, winner_index_op(x, **window), size=x.shape[-2:])
 
 
+def winners(x: Any, **window: Any) -> Any:
+    """Which elements win a window; ``batched`` is a matter of shapes alone."""
+    geometry = {key: value for key, value in window.items() if key != "batched"}
+    found = np.zeros((*x.shape[:-2], x.shape[-2] * x.shape[-1]), bool)
+    index = winner_index(x, **geometry)
+    np.put_along_axis(found, index.reshape(*index.shape[:-2], -1), True, axis=-1)
+    return found.reshape(x.shape)
+
+
 def pool_shape(x: Node, **window: Any) -> Aval:
     return windows_shape(x, **window), x.dtype
 
@@ -272,7 +281,7 @@ max_pool2d_op = Op(
     torch=torch_pool,
     helpers=(max_pool2d, pool_windows),
     rules=(Rule(d_max_pool2d, '∂{y}/∂{x} = 1 if "at the first maximum of each window", else 0'),),
-    notation=Notation("maxpool({x})"),
+    notation=Notation("maxpool({x})", marked=winners),
     samples=(
         Sample(((4, 4),), window((2, 2), (2, 2), batched=False)),
         Sample(((2, 3, 5, 6),), window((3, 2), (2, 1), (1, 1))),

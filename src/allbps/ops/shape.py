@@ -20,7 +20,7 @@ from allbps.ir import (
     Stopped,
     lift,
 )
-from allbps.mathematics import Math, write
+from allbps.mathematics import Math, parse, write
 from allbps.mathematics.transpose import transpose_of
 from allbps.ops.shapes import normal_axis, same
 
@@ -164,6 +164,13 @@ def transpose_notation(x: Formula, axes: Shape) -> Math:
     return write(f"transpose({{x}}, {', '.join(map(str, axes))})", x=x)
 
 
+def transpose_meaning(x: Formula, axes: Shape) -> Math | None:
+    """What ``swap`` is, where the notation has it."""
+    if swaps_last_two(axes) or axes != (1, 0, *range(2, len(axes))):
+        return None
+    return parse('"where swap exchanges the first two axes"')
+
+
 def transpose_because(x: Formula, y: Formula, axes: Shape) -> Math:
     if swaps_last_two(axes):
         return write('{y} "is the transpose of" {x}', x=x, y=y)
@@ -198,7 +205,7 @@ transpose = Op(
     torch=transpose_torch,
     written=transpose_written,
     rules=(Rule(d_transpose, transpose_because),),
-    notation=Notation(transpose_notation),
+    notation=Notation(transpose_notation, meaning=transpose_meaning),
     samples=(Sample(((2, 3),), {"axes": (1, 0)}), Sample(((2, 3, 4),), {"axes": (2, 0, 1)})),
     bad=(
         Bad(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -44,6 +44,7 @@ class Step:
         node: the node that computes it; None for what is given and for an absent δ.
         value_of: the number or array of a node.
         reasons: write the because, part by part.
+        label: a heading of its own, "Step 3a"; empty for most.
 
     """
 
@@ -60,6 +61,7 @@ class Step:
     value_of: Callable[[Node], Any] = field(repr=False, default=lambda node: None)
     reasons: tuple[Say, ...] = field(repr=False, default=())
     of: Node | None = field(repr=False, default=None)
+    label: str = ""
 
     @cached_property
     def formula(self) -> str:
@@ -125,8 +127,12 @@ class Step:
         return [value] if is_plain or filled is None else [filled, value]
 
     def why(self) -> list[Math]:
-        """The because, part by part."""
-        return [reason(self.pen) for reason in self.reasons]
+        """The because, part by part, with what words of the formula stand for."""
+        said = [reason(self.pen) for reason in self.reasons]
+        if self.node is None:
+            return said
+        known = {part.inline for part in said}
+        return said + [x for x in self.pen.explained(self.node) if x.inline not in known]
 
     def to_json(self) -> dict[str, Any]:
         """Everything about the step as what JSON can hold."""
@@ -209,12 +215,12 @@ class Derivation:
         }
 
 
-def turns(steps: Iterable[Step]) -> Iterator[str]:
-    """``t = 1`` where a forward step begins another turn of a loop; else empty."""
+def headings(steps: Iterable[Step]) -> Iterator[str]:
+    """A step's own label, or ``t = 1`` where it begins another turn of a loop; else empty."""
     before = ""
     for step in steps:
         now = step.site.turn if step.kind == "forward" and step.site else before
-        yield now if now != before else ""
+        yield step.label or (now if now != before else "")
         before = now
 
 
@@ -233,6 +239,7 @@ def derivation(
     symbols: Mapping[str, str] | None = None,
     look: Numerals = USUAL,
     by: str = "operation",
+    labels: Mapping[str, str] | None = None,
 ) -> Derivation:
     """The derivation of a backward pass.
 
@@ -242,9 +249,12 @@ def derivation(
         symbols: name -> how it is written, where the name itself would not do.
         look: how numbers are shown.
         by: each "operation" a step, or each "line" of the user's code.
+        labels: name of a step, ``dZ1`` for δZ₁ -> the heading above it.
 
     """
-    steps = tuple(_Author(backward, values, symbols or {}, look, by).steps())
+    author = _Author(backward, values, symbols or {}, look, by)
+    named = labels or {}
+    steps = tuple(replace(step, label=named.get(step.name, "")) for step in author.steps())
     traced = backward.traced
     return Derivation(traced.title, traced.doc, steps, _first_not_finite(steps))
 

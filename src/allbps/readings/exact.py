@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Callable
 from fractions import Fraction
 from functools import lru_cache
+
+from allbps.mathematics import Math, parse
+from allbps.mathematics.tree import Applied, Number, Product, Root, Symbol, Word
+from allbps.mathematics.tree import Fraction as Quotient
 
 LARGEST = 64
 """No larger numerator or denominator is taken for anything but chance."""
@@ -37,32 +42,41 @@ def exact_form(value: float, digits: int) -> str:
 
 
 def exact_value(text: str) -> float | None:
-    """The number that ``exact_form`` wrote so; None for other texts."""
+    """The number that ``exact_form`` wrote so; None for other texts.
+
+    >>> exact_value("−√2"), exact_value("1/√(2π)") == (2 * math.pi) ** -0.5, exact_value("0.5")
+    (-1.4142135623730951, True, None)
+    """
     sign = -1.0 if text.startswith("−") else 1.0
     body = text.lstrip("−")
     if not re.search(r"[/√πl]", body):
         return None
-    body = re.sub(r"√\(([^)]*)\)|√(\w+)", lambda m: f"sqrt({m[1] or m[2]})", body)
-    body = re.sub(r"ln \(?([^)]*)\)?|ln\(([^)]*)\)", lambda m: f"log({m[1] or m[2]})", body)
-    body = re.sub(r"(?<=\d)π", "*pi", body).replace("π", "pi")
-    found = _evaluate(body)
+    found = _evaluated(parse(body))
     return None if found is None else sign * found
 
 
-def _evaluate(body: str) -> float | None:
-    """``sqrt(2/pi)``, ``3*pi/4``: one function at most, of products and quotients."""
-    function = {"sqrt": math.sqrt, "log": math.log}
-    called = re.fullmatch(r"(sqrt|log)\((.*)\)", body)
-    if called:
-        inner = _evaluate(called[2])
-        return None if inner is None else function[called[1]](inner)
-    result = 1.0
-    for sign, factor in re.findall(r"(^|[*/])([^*/]+)", body):
-        if not re.fullmatch(r"pi|\d+", factor):
-            return None
-        number = math.pi if factor == "pi" else float(factor)
-        result = result / number if sign == "/" else result * number
-    return result
+def _evaluated(formula: Math) -> float | None:
+    """Products, quotients, roots and logarithms of numbers and π; None for all else."""
+    found = None
+    match formula:
+        case Number(text):
+            found = float(text)
+        case Symbol("π"):
+            found = math.pi
+        case Root(x, "√"):
+            found = _of(math.sqrt, x)
+        case Product(left=Word("ln"), right=x) | Applied(function=Word("ln"), inner=x):
+            found = _of(math.log, x)
+        case Product(left=a, right=b):
+            found = _of(float.__mul__, a, b)
+        case Quotient(over=a, under=b):
+            found = _of(float.__truediv__, a, b)
+    return found
+
+
+def _of(function: Callable[..., float], *parts: Math) -> float | None:
+    values = [x for x in map(_evaluated, parts) if x is not None]
+    return function(*values) if len(values) == len(parts) else None
 
 
 def _fraction(value: float, slack: int = 1) -> str:
@@ -76,13 +90,40 @@ def _fraction(value: float, slack: int = 1) -> str:
 
 
 def _root(square: str, pi: str) -> str:
+    """The root of a fraction, of π times one, or of one over π; whole roots are drawn.
+
+    >>> _root("4", "/π"), _root("12", ""), _root("1/2", "/π"), _root("2/3", "/π")
+    ('2/√π', '2 √3', '1/√(2π)', '√(2/(3π))')
+    """
     over, _, under = square.partition("/")
-    if pi == "π":
-        over = "π" if over == "1" else f"{over}π"
-    if pi == "/π":
-        under = f"{under}π" if under else "π"
-    inner = f"{over}/{under}" if under else over
-    return f"√{inner}" if len(inner) == 1 or inner.isdigit() else f"√({inner})"
+    (a, top), (c, bottom) = _drawn(int(over)), _drawn(int(under or 1))
+    up, down = _factors(top, pi == "π"), _factors(bottom, pi == "/π")
+    if down and (up or c > 1):  # as one root
+        up, down = _factors(int(over), pi == "π"), _factors(int(under or 1), pi == "/π")
+        return f"√({up or '1'}/{down if down.isdigit() or len(down) == 1 else f'({down})'})"
+    if not down:
+        root = f"{a} {_rooted(up)}" if a > 1 else _rooted(up)
+        return f"{root}/{c}" if c > 1 else root
+    return f"{a}/{_rooted(down)}" if a > 1 or pi else f"√({a}/{down})"
+
+
+def _drawn(n: int) -> tuple[int, int]:
+    """``n`` as a² b, with the largest a.
+
+    >>> _drawn(12), _drawn(7)
+    ((2, 3), (1, 7))
+    """
+    a = max(k for k in range(1, math.isqrt(n) + 1) if n % k**2 == 0)
+    return a, n // a**2
+
+
+def _factors(n: int, times_pi: bool) -> str:
+    """``2π``, ``π``, ``2``; empty for 1."""
+    return ("" if n == 1 else str(n)) + ("π" if times_pi else "")
+
+
+def _rooted(inside: str) -> str:
+    return f"√{inside}" if len(inside) == 1 or inside.isdigit() else f"√({inside})"
 
 
 def _with_pi(factor: str) -> str:

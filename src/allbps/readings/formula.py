@@ -11,6 +11,7 @@ from allbps.backprop import Term
 from allbps.ir import CONST, INPUT, Formula, Node, spelled
 from allbps.mathematics import Binding, Math, parse, write
 from allbps.mathematics.binding import binding
+from allbps.mathematics.letters import UNDERLINE
 from allbps.mathematics.tree import Matrix, Number, Symbol
 from allbps.readings.numbers import (
     USUAL,
@@ -66,6 +67,17 @@ class Writer:
             filled["index"] = term.index
         return spelled(term.rule.because, filled)
 
+    def explained(self, node: Node) -> list[Math]:
+        """What words in the formula of ``node`` stand for."""
+        said = []
+        for x in self._inlined(node):
+            if x.op.notation.meaning is None or (x is not node and self._is_leaf(x)):
+                continue
+            operands = [self.named(operand) for operand in x.inputs]
+            meaning = x.op.notation.explained(_by_name(x, operands), x.attrs)
+            said += [meaning] if meaning is not None else []
+        return list({part.inline: part for part in said}.values())
+
     def named(self, node: Node) -> Formula:
         """The symbol of a node, or the number that it is."""
         known = self._symbolic(node)
@@ -98,8 +110,15 @@ class Writer:
         shown = self._shown_by_value(nodes)
         look = self._enough(nodes, shown, values, value_of(node)) if node.inputs else self.look
 
+        marked = node.op.notation.marked if node.inputs and node.inputs[0] in shown else None
+
         def numeral(x: Node) -> Formula | None:
-            return self._of(x, self._numeral(x, values[x], look)) if x in shown else None
+            if x not in shown:
+                return None
+            numbers = self._numeral(x, values[x], look)
+            if marked is not None and x is node.inputs[0] and isinstance(numbers, Matrix):
+                numbers = underlined(numbers, marked(values[x], **node.attrs))
+            return self._of(x, numbers)
 
         return self._write(nodes, numeral)[node].math
 
@@ -194,6 +213,14 @@ class Writer:
 
     def _is_delta(self, node: Node) -> bool:
         return self.symbols.get(node, "").startswith("δ")
+
+
+def underlined(numbers: Matrix, places: Any) -> Matrix:
+    """The same with some numbers underlined."""
+    texts = np.array(numbers.values, object)
+    for place in zip(*np.nonzero(places), strict=True):
+        texts[place] = "".join(f"{sign}{UNDERLINE}" for sign in texts[place])
+    return Matrix(texts)
 
 
 def as_math(value: Any, look: Numerals = USUAL) -> Math:

@@ -12,7 +12,7 @@ from functools import reduce
 
 from allbps.mathematics import Math, letters, parse
 from allbps.mathematics.tex import sentence as phrases
-from allbps.readings.derivation import Derivation, Step, source_lines, turns
+from allbps.readings.derivation import Derivation, Step, headings, source_lines
 from allbps.readings.equation import LINE, equation
 
 PREAMBLE = r"""\documentclass[11pt]{article}
@@ -130,7 +130,7 @@ def _given(steps: list[Step]) -> list[str]:
 
 def _steps(steps: list[Step]) -> list[str]:
     parts = []
-    for step, source, turn in zip(steps, source_lines(steps), turns(steps), strict=True):
+    for step, source, turn in zip(steps, source_lines(steps), headings(steps), strict=True):
         parts += [rf"\paragraph*{{{code(turn)}}}"] if turn else []
         shown = equation(step)
         beside = not source or (r"\begin" not in shown and len(source) < LINE // 2)

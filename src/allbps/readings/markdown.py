@@ -15,7 +15,7 @@ from allbps.mathematics.tex import sentence
 from allbps.mathematics.tree import Matrix
 from allbps.mathematics.visit import has
 from allbps.readings.boxes import columns
-from allbps.readings.derivation import Derivation, Step, source_lines, turns
+from allbps.readings.derivation import Derivation, Step, headings, source_lines
 from allbps.readings.equation import equation
 
 
@@ -89,7 +89,7 @@ def display_of(step: Step) -> str:
 
 def _steps(steps: Sequence[Step]) -> list[str]:
     parts = []
-    for step, source, turn in zip(steps, source_lines(steps), turns(steps), strict=True):
+    for step, source, turn in zip(steps, source_lines(steps), headings(steps), strict=True):
         parts += [f"**{escape(turn)}**"] if turn else []
         parts += [_code(source)] if source else []
         parts.append(display_of(step))

@@ -11,7 +11,7 @@ from typing import Any
 
 from allbps.mathematics import Math
 from allbps.mathematics.tex import sentence
-from allbps.readings.derivation import Derivation, Step, source_lines, turns
+from allbps.readings.derivation import Derivation, Step, headings, source_lines
 from allbps.readings.equation import equation
 
 XML_ENTITIES = {"amp", "lt", "gt", "quot", "apos"}
@@ -70,7 +70,7 @@ def _steps(
     steps: list[Step], verdicts: Mapping[str, str], pictures: Mapping[str, str]
 ) -> list[str]:
     parts = []
-    for step, source, turn in zip(steps, source_lines(steps), turns(steps), strict=True):
+    for step, source, turn in zip(steps, source_lines(steps), headings(steps), strict=True):
         parts += [f'<h4 class="turn">{escape(turn)}</h4>'] if turn else []
         code = f"<code>{escape(source)}</code>" if source else ""
         said = ", ".join(inline(part) for part in step.why())

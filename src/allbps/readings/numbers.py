@@ -109,7 +109,7 @@ def _complex_cells(array: Any, look: Numerals) -> Any:
     """Real and imaginary part of each number: ``1.5 − 0.25i``.
 
     >>> _complex_cells(np.array([1.5 - 0.25j, 2j]), USUAL).tolist()
-    ['1.50 − 0.25i', '0 + 2i']
+    ['1.50 − 0.25i', '0 + 2.00i']
     """
     texts = np.empty(array.shape, object)
     sizes = cells(np.stack([array.real, np.abs(array.imag)]), look)

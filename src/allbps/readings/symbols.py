@@ -46,6 +46,10 @@ ACCENTS = {
 }  # fmt: skip
 
 
+WORDS = {"chat", "that", "what"}
+"""Names that are words, and no letter with an accent."""
+
+
 def _accented(name: str) -> str:
     """``y_hat`` as ŷ; empty for other names.
 
@@ -54,7 +58,7 @@ def _accented(name: str) -> str:
     """
     found = re.fullmatch(r"([^\W_]+)_?(hat|bar|tilde|dot)(?:_?(\d+))?", name)
     letter = greek(found[1]) if found else ""
-    if found is None or len(letter) != 1:
+    if found is None or len(letter) != 1 or name in WORDS:
         return ""
     accented = unicodedata.normalize("NFC", letter + ACCENTS[found[2]])
     return accented + (found[3] or "").translate(SUBSCRIPTS)

@@ -8,7 +8,7 @@ from itertools import pairwise
 
 from allbps.mathematics import Math
 from allbps.readings.boxes import TIED, Block, columns, is_operator, line, pad, row, words
-from allbps.readings.derivation import Derivation, Step, source_lines, turns
+from allbps.readings.derivation import Derivation, Step, headings, source_lines
 from allbps.readings.element import first_element
 from allbps.readings.numbers import summary
 
@@ -162,9 +162,16 @@ class _Page:
         ]  # fmt: skip
         margin = max(fitting, default=0) + 3
         yield from _separated(
-            self.under(turn, (*self.with_source(block, remark, margin), *self.written_out(step)))
-            for step, block, remark, turn in zip(steps, blocks, remarks, turns(steps), strict=True)
+            self.under(turn, self.whole(step, block, remark, margin))
+            for step, block, remark, turn in zip(
+                steps, blocks, remarks, headings(steps), strict=True
+            )
         )
+
+    def whole(self, step: Step, block: Block, remark: str, margin: int) -> tuple[str, ...]:
+        """The equation with its source, one element written out, and what its words mean."""
+        shown = self.with_source(block, remark, margin)
+        return (*shown, *self.written_out(step), *self.because(step))
 
     def under(self, turn: str, lines: tuple[str, ...]) -> tuple[str, ...]:
         """Lines below the heading of a turn of a loop."""
@@ -196,6 +203,8 @@ class _Page:
                 head += f" ≡ {pad(meanings[step], middle)}"
             if k:
                 yield ""
+            if step.label:
+                yield self.paint(step.label, BOLD)
             yield from equation(head, step, self.inner).lines
             yield from self.because(step)
 
