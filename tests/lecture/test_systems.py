@@ -225,10 +225,11 @@ def test_what_a_page_says_beside_an_example_is_said_of_the_numbers_drawn(name):
                 for symbol, value in shown.items():
                     plain = {"δyᵖ": ("yp", "delta")}.get(symbol)
                     key, part = plain or (symbol.lstrip("δ"), "delta" if "δ" in symbol else "value")
-                    if np.asarray(value).dtype == object:
-                        value = numbers_for_letters(value, first["y"].delta)
                     if key in first.names:
-                        np.testing.assert_allclose(value, getattr(first[key], part), rtol=1e-12)
+                        numbers = value
+                        if np.asarray(value).dtype == object:
+                            numbers = numbers_for_letters(value, first["y"].delta)
+                        np.testing.assert_allclose(numbers, getattr(first[key], part), rtol=1e-12)
 
 
 def numbers_for_letters(shown, delta):
