@@ -27,6 +27,7 @@ from allbps.ir import (
 from allbps.ops.arithmetic import accumulate, mul
 from allbps.ops.complexes import real
 from allbps.ops.function import astype
+from allbps.ops.index import gathered
 from allbps.ops.reduce import sum_
 from allbps.ops.shape import broadcast_to, identity
 from allbps.ops.shapes import in_groups
@@ -135,6 +136,8 @@ def _total(
     parts = [term.node for term in terms] + ([seed] if seed is not None else [])
     if not parts:
         return None
+    if names is None:
+        parts = gathered(parts)
     total = parts[0] if len(parts) == 1 else in_groups(accumulate, parts)
     return Delta(node, _named(total, f"d{node.name}") if names is not None else total, tuple(terms))
 

@@ -34,6 +34,7 @@ from allbps.ir.arraylike import (
 from allbps.ir.node import Node
 from allbps.ir.site import user_site
 from allbps.ir.snapshots import snapshot
+from allbps.ir.writes import Place, Writes, as_written, place_of
 from allbps.tree import leaves, rebuild
 
 if TYPE_CHECKING:
@@ -64,29 +65,34 @@ class TracedArray(ArrayLike):
 
     """
 
-    __slots__ = ("_memory", "_node", "version")
+    __slots__ = ("_memory", "_node", "_writes", "version")
     _node: Node
     _memory: Any
+    _writes: Writes | None
     version: int
 
     def __init__(self, node: Node, memory: Any = None) -> None:
         _set_node(self, node)
         _set_memory(self, memory)
+        _set_writes(self, None)
         _set_version(self, 0)
 
     @property
     def node(self) -> Node:
         """What the array holds now."""
+        if self._writes is not None:
+            _set_node(self, self._writes.together())
+            _set_writes(self, None)
         return self._node
 
     @property
     def seen_node(self) -> Node | None:
         """``node`` where it need not be built first."""
-        return self._node
+        return self._node if self._writes is None else None
 
     def stands_for(self, node: object) -> bool:
         """Is this a name for ``node``?"""
-        return self._node is node
+        return self._node is node and self._writes is None
 
     @property
     def memory(self) -> Any:
@@ -115,6 +121,7 @@ class TracedArray(ArrayLike):
         if self._memory is None:
             self.memory  # noqa: B018  (kept, before its node goes)
         _set_node(self, node)
+        _set_writes(self, None)
         _set_version(self, self.version + 1)
 
     def assign(self, new: Node, casting: Any = "same_kind", where: Any = True) -> None:
@@ -156,8 +163,30 @@ class TracedArray(ArrayLike):
             return  # x[:2] += 1 has written into x already, and now says x[:2] = x[:2]
         if not isinstance(self.memory, np.ndarray):
             raise in_place(self.node, "it is a number, not an array")
-        operands = (self.node, resolved(index), resolved(value))
+        value = resolved(value)
+        if self._note(index, value):
+            return
+        operands = (self.node, resolved(index), value)
         self.bind(call(OPERATORS["[]="], "x[…] = …", operands, {}))
+
+    def _place(self, index: Any) -> Place | None:
+        """The single place that ``index`` names, where a write into it is noted."""
+        return place_of(index, self._node.shape)
+
+    def _note(self, index: Any, value: Any) -> bool:
+        """Note a write into one place; False where it is none, or the value must be fitted."""
+        place = self._place(index)
+        new = None if place is None else as_written(value, self._node, place)
+        if place is None or new is None:
+            return False
+        self.memory  # noqa: B018  (kept, before its node goes)
+        writes = self._writes
+        if writes is None or not writes.takes(place):
+            writes = Writes(self.node, len(place))
+            _set_writes(self, writes)
+        writes.write(place, new)
+        _set_version(self, self.version + 1)
+        return True
 
     def __setattr__(self, key: str, value: Any) -> None:
         if key in ("flat", "real") and value is self:
@@ -187,13 +216,27 @@ class TracedArray(ArrayLike):
 
     # -- views -----------------------------------------------------------------------------------
     def __getitem__(self, index: Any) -> TracedArray:  # type: ignore[override]
-        made = call(OPERATORS["[]"], "x[…]", (self.node, resolved(index)), {})
+        noted = self._noted(index)
+        made = noted
+        if made is None:
+            made = call(OPERATORS["[]"], "x[…]", (self.node, resolved(index)), {})
         if not _is_basic(index):
             return TracedArray(made)
         memory = self.memory[index]
-        if isinstance(memory, np.ndarray) and isinstance(self.memory, np.ndarray):
-            return _view(self, made, memory, index, _indexing(index))
-        return TracedArray(made, memory)
+        if not isinstance(memory, np.ndarray) or not isinstance(self.memory, np.ndarray):
+            return TracedArray(made, memory)
+        if noted is not None:
+            return TracedView(made, memory, self, _indexing(index), _putting(index), index)
+        return _view(self, made, memory, index, _indexing(index))
+
+    def _noted(self, index: Any) -> Node | None:
+        """What stands in a place beside which others have been written and noted."""
+        if self._writes is None:
+            return None
+        place = self._place(index)
+        if place is None or not self._writes.takes(place):
+            return None
+        return self._writes.read(place)
 
     def __iter__(self) -> Iterator[TracedArray]:  # type: ignore[override]
         return (self[i] for i in range(len(self)))
@@ -339,6 +382,7 @@ class TracedArray(ArrayLike):
 _set_node = vars(TracedArray)["_node"].__set__  # past __setattr__, which refuses
 _set_memory = vars(TracedArray)["_memory"].__set__
 _set_version = vars(TracedArray)["version"].__set__
+_set_writes = vars(TracedArray)["_writes"].__set__
 
 
 class TracedView(TracedArray):
@@ -374,6 +418,7 @@ class TracedView(TracedArray):
         put = object.__setattr__
         _set_node(self, node)
         _set_memory(self, memory)
+        _set_writes(self, None)
         _set_version(self, root.version)
         put(self, "parent", parent)
         put(self, "root", root)
@@ -396,7 +441,7 @@ class TracedView(TracedArray):
         while isinstance(view, TracedView) and not view.is_fresh:
             stale.append(view)
             view = view.parent
-        node = view._node
+        node = view.node
         for part in reversed(stale):
             node = part.read(node)
             _set_node(part, node)
@@ -413,15 +458,22 @@ class TracedView(TracedArray):
         path: list[tuple[TracedView, Node]] = []
         view: TracedArray = self
         while isinstance(view, TracedView):
-            if view.write is None:
+            write = view.write
+            if write is None:
                 raise in_place(self.node, "it is a read-only view, for NumPy too")
             path.append((view, node))
-            node = view.write(view.parent.node, node)
-            view = view.parent
-        view.bind(node)
+            index, view = view.index, view.parent
+            if view._note(index, node):
+                break
+            node = write(view.node, node)
+        else:
+            view.bind(node)
         for part, written in path:
             _set_node(part, written)
             _set_version(part, view.version)
+
+    def _place(self, index: Any) -> Place | None:
+        return None  # what is written into a view goes into the array that it is a part of
 
     def is_part(self, array: TracedArray, index: Any) -> bool:
         """Is this what ``array[index]`` is now?"""
@@ -643,6 +695,11 @@ def _view(source: TracedArray, made: Node, memory: Any, index: Any, read: Read) 
 def _indexing(index: Any) -> Read:
     """The same part of another node."""
     return lambda node: OPERATORS["[]"](node, index)
+
+
+def _putting(index: Any) -> Write:
+    """The same part of another node written over."""
+    return lambda parent, new: OPERATORS["[]="](parent, index, new)
 
 
 def _reading(steps: list[tuple[Op, Any]]) -> Read:

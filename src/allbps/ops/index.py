@@ -9,7 +9,21 @@ from typing import Any
 import numpy as np
 
 from allbps.errors import ArgumentError, ShapeError
-from allbps.ir import CONST, OPERATORS, Aval, Bad, Node, Notation, Op, Rule, Sample, lift, user_site
+from allbps.ir import (
+    CONST,
+    NUMPY,
+    OPERATORS,
+    Aval,
+    Bad,
+    Node,
+    Notation,
+    Op,
+    Rule,
+    Sample,
+    lift,
+    user_site,
+)
+from allbps.ir.node import ON_DEMAND
 from allbps.mathematics import Formula, Math
 from allbps.mathematics.tree import Applied, Cases, Fence, Number, Row, Script, Sign, Text
 from allbps.ops.arithmetic import is_numeral
@@ -134,7 +148,14 @@ def getitem_shape(*xs: Node, parts: Parts) -> Aval:
 
 
 def d_getitem(g: Node, y: Node, *xs: Node, index: int, parts: Parts) -> Node:
-    return put_add_op(g, *xs[1:], shape=xs[0].shape, parts=parts)
+    if not _is_place(parts) or not g.has_value:
+        return put_add_op(g, *xs[1:], shape=xs[0].shape, parts=parts)
+    # its zeros are laid out when somebody reads them: of x[0], x[1], … see ``gathered``
+    attrs = {"shape": xs[0].shape, "parts": parts}
+    return Node(
+        put_add_op, (g,), xs[0].shape, g.dtype,
+        attrs=attrs, value=ON_DEMAND, site=user_site(), traces=g.traces,
+    )  # fmt: skip
 
 
 def getitem_written(x: Node, new: Node, parts: Parts) -> Node:
@@ -290,6 +311,38 @@ put_add_op = Op(
         Sample(((3, 3), np.array([0, 2, 2])), {"parts": ("array",), "shape": (4, 3)}),
     ),
 )
+
+
+def gathered(parts: list[Node]) -> list[Node]:
+    """Addends of which all that are zeros but in one place, as for x[0] and x[1], are one.
+
+    Each would be an array of its own, which for a loop over n elements costs n².
+    """
+    alone = [node for node in parts if node.op is put_add_op and _is_place(node.attrs["parts"])]
+    if len(alone) < 2:
+        return parts
+    groups: dict[tuple[Any, ...], list[Node]] = {}
+    for node in alone:
+        first = node.inputs[0]
+        groups.setdefault((len(node.attrs["parts"]), first.shape, first.dtype), []).append(node)
+    together = {group[0]: _added_together(group) for group in groups.values()}
+    taken = set(alone) - set(together)
+    return [together.get(node, node) for node in parts if node not in taken]
+
+
+def _is_place(parts: Parts) -> bool:
+    """Is this index made of whole numbers alone?"""
+    return bool(parts) and all(type(part) is int for part in parts)
+
+
+def _added_together(group: list[Node]) -> Node:
+    if len(group) == 1:
+        return group[0]
+    places = np.array([node.attrs["parts"] for node in group]).T  # (indices, group)
+    values: Node = NUMPY[np.stack]([node.inputs[0] for node in group])
+    return put_add_op(
+        values, *map(lift, places), shape=group[0].shape, parts=("array",) * len(places)
+    )
 
 
 # -- other numbers in some places ------------------------------------------------------------------

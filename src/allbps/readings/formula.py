@@ -163,7 +163,7 @@ class Writer:
         for more in range(MOST_DIGITS - self.look.digits):
             look = self.look.finer(more)
             found = _as_printed(nodes, shown, values, look)
-            with np.errstate(invalid="ignore"):  # ∞ − ∞: what is not finite is not compared
+            with np.errstate(invalid="ignore"):  # ∞ − ∞, 0 · ∞: what is not finite is no matter
                 off = np.abs(found - want)
                 near = off <= half * (1 + 1e-9) + 1e-14 * np.abs(want) * (half == 0)
             if np.all(near | ~np.isfinite(want)):
