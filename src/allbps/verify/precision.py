@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from enum import Enum
+from math import exp, log
 from typing import Any
 
 import numpy as np
@@ -20,7 +22,12 @@ MOST_DIGITS = 7
 ENOUGH_DIGITS = 4.0
 """Decimal digits that have to agree before numbers are believed to be rounded: one in 10,000."""
 ENOUGH_NUMBERS = 2
-SIGMAS = 6.0
+CHANCE = 1e-8
+"""What is less likely than this is no coincidence in any hand-in of many."""
+SUSPICION = 0.7
+"""What is likelier than this gives no reason to look for another."""
+SIGMAS = 7.0
+"""A spread that is measured in 32 runs is that often exceeded once in ten million (Student's t)."""
 CLOSE = 20.0
 """So many last places apart, numbers may still be the same but for rounding on the way."""
 SINGLE = float(np.finfo(np.float32).eps)
@@ -191,27 +198,56 @@ def looks(
     found = {key: decimals_of(p.theirs.astype(p.dtype)) for key, p in finite.items()}
     most = max((d for d in found.values() if d is not None), default=0)
     short = [p.theirs for key, p in finite.items() if found[key] is not None]
-    numbers = [np.ravel(x) for x in short]
-    uneven = _uneven(np.concatenate([*numbers, np.zeros(0)]), most)
-    return plain | {key: _on_grid(p, found[key], most, uneven) for key, p in finite.items()}
+    numbers = np.concatenate([*(np.ravel(x) for x in short), np.zeros(0)])
+    counted = _counted(numbers, most)
+    return plain | {key: _on_grid(p, found[key], most, counted) for key, p in finite.items()}
 
 
-def _on_grid(p: Precision, d: int | None, most: int, uneven: bool) -> Precision:
+class Counted(Enum):
+    """What somebody who rounds counts in each number."""
+
+    DECIMALS = "decimals"
+    DIGITS = "significant digits"
+    EITHER = "it cannot be told"
+
+
+def _on_grid(p: Precision, d: int | None, most: int, counted: Counted) -> Precision:
     """An array with the grid on which it stands, where the whole hand-in has ``most`` decimals."""
     if d is not None:  # float32 has no 0.1 that float64 knows
         p = replace(p, theirs=np.round(p.theirs, d))
-    digits = significant_of(p.theirs) if d is None or uneven else None
-    if digits is not None and digits > 1:
-        unit = unit_in_last_place(p.theirs, digits)
-        return replace(p, unit=unit, words=f"{digits} significant digits")
+    digits = None if d is not None and counted is Counted.DECIMALS else significant_of(p.theirs)
+    fine = unit_in_last_place(p.theirs, digits) if digits is not None and digits > 1 else None
+    in_digits = f"{digits} significant digits"
+    if fine is not None and (d is None or counted is Counted.DIGITS):
+        return replace(p, unit=fine, words=in_digits)
     if d is None or not most:
         return p
     d = d if d and np.count_nonzero(p.theirs) >= 5 else most
-    return replace(p, unit=10.0**-d, words=f"{d} decimal{'s' * (d != 1)}")
+    in_decimals = f"{d} decimal{'s' * (d != 1)}"
+    if fine is None:
+        return replace(p, unit=10.0**-d, words=in_decimals)
+    return replace(p, unit=np.maximum(10.0**-d, fine), words=f"{in_decimals} or {in_digits}")
 
 
-def _uneven(numbers: Any, d: int) -> bool:
-    """Do most numbers end before decimal ``d``? Then it is not decimals that were counted."""
+def _counted(numbers: Any, d: int) -> Counted:
+    """Decimals or digits? Of the numbers that are rounded to ``d`` decimals one in ten ends in 0.
+
+    Where so many end in 0 that chance does not do it, digits were counted; where some do, and they
+    are few numbers, it may be either.
+    """
     telling = np.rint(np.abs(numbers) * 10.0**d)
     telling = telling[telling > 0]
-    return telling.size >= 5 and float(np.mean(telling % 10 != 0)) < 0.5
+    zeros = int(np.count_nonzero(telling % 10 == 0))
+    chance = _by_chance(zeros, telling.size)
+    if chance < CHANCE:
+        return Counted.DIGITS
+    return Counted.EITHER if chance < SUSPICION else Counted.DECIMALS
+
+
+def _by_chance(zeros: int, count: int, expected: float = 0.1) -> float:
+    """How likely so many zeros or more are at the ends of so many numbers: Chernoff's bound."""
+    share = zeros / count if count else 0.0
+    if share <= expected:
+        return 1.0
+    rest = (1 - share) * log((1 - share) / (1 - expected)) if share < 1 else 0.0
+    return exp(-count * (share * log(share / expected) + rest))

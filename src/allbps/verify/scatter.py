@@ -16,7 +16,7 @@ from allbps.ir import CONST, INPUT, Node
 from allbps.names import is_numbered
 from allbps.verify.onward import Onward
 
-RUNS = 8
+RUNS = 32
 STEP = 1e-9
 """The relative error that is tried for arithmetic."""
 JUMP = 1e4
