@@ -251,6 +251,28 @@ def test_what_as_strided_scatter_overwrites_gets_no_delta():
     np.testing.assert_array_equal(dsrc, [2.0, 4.0])
 
 
+@pytest.mark.parametrize(
+    ("part", "offset", "said"),
+    [
+        (lambda x: x[5:15], 0, "storage_offset counts from the start of the memory"),
+        (lambda x: x.reshape(4, 5).T, None, "does not lie row by row"),
+        (lambda x: x[::2], 1, "does not lie row by row"),
+    ],
+)
+@pytest.mark.parametrize("traced", [False, True])
+def test_as_strided_refuses_what_pytorch_would_read_behind_a_view(part, offset, said, traced):
+    def f(x):
+        return F.as_strided(part(x), (2, 2), (1, 2), offset)
+
+    with pytest.raises(ArgumentError, match=said):
+        bp.vjp(f, np.arange(20.0)) if traced else f(np.arange(20.0))
+
+
+def test_as_strided_reads_a_part_that_lies_row_by_row():
+    found = F.as_strided(np.arange(20.0)[5:15], (2, 2), (1, 2))
+    np.testing.assert_array_equal(found, [[5.0, 7.0], [6.0, 8.0]])
+
+
 # -- functions whose operands are not PyTorch's first arguments ------------------------------------
 def test_logsumexp(same_as_torch, rng):
     x = rng.normal(size=(2, 3, 4))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unittest
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -140,7 +141,7 @@ class Leaves:
             if id(x) in of:
                 return of[id(x)]
             if isinstance(x, torch.Tensor):
-                return x.detach().numpy().copy()[()]
+                return plain_array(x)[()]
             if isinstance(x, torch.dtype):
                 return np.dtype(str(x).removeprefix("torch."))
             if isinstance(x, (list, tuple)):
@@ -173,8 +174,8 @@ def difference(op: Any, ours: Callable[..., Any], sample: Any) -> str:
     """Where our values or gradients are not PyTorch's; empty if nowhere."""
     leaves, rtol = Leaves(sample), COARSER.get(op.name, RTOL)
     theirs = tensors_of(op(sample.input, *sample.args, **sample.kwargs))
-    plain = [x.detach().numpy() for x in leaves.tensors]
-    values = arrays_of(leaves.call(ours, [x.copy()[()] for x in plain]))
+    plain = [plain_array(x)[()] for x in leaves.tensors]
+    values = arrays_of(leaves.call(ours, [plain_array(x)[()] for x in leaves.tensors]))
     if len(values) != len(theirs):
         return f"{len(values)} results, PyTorch has {len(theirs)}"
     for k, (got, want) in enumerate(zip(values, theirs, strict=True)):
@@ -200,13 +201,57 @@ def difference(op: Any, ours: Callable[..., Any], sample: Any) -> str:
         made = arrays_of(leaves.call(ours, list(xs)))
         return [made[k] for k in chosen]
 
-    _, pullback = bp.vjp(chosen_results, *(x.copy()[()] for x in plain))
+    _, pullback = bp.vjp(chosen_results, *plain)
     fitting = [g.astype(values[k].dtype) for k, g in zip(chosen, cotangents, strict=True)]
     for k, (got, want, x) in enumerate(zip(pullback(fitting), found, plain, strict=True)):
         told = unequal(got, np.zeros(x.shape) if want is None else want.numpy(), rtol)
+        if told and fails_its_own_test(op):
+            told = unequal(got, _by_differences(op, sample, leaves.tensors[k], chosen, cotangents))
         if told:
             return f"δ of tensor {k}: {told}"
     return ""
+
+
+def fails_its_own_test(op: Any) -> bool:
+    """Does PyTorch expect its gradient of this entry to be another than that of its values?"""
+    return any(
+        unittest.expectedFailure in getattr(mark, "decorators", ())
+        and (mark.cls_name, mark.test_name) == ("TestBwdGradients", "test_fn_grad")
+        for mark in op.decorators
+    )
+
+
+def _by_differences(
+    op: Any, sample: Any, leaf: torch.Tensor, chosen: list[int], cotangents: list[Any]
+) -> Any:
+    """δ of a tensor by central differences of PyTorch's values; h is a power of 2."""
+    found, h = np.zeros(tuple(leaf.shape)), 2.0**-10
+
+    def loss() -> float:
+        made = tensors_of(op(sample.input, *sample.args, **sample.kwargs))
+        pairs = zip((made[k].numpy() for k in chosen), cotangents, strict=True)
+        return float(sum(np.sum(y * g) for y, g in pairs))
+
+    with torch.no_grad():
+        for place in np.ndindex(found.shape):
+            kept = leaf[place].clone()
+            leaf[place] = kept + h
+            above = loss()
+            leaf[place] = kept - h
+            found[place] = (above - loss()) / (2 * h)
+            leaf[place] = kept
+    return found
+
+
+def plain_array(x: torch.Tensor) -> Any:
+    """A copy; a part of a larger memory is a part of a copy of that."""
+    x = x.detach().resolve_conj().resolve_neg()
+    size = x.untyped_storage().size() // x.element_size()
+    if x.layout != torch.strided or x.numel() == size or not x.is_contiguous():
+        return x.numpy().copy()
+    whole = x.as_strided((size,), (1,), 0).numpy().copy()
+    first = x.storage_offset()
+    return whole[first : first + x.numel()].reshape(tuple(x.shape))
 
 
 def _cotangent(rng: np.random.Generator, y: torch.Tensor) -> Any:

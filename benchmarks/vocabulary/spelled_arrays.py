@@ -243,5 +243,6 @@ def grid_sampler(input: Any, grid: Any, mode: int, padding: int, align_corners: 
 
 
 SPELLINGS |= {
+    "as_strided_copy": F.as_strided,
     "constant_pad_nd": lambda x, pad, value=0.0: F.pad(x, pad, value=value),
 }

@@ -3,14 +3,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import wraps
+from inspect import signature
 from operator import index as whole
 from typing import Any
 
 import numpy
 
 from allbps.functional.common import misfit, misused, works_on_arrays
-from allbps.ir import Node, lift
+from allbps.ir import Node, TracedArray, lift
 from allbps.ops.index import getitem_by, put_by
 from allbps.ops.shape import broadcast_to, reshape, transpose
 from allbps.ops.shapes import normal_axis
@@ -123,6 +125,46 @@ def _places(node: Node, size: Sequence[int], stride: Sequence[int], offset: int 
     return places
 
 
+def _as_in_memory(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Refuse views that PyTorch would look behind: it counts places in memory, not in the array."""
+
+    @wraps(function)
+    def checked(input: Any, *args: Any, **kwargs: Any) -> Any:
+        memory = input.memory if isinstance(input, TracedArray) else input
+        offset = signature(function).bind(input, *args, **kwargs).arguments.get("storage_offset")
+        if isinstance(memory, np.ndarray):
+            _refuse_hidden(memory, function.__name__, offset)
+        return function(input, *args, **kwargs)
+
+    return checked
+
+
+def _refuse_hidden(memory: Any, name: str, offset: int | None) -> None:
+    """Only in an array that lies row by row are places in memory those in row-major order.
+
+    Raises:
+        ArgumentError: it lies otherwise, or an offset is counted from numbers before its first.
+
+    """
+    if not memory.flags.c_contiguous:
+        raise misused(
+            f"{name} counts places in memory, where this array does not lie row by row",
+            expected="an array in row-major order",
+            got=f"a view of shape {memory.shape} with strides {memory.strides}",
+            todo="np.ravel(x) for an array of any order: its places are counted row by row",
+        )
+    whole = memory.base
+    first = whole.ctypes.data if isinstance(whole, np.ndarray) else memory.ctypes.data
+    if offset is not None and first != memory.ctypes.data:
+        raise misused(
+            f"storage_offset counts from the start of the memory, and {name} knows this part only",
+            expected="no storage_offset, or the whole array",
+            got=f"storage_offset={offset}, and a view that starts"
+            f" {(memory.ctypes.data - first) // memory.itemsize} numbers later",
+        )
+
+
+@_as_in_memory
 @works_on_arrays
 def as_strided(
     input: Any, size: Sequence[int], stride: Sequence[int], storage_offset: int | None = None
@@ -130,7 +172,8 @@ def as_strided(
     """The array of that size whose neighbours are ``stride`` apart in the row-major ``input``.
 
     Raises:
-        ArgumentError: sizes and strides do not match, or leave the array.
+        ArgumentError: sizes and strides do not match, or leave the array; it does not lie in
+            memory row by row, or is a part of another array and an offset is given.
 
     >>> as_strided(np.arange(6.0), (2, 2), (3, 1), 1)
     array([[1., 2.],
@@ -140,6 +183,7 @@ def as_strided(
     return getitem_by(row(node), _places(node, size, stride, storage_offset))
 
 
+@_as_in_memory
 @works_on_arrays
 def as_strided_scatter(
     input: Any,
@@ -150,8 +194,11 @@ def as_strided_scatter(
 ) -> Node:
     """``input`` with ``src`` where ``as_strided`` would read.
 
+    PyTorch 2.13 sends δ of ``input`` to the places that ``src`` takes; its own test of that
+    gradient is an expected failure. Here it goes to the places that keep their numbers.
+
     Raises:
-        ArgumentError: sizes and strides do not match, or leave the array.
+        ArgumentError: as ``as_strided``.
 
     >>> as_strided_scatter(np.zeros(4), np.ones(2), (2,), (2,))
     array([1., 0., 1., 0.])

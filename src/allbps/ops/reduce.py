@@ -178,7 +178,9 @@ def first_winner(x: Any, axis: Any, largest: bool) -> Any:
     axes = [k % x.ndim for k in chosen]
     rest = [k for k in every if k not in axes]
     order = rest + axes
-    size = int(np.prod([x.shape[k] for k in axes]))
+    size = 1
+    for k in axes:  # not np.prod, which JAX traces
+        size *= x.shape[k]
     rows = np.transpose(x, order).reshape([x.shape[k] for k in rest] + [size])
     index = np.argmax(rows, axis=-1) if largest else np.argmin(rows, axis=-1)
     mask = np.arange(rows.shape[-1]) == index[..., None]

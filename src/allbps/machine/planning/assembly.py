@@ -10,8 +10,11 @@ from collections.abc import Mapping, Sequence
 from itertools import combinations
 from typing import Any
 
+import numpy as np
+
 from allbps.machine.planning.plan import Plan, Value, Work
 from allbps.machine.planning.windows import indexed, is_window
+from allbps.ops.index import numpy_index
 
 FEW = 512
 """Slices of one array up to which pairs of them are compared."""
@@ -79,6 +82,14 @@ def _assemble(plan: Plan, parts: Sequence[Work], total: Work) -> Work:
     return Work(
         "assemble", tuple(work.inputs[0] for work in parts), total.outputs, attrs, total.node
     )
+
+
+def assembled(work: Work, values: Sequence[Any]) -> Any:
+    """What an ``assemble`` says, with NumPy: for numbers that no kernel takes."""
+    made = np.zeros(work.outputs[0].shape, work.outputs[0].dtype)
+    for value, parts in zip(values, work.attrs["parts"], strict=True):
+        made[numpy_index(parts, [])] = value
+    return made
 
 
 def _sliced(plan: Plan, part: Work) -> Value | None:

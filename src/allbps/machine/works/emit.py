@@ -9,6 +9,7 @@ import numpy as np
 
 from allbps.machine.language.calls import once
 from allbps.machine.language.operands import Memory
+from allbps.machine.planning.assembly import assembled
 from allbps.machine.planning.layout import row_major
 from allbps.machine.planning.plan import BYTE, VIEWS, Value, Work
 from allbps.machine.planning.windows import is_window
@@ -94,7 +95,7 @@ class Emitter:
         steps = work.steps or (work,)
         for step in steps:
             named = step.node is not None and step.node.op.name == step.kind
-            if not named and step.kind not in ("broadcast_to", "identity"):
+            if not named and step.kind not in ("broadcast_to", "identity", "assemble"):
                 raise AssertionError(f"{step.kind} has neither a kernel nor a NumPy text")
         if any(value.size for value in work.outputs):
             self.by_numpy.append(work)
@@ -135,6 +136,8 @@ def _run(step: Work, values: list[Any]) -> Any:
         return np.broadcast_to(values[0], step.outputs[0].shape)
     if step.kind == "identity":
         return values[0]
+    if step.kind == "assemble":
+        return assembled(step, values)
     if step.kind == "relu" and step.node is None:
         return np.maximum(values[0], 0)
     assert step.node is not None
