@@ -233,7 +233,7 @@ def test_every_function_is_compared_with_pytorch():
         "logsumexp", "embedding", "one_hot", "flatten", "dropout", "batch_norm",
         "dropout1d", "dropout2d", "dropout3d", "alpha_dropout", "feature_alpha_dropout",
         "scaled_dot_product_attention", "as_strided_scatter",
-        "fractional_max_pool3d", "view_as_real",
+        "fractional_max_pool3d",
         "affine_grid", "multi_head_attention_forward",  # tests/test_functional_attention.py
         "gumbel_softmax",  # tests/test_functional_random.py
         "view_as_real",  # tests/ops/test_complex.py
@@ -249,14 +249,6 @@ def test_what_as_strided_scatter_overwrites_gets_no_delta():
     dx, dsrc = pullback(np.arange(1.0, 6.0))
     np.testing.assert_array_equal(dx, [1.0, 0.0, 3.0, 0.0, 5.0])
     np.testing.assert_array_equal(dsrc, [2.0, 4.0])
-
-
-def test_complex_numbers_as_pairs_and_back(same_as_torch, rng):
-    same_as_torch(
-        lambda x: F.view_as_real(F.view_as_complex(x) ** 2),
-        lambda x: torch.view_as_real(torch.view_as_complex(x) ** 2),
-        rng.normal(size=(3, 2)),
-    )
 
 
 @pytest.mark.parametrize(
