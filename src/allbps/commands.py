@@ -77,11 +77,16 @@ def lecture(
     seed: Annotated[
         int | None, typer.Option(min=0, help="Draw random numbers instead of the hand-chosen ones.")
     ] = None,
+    digits: Digits = None,
+    decimals: Decimals = None,
+    exact: Exact = False,
+    limit: Limit = None,
     as_json: AsJson = False,
 ) -> None:
     """Show the lecture's systems: every value, every δ, every reason."""
     from allbps.lecture import commands
 
+    numerals = _numerals(digits, decimals, exact, limit)
     if show_list:
         typer.echo(commands.listing(as_json))
     elif check:
@@ -90,9 +95,11 @@ def lecture(
         if not passed:
             raise typer.Exit(FAILED)
     elif out is not None:
-        typer.echo(commands.write(names or [], out, None if form == "text" else form, seed))
+        chosen = None if form == "text" else form
+        typer.echo(commands.write(names or [], out, chosen, seed, **numerals))
     else:
-        typer.echo(commands.show(names or [], "json" if as_json else form, seed, _width()))
+        chosen = "json" if as_json else form
+        typer.echo(commands.show(names or [], chosen, seed, _width(), **numerals))
 
 
 @app.command()

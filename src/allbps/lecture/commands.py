@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -25,24 +25,28 @@ def listing(as_json: bool) -> str:
     return "\n".join(f"{s.name.ljust(width)}  {s.title}" for s in systems)
 
 
-def show(names: Sequence[str], form: str, seed: int | None, width: int) -> str:
+def show(names: Sequence[str], form: str, seed: int | None, width: int, **numerals: Any) -> str:
     """The systems one after another; JSON of several is a list."""
     _check_form(form)
     texts = [
-        text for opened in _opened(names, seed, width) for text in documents(opened, form).values()
+        text
+        for opened in _opened(names, seed, width, numerals)
+        for text in documents(opened, form).values()
     ]
     if form == "json" and len(texts) != 1:
         return json.dumps([json.loads(text) for text in texts], indent=2, ensure_ascii=False)
     return "\n\n".join(text.rstrip("\n") for text in texts)
 
 
-def write(names: Sequence[str], out: Path, form: str | None, seed: int | None) -> str:
+def write(
+    names: Sequence[str], out: Path, form: str | None, seed: int | None, **numerals: Any
+) -> str:
     """Write the systems into a folder, in one format or in all, with an index page."""
     if form is not None:
         _check_form(form)
     forms = [form] if form else list(FORMATS)
     written = 0
-    systems = _opened(names, seed, 100)
+    systems = _opened(names, seed, 100, numerals)
     for opened in systems:
         for one in forms:
             for name, text in documents(opened, one).items():
@@ -56,7 +60,7 @@ def write(names: Sequence[str], out: Path, form: str | None, seed: int | None) -
 
 def check(names: Sequence[str], seed: int | None, as_json: bool) -> tuple[str, bool]:
     """Verify every δ of the systems; the report, and whether all agree."""
-    rows = [_verdict(opened) for opened in _opened(names, seed, 100)]
+    rows = [_verdict(opened) for opened in _opened(names, seed, 100, {})]
     failed = sum(not row["passed"] for row in rows)
     if as_json:
         summary = {"systems": rows, "passed": len(rows) - failed, "failed": failed}
@@ -64,8 +68,10 @@ def check(names: Sequence[str], seed: int | None, as_json: bool) -> tuple[str, b
     return _table(rows, failed), not failed
 
 
-def _opened(names: Sequence[str], seed: int | None, width: int) -> list[OpenSystem]:
-    return [open_system(system(name), seed, width) for name in names or NAMES]
+def _opened(
+    names: Sequence[str], seed: int | None, width: int, numerals: Mapping[str, Any]
+) -> list[OpenSystem]:
+    return [open_system(system(name), seed, width, **numerals) for name in names or NAMES]
 
 
 def _check_form(form: str) -> None:

@@ -21,7 +21,7 @@ from allbps.page import Block, page
 from allbps.readings import markdown
 from allbps.readings.boxes import array_block, line, row, words
 from allbps.readings.formula import as_math
-from allbps.readings.numbers import number
+from allbps.readings.numbers import cells, number
 from allbps.worked import Worked
 
 
@@ -49,9 +49,12 @@ class OpenSystem:
         return next(iter(self.worked.values()))
 
 
-def open_system(system: System, seed: int | None = None, width: int = 100) -> OpenSystem:
-    """Work all examples of a system."""
-    return OpenSystem(system, {id(e): e.work(seed) for e in system.examples}, width)
+def open_system(
+    system: System, seed: int | None = None, width: int = 100, **numerals: Any
+) -> OpenSystem:
+    """Work all examples of a system, with numbers shown as ``Numerals`` says."""
+    worked = {id(e): e.work(seed).shown(**numerals) for e in system.examples}
+    return OpenSystem(system, worked, width)
 
 
 def documents(opened: OpenSystem, form: str) -> dict[str, str]:
@@ -60,10 +63,10 @@ def documents(opened: OpenSystem, form: str) -> dict[str, str]:
     if form in WHOLE:
         ending, write = WHOLE[form]
         return {f"{name}.{ending}": write(opened)}
-    ending = {"svg": "svg", "source": "py"}[form]
+    ending = EACH[form]
     examples = list(opened.system.examples)
     return {
-        f"{name}{f'-{k}' if len(examples) > 1 else ''}.{ending}": opened.of(e).render(form)
+        f"{name}{f'-{k}' if len(examples) > 1 else ''}{ending}": opened.of(e).render(form)
         for k, e in enumerate(examples, 1)
     }
 
@@ -74,6 +77,16 @@ def computed(section: Numbers | Table, opened: OpenSystem) -> Any:
         return section.compute(opened.first)
     except MissingExtraError as error:
         return str(error)
+
+
+def displayed(section: Numbers | Table, opened: OpenSystem) -> Any:
+    """The same with each number as the numeral that is shown."""
+    found, look = computed(section, opened), opened.first.look
+    if isinstance(found, str):
+        return found
+    if isinstance(section, Table):
+        return [[cells(x, look) for x in one] for one in found]
+    return {symbol: cells(value, look) for symbol, value in found.items()}
 
 
 # -- text ------------------------------------------------------------------------------------------
@@ -96,7 +109,7 @@ def as_text(opened: OpenSystem) -> str:
             parts.append(f"{heading}\n{'─' * len(heading)}")
             parts.append(opened.of(section).to_text(opened.width).strip("\n"))
         else:
-            shown = _shown_text(section, computed(section, opened))
+            shown = _shown_text(section, displayed(section, opened))
             parts.append(f"{section.caption}\n{textwrap.indent(shown, '  ')}")
     return "\n\n".join(parts) + "\n"
 
@@ -129,11 +142,11 @@ def _numbers_text(values: Mapping[str, Any]) -> str:
 
 
 def _table_text(headings: Sequence[str], rows: Sequence[Sequence[float]]) -> str:
-    cells = [list(headings), *([number(x) for x in one] for one in rows)]
-    widths = [max(len(one[k]) for one in cells) for k in range(len(headings))]
+    lines = [list(headings), *([number(x) for x in one] for one in rows)]
+    widths = [max(len(one[k]) for one in lines) for k in range(len(headings))]
     return "\n".join(
         "   ".join(text.rjust(width) for text, width in zip(one, widths, strict=True))
-        for one in cells
+        for one in lines
     )
 
 
@@ -155,7 +168,7 @@ def as_markdown(opened: OpenSystem) -> str:
             parts.append(_demoted(opened.of(section).to_markdown()))
         else:
             parts.append(f"**{section.caption}**")
-            shown = _shown_markdown(section, computed(section, opened))
+            shown = _shown_markdown(section, displayed(section, opened))
             parts.append(shown)
     return "\n\n".join(parts) + "\n"
 
@@ -222,7 +235,7 @@ def as_latex(opened: OpenSystem) -> str:
             parts.append(tex.body(opened.of(section).derivation))
         else:
             parts.append(rf"\paragraph{{{tex.escape(section.caption)}}}")
-            shown = _shown_latex(section, computed(section, opened))
+            shown = _shown_latex(section, displayed(section, opened))
             parts.append(shown)
     return tex.document(opened.system.title, "\n\n".join(parts))
 
@@ -283,7 +296,7 @@ def html_blocks(opened: OpenSystem) -> list[Block]:
             heading = section.caption or "Worked on numbers"
             blocks.append(Block(heading, worked.to_walk(verify=True), "walk"))
         else:
-            found = computed(section, opened)
+            found = displayed(section, opened)
             if isinstance(found, str):
                 text = f"<p>{escape(found)}</p>"
             elif isinstance(section, Numbers):
@@ -358,4 +371,11 @@ WHOLE: dict[str, tuple[str, Callable[[OpenSystem], str]]] = {
     "json": ("json", as_json),
 }
 """Format -> the ending of its files, and what writes a whole system in it."""
-FORMATS = (*WHOLE, "svg", "source")
+EACH = {
+    "svg": ".svg",
+    "source": ".py",
+    "fragment": "-fragment.tex",
+    "beamer": "-beamer.tex",
+}
+"""Format of single examples -> how the names of their files end."""
+FORMATS = (*WHOLE, *EACH)
