@@ -10,7 +10,7 @@ with needs("torch", extra="torch", purpose="allbps.torch"):
 
 from allbps.torch.applied import Function, function
 from allbps.torch.checked import DifferenceError
-from allbps.torch.gradcheck import WrongGradientError, gradcheck
+from allbps.torch.grad_check import WrongGradientError, gradcheck
 from allbps.torch.net import Net, from_module
 from allbps.torch.step import CompiledAgainWarning, TrainStep, train_step
 
