@@ -18,13 +18,19 @@ from __future__ import annotations
 from allbps.machine.kernels.functions import INFINITY, exp, log
 from allbps.machine.kernels.gemm import transpose
 from allbps.machine.kernels.loss import dot, exponentials, largest
-from allbps.machine.language.words import Int, Real, Reals, brgemm, inline, kernel, lanes
+from allbps.machine.language.words import LINE, PANEL, Int, Real, Reals, brgemm, inline, kernel, lanes
 
 
 @inline
 def attention_scratch(T: int, E: int, block: int) -> int:
     """Numbers of scratch memory that a thread needs for attention and attention_delta."""
-    return 2 * E * T + 2 * block * T
+    return (2 * E + 2 * block) * (T + LINE) + block
+
+
+@inline
+def _keys(end: int, T: int, causal: bool) -> int:
+    """How many keys are multiplied with the queries before ``end``: whole panels of them."""
+    return min(T, (end + PANEL - 1) // PANEL * PANEL) if causal else T
 
 
 @kernel
@@ -33,16 +39,22 @@ def attention(
     T: Int, E: Int, scale: Real, causal: bool, block: Int,
 ) -> None:  # fmt: skip
     """One head: (T, E), (T, E), (T, E) -> (T, E), and L (T);."""
-    KT, S = scratch, scratch + E * T
-    transpose(KT, T, K, ld, T, 0, E)
+    lds = T + LINE  # a power of two would send all rows to one set of the caches
+    KT, S = scratch, scratch + E * lds
+    sums = S + block * lds
+    transpose(KT, lds, K, ld, T, 0, E)
     for r0 in range(0, T, block):
         rows = min(block, T - r0)
-        keys = r0 + rows if causal else T
-        brgemm(S, T, Q + r0 * ld, ld, 1, 0, KT, T, 0, rows, keys, E, 1, 0, S)
+        keys, l, y = _keys(r0 + rows, T, causal), L + r0, Y + r0 * ldy
+        brgemm(S, lds, Q + r0 * ld, ld, 1, 0, KT, lds, 0, rows, keys, E, 1, 0, S)
         for r in range(rows):
-            _hide(S + r * T, r0 + r + 1 if causal else T, keys)
-            L[r0 + r] = _softmax_row(S + r * T, keys, scale)
-        brgemm(Y + r0 * ldy, ldy, S, T, 1, 0, V, ld, 0, rows, E, keys, 1, 0, Y)
+            s = S + r * lds
+            _hide(s, r0 + r + 1 if causal else T, keys)
+            top = largest(s, keys)
+            sums[r] = exponentials(s, s, top, scale, keys)
+            l[r] = scale * top
+        brgemm(y, ldy, S, lds, 1, 0, V, ld, 0, rows, E, keys, 1, 0, Y)
+        _share(y, ldy, l, sums, E, rows)
 
 
 @inline
@@ -56,14 +68,15 @@ def _hide(s: Reals, seen: int, keys: int) -> None:
 
 
 @kernel
-def _softmax_row(s: Reals, keys: Int, scale: Real) -> Real:
-    """Make s = softmax of scale·s; return ln Σ e^(scale·s)."""
-    top = largest(s, keys)
-    total = exponentials(s, s, top, scale, keys)
-    share = 1.0 / total
-    for j in lanes(keys):
-        s[j] *= share
-    return scale * top + log(total)
+def _share(Y: Reals, ldy: Int, L: Reals, sums: Reals, E: Int, rows: Int) -> None:
+    """Y /= Σ, row by row, and L += ln Σ: what is left of a softmax whose e^S were multiplied."""
+    for r in lanes(rows):
+        L[r] += log(sums[r])
+        sums[r] = 1.0 / sums[r]
+    for r in range(rows):
+        y, share = Y + r * ldy, sums[r]
+        for e in lanes(E):
+            y[e] *= share
 
 
 @kernel
@@ -73,27 +86,28 @@ def attention_delta(
     T: Int, E: Int, scale: Real, causal: bool, block: Int,
 ) -> None:  # fmt: skip
     """One head: δQ, δK, δV (T, E), rows ldd apart, from G = δY and what the forward made."""
-    KT, VT = scratch, scratch + E * T
-    S, D = scratch + 2 * E * T, scratch + 2 * E * T + block * T
-    transpose(KT, T, K, ld, T, 0, E)
-    transpose(VT, T, V, ld, T, 0, E)
+    lds = T + LINE
+    KT, VT = scratch, scratch + E * lds
+    S, D = scratch + 2 * E * lds, scratch + (2 * E + block) * lds
+    transpose(KT, lds, K, ld, T, 0, E)
+    transpose(VT, lds, V, ld, T, 0, E)
     for j in range(T):
         for e in lanes(E):
             DK[j * ldd + e] = 0.0
             DV[j * ldd + e] = 0.0
     for r0 in range(0, T, block):
         rows = min(block, T - r0)
-        keys = r0 + rows if causal else T
+        keys = _keys(r0 + rows, T, causal)
         q, g = Q + r0 * ld, G + r0 * ldy
-        brgemm(S, T, q, ld, 1, 0, KT, T, 0, rows, keys, E, 1, 0, S)
-        brgemm(D, T, g, ldy, 1, 0, VT, T, 0, rows, keys, E, 1, 0, D)
+        brgemm(S, lds, q, ld, 1, 0, KT, lds, 0, rows, keys, E, 1, 0, S)
+        brgemm(D, lds, g, ldy, 1, 0, VT, lds, 0, rows, keys, E, 1, 0, D)
         for r in range(rows):
-            _hide(S + r * T, r0 + r + 1 if causal else T, keys)
+            _hide(S + r * lds, r0 + r + 1 if causal else T, keys)
             along = dot(g + r * ldy, Y + (r0 + r) * ldy, E)
-            _delta_row(S + r * T, D + r * T, L[r0 + r], along, scale, keys)
-        brgemm(DV, ldd, S, 1, T, 0, g, ldy, 0, keys, E, rows, 1, 1, DV)
-        brgemm(DK, ldd, D, 1, T, 0, q, ld, 0, keys, E, rows, 1, 1, DK)
-        brgemm(DQ + r0 * ldd, ldd, D, T, 1, 0, K, ld, 0, rows, E, keys, 1, 0, DQ)
+            _delta_row(S + r * lds, D + r * lds, L[r0 + r], along, scale, keys)
+        brgemm(DV, ldd, S, 1, lds, 0, g, ldy, 0, keys, E, rows, 1, 1, DV)
+        brgemm(DK, ldd, D, 1, lds, 0, q, ld, 0, keys, E, rows, 1, 1, DK)
+        brgemm(DQ + r0 * ldd, ldd, D, lds, 1, 0, K, ld, 0, rows, E, keys, 1, 0, DQ)
 
 
 @kernel
