@@ -18,13 +18,16 @@ from __future__ import annotations
 from allbps.machine.kernels.functions import INFINITY, exp, log
 from allbps.machine.kernels.gemm import transpose
 from allbps.machine.kernels.loss import dot, exponentials, largest
-from allbps.machine.language.words import LINE, PANEL, Int, Real, Reals, brgemm, inline, kernel, lanes
+from allbps.machine.language.words import PANEL, Int, Real, Reals, brgemm, inline, kernel, lanes
+
+APART = 16
+"""Numbers left free behind each row of T: powers of two would share a few sets of the caches."""
 
 
 @inline
 def attention_scratch(T: int, E: int, block: int) -> int:
     """Numbers of scratch memory that a thread needs for attention and attention_delta."""
-    return (2 * E + 2 * block) * (T + LINE) + block
+    return (2 * E + 2 * block) * (T + APART) + block
 
 
 @inline
@@ -39,22 +42,22 @@ def attention(
     T: Int, E: Int, scale: Real, causal: bool, block: Int,
 ) -> None:  # fmt: skip
     """One head: (T, E), (T, E), (T, E) -> (T, E), and L (T);."""
-    lds = T + LINE  # a power of two would send all rows to one set of the caches
+    lds = T + APART
     KT, S = scratch, scratch + E * lds
     sums = S + block * lds
     transpose(KT, lds, K, ld, T, 0, E)
     for r0 in range(0, T, block):
         rows = min(block, T - r0)
-        keys, l, y = _keys(r0 + rows, T, causal), L + r0, Y + r0 * ldy
+        keys, logs, y = _keys(r0 + rows, T, causal), L + r0, Y + r0 * ldy
         brgemm(S, lds, Q + r0 * ld, ld, 1, 0, KT, lds, 0, rows, keys, E, 1, 0, S)
         for r in range(rows):
             s = S + r * lds
             _hide(s, r0 + r + 1 if causal else T, keys)
             top = largest(s, keys)
             sums[r] = exponentials(s, s, top, scale, keys)
-            l[r] = scale * top
+            logs[r] = scale * top
         brgemm(y, ldy, S, lds, 1, 0, V, ld, 0, rows, E, keys, 1, 0, Y)
-        _share(y, ldy, l, sums, E, rows)
+        _share(y, ldy, logs, sums, E, rows)
 
 
 @inline
@@ -86,7 +89,7 @@ def attention_delta(
     T: Int, E: Int, scale: Real, causal: bool, block: Int,
 ) -> None:  # fmt: skip
     """One head: δQ, δK, δV (T, E), rows ldd apart, from G = δY and what the forward made."""
-    lds = T + LINE
+    lds = T + APART
     KT, VT = scratch, scratch + E * lds
     S, D = scratch + 2 * E * lds, scratch + (2 * E + block) * lds
     transpose(KT, lds, K, ld, T, 0, E)

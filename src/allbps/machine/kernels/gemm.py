@@ -131,13 +131,6 @@ def _gather_rows(T: Reals, A: Reals, sak: Int, rows: Int, depth: Int) -> None:
             T[k * rows + i] = a[i]
 
 
-def pays_to_transpose(M: int, N: int, target: Target, itemsize: int) -> bool:
-    """Is an A that lies the other way round better transposed than read down its columns?"""
-    rows = target.tile_rows[target.panel]
-    columns = PANELS * target.panel * target.lanes(itemsize)
-    return target.packs and rows < M and columns <= N
-
-
 def gemm_scratch(target: Target, itemsize: int, rows: int, K: int) -> int:
     """Numbers of scratch memory for so many rows at a time: a panel of B, and their part of A."""
     depth = target.depth(itemsize)
@@ -199,9 +192,9 @@ def cut_product(
 
     Where B is packed, rows are cut into blocks that leave room in the second cache. Some sixteen
     pieces are wanted, fewer of a small product. More blocks of columns make them where A lies row
-    by row, more blocks of rows where it is transposed, since each block transposes its own; and
-    only where that leaves too few pieces, a long K is cut as well. Few rows read B only once,
-    which is best done in the order of its memory.
+    by row; where it is transposed more blocks of rows, since each transposes its own, and half as
+    many pieces will do. Only where that leaves too few, a long K is cut as well. Few rows read B
+    only once, which is best done in the order of its memory.
     """
     if not target.packs:
         return _cut_unpacked(M, N, K)
@@ -212,9 +205,11 @@ def cut_product(
     rows = max(1, -(-M // target.block_rows(itemsize)))
     panel = target.panel * target.lanes(itemsize)
     if transposed:
-        rows = max(rows, min(wanted, M // 48))
-    columns = max(1, min(wanted // rows, N // (2 * panel)))
-    rows = max(rows, min(wanted // columns, M // 24))
+        rows = max(rows, min(wanted, M // 32, max(wanted // 2, M // 48)))
+        columns = max(1, min(-(-wanted // (2 * rows)), N // (2 * panel)))
+    else:
+        columns = max(1, min(wanted // rows, N // (2 * panel)))
+        rows = max(rows, min(wanted // columns, M // 24))
     lacking = rows * columns < wanted // 2
     depth = max(1, min(K // 512, -(-wanted // (rows * columns)))) if lacking else 1
     return Blocks(rows, columns, depth)

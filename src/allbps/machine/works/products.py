@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from allbps.machine.kernels import gemm as kernels
 from allbps.machine.kernels.activation import relu
-from allbps.machine.kernels.gemm import Blocks, cut_product, gemm_scratch, pays_to_transpose
+from allbps.machine.kernels.gemm import Blocks, cut_product, gemm_scratch
 from allbps.machine.kernels.small import small_product
 from allbps.machine.language.calls import Call
 from allbps.machine.language.operands import HI, LO, PIECE, Memory, Pointer, Scratch
 from allbps.machine.language.target import host
 from allbps.machine.language.words import BIAS, RELU
 from allbps.machine.planning.plan import Work
-from allbps.machine.works.loops import transposition
 from allbps.machine.works.masks import Gate
 from allbps.machine.works.tasks import ONCE, Cut, Program, Rows, partial
 
 SMALL_PRODUCT = 4096
 """Up to this many multiplications plain loops beat the microkernel's overhead."""
-APART = 16
-"""Numbers left free behind each row of a transposed matrix: a line, of float32."""
 
 
 @dataclass(frozen=True)
@@ -68,13 +65,6 @@ class Product:
         target, itemsize = host(), self.program.real.itemsize
         down = self.sar == 1  # A is read down its columns: δW
         blocks = cut_product(self.M, self.N, self.K, target, itemsize, transposed=down)
-        again = blocks.columns > 1 or blocks.depth > 1 or target.depth(itemsize) < self.K
-        turn = down and again and pays_to_transpose(self.M, self.N, target, itemsize)
-        if turn:  # beforehand, so no piece needs whole rows of it any more
-            blocks = cut_product(self.M, self.N, self.K, target, itemsize)
-        (self._turned() if turn else self)._emit_blocks(blocks)
-
-    def _emit_blocks(self, blocks: Blocks) -> None:
         cut = Cut(blocks.pieces, blocks.pieces)
         if blocks.depth > 1:
             self._by_depth(blocks, cut)
@@ -85,15 +75,6 @@ class Product:
 
         rows = Rows(self.M, blocks.pieces, self.N, into)
         self._add(cut, into(self.out), rows if blocks.columns == 1 else None)
-
-    def _turned(self) -> Product:
-        """The same after a task that transposes A once: each piece would do so with its rows."""
-        apart = self.K + APART  # a power of two would send all rows to one set of the caches
-        turned = self.program.memory(f"{self.left.name}_turned", self.M * apart)
-        cut, call = transposition(turned, apart, self.left, self.sak, self.M, self.K)
-        traffic = 2 * self.M * self.K
-        self.program.add(f"{self.left.name} transposed", cut, call, traffic=traffic)
-        return replace(self, left=turned, sar=apart, sak=1)
 
     @property
     def _sizes(self) -> dict[str, int]:
