@@ -255,7 +255,7 @@ def _worked(target: str, wrt: str, symbols: dict[str, str] | None = None) -> Any
 
 def _write_onnx(target: str, wrt: str, out: Path | None) -> None:
     from allbps import userfile
-    from allbps.onnx.export import export_traced
+    from allbps.onnx.exporting import export_traced
     from allbps.trace import trace
 
     if out is None:

@@ -8,6 +8,7 @@ from allbps.extras import needs
 with needs("onnx", extra="onnx", purpose="allbps.onnx"):
     import onnx  # noqa: F401
 
-from allbps.onnx.export import export
+from allbps.onnx.exporting import export
+from allbps.onnx.loading import Net, load
 
-__all__ = ["export"]
+__all__ = ["Net", "export", "load"]

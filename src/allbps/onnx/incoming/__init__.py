@@ -1,0 +1,1 @@
+"""ONNX models as functions: how each operator is written with NumPy and ``functional/``."""
