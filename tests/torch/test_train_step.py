@@ -228,6 +228,48 @@ def test_evaluation_mode_and_frozen_layers_are_seen():
         go_on(step, other, theirs, data[2:])
 
 
+class Masked(Small):
+    """With a mask in a buffer, a plain tensor and an option, all of which the step reads."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("mask", torch.tensor([1.0, 2.0]).double())
+        self.shift, self.temperature = torch.tensor([0.5, 1.0]).double(), 1.5
+
+    def forward(self, x):
+        return super().forward(x) * self.mask / self.temperature + self.shift
+
+
+STALE = {
+    "in place": lambda m: m.mask.mul_(3),
+    "through data": lambda m: m.mask.data.mul_(3),
+    "through NumPy": lambda m: np.multiply(m.mask.numpy(), 3, out=m.mask.numpy()),
+    "other data": lambda m: setattr(m.mask, "data", m.mask * 3),
+    "another buffer": lambda m: setattr(m, "mask", m.mask * 3),
+    "another plain tensor": lambda m: setattr(m, "shift", m.shift * 3),
+    "a plain tensor in place": lambda m: m.shift.mul_(3),
+    "an option": lambda m: setattr(m, "temperature", 0.5),
+    "an option of a part": lambda m: setattr(m.bn, "momentum", 0.5),
+    "running statistics": lambda m: setattr(m.bn, "running_mean", m.bn.running_mean + 1),
+}
+
+
+@pytest.mark.parametrize("change", STALE)
+def test_what_the_step_takes_as_a_constant_is_looked_at_in_every_step(change):
+    torch.manual_seed(3)
+    module = Masked().double()
+    other = copy.deepcopy(module)
+    ours, theirs = (torch.optim.SGD(m.parameters(), 0.1) for m in (module, other))
+    data = batches(4)
+    step = bp.torch.train_step(module, T.cross_entropy, data[0], optimizer=ours)
+    go_on(step, other, theirs, data[:2])
+    with torch.no_grad():
+        STALE[change](module), STALE[change](other)
+    with pytest.warns(bp.torch.CompiledAgainWarning, match="has changed"):
+        go_on(step, other, theirs, data[2:3])
+    go_on(step, other, theirs, data[3:])
+
+
 class PartlyUsed(Small):
     def __init__(self):
         super().__init__()

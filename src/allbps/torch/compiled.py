@@ -147,7 +147,7 @@ class CompiledStep:
         self.counted = [found.tensors[name] for name in self.objective.counted]
         used = self.objective.source.text
         self._constants = [
-            (t, t._version, t.data_ptr(), t.detach().clone())
+            (t, t.detach().numpy().tobytes())
             for name, t in found.tensors.items()
             if f'constants["{name}"]' in used
         ]
@@ -189,14 +189,11 @@ class CompiledStep:
 
     @property
     def is_stale(self) -> bool:
-        """Has somebody changed a buffer that the step takes as a constant?"""
-        for k, (tensor, version, pointer, before) in enumerate(self._constants):
-            if tensor._version == version and tensor.data_ptr() == pointer:
-                continue
-            if not torch.equal(tensor.detach(), before):
-                return True
-            self._constants[k] = (tensor, tensor._version, tensor.data_ptr(), before)
-        return False
+        """Has somebody changed a buffer that the step takes as a constant?
+
+        All bits are compared: PyTorch counts no version for what is written through ``.data``.
+        """
+        return any(t.detach().numpy().tobytes() != b for t, b in self._constants)
 
     def __call__(self, inputs: Sequence[NDArray[Any]], taken: int) -> Any:
         """Take a step on these inputs; what the loss function returned."""

@@ -16,6 +16,7 @@ from allbps.torch.arguments import array
 from allbps.torch.checked import compare_with_eager
 from allbps.torch.compiled import CompiledStep
 from allbps.torch.export import exported, first_result
+from allbps.torch.held import Held
 from allbps.torch.losses import Loss, WithLoss, check_loss, named_batch
 from allbps.torch.memory import Memory
 from allbps.torch.net import interpreted
@@ -108,7 +109,7 @@ class TrainStep:
             shapes = ", ".join(str(x[0]) for x in key[1] if isinstance(x, tuple) and len(x) == 2)
             why = f"a batch has another shape: {shapes}"
         else:
-            why = "train() or eval(), requires_grad, the module or the optimizer has changed"
+            why = "train() or eval(), requires_grad, an option, the module or the optimizer has changed"
         warnings.warn(
             f"the step of {name} is compiled again, once, since {why}",
             CompiledAgainWarning, stacklevel=4,
@@ -142,28 +143,15 @@ class TrainStep:
 
     # -- has somebody changed the module or the optimizer? ---------------------------------------
     def _look(self) -> None:
-        """Remember which modules and parameters there are."""
+        """Remember which modules, parameters, buffers and options there are."""
         self._parts = list(self._whole.modules())
-        self._held = [
-            (
-                part._parameters, tuple(part._parameters.values()),
-                part._buffers, tuple(part._buffers), part._modules, tuple(part._modules.values()),
-            )
-            for part in self._parts
-        ]  # fmt: skip
+        self._held = Held(self._parts)
         self._params = list(self._whole.parameters())
         self._by_id = {id(p): p for p in self._params}
         self._structure = structure(self.optimizer)
 
     def _changed(self) -> bool:
-        for params, held, _, _, modules, parts in self._held:
-            if tuple(params.values()) != held and any(
-                a is not b for a, b in zip(params.values(), held, strict=False)
-            ):
-                return True
-            if any(a is not b for a, b in zip(modules.values(), parts, strict=False)):
-                return True
-        return structure(self.optimizer) != self._structure
+        return self._held.changed or structure(self.optimizer) != self._structure
 
     @property
     def source(self) -> str:

@@ -1,0 +1,57 @@
+"""What a compiled step takes for granted of a module: that its parts and options stay what they are.
+
+Numbers inside of parameters and buffers may change at any time; this is about which there are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import torch
+from torch import nn
+
+_OPTIONS = (bool, int, float, complex, str, bytes, type(None), tuple)
+"""Kinds of attributes that ``forward`` may decide by: rates, temperatures, modes."""
+
+
+class Held:
+    """Parameters, buffers, submodules, tensors and options of modules, as they are now.
+
+    Args:
+        parts: the modules.
+
+    """
+
+    def __init__(self, parts: Iterable[nn.Module]) -> None:
+        self._held: list[tuple[dict[str, Any], tuple[str, ...], list[Any]]] = []
+        for part in parts:
+            own = vars(part)
+            rooms: list[Any] = [part._parameters, part._buffers, part._modules]
+            self._held += [(room, tuple(room), list(room.values())) for room in rooms]
+            # train() and eval() are looked at apart, since both modes are kept
+            names = [n for n, v in own.items() if n != "training" and _is_taken(v)]
+            self._held.append((own, tuple(names), [own[n] for n in names]))
+
+    @property
+    def changed(self) -> bool:
+        """Is anything another one than it was?"""
+        for room, names, before in self._held:
+            try:
+                now = [room[name] for name in names]
+            except KeyError:
+                return True
+            if not _same(now, before):
+                return True
+        return False
+
+
+def _is_taken(value: Any) -> bool:
+    return isinstance(value, (*_OPTIONS, torch.Tensor))
+
+
+def _same(now: Sequence[Any], before: Sequence[Any]) -> bool:
+    return all(
+        a is b or (type(a) is type(b) and isinstance(a, _OPTIONS) and a == b)
+        for a, b in zip(now, before, strict=True)
+    )
