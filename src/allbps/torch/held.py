@@ -1,4 +1,4 @@
-"""What a compiled step takes for granted of a module: that its parts and options stay what they are.
+"""What a compiled step takes for granted of a module: its parts and options stay what they are.
 
 Numbers inside of parameters and buffers may change at any time; this is about which there are.
 """

@@ -109,7 +109,7 @@ class TrainStep:
             shapes = ", ".join(str(x[0]) for x in key[1] if isinstance(x, tuple) and len(x) == 2)
             why = f"a batch has another shape: {shapes}"
         else:
-            why = "train() or eval(), requires_grad, an option, the module or the optimizer has changed"
+            why = "train() or eval(), requires_grad, an option, the module or optimizer has changed"
         warnings.warn(
             f"the step of {name} is compiled again, once, since {why}",
             CompiledAgainWarning, stacklevel=4,
