@@ -11,7 +11,8 @@ import pytest
 from allbps.bench.agree import STEPS, deviation
 from allbps.bench.by_numpy import Emitted
 from allbps.bench.peer import PEERS, peer_named
-from allbps.bench.work import ROWS, image_row, lecture_row, text_row, work_for
+from allbps.bench.row import work_for
+from allbps.bench.work import ROWS, image_row, lecture_row, text_row
 from allbps.errors import NameUnknownError
 
 SMALL = {
@@ -34,7 +35,7 @@ CLAIMS = [
     for peer in PEERS.values()
     if peer.name != "torch.compile"
     and (row in QUICK or peer.name not in COMPILERS)
-    and (not peer.rows or row in peer.rows)
+    and peer.takes(row)
 ]
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from allbps.bench.module_work import ModuleWork
 from allbps.bench.peer import PEERS, Runner
 from allbps.bench.work import Work
 
@@ -16,8 +17,14 @@ BOUND = 1e-3
 """Largest relative deviation of a loss on the way, in single precision."""
 
 
-def reference_losses(work: Work, runners: Mapping[str, Runner]) -> tuple[str, NDArray[Any]]:
+def reference_losses(
+    work: Work | ModuleWork, runners: Mapping[str, Runner]
+) -> tuple[str, NDArray[Any]]:
     """(who says so, losses): PyTorch in double precision, or else the first of the runners."""
+    if isinstance(work, ModuleWork):
+        from allbps.bench.by_module import reference as of_module
+
+        return "torch in float64", of_module(work).run(STEPS)
     if PEERS["torch"].version:
         from allbps.bench.by_torch import reference
 

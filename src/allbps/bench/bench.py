@@ -17,12 +17,13 @@ from numpy.typing import NDArray
 
 from allbps.bench.agree import BOUND, STEPS, deviation, reference_losses
 from allbps.bench.deadline import Deadline
+from allbps.bench.module_work import ModuleWork
 from allbps.bench.peer import PEERS, Peer, Runner, cores, peer_named
 from allbps.bench.report import BenchReport, Entry, RowResult
 from allbps.bench.rounds import SLOW, interleaved, too_slow
+from allbps.bench.row import known, work_for
 from allbps.bench.trial import cold_and_warm, steps_for
-from allbps.bench.work import ROWS, Work, work_for
-from allbps.errors import unknown_name
+from allbps.bench.work import ROWS, Work
 from allbps.optim import require
 
 
@@ -31,7 +32,7 @@ class BenchOptions:
     """What to measure.
 
     Attributes:
-        rows: names of rows; all if empty.
+        rows: names of rows; all but those of PyTorch modules if empty.
         peers: names of peers; all but ``numpy``, which is slow, if empty.
         rounds: how often everyone has a turn.
         trials: measure compile time and memory too, in processes of their own.
@@ -50,8 +51,7 @@ class BenchOptions:
         require("--rounds", self.rounds, at_least=1)
         require("--minutes", self.minutes, at_least=0.1)
         for row in self.rows:
-            if row not in ROWS:
-                raise unknown_name(row, list(ROWS), "row")
+            known(row)
         for peer in self.peers:
             peer_named(peer)
 
@@ -84,7 +84,7 @@ def bench(
     names, whole = options.rows or list(ROWS), Deadline(60 * options.minutes)
     try:
         for k, name in enumerate(names):
-            able = [peer for peer in present if not peer.rows or name in peer.rows]
+            able = [peer for peer in present if peer.takes(name)]
             work = work_for(name)
             row = RowResult(name, work.title, "", [Entry(peer.name) for peer in able])
             report.rows.append(row)
@@ -110,7 +110,7 @@ class _Race:
     def __init__(
         self,
         row: RowResult,
-        work: Work,
+        work: Work | ModuleWork,
         peers: list[Peer],
         deadline: Deadline,
         told: Callable[[str], None],
@@ -214,7 +214,7 @@ def _failures(entry: Entry) -> Iterator[None]:
             entry.add(f"failed: {_first_line(error)}")
 
 
-def _start(peer: Peer, work: Work, entry: Entry) -> Runner | None:
+def _start(peer: Peer, work: Work | ModuleWork, entry: Entry) -> Runner | None:
     """Prepare a peer; what it says about falling back becomes a note, an error too."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")

@@ -12,6 +12,7 @@ import typer
 
 from allbps.bench.bench import BenchOptions, begun
 from allbps.bench.bench import bench as measure
+from allbps.bench.module_work import MODULES
 from allbps.bench.peer import PEERS
 from allbps.bench.report import BenchReport, RowResult
 from allbps.bench.work import ROWS
@@ -20,7 +21,13 @@ from allbps.extras import needs
 
 
 def bench(
-    rows: Annotated[str, typer.Option(help=f"Rows: {', '.join(ROWS)}; all if left out.")] = "",
+    rows: Annotated[
+        str,
+        typer.Option(
+            help=f"Rows: {', '.join(ROWS)}, which are the ones if left out;"
+            f" of PyTorch modules: {', '.join(MODULES)}."
+        ),
+    ] = "",
     peers: Annotated[
         str,
         typer.Option(

@@ -12,7 +12,8 @@ from typing import Any, Protocol, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from allbps.bench.work import Work
+from allbps.bench.module_work import MODULES
+from allbps.bench.work import ROWS
 from allbps.errors import unknown_name
 
 
@@ -32,7 +33,7 @@ class Peer:
         library: the distribution that must be installed, empty for none.
         module: the file of this room that knows it.
         start: the name of the function or class in there: (work) -> runner.
-        rows: the rows it can do; empty for all.
+        rows: the rows it can do; empty for all of functions of NumPy, which are ``ROWS``.
 
     """
 
@@ -52,15 +53,22 @@ class Peer:
         except PackageNotFoundError:
             return ""
 
-    def load(self) -> Callable[[Work], Runner]:
-        """Import the library; what starts a run."""
+    def takes(self, row: str) -> bool:
+        """Can it do that row?"""
+        return row in (self.rows or ROWS)
+
+    def load(self) -> Callable[[Any], Runner]:
+        """Import the library; what starts a run of a row that it can do."""
         module = import_module(f"allbps.bench.{self.module}")
-        return cast(Callable[[Work], Runner], getattr(module, self.start))
+        return cast(Callable[[Any], Runner], getattr(module, self.start))
 
 
 SMALL = ("lecture", "mlp", "lenet")
 NETS = ("mlp", "lenet", "resnet20", "gpt")
 IMAGES = ("lenet", "resnet20")
+MODULE_IMAGES = tuple(
+    f"torch-{name}" for name in ("lenet", "resnet20", "resnet18", "unet", "mobilenet", "vit")
+)
 PEERS = {
     peer.name: peer
     for peer in (
@@ -77,9 +85,13 @@ PEERS = {
         Peer("tinygrad", "tinygrad", "by_tinygrad", "Steps", SMALL),
         Peer("micrograd", "micrograd", "by_micrograd", "Steps", ("lecture",)),
         Peer("sklearn", "scikit-learn", "by_sklearn", "Classifier", ("mlp",)),
+        Peer("train_step", "llvmlite", "by_module", "Native", tuple(MODULES)),
+        Peer("module", "torch", "by_module", "Eager", tuple(MODULES)),
+        Peer("module.channels_last", "torch", "by_module", "ChannelsLast", MODULE_IMAGES),
+        Peer("module.compile", "torch", "by_module", "Compiled", tuple(MODULES)),
     )
 }
-OURS = ("machine", "machine.epoch", "numpy")
+OURS = ("machine", "machine.epoch", "numpy", "train_step")
 
 
 def peer_named(name: str) -> Peer:

@@ -20,7 +20,7 @@ from typing import Any
 
 from allbps.bench.deadline import Deadline
 from allbps.bench.peer import peer_named
-from allbps.bench.work import work_for
+from allbps.bench.row import work_for
 
 
 def steps_for(seconds: float) -> int:

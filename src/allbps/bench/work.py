@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 import allbps.functional as F
 from allbps import nn
-from allbps.errors import unknown_name
 from allbps.nn.model import Model, Params, Shape
 from allbps.nn.slide import SLIDE
 
@@ -105,16 +104,3 @@ ROWS: dict[str, Callable[[], Work]] = {
     "resnet20": lambda: image_row("ResNet-20 32×32, batch 64", "resnet20", (3, 32, 32), 64, 0.001),
     "gpt": lambda: text_row("GPT 4×128, 128 tokens, batch 16", 16, 128, 65),
 }
-
-
-def work_for(row: str) -> Work:
-    """The row of that name.
-
-    Raises:
-        NameUnknownError: there is none.
-        MissingExtraError: the digits are not installed.
-
-    """
-    if row not in ROWS:
-        raise unknown_name(row, list(ROWS), "row")
-    return ROWS[row]()

@@ -1,0 +1,51 @@
+"""Rows of PyTorch modules: all can be trained, and ours agrees with PyTorch in double precision."""
+
+import numpy as np
+import pytest
+
+from allbps.bench.agree import STEPS, deviation
+from allbps.bench.bench import BenchOptions
+from allbps.bench.module_work import MODULES
+from allbps.bench.peer import PEERS
+from allbps.bench.row import work_for
+from allbps.bench.work import ROWS
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("llvmlite")
+
+
+@pytest.fixture(autouse=True)
+def _threads():
+    threads = torch.get_num_threads()
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.mark.parametrize("row", MODULES)
+def test_every_row_has_a_loss_that_every_parameter_moves(row):
+    module, loss, batches = work_for(row).built()
+    again = work_for(row).built()[0].state_dict()
+    assert all(torch.equal(p, again[name]) for name, p in module.state_dict().items())
+    x, y = (part[:4] if row != "torch-graph" else part for part in batches[0])
+    value = loss(module(x), y)
+    value.backward()
+    assert value.isfinite()
+    assert all(p.grad is not None and p.grad.abs().max() > 0 for p in module.parameters())
+
+
+def test_our_step_agrees_with_pytorch_in_double_precision():
+    from allbps.bench.by_module import Native, reference
+
+    work = work_for("torch-mlp")
+    expected = reference(work).run(STEPS)
+    assert deviation(Native(work).run(STEPS), expected) < 1e-4
+    assert len(set(np.round(expected, 6))) > STEPS // 2
+
+
+def test_modules_are_measured_only_where_they_are_asked_for():
+    assert not set(MODULES) & set(ROWS)
+    assert [p.name for p in PEERS.values() if p.takes("torch-lstm")] == [
+        "train_step", "module", "module.compile",
+    ]  # fmt: skip
+    assert not any(p.takes("mlp") for p in PEERS.values() if p.module == "by_module")
+    assert BenchOptions(("torch-mlp",)).rows == ("torch-mlp",)
