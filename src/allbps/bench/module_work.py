@@ -33,12 +33,8 @@ class ModuleWork:
 
         """
         with needs("torch", extra="torch", purpose=f"the row {self.row}"):
-            import torch
-        from allbps.bench import modules
-
-        with torch.random.fork_rng():
-            torch.manual_seed(0)
-            return getattr(modules, self.row.removeprefix("torch-"))()
+            from allbps.bench.torch_modules import made
+        return made(self.row.removeprefix("torch-"))
 
 
 MODULES = {

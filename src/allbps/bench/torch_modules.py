@@ -243,3 +243,11 @@ class _Graph(nn.Module):
 
 def graph() -> Training:
     return _Graph(), T.cross_entropy, _labelled(512, 32)
+
+
+def made(name: str) -> Training:
+    """The row's module, loss and batches, the same every time."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        training: Training = globals()[name]()
+        return training
