@@ -24,7 +24,7 @@ def sinkhorn(x, y, eps=0.5):
     C = ((x[:, None, :] - y[None, :, :]) ** 2).sum(-1)
     n, m = C.shape
     f, g = np.zeros(n), np.zeros(m)
-    for _ in range(5):
+    for _ in range(2):
         f = -eps * (logsumexp((g[None, :] - C) / eps, axis=1) - np.log(n))
         g = -eps * (logsumexp((f[:, None] - C) / eps, axis=0) - np.log(m))
     P = np.exp((f[:, None] + g[None, :] - C) / eps)
@@ -82,8 +82,8 @@ def neural_ode(W1, W2, x0, target):
     def f(x):
         return np.tanh(x @ W1) @ W2
 
-    x, dt = x0, 0.25
-    for _ in range(4):
+    x, dt = x0, 0.5
+    for _ in range(2):
         k1 = f(x)
         k2 = f(x + dt / 2 * k1)
         k3 = f(x + dt / 2 * k2)

@@ -38,7 +38,7 @@ def lstm(params, xs, target):
     return np.mean((h - target) ** 2)
 
 
-LSTM = {"W": normal(2, 12), "U": normal(3, 12), "b": normal(12)}, normal(4, 2, 2), normal(2, 3)
+LSTM = {"W": normal(2, 12), "U": normal(3, 12), "b": normal(12)}, normal(4, 2, 2)[:2], normal(2, 3)
 
 
 def gru(W, U, Wc, Uc, xs):
@@ -105,7 +105,7 @@ def hmm(log_pi, log_A, log_B, observed):
     return -logsumexp(alpha)
 
 
-HMM = normal(3), normal(3, 3), normal(3, 4), np.array([0, 3, 1, 2, 2])
+HMM = normal(3), normal(3, 3), normal(3, 4), np.array([0, 3, 1])
 
 
 def soft_viterbi(scores, transitions, gamma):
@@ -133,7 +133,7 @@ def soft_dtw(x, y, gamma):
     return R[n, m]
 
 
-DTW = normal(4, scale=1.0), normal(3, scale=1.0), 0.5
+DTW = normal(4, scale=1.0)[:3], normal(3, scale=1.0)[:2], 0.5
 
 
 def kalman(F, H, Q, R, observations):
@@ -153,7 +153,7 @@ def kalman(F, H, Q, R, observations):
 
 KALMAN = (
     np.array([[1.0, 0.1], [0.0, 0.9]]), normal(2, 2) + np.eye(2), 0.3 * np.eye(2),
-    np.eye(2) + 0.1, normal(4, 2),
+    np.eye(2) + 0.1, normal(4, 2)[:2],
 )  # fmt: skip
 
 
