@@ -72,6 +72,7 @@ class Worked:
         by: each "operation" a step of the derivation, or each "line" of the function.
         labels: headings above steps, by the steps' names.
         witness: can run the function itself again; None where there is no such function.
+        numpy: the source that gave the numbers, where it is at hand.
     """
 
     backward: Backward
@@ -81,6 +82,7 @@ class Worked:
     look: Numerals = USUAL
     by: str = "operation"
     labels: Mapping[str, str] = field(default_factory=dict)
+    numpy: Program | None = field(default=None, repr=False)
 
     # -- looking things up -----------------------------------------------------------------------
     @property
@@ -166,6 +168,8 @@ class Worked:
     # -- reading ---------------------------------------------------------------------------------
     def program(self, dialect: str = "numpy") -> Program:
         """The emitted source, with its parts."""
+        if dialect == "numpy" and self.numpy is not None:
+            return self.numpy
         return emit(self.backward, dialect_named(dialect))
 
     def to_source(
@@ -386,6 +390,7 @@ def explain(
     check_inputs(traced)
     worked = backward(traced, wrt, cotangents)
     given = {**traced.values, **worked.given}
-    values = emit(worked).run({node.name: value for node, value in given.items()})
+    program = emit(worked)
+    values = program.run({node.name: value for node, value in given.items()})
     witness.require(traced, values)
-    return Worked(worked, values, dict(symbols or {}), witness)
+    return Worked(worked, values, dict(symbols or {}), witness, numpy=program)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import fields, replace
+from dataclasses import fields
 from functools import cache
+from operator import is_
 from typing import Any, TypeVar
 
 from allbps.mathematics.tree import Math, Matrix
@@ -12,21 +13,22 @@ from allbps.mathematics.tree import Math, Matrix
 
 def rebuilt(tree: Math, change: Callable[[Math], Math]) -> Math:
     """The tree with each part replaced by what ``change`` makes of it, leaves first."""
-    new = {}
-    for name in _names(type(tree)):  # type: ignore[arg-type]  # classes are hashable
-        old = getattr(tree, name)
-        made = _rebuilt_value(old, change)
-        if made is not old:
-            new[name] = made
-    return change(replace(tree, **new) if new else tree)
+    names = _inner(type(tree))  # type: ignore[arg-type]  # classes are hashable
+    if not names:
+        return change(tree)
+    old = [getattr(tree, name) for name in names]
+    new = [_rebuilt_value(value, change) for value in old]
+    if all(map(is_, old, new)):
+        return change(tree)
+    return change(type(tree)(*new))
 
 
 def _rebuilt_value(value: Any, change: Callable[[Math], Math]) -> Any:
     if isinstance(value, Math):
         return rebuilt(value, change)
     if isinstance(value, tuple) and value:
-        made = tuple(_rebuilt_value(part, change) for part in value)
-        return made if any(a is not b for a, b in zip(made, value, strict=True)) else value
+        made = tuple([_rebuilt_value(part, change) for part in value])
+        return value if all(map(is_, made, value)) else made
     return value
 
 
@@ -65,5 +67,8 @@ def has(tree: Math, *kinds: type[Math]) -> bool:
 
 
 @cache
-def _names(kind: type[Math]) -> tuple[str, ...]:
-    return tuple(field.name for field in fields(kind))
+def _inner(kind: type[Math]) -> tuple[str, ...]:
+    """The fields of a kind of formula, in order; none where no part of it is a formula."""
+    found = fields(kind)
+    has_parts = any("Math" in str(field.type) for field in found)
+    return tuple(field.name for field in found) if has_parts else ()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -22,6 +22,7 @@ from allbps.readings.numbers import USUAL, Numerals, is_small, summary, summary_
 from allbps.readings.orientation import columns
 from allbps.readings.symbols import symbols as choose_symbols
 
+Made = TypeVar("Made")
 Say = Callable[[Writer], Math]
 """Writes one thing with whichever writer it is given."""
 
@@ -62,6 +63,14 @@ class Step:
     reasons: tuple[Say, ...] = field(repr=False, default=())
     of: Node | None = field(repr=False, default=None)
     label: str = ""
+    _made: dict[Callable[[Step], Any], Any] = field(repr=False, default_factory=dict, init=False)
+
+    def once(self, make: Callable[[Step], Made]) -> Made:
+        """What ``make`` makes of this step, made once for all readings that want it."""
+        if make not in self._made:
+            self._made[make] = make(self)
+        found: Made = self._made[make]
+        return found
 
     @cached_property
     def formula(self) -> str:

@@ -26,6 +26,10 @@ def aligned(left: str, lines: list[str]) -> str:
 
 def split(step: Step) -> tuple[str, list[str]]:
     """What stands on the left of an equation, and the lines on its right."""
+    return step.once(_split)
+
+
+def _split(step: Step) -> tuple[str, list[str]]:
     left = r" \equiv ".join(part.latex for part in step.left())
     lines: list[str] = []
     used = 0

@@ -48,11 +48,14 @@ class Writer:
     ) -> None:
         self.symbols, self.look, self.columns = symbols, look, columns
         self.hidden = hidden
+        self._formulas: dict[Node, Math] = {}
 
     # -- in symbols --------------------------------------------------------------------------------
     def formula(self, node: Node) -> Math:
         """How ``node`` is computed, in symbols."""
-        return self._write(self._inlined(node), self._symbolic)[node].math
+        if node not in self._formulas:
+            self._formulas[node] = self._write(self._inlined(node), self._symbolic)[node].math
+        return self._formulas[node]
 
     def phrase(self, template: str, **nodes: Node) -> Math:
         """``template`` with the symbols of nodes: ``"∂{L}/∂{x}"``."""
