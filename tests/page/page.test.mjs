@@ -105,7 +105,7 @@ test("the numbers shown are those of the JSON, as far as they have digits", asyn
         const rows = await page.evaluate(([k, name]) => {
           const walk = document.querySelectorAll(".walk")[k];
           const block = [...walk.querySelectorAll(".derivation .step")].find((e) => e.dataset.step === name);
-          const tables = block ? [...block.querySelectorAll("mtable")].filter((t) => !t.querySelector("mtable")) : [];
+          const tables = block ? [...block.querySelectorAll(":scope > math mtable")].filter((t) => !t.querySelector("mtable")) : [];
           return tables.length ? [...tables.at(-1).querySelectorAll("mtd")].map((c) => c.textContent) : null;
         }, [k, step.name]);
         const values = [step.value].flat(Infinity);
@@ -130,7 +130,7 @@ test("a cell of a convolution shows its window, also at the corners", async () =
   const look = async (k) => {
     await cells.nth(k).dispatchEvent("pointerenter");
     const parts = await block.evaluate((b) => {
-      const tables = [...b.querySelectorAll("mtable")].filter((t) => !t.querySelector("mtable"));
+      const tables = [...b.querySelectorAll(":scope > math mtable")].filter((t) => !t.querySelector("mtable"));
       return [...tables.at(-3).querySelectorAll("mtd")].flatMap((e, at) => (e.classList.contains("part") ? [at] : []));
     });
     return [parts, await block.locator("p").last().textContent()];
