@@ -325,6 +325,8 @@ class Walk {
     const operands = tables.slice(-1 - cells[0].parts.length, -1);
     const written = document.createElement("p");
     written.className = "because";
+    const tabled = document.createElement("table");
+    tabled.className = "seen";
     const pick = (k) => {
       for (const e of block.querySelectorAll(".part, .whole")) e.classList.remove("part", "whole");
       results[k].classList.add("whole");
@@ -333,6 +335,7 @@ class Walk {
         for (const place of places) all[place]?.classList.add("part");
       });
       written.textContent = cells[k].said;
+      tabled.replaceChildren(...this.table(cells[k].table ?? []));
       results.forEach((cell, other) => (cell.tabIndex = other === k ? 0 : -1));
     };
     results.forEach((cell, k) => {
@@ -349,7 +352,25 @@ class Walk {
       });
     });
     written.textContent = cells[0].said;
+    tabled.replaceChildren(...this.table(cells[0].table ?? []));
     block.append(written);
+    if (cells[0].table?.length) block.append(tabled);
+  }
+
+  // rows of texts; the first row and the first column are headings
+  table(rows) {
+    return rows.map((row, i) => {
+      const line = document.createElement("tr");
+      line.append(
+        ...row.map((text, j) => {
+          const cell = document.createElement(i && j ? "td" : "th");
+          cell.textContent = text;
+          if (!i || !j) cell.scope = i ? "row" : "col";
+          return cell;
+        }),
+      );
+      return line;
+    });
   }
 }
 

@@ -46,6 +46,8 @@ class Step:
         value_of: the number or array of a node.
         reasons: write the because, part by part.
         label: a heading of its own, "Step 3a"; empty for most.
+        term: the one use that this δ or contribution comes from; None for sums and values.
+        after: δ of the result of that use.
 
     """
 
@@ -63,6 +65,8 @@ class Step:
     reasons: tuple[Say, ...] = field(repr=False, default=())
     of: Node | None = field(repr=False, default=None)
     label: str = ""
+    term: Term | None = field(repr=False, default=None)
+    after: Node | None = field(repr=False, default=None)
     _made: dict[Callable[[Step], Any], Any] = field(repr=False, default_factory=dict, init=False)
 
     def once(self, make: Callable[[Step], Made]) -> Made:
@@ -325,6 +329,7 @@ class _Author:
                 yield self._step(
                     term.node, "contribution", term.node.name, True,
                     of=term.consumer, reasons=self._because(term), chain=self._chain(term),
+                    term=term, after=self.backward.deltas[term.consumer].node,
                 )  # fmt: skip
         reasons = self._because(terms[0]) if len(terms) == 1 else ()
         if several:
@@ -334,10 +339,12 @@ class _Author:
             shown = given if terms else delta.node
             reasons += (lambda pen: pen.phrase('{s} "is given"', s=shown),)
         is_seed = given is not None and not terms
+        only = terms[0] if len(terms) == 1 and given is None else None
         yield self._step(
             delta.node, "seed" if is_seed else "delta", delta.node.name, not is_seed,
             of=primal, meaning=self._meaning(primal), reasons=reasons,
-            chain=self._chain(terms[0]) if len(terms) == 1 and given is None else None,
+            chain=self._chain(terms[0]) if only is not None else None,
+            term=only, after=self.backward.deltas[only.consumer].node if only else None,
         )  # fmt: skip
 
     @cached_property
