@@ -141,6 +141,22 @@ test("a cell of a convolution shows its window, also at the corners", async () =
   await page.context().close();
 });
 
+test("a cell of a δ that went through softmax shows the Jacobian of its row", async () => {
+  const page = await open("attention-scores");
+  const data = JSON.parse(fs.readFileSync(path.join(folder, "attention-scores.json"), "utf8"));
+  const s = data.sections.find((x) => x.kind === "example").steps.find((x) => x.name === "s").value;
+  const block = page.locator(".derivation .step[data-step=dz]");
+  const cells = block.locator(":scope > math mtable").last().locator("mtd");
+  for (const [cell, row] of [[0, 0], [11, 2]]) {
+    await cells.nth(cell).dispatchEvent("pointerenter");
+    const shown = await block.locator("table.seen td").allTextContents();
+    const right = s[row].flatMap((a, i) => s[row].map((b, k) => (i === k ? a * (1 - a) : -a * b)));
+    assert.equal(shown.length, right.length);
+    right.forEach((x, k) => assert.ok(Math.abs(Number(shown[k].replace("−", "-")) - x) < 6e-5, `${shown[k]} for ${x}`));
+  }
+  await page.context().close();
+});
+
 test("axe finds nothing, in light and in dark, at the beginning and in the middle", async () => {
   for (const colorScheme of ["light", "dark"])
     for (const name of names) {

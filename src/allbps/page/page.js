@@ -52,6 +52,7 @@ class Walk {
     const data = JSON.parse(section.querySelector("script[type='application/json']").textContent);
     this.steps = data.steps;
     this.inside = data.inside;
+    this.tables = data.tables;
     this.at = this.steps.length; // all shown
     this.timer = null;
     this.place = new Map(this.steps.map((step, k) => [step.name, k + 1]));
@@ -335,7 +336,7 @@ class Walk {
         for (const place of places) all[place]?.classList.add("part");
       });
       written.textContent = cells[k].said;
-      tabled.replaceChildren(...this.table(cells[k].table ?? []));
+      tabled.replaceChildren(...this.table(this.tables[cells[k].table] ?? []));
       results.forEach((cell, other) => (cell.tabIndex = other === k ? 0 : -1));
     };
     results.forEach((cell, k) => {
@@ -352,9 +353,9 @@ class Walk {
       });
     });
     written.textContent = cells[0].said;
-    tabled.replaceChildren(...this.table(cells[0].table ?? []));
+    tabled.replaceChildren(...this.table(this.tables[cells[0].table] ?? []));
     block.append(written);
-    if (cells[0].table?.length) block.append(tabled);
+    if (cells[0].table !== undefined) block.append(tabled);
   }
 
   // rows of texts; the first row and the first column are headings

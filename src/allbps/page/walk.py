@@ -47,9 +47,11 @@ def walk(parts: Parts) -> str:
     if is_large(parts.backward):
         return _walk_in_pieces(parts)
     primals = _primals(parts.backward)
+    seen, tables = _shared(inside(parts.derivation))
     data = {
         "steps": [_told(step, primals) for step in parts.derivation if step.kind != "given"],
-        "inside": inside(parts.derivation),
+        "inside": seen,
+        "tables": tables,
         "saved": {ending: _packed(write()) for ending, write in parts.texts.items()},
         "title": parts.derivation.title,
     }
@@ -62,6 +64,20 @@ def walk(parts: Parts) -> str:
         f'<script type="application/json">{_json(data)}</script>\n'
         "</section>"
     )
+
+
+def _shared(seen: Mapping[str, list[dict[str, Any]]]) -> tuple[dict[str, Any], list[Any]]:
+    """The elements with numbers for their tables, and each table once."""
+    tables: list[Any] = []
+
+    def numbered(element: dict[str, Any]) -> dict[str, Any]:
+        if "table" not in element:
+            return element
+        if element["table"] not in tables[-1:]:  # a row of elements has one after another
+            tables.append(element["table"])
+        return element | {"table": len(tables) - 1}
+
+    return {name: [numbered(x) for x in elements] for name, elements in seen.items()}, tables
 
 
 def _packed(text: str) -> str:
@@ -95,7 +111,7 @@ def _folded(heading: str, text: str) -> str:
 
 def _json(data: Any) -> str:
     """JSON that may stand in a script element."""
-    return json.dumps(data, ensure_ascii=False).replace("<", "\\u003c")
+    return json.dumps(data, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
 
 
 def _told(step: Step, primals: Mapping[str, str]) -> dict[str, Any]:

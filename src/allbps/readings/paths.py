@@ -111,7 +111,7 @@ def by_jacobian(via: Through, place: Place, result: str) -> Told:
 # -- cross-entropy ---------------------------------------------------------------------------------
 def by_collapse(via: Through, place: Place, result: str) -> Told:
     """The loss' slopes −tₖ/pₖ times softmax's, which collapse to p − t."""
-    _, y, _ = via.names
+    x, y, _ = via.names
     z, i, look = via.x[place[:-1]], place[-1], via.step.pen.look
     shifted = np.exp(z - z.max())
     p = shifted / shifted.sum()
@@ -127,7 +127,13 @@ def by_collapse(via: Through, place: Place, result: str) -> Told:
     )
     with np.errstate(all="ignore"):  # a p of 0 gives ∞, and the table says so
         slopes, own = -t / p, p * ((np.arange(len(p)) == i) - p[i])
-        pieces = {"p": p, "t": t, "−t/p": slopes, f"∂p/∂z({i + 1})": own, "product": slopes * own}
+        pieces = {
+            f"p = softmax({x})": p,
+            "t": t,
+            "−t/p": slopes,
+            f"∂p/∂{x}({i + 1})": own,
+            "product": slopes * own,
+        }
     rows = [[name, *map(str, cells(line, look))] for name, line in pieces.items()]
     return Told(said, table=[["k", *(str(k + 1) for k in range(len(p)))], *rows])
 
