@@ -161,10 +161,11 @@ def test_corners_of_a_convolution_meet_the_padded_delta_and_the_kernels_window()
     assert found["dw"][-1]["parts"][0] == [7, 8, 9, 12, 13, 14, 17, 18, 19]
 
 
-def test_at_the_border_of_a_padded_convolution_only_what_is_inside_meets():
+def test_at_the_border_of_a_padded_convolution_the_zeros_that_are_shown_meet_too():
     _, found = views("strides")
-    assert found["y"][0]["parts"] == [[0, 1, 5, 6], [4, 5, 7, 8]]
-    assert found["y"][-1]["parts"] == [[18, 19, 23, 24], [0, 1, 3, 4]]
+    # x 5×5 is shown with its border, 7×7
+    assert found["y"][0]["parts"] == [[0, 1, 2, 7, 8, 9, 14, 15, 16], list(range(9))]
+    assert found["y"][-1]["parts"] == [[32, 33, 34, 39, 40, 41, 46, 47, 48], list(range(9))]
 
 
 def test_attention_says_how_much_a_query_looks_at_a_key():

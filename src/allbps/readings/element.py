@@ -122,10 +122,14 @@ def _product(node: Node, shown: list[Any], place: tuple[int, ...]) -> Cells | No
 
 def _window(node: Node, shown: list[Any], place: tuple[int, ...]) -> Cells | None:
     """The window of the image that the kernel lies on: J(i, j) = Σ I(i+l−1, j+m−1) K(l, m)."""
-    if len(place) != 2 or [x.shape for x in shown] != [x.shape for x in node.inputs]:
-        return None
-    (height, width), (h, w) = (x.shape for x in shown)
     stride, padding, dilation = (pair(node.attrs[key]) for key in ("stride", "padding", "dilation"))
+    image, kernel = (x.shape for x in node.inputs)
+    bordered = tuple(n + 2 * p for n, p in zip(image, padding, strict=False))
+    if len(place) != 2 or shown[1].shape != kernel or shown[0].shape not in (image, bordered):
+        return None
+    if shown[0].shape == bordered:  # the zeros around the image are shown with it
+        padding = (0, 0)
+    (height, width), (h, w) = (x.shape for x in shown)
     met: Cells = [[], []]
     for inner in np.ndindex(h, w):
         row, column = (place[t] * stride[t] - padding[t] + inner[t] * dilation[t] for t in (0, 1))
