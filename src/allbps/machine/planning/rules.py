@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from allbps.errors import ArgumentError
+from allbps.errors import AllBPsError, ArgumentError
 from allbps.ir import CONST, INPUT, Node, values_on_demand
 from allbps.machine.planning.passes import passes
 from allbps.machine.planning.plan import Plan, Value, make_plan
@@ -155,8 +155,12 @@ class Rule:
         arrays |= {"clip": one} if self.clipped else {}
         rates = {key: 2 * one if key == "t" else one for key in rule.rate_names}
         slots = dict.fromkeys(rule.slots, arrays["p"])
-        with values_on_demand():
-            traced = trace(moved, **arrays, slots=slots, rates=rates)
+        try:
+            with values_on_demand():
+                traced = trace(moved, **arrays, slots=slots, rates=rates)
+        except AllBPsError as error:  # ``move`` knows its rates by names without the prefix
+            error.what, error.got = (text.replace(RATES, "") for text in (error.what, error.got))
+            raise
         if any(not _of_rates(guard.node) for guard in traced.guards) or (
             traced.guards and not rule.vouches
         ):
