@@ -53,6 +53,8 @@ def test_lecture_writes_into_a_folder(allbps, tmp_path):
     endings = {path.name for path in tmp_path.iterdir()}
     assert endings == {
         *(f"relu.{e}" for e in ("txt", "md", "tex", "html", "json", "svg", "py")),
+        "relu-fragment.tex",
+        "relu-beamer.tex",
         "index.html",
     }
 
