@@ -166,7 +166,7 @@ def test_a_scaled_rule_of_any_operation_is_caught(judged, op, k, sample):
     def apply(*xs):
         return op(*xs, **sample.attrs)
 
-    if np.iscomplexobj(apply(*operands)):
+    if apply(*operands).is_complex:
         pytest.skip("the judges know real δ; PyTorch judges this one in tests/ops/test_complex.py")
     right = op.rules[k].build
     report = judged(apply, *operands)
