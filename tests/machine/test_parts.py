@@ -261,6 +261,30 @@ def test_a_step_goes_on_elsewhere_with_the_same_bits():
     assert all(result == expected for result in results)
 
 
+def flattened(p, x, labels):
+    """Behind the convolution the columns of ``p["W"]`` lie scattered in memory."""
+    h = F.relu(F.conv2d(x, p["K"], p["b"]))
+    return F.cross_entropy(F.linear(h.reshape(len(x), -1), p["W"]), labels)
+
+
+def test_parameters_that_lie_scattered_are_read_and_set():
+    rng = np.random.default_rng(11)
+    p = {"K": rng.normal(size=(3, 2, 2, 2)), "b": rng.normal(size=3)}
+    p["W"] = rng.normal(size=(4, 3 * 4 * 4)) * 0.2
+    x, labels = rng.normal(size=(8, 2, 5, 5)), rng.integers(0, 4, 8)
+    how = {"params": "p", "optimizer": Adam(0.01)}
+    one, whole = (bp.compile(flattened, p, x, labels, **how, parts=n) for n in (4, None))
+    losses = [one(x, labels) for _ in range(2)]
+    np.testing.assert_allclose(losses, [whole(x, labels) for _ in range(2)], rtol=1e-12)
+    for name, array in whole.params["p"].items():
+        assert (array != p[name]).any()
+        np.testing.assert_allclose(one.params["p"][name], array, rtol=1e-9)
+    other = bp.compile(flattened, p, x, labels, **how, parts=4)
+    other.params, other.optimizer_state = one.params, one.optimizer_state
+    assert [other(x, labels), *bits(other)] == [one(x, labels), *bits(one)]
+    assert bits(other) != bits(bp.compile(flattened, p, x, labels, **how, parts=4))
+
+
 def test_an_epoch_and_a_share_are_steps():
     how = {"params": "p", "optimizer": Adam(0.01), "parts": 3}
     one, other, third = (bp.compile(mean_loss, P, X, LABELS, **how) for _ in range(3))

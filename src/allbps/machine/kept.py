@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from allbps.optim import Optimizer
 from allbps.trace import Traced
 
 Array = NDArray[Any]
+Writer = Callable[[Array], None]
 
 
 class Kept:
@@ -55,18 +56,18 @@ class Kept:
         self.carried = [np.array(traced.values[x]) for x in carried]
 
     def everything(self) -> Iterator[Array]:
-        """All arrays."""
-        yield from self.moves.params
+        """All arrays, as they lie in memory."""
+        for param in self.moves.params:
+            yield param.memory
         for own in self.moves.slots:
-            yield from own.values()
+            yield from (held.memory for held in own.values())
         yield from self.carried
 
-    def arguments(self) -> dict[str, Any]:
-        """The arguments that are kept, where they lie."""
-        found = self._by_name(self.moves.params)
-        if self._carry is not None:
-            found[self._carry] = like_nodes(self._trees[self._carry], iter(self.carried))
-        return found
+    def carried_argument(self) -> dict[str, Any]:
+        """The argument that is carried, where it lies; none without one."""
+        if self._carry is None:
+            return {}
+        return {self._carry: like_nodes(self._trees[self._carry], iter(self.carried))}
 
     def _by_name(self, arrays: Sequence[Array]) -> dict[str, Any]:
         each = iter(arrays)
@@ -75,18 +76,19 @@ class Kept:
     # -- containers --------------------------------------------------------------------------------
     def params(self) -> dict[str, Any]:
         """Copies of the parameters, by argument name."""
-        return self._by_name([p.copy() for p in self.moves.params])
+        return self._by_name([p.read() for p in self.moves.params])
 
     def put_params(self, new: Mapping[str, Any]) -> None:
         """Set the parameters, all of them or none."""
-        self._put(self.moves.params, new, "parameter")
+        self._put([p.write for p in self.moves.params], new, "parameter")
 
-    def _put(self, arrays: Sequence[Array], new: Mapping[str, Any], kind: str) -> None:
+    def _put(self, writers: Sequence[Writer], new: Mapping[str, Any], kind: str) -> None:
         for name in self._chosen:
             if name not in new:
                 raise unknown_name(name, list(new), kind)
         found = [x for name in self._chosen for x in self._like(name, self._trees[name], new[name])]
-        _fill(arrays, found)
+        for write, array in zip(writers, found, strict=True):
+            write(array)
 
     def state(self, taken: int) -> dict[str, Any]:
         """What the optimiser remembers, arranged as ``optimizer.init`` does."""
@@ -94,7 +96,7 @@ class Kept:
         for slot in self._slots:
             pairs = zip(self.moves.params, self.moves.slots, strict=True)
             found[slot] = self._by_name(
-                [own[slot].copy() if slot in own else np.zeros_like(p) for p, own in pairs]
+                [own[slot].read() if slot in own else np.zeros_like(p.read()) for p, own in pairs]
             )
         return found
 
@@ -105,9 +107,8 @@ class Kept:
             if name not in new:
                 raise unknown_name(name, list(new), "part of the optimizer's state")
         for slot in used:
-            pairs = zip(self.moves.params, self.moves.slots, strict=True)
-            own = [slots.get(slot, np.zeros_like(p)) for p, slots in pairs]
-            self._put(own, new[slot], f"{slot} of a parameter")
+            writers = [own[slot].write if slot in own else _ignore for own in self.moves.slots]
+            self._put(writers, new[slot], f"{slot} of a parameter")
 
     def carried_tree(self) -> Any:
         """A copy of what is carried; None without."""
@@ -122,7 +123,9 @@ class Kept:
             raise ArgumentError(
                 "this step carries no argument over", todo="name one when compiling: carry="
             )
-        _fill(self.carried, list(self._like(self._carry, self._trees[self._carry], new)))
+        found = list(self._like(self._carry, self._trees[self._carry], new))
+        for here, array in zip(self.carried, found, strict=True):
+            here[...] = array
 
     def _like(self, name: str, tree: Any, new: Any) -> Iterator[Array]:
         """The arrays of ``new``, which is arranged as ``tree``."""
@@ -139,6 +142,5 @@ class Kept:
             yield array
 
 
-def _fill(arrays: Sequence[Array], new: Sequence[Array]) -> None:
-    for here, array in zip(arrays, new, strict=True):
-        here[...] = array
+def _ignore(array: Array) -> None:
+    """What is not remembered of this parameter."""

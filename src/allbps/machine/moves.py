@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from numpy.typing import NDArray
@@ -15,6 +16,28 @@ from allbps.machine.planning.rules import Rule
 from allbps.machine.works.tasks import Place, Program
 from allbps.machine.works.updates import Moving, emit_updates
 from allbps.optim import Optimizer
+
+
+@dataclass(frozen=True, eq=False)
+class Held:
+    """An array that the program keeps.
+
+    Attributes:
+        layout: how it lies in memory.
+        memory: where, a vector.
+
+    """
+
+    layout: Layout
+    memory: NDArray[Any]
+
+    def read(self) -> NDArray[Any]:
+        """A copy: an axis that lies scattered in memory has no view."""
+        return self.layout.copied(self.memory)
+
+    def write(self, array: NDArray[Any]) -> None:
+        """Put these numbers in its place."""
+        self.layout.fill(self.memory, array)
 
 
 class Moves:
@@ -29,8 +52,8 @@ class Moves:
         threads: how many; None for as many as pay.
 
     Attributes:
+        real: the type of their numbers.
         params: the parameters, as the program has them.
-        memory: the same as they lie, vectors.
         slots: for each what is remembered of it, by name.
 
     """
@@ -44,8 +67,8 @@ class Moves:
         max_norm: float | None,
         threads: int | None,
     ) -> None:
-        real = start[0].dtype
-        program, blocks = Program(real), dict[Memory, NDArray[Any]]()
+        self.real = start[0].dtype
+        program, blocks = Program(self.real), dict[Memory, NDArray[Any]]()
         longest = math.inf if max_norm is None else max_norm
         self._rule = Rule(optimizer, clipped=longest < math.inf)
         loss = program.memory("loss", 1, kept=True)
@@ -57,16 +80,15 @@ class Moves:
         self._run = Executable(program, blocks, [], loss, threads, self._rule.columns)
         self._loss = blocks[loss]
         self._deltas = [move.delta.memory for move in moving]
-        self.params = [self._view(move.param) for move in moving]
-        self.memory = [self._run.blocks[move.param.memory] for move in moving]
-        self.slots: list[Mapping[str, NDArray[Any]]] = [
-            {name: self._view(place) for name, place in own.items()} for own in slots
+        self.params = [self._held(move.param) for move in moving]
+        self.slots: list[Mapping[str, Held]] = [
+            {name: self._held(place) for name, place in own.items()} for own in slots
         ]
-        for move, array in zip(moving, start, strict=True):
-            move.param.layout.fill(self._run.blocks[move.param.memory], array)
+        for param, array in zip(self.params, start, strict=True):
+            param.write(array)
 
-    def _view(self, place: Place) -> NDArray[Any]:
-        return place.layout.view(self._run.blocks[place.memory])
+    def _held(self, place: Place) -> Held:
+        return Held(place.layout, self._run.blocks[place.memory])
 
     def read_from(self, gradients: Sequence[NDArray[Any]]) -> None:
         """Take the gradients from these vectors in every step."""

@@ -104,7 +104,7 @@ class PartedStep:
     def _connect(self) -> None:
         """Room for the sums, where the optimiser reads them."""
         sizes, exchange, groups = self._packing.sizes, self._exchange, self._packing.packets
-        real = self._kept.moves.params[0].dtype
+        real = self._kept.moves.real
         packets = [
             Packet([sizes[k] for k in members], real, exchange, self.parts) for members in groups
         ]
@@ -181,7 +181,7 @@ class PartedStep:
             own = row[self.share(len(row))]
             taken = self.on_share(len(row), *(np.asarray(values)[own] for values in data))
             losses.append(leaves(taken)[0])
-        return np.array(losses, self._kept.moves.params[0].dtype)
+        return np.array(losses, self._kept.moves.real)
 
     def _bound(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
         try:
@@ -205,7 +205,7 @@ class PartedStep:
             if not math.isfinite(loss):
                 self._refuse(loss, *reports.first_bad(), own, count)
             self._move(loss, scale)
-            real = self._kept.moves.params[0].dtype
+            real = self._kept.moves.real
             return rebuild(self._result, iter([real.type(loss), *reports.beside()]))
 
     def _move(self, loss: float, scale: float) -> None:
@@ -226,6 +226,7 @@ class PartedStep:
         """Loss and gradients of this worker's parts; what went wrong is part of what was found."""
         self._sum.begin(min(count, self.parts))
         found, width = Found(), len(leaves(self._result))
+        params = [held.memory for held in self._kept.moves.params]
         try:
             for k, start, stop in self._stretches(count):
                 self._weight = (stop - start) / count
@@ -236,7 +237,7 @@ class PartedStep:
                     continue
                 part, arguments = self._prepared(own, start, stop, self._key(k))
                 self._last = part
-                part.run(arguments, self._key(k), self._kept.moves.memory)
+                part.run(arguments, self._key(k), params)
                 if not part.told_early:
                     for number in range(len(self._packing.packets)):
                         self._made(number, part.packet(number), part.weight.kind, part.over / count)
@@ -256,8 +257,10 @@ class PartedStep:
     ) -> tuple[PartGradients, list[Any]]:
         """What computes the part from ``start`` to ``stop`` of the share, and its arguments."""
         arguments = {n: rows(tree, start, stop) for n, tree in own.items()}
-        arguments |= self._kept.arguments()
-        part = self._compiled_for(stop - start, arguments, key)
+        arguments |= self._kept.carried_argument()
+        part = self._compiled.get(stop - start)
+        if part is None:
+            part = self._compiled_for(stop - start, {**self._kept.params(), **arguments}, key)
         return part, [arguments[name] for name in part.path.trees]
 
     def _compiled_for(self, size: int, arguments: Mapping[str, Any], key: int) -> PartGradients:
