@@ -63,6 +63,8 @@ class Memory:
                 found = own.get(name)
                 if found is not tensor:
                     self._take(p, name, found)
+                elif name in self.kind.scalars:
+                    _spread(self.slots[id(p)][name])
             if counts and own.get("step") is not self._steps[id(p)]:
                 step = own.get("step")
                 self._counts[self._place[id(p)]] = 0.0 if step is None else float(step)
@@ -123,3 +125,10 @@ class Memory:
             if counts and "step" not in own:
                 own["step"] = self._steps[id(p)]
         self.optimizer._opt_called = True
+
+
+def _spread(slot: torch.Tensor) -> None:
+    """PyTorch moves the one number that it is shown, the first: all others follow."""
+    flat = slot.view(-1)
+    if flat.numel() and flat[0] != flat[-1]:
+        flat.fill_(flat[0].item())
