@@ -313,13 +313,18 @@ put_add_op = Op(
 )
 
 
+A_FEW = 64
+"""So many picks of one array are added up one by one."""
+
+
 def gathered(parts: list[Node]) -> list[Node]:
     """Addends of which all that are zeros but in one place, as for x[0] and x[1], are one.
 
-    Each would be an array of its own, which for a loop over n elements costs n².
+    Each would be an array of its own, which for a loop over n elements costs n². A few stay as they
+    are: compiled code writes them side by side, where they lie.
     """
     alone = [node for node in parts if node.op is put_add_op and _is_place(node.attrs["parts"])]
-    if len(alone) < 2:
+    if len(alone) <= A_FEW:
         return parts
     groups: dict[tuple[Any, ...], list[Node]] = {}
     for node in alone:
