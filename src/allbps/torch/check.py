@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -14,6 +15,7 @@ from torch import nn
 from torch.utils import _pytree as pytree
 
 from allbps.errors import AllBPsError
+from allbps.ir.foreign import refuse_foreign
 from allbps.names import identifier
 from allbps.torch.contract import alike
 from allbps.torch.examine import Examination, examine
@@ -54,7 +56,7 @@ def check_torch(f: Any, xs: Sequence[Any], gradients: Any, options: Mapping[str,
     """
     thing = f if gradients is None else gradients
     called, inputs, names = _callable(thing, xs)
-    with _applied() as inside:
+    with _applied() as inside, _needs_tensors(names, inputs):
         results = called(*inputs)
     found = examine(Subject.of(called, inputs), atol=1e-9, rtol=1e-6)
     faults = [*found.faults, *_faults_inside(thing, inside)]
@@ -67,6 +69,20 @@ def check_torch(f: Any, xs: Sequence[Any], gradients: Any, options: Mapping[str,
         faults += _other_value(f, xs, inputs, results)
     notes = (*report.notes, *found.notes)
     return replace(report, faults=tuple(dict.fromkeys(faults)), notes=notes)
+
+
+@contextmanager
+def _needs_tensors(names: Sequence[str], inputs: Sequence[Any]) -> Iterator[None]:
+    """Tell of a function that hands its tensors to NumPy what to pass instead."""
+    try:
+        yield
+    except (TypeError, ValueError, RuntimeError) as error:
+        frames = traceback.walk_tb(error.__traceback__)
+        modules = [str(frame.f_globals.get("__name__")) for frame, _ in frames]
+        if "numpy()" in str(error) or any(name.split(".")[0] == "numpy" for name in modules):
+            tensors = zip(names, inputs, strict=True)
+            refuse_foreign(*next((x, n) for n, x in tensors if isinstance(x, torch.Tensor)))
+        raise
 
 
 # -- what is checked -------------------------------------------------------------------------------
