@@ -258,4 +258,4 @@ def test_the_guide_runs(tmp_path):
         [sys.executable, "-W", "error", file], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
-    assert "∂H/∂t₁ = 1 − (H / 2.0)²" in done.stdout
+    assert "∂H/∂t₁ = 1 − (H / 2)²" in done.stdout

@@ -144,8 +144,10 @@ class Worked:
 
         >>> import allbps as bp
         >>> worked = bp.explain(lambda x: x / 3, x=1.0)
-        >>> worked.shown(digits=7)["x"].formula, worked.shown(exact=True).derivation["dx"].because
-        ('δx = 1/3', 'L = x / 3, ∂L/∂x = 1 / 3')
+        >>> print(worked.shown(digits=7).to_text().splitlines()[-2].strip())
+        δx ≡ ∂L/∂x = δL / 3 = 1 / 3 = 0.3333333
+        >>> print(worked.shown(exact=True).to_text().splitlines()[-2].strip())
+        δx ≡ ∂L/∂x = δL / 3 = 1 / 3 = 1/3
         """
         return replace(self, look=self.look.changed(**numerals), by=by or self.by)
 

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from allbps.lecture.convolution import DELTA_J, KERNEL, SYSTEM, convolution
-from allbps.lecture.system import Prose
+from allbps.lecture.system import Display
 from allbps.transforms import vjp
 
-TEXT = next(
-    part.text for part in SYSTEM.sections if isinstance(part, Prose) and "δI(p, q)" in part.text
+TEXT = "\n".join(
+    equation for part in SYSTEM.sections if isinstance(part, Display) for equation in part.equations
 )
 SUM = re.compile(r"Σ\[(\w) = (.+?) … (.+?)\] Σ\[(\w) = (.+?) … (.+?)\] (K\([^)]+\) δJ\([^)]+\))")
 

@@ -37,7 +37,7 @@ WITHOUT = {
         "ndtri", "expi", "exp1", "spence", "jv", "yv", "iv", "kv", "ive", "kve",
     },
     "running, each number after the one before": {"running_winner", "logcumsumexp"},
-    "the bits of a number": {"exponent", "spacing", "fmod", "ldexp", "fraction"},
+    "the bits of a number": {"exponent", "spacing", "nextafter", "fmod", "ldexp", "fraction"},
     "indices that are arrays and change, except rows of a table": {
         "getitem", "put", "put_add", "winner_index", "scatter_to", "gather_from",
         "place_at",

@@ -9,7 +9,7 @@ import pytest
 pytest.importorskip("onnx")
 
 import allbps as bp
-from allbps.errors import NoRuleError
+from allbps.errors import DtypeError, NoRuleError
 from allbps.ir import CONST, INPUT, OPS, NotDifferentiable, NotImplementedRule, Rule
 from allbps.onnx.table import ROOMS, TABLE
 from allbps.onnx.table.without import WHY
@@ -61,8 +61,25 @@ def exported(f, given, differentiable):
         return None, str(error)
 
 
+def is_complex(case):
+    op, sample = case.values
+    drawn = sample.draw(np.random.default_rng(0))
+    return any(map(np.iscomplexobj, (*drawn, op(*drawn, **sample.attrs).value)))
+
+
+COMPLEX = [case for case in SAMPLES if is_complex(case)]
+
+
+@pytest.mark.parametrize(("op", "sample"), COMPLEX)
+def test_complex_numbers_at_the_border_are_refused(op, sample):
+    """ONNX operators take none; a model would have them as operands or results."""
+    f, given, _ = on_sample(op, sample, np.float64)
+    with pytest.raises((DtypeError, NoRuleError), match=r"complex|real numbers|floating-point"):
+        bp.onnx.export(f, *given, backward=any(x.dtype.kind == "f" for x in given))
+
+
 @pytest.mark.parametrize("dtype", TOLERANCE, ids=lambda d: d.__name__)
-@pytest.mark.parametrize(("op", "sample"), SAMPLES)
+@pytest.mark.parametrize(("op", "sample"), [case for case in SAMPLES if case not in COMPLEX])
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_an_operation_is_equal_in_onnxruntime_or_refused(op, sample, dtype, run, ours):
     f, given, differentiable = on_sample(op, sample, dtype)

@@ -21,8 +21,11 @@ from allbps.readings.source import Line, Program, emit
 from allbps.trace import Traced
 
 SHARE_MEMORY = frozenset(
-    {"identity", "detach", "reshape", "transpose", "broadcast_to", "getitem", "subsample", "astype"}
-)
+    {
+        "identity", "detach", "reshape", "transpose", "broadcast_to", "getitem", "subsample",
+        "astype", "real", "imag", "conj",
+    }
+)  # fmt: skip
 """Operations whose result may lie in their operand's memory: done again rather than kept."""
 
 
