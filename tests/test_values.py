@@ -19,6 +19,7 @@ from allbps.ir.arraylike import NUMPY
 from allbps.tree import leaves
 
 assert allbps.numpy_api
+special = pytest.importorskip("scipy.special")
 TINY, HUGE = np.finfo(float).smallest_subnormal, np.finfo(float).max
 NASTY = np.array(
     [0.0, -0.0, 1.0, -1.0, 0.5, -2.5, 3.0, 1e-300, TINY, -TINY, 1e17, HUGE, -HUGE, np.inf, -np.inf,
@@ -89,9 +90,10 @@ def difference(f, *xs, ulps=0, signs=True, dtypes=True):
     """
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
-        want, got = outcome(f, xs), traced(f, xs)
-    if isinstance(got, AllBPsError):
-        return ""
+        got = traced(f, xs)
+        if isinstance(got, AllBPsError):  # SciPy's own yn takes minutes for an order of 1e17
+            return ""
+        want = outcome(f, xs)
     if isinstance(want, Exception):
         same = isinstance(got, Exception) and not isinstance(got, AttributeError)
         return "" if same else f"gives {got}, NumPy raises {type(want).__name__}: {want}"
@@ -134,11 +136,10 @@ def ufuncs(operands):
 
 
 def scipys():
-    special = pytest.importorskip("scipy.special")
-    names = [key.rsplit(".", 1)[-1] for key in NUMPY if isinstance(key, str)]
-    return [
-        getattr(special, name) for name in names if isinstance(getattr(special, name), np.ufunc)
-    ]
+    prefix = "scipy.special."
+    names = [key.removeprefix(prefix) for key in NUMPY if str(key).startswith(prefix)]
+    found = [getattr(special, name) for name in names]
+    return [pytest.param(k, id=k.__name__) for k in found if isinstance(k, np.ufunc)]
 
 
 @pytest.mark.parametrize("kind", GRIDS)
@@ -159,13 +160,13 @@ def test_ufuncs_of_two_operands(ufunc, kinds):
     assert not told
 
 
-def test_ufuncs_of_scipy():
-    for ufunc in scipys():
-        for kind in ("double", "single"):
-            grid = GRIDS[kind]
-            xs = (grid,) if ufunc.nin == 1 else np.broadcast_arrays(grid[:, None], grid)
-            told = difference(ufunc, *xs, ulps=4, signs=False)
-            assert not told, f"{ufunc.__name__}: {told}"
+@pytest.mark.parametrize("kind", ["double", "single"])
+@pytest.mark.parametrize("ufunc", scipys())
+def test_ufuncs_of_scipy(ufunc, kind):
+    grid = GRIDS[kind]
+    xs = (grid,) if ufunc.nin == 1 else np.broadcast_arrays(grid[:, None], grid)
+    told = difference(ufunc, *xs, ulps=4, signs=False)
+    assert not told
 
 
 @pytest.mark.parametrize("method", ["reduce", "accumulate", "outer"])

@@ -19,10 +19,10 @@ from allbps.ops.activation import log_softmax_op, sigmoid_op, softmax_op, softpl
 from allbps.ops.arithmetic import pow_
 from allbps.ops.bessel import iv, ive, jv, kv, kve, yv
 from allbps.ops.comparison import where
-from allbps.ops.function import abs_, cbrt, erf, exp, expm1, log, log1p, sign, sqrt
+from allbps.ops.function import abs_, cbrt, erf, exp, expm1, log, log1p, sign
 from allbps.ops.reduce import logsumexp_op, max_, sum_
 from allbps.ops.shape import reshape
-from allbps.ops.special import betaln, digamma, gammaln, polygamma_op, zeta
+from allbps.ops.special import digamma, gammaln, polygamma_op, zeta
 
 numpy_function("scipy.special.erf")(erf)
 numpy_function("scipy.special.expit")(sigmoid_op)
@@ -106,15 +106,6 @@ def huber(delta: Any, r: Any) -> Node:
     return where(bound < 0, float("inf"), inside)
 
 
-@numpy_function("scipy.special.pseudo_huber")
-def pseudo_huber(delta: Any, r: Any) -> Node:
-    """``scipy.special.pseudo_huber``: delta² (√(1 + (r / delta)²) − 1)."""
-    bound, error = floating(delta), floating(r)
-    share = (error / where(bound == 0, 1.0, bound)) ** 2
-    # √(1 + t) − 1 = t / (√(1 + t) + 1), without cancellation
-    return where(bound < 0, float("inf"), bound**2 * (share / (sqrt(1.0 + share) + 1.0)))
-
-
 # -- sums of exponentials --------------------------------------------------------------------------
 def _axes(x: Node, axis: Any) -> Any:
     plain = plain_axis(axis)
@@ -158,19 +149,3 @@ def log_softmax(x: Any, axis: Any = None) -> Node:
     if isinstance(axes, int) or len(axes) == 1:
         return log_softmax_op(node, axis=index(axes if isinstance(axes, int) else axes[0]))
     return node - logsumexp_op(node, axis=axes, keepdims=True)
-
-
-# -- powers ----------------------------------------------------------------------------------------
-@numpy_function("scipy.special.boxcox")
-def boxcox(x: Any, lmbda: Any) -> Node:
-    """``scipy.special.boxcox``: (xᵏ − 1) / k, log x for k = 0."""
-    logarithm, k = log(floating(x)), floating(lmbda)
-    safe = where(k == 0, 1.0, k)
-    return where(k == 0, logarithm + 0.5 * k * logarithm**2, expm1(safe * logarithm) / safe)
-
-
-@numpy_function("scipy.special.binom")
-def binom(n: Any, k: Any) -> Node:
-    """``scipy.special.binom``: for 0 ≤ k ≤ n."""
-    upper, lower = floating(n), floating(k)
-    return exp(-betaln(1.0 + upper - lower, 1.0 + lower)) / (upper + 1.0)

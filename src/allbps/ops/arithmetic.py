@@ -46,12 +46,17 @@ NOT_BROADCAST = (
 
 def torch_of_tensors(name: str) -> Callable[[Any, Any], str]:
     """The text of a function of two tensors that takes no plain number for either."""
+    return in_tensors(f"torch.{name}({{a}}, {{b}})")
+
+
+def in_tensors(template: str) -> Callable[[Any, Any], str]:
+    """The text in which both ``{a}`` and ``{b}`` are tensors, plain numbers too."""
 
     def text(operands: Any, attrs: Any) -> str:
         a, b = operands["a"], operands["b"]
         left = f"{b}.new_tensor({a})" if is_numeral(a) else a
         right = f"{a}.new_tensor({b})" if is_numeral(b) else b
-        return f"torch.{name}({left}, {right})"
+        return template.format(a=left, b=right)
 
     return text
 
