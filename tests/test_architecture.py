@@ -13,7 +13,7 @@ ROOT = Path(allbps.__file__).parent
 FLOORS = [
     {"errors", "exits"},
     {"tree", "files", "extras", "sheet"},
-    {"optim"},
+    {"optim", "weights"},
     {"mathematics"},
     {"ir"},
     {"ops"},

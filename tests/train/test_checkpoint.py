@@ -15,7 +15,7 @@ import pytest
 from allbps.errors import ArgumentError, UserFileError
 from allbps.train import TrainOptions, run
 from allbps.train.loop import Stop
-from allbps.train.tensors import load_tensors, save_tensors
+from allbps.weights.tensors import load_tensors, save_tensors
 
 SAME = ("weights.safetensors", "checkpoint.safetensors", "log.jsonl")
 
@@ -176,7 +176,7 @@ def test_a_truncated_checkpoint(trained):
     path.write_bytes(path.read_bytes()[:-100])
     lines = message(UserFileError, trained).splitlines()
     assert lines[0] == f"{path} is truncated, or is not a safetensors file"
-    assert lines[1] == "  expected: a file written by allbps train"
+    assert lines[1] == "  expected: a .safetensors file"
 
 
 def test_weights_instead_of_a_checkpoint(trained):

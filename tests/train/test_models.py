@@ -8,7 +8,7 @@ import pytest
 from allbps.errors import ArgumentError
 from allbps.train.options import TrainOptions
 from allbps.train.run import run
-from allbps.train.tensors import load_weights
+from allbps.train.weights import load_weights
 
 POEM = "the woods are lovely, dark and deep, but I have promises to keep\n" * 4
 

@@ -15,7 +15,7 @@ from allbps.data import load
 from allbps.errors import ArgumentError, MissingExtraError, NameUnknownError, UserFileError
 from allbps.train import TrainOptions, load_weights, run
 from allbps.train.options import OPTIMISERS, flag
-from allbps.train.tensors import save_tensors
+from allbps.weights.tensors import save_tensors
 
 FILES = {
     "weights.safetensors", "checkpoint.safetensors", "log.jsonl", "step.py", "report.json",
@@ -212,16 +212,16 @@ def test_a_file_where_the_folder_should_be(options, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("module", "library", "purpose"),
+    ("module", "library", "purpose", "extra"),
     [
-        ("matplotlib", "matplotlib", "drawing curves and kernels"),
-        ("safetensors.numpy", "safetensors", "saving and loading weights"),
-        ("threadpoolctl", "threadpoolctl", "the numpy engine"),
-        ("allbps.machine.compile", "llvmlite", "the machine engine"),
+        ("matplotlib", "matplotlib", "drawing curves and kernels", "train"),
+        ("safetensors.numpy", "safetensors", "saving and loading weights", "safetensors"),
+        ("threadpoolctl", "threadpoolctl", "the numpy engine", "train"),
+        ("allbps.machine.compile", "llvmlite", "the machine engine", "train"),
     ],
 )
 def test_a_missing_library_is_named_before_the_training(
-    options, monkeypatch, module, library, purpose
+    options, monkeypatch, module, library, purpose, extra
 ):
     monkeypatch.setitem(sys.modules, module, None)
     chosen = options(engine="numpy" if "numpy engine" in purpose else "machine")
@@ -229,7 +229,7 @@ def test_a_missing_library_is_named_before_the_training(
         run(chosen)
     assert str(caught.value) == (
         f"{library} is needed for {purpose}, and is not installed\n"
-        "  fix:      pip install 'allbps[train]'"
+        f"  fix:      pip install 'allbps[{extra}]'"
     )
     assert not (chosen.folder / "log.jsonl").exists()
 

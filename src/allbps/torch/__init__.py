@@ -12,6 +12,7 @@ from allbps.torch.applied import Function, function
 from allbps.torch.checked import DifferenceError
 from allbps.torch.grad_check import WrongGradientError, gradcheck
 from allbps.torch.net import Net, from_module
+from allbps.torch.state import from_state, to_state
 from allbps.torch.step import CompiledAgainWarning, TrainStep, train_step
 
 __all__ = [
@@ -22,7 +23,9 @@ __all__ = [
     "TrainStep",
     "WrongGradientError",
     "from_module",
+    "from_state",
     "function",
     "gradcheck",
+    "to_state",
     "train_step",
 ]

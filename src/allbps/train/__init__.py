@@ -11,6 +11,6 @@ True
 from allbps.train.options import TrainOptions
 from allbps.train.report import Report
 from allbps.train.run import run
-from allbps.train.tensors import load_weights
+from allbps.train.weights import load_weights
 
 __all__ = ["Report", "TrainOptions", "load_weights", "run"]

@@ -15,8 +15,8 @@ from allbps.errors import ArgumentError, UserFileError
 from allbps.train.engine import State
 from allbps.train.moment import EpochRow, Moment
 from allbps.train.options import TrainOptions, flag
-from allbps.train.tensors import load_tensors, save_tensors
 from allbps.tree import flatten, rebuild
+from allbps.weights.tensors import load_tensors, save_tensors
 
 FORMAT = "allbps checkpoint 1"
 

@@ -126,6 +126,13 @@ def train(
             " any number of workers. 8 where torchrun starts them."
         ),
     ] = TrainOptions.parts,
+    init: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.safetensors",
+            help="Parameters to begin with, under the net's names or PyTorch's with dots.",
+        ),
+    ] = None,
     timeout: Annotated[
         float, typer.Option(help="Seconds after which a silent worker counts as lost.")
     ] = TrainOptions.timeout,
@@ -146,7 +153,7 @@ def train(
         validation=validation, patience=patience, resize=resize, grayscale=grayscale,
         alpha=alpha, white=white, stream=stream, augment=augment, normalise=normalise,
         context=context, engine=engine, threads=threads, parts=parts, timeout=timeout, out=str(out),
-        resume=resume,
+        init=None if init is None else str(init), resume=resume,
     )  # fmt: skip
     workers = joined(options.timeout) or Workers.alone()
     try:

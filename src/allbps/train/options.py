@@ -39,8 +39,9 @@ SCHEDULES: dict[str, Callable[[TrainOptions, int], float | Schedule]] = {
     ),
 }
 """Name -> the rate over a run, given the steps of an epoch."""
-FREE = frozenset({"data", "epochs", "out", "resume", "stream", "threads", "timeout"})
-"""What may differ when a run is taken up again; the data are compared by their contents."""
+FREE = frozenset({"data", "epochs", "init", "out", "resume", "stream", "threads", "timeout"})
+"""What may differ when a run is taken up again; data are compared by their contents, and the
+checkpoint has what ``init`` gave."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,7 @@ class TrainOptions:
         threads: of the machine; None takes as many as pay. No bit depends on it.
         parts: cut each mini-batch into so many parts, which workers share; the bits depend on this
             number and not on that of the workers. None cuts into 8 where torchrun starts workers.
+        init: a ``.safetensors`` file with the parameters to begin with; None draws them.
         timeout: seconds after which a worker that does not come or answer counts as lost.
         out: folder for the results.
         resume: go on from the checkpoint in ``out``.
@@ -114,6 +116,7 @@ class TrainOptions:
     engine: str = "machine"
     threads: int | None = None
     parts: int | None = None
+    init: str | None = None
     timeout: float = 300.0
     out: str = "train-output"
     resume: bool = False

@@ -28,8 +28,8 @@ from allbps.train.moment import Moment, best_epoch
 from allbps.train.options import TrainOptions
 from allbps.train.progress import Watch, watching
 from allbps.train.report import Report
-from allbps.train.tensors import save_weights
 from allbps.train.together import facts, resumed
+from allbps.train.weights import initial, save_weights
 
 # streams of random numbers under one seed; allbps.data.batches has the third
 SPLIT_STREAM, INIT_STREAM, VALIDATION_STREAM = 0, 1, 3
@@ -163,6 +163,8 @@ def _start(course: Course) -> Moment:
     images = course.task.images
     rng = np.random.default_rng([course.options.seed, INIT_STREAM])
     params = course.task.model.init(rng, images.shape, len(images.classes))
+    if course.options.init is not None and not course.options.resume:
+        params = initial(course.options.init, params)
     learnt = course.task.model.learnt(params)
     return Moment(State(params, course.task.optimiser.init(learnt)))
 

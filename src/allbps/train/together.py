@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import tempfile
 from importlib.metadata import version
 from pathlib import Path
@@ -33,7 +34,16 @@ def facts(options: TrainOptions, fingerprint: str) -> dict[str, Any]:
         "CPU": f"{host().cpu}, vectors of {host().vector_bytes} bytes",
         "option": {**chosen, "epochs": options.epochs, "resume": options.resume},
         "data set": fingerprint,
+        "file of --init": _contents(options),
     }
+
+
+def _contents(options: TrainOptions) -> str:
+    """A digest of the parameters to begin with; of nothing where they are drawn."""
+    if options.init is None or options.resume:
+        return ""
+    path = Path(options.init)
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:16] if path.is_file() else "no such file"
 
 
 def resumed(
