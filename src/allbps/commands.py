@@ -43,7 +43,12 @@ Limit = Annotated[
     typer.Option("--limit", min=1, help="Show arrays of up to this many rows and columns in full."),
 ]
 By = Annotated[
-    str, typer.Option("--by", help="One step per operation, or one per line of the function.")
+    str,
+    typer.Option(
+        "--by",
+        help="One step per operation, one per line, or lines in blocks: calls of your functions,"
+        " torch modules, turns of loops.",
+    ),
 ]
 Wrt = Annotated[
     str, typer.Option(help="Arguments to differentiate with respect to: W1,b1. All if omitted.")

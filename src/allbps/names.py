@@ -11,7 +11,7 @@ from types import FrameType
 from typing import Any
 
 from allbps.ir import CONST, INPUT, OPS, Graph, Node, TracedArray
-from allbps.ir.site import is_user_file
+from allbps.ir.site import Calls, following, is_user_file
 
 
 class Watcher:
@@ -25,6 +25,7 @@ class Watcher:
     def __init__(self) -> None:
         self.bound: dict[str, list[Node]] = {}
         self._seen: set[Node] = set()
+        self._calls = Calls()
 
     @contextmanager
     def watching(self) -> Iterator[None]:
@@ -32,14 +33,17 @@ class Watcher:
         before = sys.gettrace()
         sys.settrace(self._on_call)
         try:
-            yield
+            with following(self._calls):
+                yield
         finally:
             sys.settrace(before)
 
     def _on_call(self, frame: FrameType, event: str, arg: Any) -> Any:
         code = frame.f_code
-        hidden = not is_user_file(code.co_filename) or code.co_name.startswith("<")
-        return None if hidden else self._on_line
+        if not is_user_file(code.co_filename):
+            return None
+        self._calls.enter(frame)
+        return None if code.co_name.startswith("<") else self._on_line
 
     def _on_line(self, frame: FrameType, event: str, arg: Any) -> Any:
         for name, value in frame.f_locals.items():

@@ -69,7 +69,8 @@ class Worked:
         values: every number, by name; ``values["dX"]`` is δX.
         symbols: how names are written where the name itself would not do.
         look: how numbers are shown.
-        by: each "operation" a step of the derivation, or each "line" of the function.
+        by: each "operation" a step of the derivation, or each "line" of the function, or lines in
+            their "block": calls of the user's functions, modules, turns of loops.
         labels: headings above steps, by the steps' names.
         witness: can run the function itself again; None where there is no such function.
         numpy: the source that gave the numbers, where it is at hand.
@@ -136,7 +137,7 @@ class Worked:
         """The same with other numerals, limits or steps.
 
         Args:
-            by: "operation" or "line"; as before where empty.
+            by: "operation", "line" or "block"; as before where empty.
             numerals: ``digits``, ``decimals``, ``exact``, ``side``, ``size``, as in ``Numerals``.
 
         Raises:
@@ -231,7 +232,7 @@ class Worked:
         return forms[dialect, form](cut, guards_of(traced, target))
 
     def to_text(self, width: int = 80, color: bool = False, by: str = "") -> str:
-        """The derivation for a terminal of so many columns, by "operation" or by "line"."""
+        """The derivation for a terminal of so many columns; ``by`` as in ``shown``."""
         from allbps.readings.text import to_text
 
         return to_text(self.shown(by=by).derivation, width, color)
@@ -267,12 +268,15 @@ class Worked:
         return to_mathml(self.derivation)
 
     def to_svg(self) -> str:
-        """The computational graph with δ beside every node; of a large net, its pieces."""
+        """The computational graph with δ beside every node.
+
+        By block, and of a large net, its pieces.
+        """
         from allbps.readings.overview import overview
         from allbps.readings.picture import LARGEST, picture
 
-        if len(self.backward.traced.graph.nodes) > LARGEST:
-            return overview(self.backward)
+        if self.by == "block" or len(self.backward.traced.graph.nodes) > LARGEST:
+            return overview(self.backward, named=self.by == "block")
         return picture(self.backward, self.values, self.symbols)
 
     def to_html(self, path: Path | str | None = None, *, verify: bool = False) -> str:

@@ -69,8 +69,8 @@ def test_no_formula_becomes_longer_than_a_reader_can_follow():
 
 
 def test_an_unknown_granularity_is_refused(logreg):
-    with pytest.raises(ArgumentError, match="unknown granularity 'block'"):
-        logreg.to_text(by="block")
+    with pytest.raises(ArgumentError, match="unknown granularity 'chapter'"):
+        logreg.to_text(by="chapter")
 
 
 def test_the_turns_of_a_loop_have_headings(rnn):

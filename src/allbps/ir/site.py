@@ -6,6 +6,8 @@ import ast
 import linecache
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar, Token
 from functools import cache
 from types import FrameType
@@ -22,18 +24,37 @@ _COMMANDS = os.path.join(_PACKAGE, "commands.py")
 _SHOWN = tuple(os.path.join(_PACKAGE, room) + os.sep for room in ("lecture", "nn"))
 
 
+class Part(NamedTuple):
+    """A stretch of a run: a call of the user's function or module, or one turn of a loop.
+
+    Attributes:
+        label: what a reader calls it: ``cell``, ``encoder.layers.0``, ``t = 0``.
+        number: which call, or the loop's line: tells it from others of the same label.
+        is_turn: is it a turn of a loop?
+    """
+
+    label: str
+    number: int = 0
+    is_turn: bool = False
+
+
 class Site(NamedTuple):
     """One line of the user's code.
 
     Attributes:
         file, line, function: where it stands.
-        turn: in which turn of the loops around it: ``t = 0``.
+        within: the calls and turns of loops that it ran in, outermost first, without the whole.
     """
 
     file: str
     line: int
     function: str
-    turn: str = ""
+    within: tuple[Part, ...] = ()
+
+    @property
+    def turn(self) -> str:
+        """In which turn of the loops around it: ``t = 0``."""
+        return ", ".join(part.label for part in self.within if part.is_turn)
 
     @property
     def text(self) -> str:
@@ -111,17 +132,82 @@ def user_site() -> Site | None:
     if frame is None:
         return None
     code = frame.f_code
-    counters = counters_at(code.co_filename, frame.f_lineno)
-    turn = ", ".join(
-        f"{name} = {frame.f_locals[name]}"
-        for name in counters
-        if type(frame.f_locals.get(name)) in (int, str)
-    )
-    return Site(code.co_filename, frame.f_lineno, code.co_name, turn)
+    return Site(code.co_filename, frame.f_lineno, code.co_name, Calls.here().within(frame))
 
 
-def counters_at(file: str, line: int) -> tuple[str, ...]:
-    """The variables of the ``for`` loops around a line, outermost first.
+DEEPEST = 20
+"""Calls inside of more calls and loops than this count as part of what called them."""
+
+
+class Calls:
+    """Which calls of user functions are running, and inside of what.
+
+    Frames are known by their ``id``, which is unique among those that still run.
+    """
+
+    def __init__(self) -> None:
+        self._around: dict[int, tuple[Part, ...]] = {}
+        self._count = 0
+
+    @staticmethod
+    def here() -> Calls:
+        """Those of the function that is being watched; none that is known where there is none."""
+        return _calls.get() or Calls()
+
+    def enter(self, frame: FrameType) -> None:
+        """Note that a user function begins to run."""
+        caller = frame.f_back
+        while caller is not None and not is_user_file(caller.f_code.co_filename):
+            caller = caller.f_back
+        if caller is None or id(caller) not in self._around:  # the function that is watched
+            self._around[id(frame)] = ()
+            return
+        around = self.within(caller)
+        if not frame.f_code.co_name.startswith("<") and len(around) < DEEPEST:
+            self._count += 1
+            around = (*around, Part(_label(frame.f_code.co_qualname), self._count))
+        self._around[id(frame)] = around
+
+    def within(self, frame: FrameType) -> tuple[Part, ...]:
+        """What the line that runs in ``frame`` stands in."""
+        around = self._around.get(id(frame), ())
+        counters = counters_at(frame.f_code.co_filename, frame.f_lineno)
+        if not counters:
+            return around
+        local = frame.f_locals
+        turns = (
+            Part(f"{name} = {local[name]}", line, True)
+            for name, line in counters
+            if type(local.get(name)) in (int, str)
+        )
+        return (*around, *turns)
+
+
+_calls: ContextVar[Calls | None] = ContextVar("allbps_calls", default=None)
+
+
+@contextmanager
+def following(calls: Calls) -> Iterator[None]:
+    """Sites inside know what they stand in, as far as ``calls`` has been told."""
+    token = _calls.set(calls)
+    try:
+        yield
+    finally:
+        _calls.reset(token)
+
+
+def _label(qualified: str) -> str:
+    """What a reader calls a function.
+
+    >>> _label("test.<locals>.cell"), _label("Encoder.__call__"), _label("Cell.step")
+    ('cell', 'Encoder', 'Cell.step')
+    """
+    own = qualified.rpartition("<locals>.")[2]
+    return own.removesuffix(".__call__").removesuffix(".forward")
+
+
+def counters_at(file: str, line: int) -> tuple[tuple[str, int], ...]:
+    """The variables of the ``for`` loops around a line with the loops' lines, outermost first.
 
     >>> counters_at(__file__, 1)
     ()
@@ -130,16 +216,20 @@ def counters_at(file: str, line: int) -> tuple[str, ...]:
 
 
 @cache
-def _counters(file: str) -> dict[int, tuple[str, ...]]:
-    """Line -> variables of the loops around it, for the lines of a file inside of loops."""
+def _counters(file: str) -> dict[int, tuple[tuple[str, int], ...]]:
+    """Line -> variables of the loops around it, for the lines of a file inside of loops.
+
+    Names that begin with an underscore are those of nobody who wants to read them.
+    """
     try:
         tree = ast.parse("".join(linecache.getlines(file)))
     except (SyntaxError, ValueError):
         return {}
-    found: dict[int, tuple[str, ...]] = {}
+    found: dict[int, tuple[tuple[str, int], ...]] = {}
     for node in ast.walk(tree):  # outer loops come first
         if isinstance(node, (ast.For, ast.AsyncFor)) and node.body:
-            names = tuple(x.id for x in ast.walk(node.target) if isinstance(x, ast.Name))
+            targets = (x.id for x in ast.walk(node.target) if isinstance(x, ast.Name))
+            names = tuple((name, node.lineno) for name in targets if not name.startswith("_"))
             for line in range(node.body[0].lineno, (node.body[-1].end_lineno or 0) + 1):
                 found[line] = (*found.get(line, ()), *names)
     return found

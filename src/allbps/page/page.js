@@ -46,6 +46,9 @@ function save(blob, name) {
   setTimeout(() => URL.revokeObjectURL(link.href), 10000);
 }
 
+// the names of the values in a box that stands for several
+const valuesOf = (box) => box.dataset.nodes.split(" ");
+
 class Walk {
   constructor(section, number) {
     this.section = section;
@@ -55,6 +58,7 @@ class Walk {
     this.tables = data.tables;
     this.at = this.steps.length; // all shown
     this.timer = null;
+    this.boxes = [...section.querySelectorAll("svg [data-nodes]")];
     this.place = new Map(this.steps.map((step, k) => [step.name, k + 1]));
     this.marks = this.steps.map((step) => this.marksOf(step));
     this.own = new Map(); // a value's name -> its steps, each with its number
@@ -86,7 +90,7 @@ class Walk {
       block: this.named(".step", "step", step.name)[0],
       code: this.named(".line", "step", step.name),
       lines,
-      cards: this.named("svg [data-node]", "node", step.of),
+      cards: [...this.named("svg [data-node]", "node", step.of), ...this.boxes.filter((box) => valuesOf(box).includes(step.of))],
     };
   }
 
@@ -146,12 +150,11 @@ class Walk {
       svg.setAttribute("aria-label", svg.querySelector("title").textContent);
       svg.style.setProperty("--natural", `${svg.getAttribute("width")}px`);
     }
-    for (const card of this.section.querySelectorAll("svg [data-node]")) {
-      card.dataset.go = "";
+    for (const card of this.section.querySelectorAll("svg :is([data-node], [data-nodes])")) {
       card.setAttribute("role", "button");
       card.setAttribute("tabindex", "0");
       card.setAttribute("aria-label", card.querySelector("title").textContent.split("\n")[0]);
-      this.press(card, () => this.visit(card.dataset.node));
+      this.press(card, () => (card.dataset.node ? this.visit(card.dataset.node) : this.enter(card)));
     }
     this.steps.forEach((step, k) => {
       const { block, code, lines } = this.marks[k];
@@ -247,6 +250,7 @@ class Walk {
   }
 
   reveal(block) {
+    for (let e = block; e !== this.section; e = e.parentElement) if (e.matches("details")) e.open = true;
     const { top, bottom } = block.getBoundingClientRect();
     const bar = this.section.querySelector(".controls").getBoundingClientRect().height;
     if (top < bar || bottom > innerHeight) {
@@ -263,6 +267,12 @@ class Walk {
     const target = back && (!forward || this.at >= forward[1] || !this.section.classList.contains("stepping")) ? back : forward || back;
     if (target) this.go(target[1]);
     this.explain(name);
+  }
+
+  // a box: to the first of its values that has a step
+  enter(box) {
+    const first = valuesOf(box).flatMap((name) => this.own.get(name) ?? []).find(([step]) => !step.back);
+    if (first) this.go(first[1]);
   }
 
   // the whole chain-rule sum of one value: each use's contribution, then the sum
@@ -420,6 +430,9 @@ function wake() {
   for (const section of document.querySelectorAll(".pieces")) new Pieces(section);
 }
 wake();
+addEventListener("beforeprint", () => {
+  for (const block of document.querySelectorAll("details.block")) block.open = true;
+});
 addEventListener("resize", () => walks.forEach((walk) => walk.reachable()));
 // keys work before anything has the focus: they move the derivation under the pointer, or the first
 document.addEventListener("keydown", (event) => {

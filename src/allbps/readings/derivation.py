@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import groupby
 from typing import Any, TypeVar
 
 import numpy as np
@@ -16,6 +17,7 @@ from allbps.ir import CONST, Node, Site, ancestors
 from allbps.mathematics import Math
 from allbps.mathematics.tree import Matrix, Number, Relation
 from allbps.ops.reduce import sum_
+from allbps.readings.blocks import Heading, Headings, blocks_of, forward_order
 from allbps.readings.formula import Writer
 from allbps.readings.granularity import hidden
 from allbps.readings.numbers import USUAL, Numerals, is_small, summary, summary_math
@@ -48,6 +50,8 @@ class Step:
         label: a heading of its own, "Step 3a"; empty for most.
         term: the one use that this δ or contribution comes from; None for sums and values.
         after: δ of the result of that use.
+        place: the node where it stands in the run: the value, or the use that contributes.
+        within: the headings of the blocks that it stands in, outermost first; by block only.
 
     """
 
@@ -67,6 +71,8 @@ class Step:
     label: str = ""
     term: Term | None = field(repr=False, default=None)
     after: Node | None = field(repr=False, default=None)
+    place: Node | None = field(repr=False, default=None)
+    within: tuple[Heading, ...] = field(repr=False, default=())
     _made: dict[Callable[[Step], Any], Any] = field(repr=False, default_factory=dict, init=False)
 
     def once(self, make: Callable[[Step], Made]) -> Made:
@@ -162,6 +168,7 @@ class Step:
             "because": self.because,
             "line": self.site.line if self.site else None,
             "source": self.site.text if self.site else "",
+            "block": [heading.label for heading in self.within],
         }
 
 
@@ -233,17 +240,26 @@ def headings(steps: Iterable[Step]) -> Iterator[str]:
     before = ""
     for step in steps:
         now = step.site.turn if step.kind == "forward" and step.site else before
+        now = "" if step.within else now  # the turn is a block of its own
         yield step.label or (now if now != before else "")
         before = now
+
+
+def groups(steps: Iterable[Step], depth: int = 0) -> Iterator[tuple[Heading | None, list[Step]]]:
+    """Steps after one another in the same block at that depth; None for those in none."""
+    for heading, some in groupby(steps, lambda x: x.within[depth] if x.within[depth:] else None):
+        yield heading, list(some)
 
 
 def source_lines(steps: Iterable[Step]) -> Iterator[str]:
     """The user's line beside each forward step; empty where the step before has the same."""
     before = None
     for step in steps:
-        fresh = step.kind == "forward" and step.site is not None and step.site != before
-        yield step.site.text if fresh and step.site is not None else ""
-        before = step.site
+        site = step.site
+        place = (site.file, site.line, site.turn) if site is not None else None
+        fresh = step.kind == "forward" and place != before
+        yield site.text if fresh and site is not None else ""
+        before = place
 
 
 def derivation(
@@ -261,15 +277,34 @@ def derivation(
         values: every number by name, ``values["dX"]`` for δX.
         symbols: name -> how it is written, where the name itself would not do.
         look: how numbers are shown.
-        by: each "operation" a step, or each "line" of the user's code.
+        by: each "operation" a step, or each "line" of the user's code, or lines in their "block".
         labels: name of a step, ``dZ1`` for δZ₁ -> the heading above it.
 
     """
     author = _Author(backward, values, symbols or {}, look, by)
     named = labels or {}
     steps = tuple(replace(step, label=named.get(step.name, "")) for step in author.steps())
+    if by == "block":
+        steps = tuple(_in_blocks(author, steps))
     traced = backward.traced
     return Derivation(traced.title, traced.doc, steps, _first_not_finite(steps))
+
+
+def _in_blocks(author: _Author, steps: Iterable[Step]) -> Iterator[Step]:
+    """The same with their headings; backward the last block first, with all that it hands back."""
+    found = blocks_of(author.backward.traced.graph, author.hidden)
+    order = forward_order(found)
+    headings = Headings(author.backward, author.pen)
+    back: list[Step] = []
+    for step in steps:
+        blocks = found.get(step.place, ()) if step.place is not None else ()
+        if step.kind not in SECTIONS["Backward"]:
+            yield replace(step, within=tuple(map(headings.forward, blocks)))
+        else:
+            back.append(replace(step, within=tuple(map(headings.backward, blocks))))
+    yield from sorted(
+        back, key=lambda step: 1 if step.place is None else -order.get(step.place, -1)
+    )
 
 
 class _Author:
@@ -310,9 +345,10 @@ class _Author:
         self, node: Node, kind: str, name: str, computed: bool = False,
         of: Node | None = None, **more: Any,
     ) -> Step:  # fmt: skip
+        place = node if of is None else of
         return Step(
             name=name, kind=kind, symbol=self.symbols[node], value=self.value_of(node),
-            site=(node if of is None else of).site, pen=self.pen, of=node,
+            site=place.site, place=place, pen=self.pen, of=node,
             head=lambda pen: pen.phrase("{x}", x=node), node=node if computed else None,
             value_of=self.value_of, **more,
         )  # fmt: skip

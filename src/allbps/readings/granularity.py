@@ -1,4 +1,4 @@
-"""How fine a derivation is: each operation a step, or each line of the user's code."""
+"""How fine a derivation is: a step for each operation or each line, or lines in blocks."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from collections.abc import Iterable
 from allbps.backward import Backward
 from allbps.errors import ArgumentError
 from allbps.ir import CONST, INPUT, Node, ancestors
+from allbps.ir.site import Part
 from allbps.names import is_numbered
 
-STEPS = ("operation", "line")
+STEPS = ("operation", "line", "block")
 LONGEST = 30
 """A formula of more operations than this is not written on one line."""
 
@@ -18,13 +19,13 @@ def hidden(backward: Backward, by: str) -> frozenset[Node]:
     """The values without a step of their own, whose formulas stand inside of others.
 
     By line these are the unnamed values that one other takes, and their δ, as far as no formula
-    becomes too long.
+    becomes too long. By block the other must stand in the same block.
 
     Raises:
         ArgumentError: there is no such granularity.
     """
     if by not in STEPS:
-        raise ArgumentError(f"unknown granularity {by!r}", expected=" or ".join(STEPS), got=by)
+        raise ArgumentError(f"unknown granularity {by!r}", expected=", ".join(STEPS), got=by)
     if by == "operation":
         return frozenset()
     graph = backward.traced.graph
@@ -36,8 +37,13 @@ def hidden(backward: Backward, by: str) -> frozenset[Node]:
         and node.op not in (INPUT, CONST)
         and node not in results
         and len(graph.users.get(node, ())) == 1
+        and (by == "line" or _within(node) == _within(graph.users[node][0][0]))
     }
     return _with_deltas(backward, _short_enough(backward, inner))
+
+
+def _within(node: Node) -> tuple[Part, ...]:
+    return node.site.within if node.site else ()
 
 
 def _short_enough(backward: Backward, inner: set[Node]) -> set[Node]:

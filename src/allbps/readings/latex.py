@@ -12,7 +12,7 @@ from functools import reduce
 
 from allbps.mathematics import Math, letters, parse
 from allbps.mathematics.tex import sentence as phrases
-from allbps.readings.derivation import Derivation, Step, headings, source_lines
+from allbps.readings.derivation import Derivation, Step, groups, headings, source_lines
 from allbps.readings.equation import LINE, equation
 
 PREAMBLE = r"""\documentclass[11pt]{article}
@@ -31,6 +31,9 @@ PREAMBLE = r"""\documentclass[11pt]{article}
 \newcommand{\codestep}[2]{\par\medskip\code{#2}\par\nopagebreak\hspace*{0pt}\fit{#1}\par}
 \newcommand{\reason}[1]{\nopagebreak{\small\hspace*{2em}%
   \begin{minipage}[t]{\dimexpr\linewidth-2em}\raggedright #1\end{minipage}\par}}
+% a call or a turn of a loop: its name, what goes in and what comes out, its steps indented
+\newenvironment{block}[2]{\par\medskip\pagebreak[1]{\bfseries #1}\quad{\small #2}\par\nopagebreak
+  \advance\leftskip 1em\advance\linewidth -1em}{\par\medskip}
 """
 UNICODE_ENGINE = (
     "% !TEX program = lualatex\n% (or xelatex: names here have letters that pdflatex lacks)\n"
@@ -75,8 +78,21 @@ def body(derivation: Derivation) -> str:
         parts.append(rf"\textbf{{Warning:}} {escape(derivation.warning)}")
     for heading, steps in derivation.sections():
         parts.append(rf"\subsection*{{{heading}}}")
-        parts += _given(steps) if heading == "Given" else _steps(steps)
+        parts += _given(steps) if heading == "Given" else _nested(steps)
     return "\n\n".join(parts)
+
+
+def _nested(steps: list[Step], depth: int = 0) -> list[str]:
+    """The steps, those of a block indented below its heading."""
+    parts: list[str] = []
+    for heading, some in groups(steps, depth):
+        if heading is None:
+            parts += _steps(some)
+            continue
+        flow = heading.flow(lambda math: f"${math.latex}$").replace("→", r"$\rightarrow$")
+        parts.append(rf"\begin{{block}}{{{code(heading.label)}}}{{{flow}}}")
+        parts += [*_nested(some, depth + 1), r"\end{block}"]
+    return parts
 
 
 def escape(text: str) -> str:

@@ -8,14 +8,14 @@ index stands behind a letter (of ``\nolimits``), since ``)_`` would begin emphas
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from allbps.mathematics import Math
 from allbps.mathematics.tex import sentence
 from allbps.mathematics.tree import Matrix
 from allbps.mathematics.visit import has
 from allbps.readings.boxes import columns
-from allbps.readings.derivation import Derivation, Step, headings, source_lines
+from allbps.readings.derivation import Derivation, Step, groups, headings, source_lines
 from allbps.readings.equation import equation
 
 
@@ -34,7 +34,21 @@ def to_markdown(derivation: Derivation) -> str:
 def _section(heading: str, steps: list[Step]) -> Iterable[str]:
     if heading == "Given":
         return _given_table(steps) if _scalars(steps) else map(display_of, steps)
-    return _forward_table(steps) if heading == "Forward" and _scalars(steps) else _steps(steps)
+    return _nested(heading, steps)
+
+
+def _nested(section: str, steps: list[Step], depth: int = 0) -> Iterator[str]:
+    """The steps of a section, those of a block in a part that folds."""
+    for heading, some in groups(steps, depth):
+        if heading is None:
+            is_table = section == "Forward" and _scalars(some)
+            yield from _forward_table(some) if is_table else _steps(some)
+            continue
+        flow = heading.flow(lambda math: escape(math.inline))
+        said = f"<b>{escape(heading.label)}</b>{f': {flow}' if flow else ''}"
+        yield f"<details open><summary>{said}</summary>"
+        yield from _nested(section, some, depth + 1)
+        yield "</details>"
 
 
 def display(tex: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
 from html import escape
 from html.entities import html5
@@ -11,7 +11,7 @@ from typing import Any
 
 from allbps.mathematics import Math
 from allbps.mathematics.tex import sentence
-from allbps.readings.derivation import Derivation, Step, headings, source_lines
+from allbps.readings.derivation import Derivation, Step, groups, headings, source_lines
 from allbps.readings.equation import equation
 
 XML_ENTITIES = {"amp", "lt", "gt", "quot", "apos"}
@@ -46,8 +46,23 @@ def typeset(
     pictures: Mapping[str, str] | None = None,
 ) -> str:
     """Some steps alone."""
-    content = "\n".join(_steps(steps, verdicts or {}, pictures or {}))
+    content = "\n".join(_nested(steps, verdicts or {}, pictures or {}))
     return f'<div class="steps">\n{content}\n</div>'
+
+
+def _nested(
+    steps: list[Step], verdicts: Mapping[str, str], pictures: Mapping[str, str], depth: int = 0
+) -> Iterator[str]:
+    """The steps, those of a block in a part that folds."""
+    for heading, some in groups(steps, depth):
+        if heading is None:
+            yield from _steps(some, verdicts, pictures)
+            continue
+        flow = heading.flow(inline)
+        said = f"<b>{escape(heading.label)}</b>{f' <small>{flow}</small>' if flow else ''}"
+        yield f'<details class="block" open="open"><summary>{said}</summary>'
+        yield from _nested(some, verdicts, pictures, depth + 1)
+        yield "</details>"
 
 
 def mathml(tex: str) -> str:

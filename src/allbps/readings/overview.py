@@ -11,24 +11,29 @@ from allbps.readings.drawing.measure import text_width
 from allbps.readings.drawing.placed import MARGIN
 from allbps.readings.drawing.strokes import arrow, n, safe
 from allbps.readings.drawing.theme import style
-from allbps.readings.pieces import Piece, pieces
+from allbps.readings.pieces import Piece, pieces, unfolded
 
 HEIGHT, PADDING, LINE = 52.0, 14.0, 18.0
 
 
-def overview(backward: Backward, theme: str = "auto", anchor: str = "") -> str:
-    """One box for each piece of a large net, with how many values it holds.
+def overview(backward: Backward, theme: str = "auto", anchor: str = "", named: bool = False) -> str:
+    """One box for each piece of a net, with how many values it holds.
+
+    Where it leads nowhere, a piece that is most of the net is opened.
 
     Args:
         backward: the graph with its δ nodes.
         theme: "light", "dark", or "auto" for what the reader's device prefers.
         anchor: where not empty, box k is a link to ``#anchor-k``.
+        named: list the names of its values with each box, as a page needs that steps through them.
 
     """
     graph = backward.traced.graph
     parts = pieces([node for node in graph.nodes if node.inputs])
-    given = f"{len(graph.inputs)} argument{'s' * (len(graph.inputs) != 1)}"
-    texts = [("Given", given), *((p.label, f"{len(p.nodes)} values") for p in parts)]
+    if not anchor:
+        parts = unfolded(parts)
+    texts = [("Given", _counted(len(graph.inputs), "argument"))]
+    texts += [(part.label, _counted(len(part.nodes), "value")) for part in parts]
     boxes = [Box(max(text_width(t, True) for t in text) + 2 * PADDING, HEIGHT) for text in texts]
     links = _links(backward, parts)
     layout = arrange(boxes, [Link(s, t) for s, t in links], leaves={0})
@@ -45,10 +50,15 @@ def overview(backward: Backward, theme: str = "auto", anchor: str = "") -> str:
     ]
     for line, back in zip(layout.lines, links.values(), strict=True):
         lines += arrow(line, True, back)
+    names = [" ".join(node.name for node in part.nodes) if named else "" for part in parts]
     for k, (text, (x, y), box) in enumerate(zip(texts, layout.centres, layout.boxes, strict=True)):
-        shown = "".join(_box(text, x, y, box, "given" if k == 0 else "computed"))
+        shown = "".join(_box(text, x, y, box, names[k - 1] if k else None))
         lines.append(f'<a href="#{anchor}-{k}">{shown}</a>' if anchor else shown)
     return "\n".join([*lines, "</svg>"])
+
+
+def _counted(count: int, word: str) -> str:
+    return f"{count} {word}{'s' * (count != 1)}"
 
 
 def _links(backward: Backward, parts: Sequence[Piece]) -> dict[tuple[int, int], bool]:
@@ -67,9 +77,12 @@ def _links(backward: Backward, parts: Sequence[Piece]) -> dict[tuple[int, int], 
     return dict(sorted(found.items()))
 
 
-def _box(text: tuple[str, str], x: float, y: float, box: Box, kind: str) -> Iterator[str]:
+def _box(text: tuple[str, str], x: float, y: float, box: Box, names: str | None) -> Iterator[str]:
+    """One box; ``names`` of the values in it, None for what is given."""
     left, top = x - box.width / 2, y - box.height / 2
-    yield f'<g class="{kind}"><title>{safe(": ".join(text))}</title>'
+    kind = "given" if names is None else "computed"
+    listed = f' data-nodes="{safe(names)}"' if names else ""
+    yield f'<g class="{kind}"{listed}><title>{safe(": ".join(text))}</title>'
     yield (
         f'<rect class="box" x="{n(left)}" y="{n(top)}" width="{n(box.width)}"'
         f' height="{n(box.height)}" rx="8"/>'

@@ -1,12 +1,15 @@
-"""A large net in pieces: the user's functions, lines and iterations, a few to look at a time."""
+"""A large net in pieces: calls, modules, iterations and lines, a few to look at a time."""
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from allbps.ir import Node
-from allbps.ir.site import file_name
+from allbps.ir.site import Part, file_name
+from allbps.readings.blocks import stretches
 
 FEW = 20
 """So many parts are shown side by side."""
@@ -44,17 +47,73 @@ class Piece:
 def pieces(nodes: Sequence[Node]) -> tuple[Piece, ...]:
     """The values of a net in at most a few pieces, each in at most a few, and so on.
 
-    Iterations are recognised by what comes again: the same operation on the same line.
+    Pieces are the calls of the user's functions, torch modules and turns of loops. Iterations that
+    no variable counts are recognised by what comes again: the same operation on the same line.
     """
+    return tuple(_few(_parts(nodes, 0)))
+
+
+def unfolded(parts: Sequence[Piece]) -> tuple[Piece, ...]:
+    """The same where a piece that is most of the net is opened, as long as the pieces stay few."""
+    count = sum(len(piece.nodes) for piece in parts)
+    for k, piece in enumerate(parts):
+        opened = (*parts[:k], *piece.parts, *parts[k + 1 :])
+        if piece.parts and len(piece.nodes) > 0.8 * count and len(opened) <= FEW:
+            return unfolded(opened)
+    return tuple(parts)
+
+
+def _parts(nodes: Sequence[Node], depth: int) -> list[Piece]:
+    """The blocks at that depth, and what stands between them."""
+    runs: list[tuple[Part | None, list[Node]]] = []
+    for part, some in stretches(nodes, depth):
+        block = part if part is not None and (part.is_turn or len(some) > 1) else None
+        if block is None and runs and runs[-1][0] is None:
+            runs[-1][1].extend(some)
+        else:
+            runs.append((block, some))
+    found: list[Piece] = []
+    for block, some in runs:
+        found += _between(some) if block is None else [_block(block, some, depth)]
+    return _numbered(found)
+
+
+def _block(part: Part, nodes: Sequence[Node], depth: int) -> Piece:
+    label = f"line {part.number}, {part.label}" if part.is_turn else part.label
+    inner = _few(_parts(nodes, depth + 1))
+    if len(inner) == 1 and inner[0].label == _place(nodes):  # its own lines, in one stretch
+        inner = list(inner[0].parts)
+    return Piece(label, tuple(nodes), tuple(inner))
+
+
+def _numbered(found: Sequence[Piece]) -> list[Piece]:
+    """Calls of the same function are told apart: ``cell, call 2``."""
+    counts = Counter(piece.label for piece in found)
+    seen: Counter[str] = Counter()
+    named: list[Piece] = []
+    for piece in found:
+        seen[piece.label] += 1
+        label = f"{piece.label}, call {seen[piece.label]}"
+        is_one = counts[piece.label] == 1 or "line" in piece.label
+        named.append(piece if is_one else replace(piece, label=label))
+    return named
+
+
+def _between(nodes: Sequence[Node]) -> list[Piece]:
+    """What stands in no block, by iterations and by length."""
     found: list[Piece] = []
     for run in _loops(_rounds(nodes)):
         count = len(run)
         for t, part in enumerate(run):
             said = f"{_place(part)}, t = {t}" if count > 1 else _place(part)
             found.append(Piece(said, tuple(part), _short(part)))
+    return found
+
+
+def _few(found: list[Piece]) -> list[Piece]:
     while len(found) > FEW:
         found = list(_bundled(found))
-    return tuple(found)
+    return found
 
 
 def _key(node: Node) -> Key:
@@ -63,13 +122,16 @@ def _key(node: Node) -> Key:
 
 
 def _rounds(nodes: Sequence[Node]) -> list[list[Node]]:
-    """Cut before an operation of a line that has been left and comes again."""
+    """Cut where an earlier line comes again, or where a line does the same once more."""
     rounds: list[list[Node]] = [[]]
     seen: dict[Key, int] = {}
     before = None
-    for node in nodes:
-        key = _key(node)
-        if key in seen and key != before:
+    keys = [_key(node) for node in nodes]
+    for k, (node, key) in enumerate(zip(nodes, keys, strict=True)):
+        back = before is not None and key[0] == before[0] and key[1] < before[1]
+        period = len(rounds[-1]) - seen.get(key, 0)
+        again = back or keys[k - period : k] == keys[k : k + period]
+        if key in seen and key != before and again:
             if len(rounds) == 1 and seen[key] > 0:  # what stood before the loop
                 rounds = [rounds[0][: seen[key]], rounds[0][seen[key] :]]
             rounds.append([])
@@ -102,10 +164,7 @@ def _short(nodes: Sequence[Node]) -> tuple[Piece, ...]:
         if not runs or _key(runs[-1][-1])[0] != name or len(runs[-1]) >= SHORT:
             runs.append([])
         runs[-1].append(node)
-    found = [Piece(_place(run), tuple(run)) for run in runs]
-    while len(found) > FEW:
-        found = list(_bundled(found))
-    return tuple(found)
+    return tuple(_few([Piece(_place(run), tuple(run)) for run in runs]))
 
 
 def _bundled(found: Sequence[Piece]) -> Iterator[Piece]:
@@ -124,13 +183,15 @@ def _from_to(first: str, last: str) -> str:
     >>> _from_to("net, line 4, t = 0", "net, line 4, t = 19"), _from_to("f, line 1", "g, line 9")
     ('net, line 4, t = 0 … 19', 'f, line 1 … g, line 9')
     """
-    place, sign, number = first.partition(", t = ")
-    other, _, end = last.partition(", t = ")
-    if sign and end and (place in other or other in place):
-        shared = min(place, other, key=len)
-        return f"{shared}, t = {number.partition(' … ')[0]} … {end.rpartition(' … ')[2]}"
-    start = place if not sign else first
-    return f"{start.partition(' … ')[0]} … {last.rpartition(' … ')[2]}"
+    start, end = _COUNTED.fullmatch(first), _COUNTED.fullmatch(last)
+    if start and end and start[2] == end[2] and (start[1] in end[1] or end[1] in start[1]):
+        shared = min(start[1], end[1], key=len)
+        return f"{shared}, {start[2]} {start[3]} … {end[4] or end[3]}"
+    return f"{first.partition(' … ')[0]} … {last.rpartition(' … ')[2]}"
+
+
+_COUNTED = re.compile(r"(.*), (\w+ =|call) (\S+)(?: … (\S+))?")
+"""What is numbered, how, from, to."""
 
 
 def _place(nodes: Sequence[Node]) -> str:

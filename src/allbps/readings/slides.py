@@ -6,10 +6,11 @@ A fragment has no preamble and no macros of its own; it needs amsmath alone.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import groupby
 
 from allbps.readings.derivation import Derivation, Step
 from allbps.readings.equation import aligned, split
-from allbps.readings.latex import escape, sentence
+from allbps.readings.latex import code, escape, sentence
 
 A_FRAME = 7
 """About so many lines fit on a frame."""
@@ -27,10 +28,18 @@ HEAD = r"""\documentclass[aspectratio=169]{beamer}
 def to_fragment(derivation: Derivation) -> str:
     """``align*`` environments with the relation signs below each other, to paste into a text."""
     parts = []
-    for heading, steps in derivation.sections():
+    for heading, steps in _stretches(derivation):
         rows = " \\\\\n".join(row for step in steps for row in _rows(step))
         parts.append(f"% {heading}\n\\begin{{align*}}\n{rows}\n\\end{{align*}}\n")
     return "\n".join(parts)
+
+
+def _stretches(derivation: Derivation) -> Iterator[tuple[str, list[Step]]]:
+    """Sections, in the stretches of one block each: ``Forward: t = 0, cell``."""
+    for section, steps in derivation.sections():
+        for within, some in groupby(steps, lambda step: step.within):
+            blocks = ", ".join(heading.label for heading in within)
+            yield f"{section}: {code(blocks)}" if blocks else section, list(some)
 
 
 def _rows(step: Step) -> Iterator[str]:
@@ -51,7 +60,7 @@ def _reason(step: Step) -> str:
 def to_beamer(derivation: Derivation) -> str:
     """A document of frames, on which the steps appear one after another."""
     frames = [
-        frame for heading, steps in derivation.sections() for frame in _frames(heading, steps)
+        frame for heading, steps in _stretches(derivation) for frame in _frames(heading, steps)
     ]
     title = rf"\title{{{escape(derivation.title)}}}"
     body = "\n\n".join([r"\frame{\titlepage}", *frames])

@@ -8,13 +8,15 @@ from itertools import pairwise
 
 from allbps.mathematics import Math
 from allbps.readings.boxes import TIED, Block, columns, is_operator, line, pad, row, words
-from allbps.readings.derivation import Derivation, Step, headings, source_lines
+from allbps.readings.derivation import Derivation, Step, groups, headings, source_lines
 from allbps.readings.element import first_element
 from allbps.readings.numbers import summary
 
 BOLD, DIM, PLAIN = "\x1b[1m", "\x1b[2m", "\x1b[0m"
 WIDEST_NAME = 16
 """Longer names are not padded to, so that one of them does not push all the others aside."""
+CORNER, BAR = "┌ ", "│ "
+"""Before the heading of a block, and before its lines."""
 NARROWEST = 40
 NARROW_INDENT = 4
 """Where lines of an equation begin when they do not fit under its equals sign."""
@@ -134,16 +136,28 @@ class _Page:
         if self.derivation.warning:
             yield ""
             yield from textwrap.wrap(f"Warning: {self.derivation.warning}", self.width)
-        show = {"Given": self.given, "Forward": self.forward, "Backward": self.backward}
         for heading, steps in self.derivation.sections():
             yield ""
             yield self.paint(heading, BOLD)
-            yield from (f"  {text}".rstrip() for text in show[heading](steps))
+            yield from (f"  {text}".rstrip() for text in self.nested(steps, heading))
 
     def paint(self, text: str, style: str) -> str:
         return f"{style}{text}{PLAIN}" if self.color and text else text
 
     # -- sections ----------------------------------------------------------------------------------
+    def nested(self, steps: list[Step], section: str, depth: int = 0) -> Iterator[str]:
+        """The steps of a section, those of a block behind a bar."""
+        show = {"Given": self.given, "Forward": self.forward, "Backward": self.backward}[section]
+        narrower = _Page(self.derivation, self.width - len(BAR), self.color)
+        for k, (heading, some) in enumerate(groups(steps, depth)):
+            if k:
+                yield ""
+            if heading is None:
+                yield from show(some)
+                continue
+            yield self.paint(textwrap.shorten(f"{CORNER}{heading.inline}", self.inner), BOLD)
+            yield from (f"{BAR}{text}" for text in narrower.nested(some, section, depth + 1))
+
     def given(self, steps: list[Step]) -> Iterator[str]:
         names = _column(step.symbol for step in steps if step.summary)
         blocks = [

@@ -290,11 +290,16 @@ def _last_of_modules(program: ExportedProgram) -> dict[Node, str]:
         leaves = after is None or path_of(after) != path
         if path and leaves and class_of(node).startswith("torch.nn.modules"):
             found[node] = path.replace(".", "_")
-        elif site is not None and (after is None or site_of(after) != site):
+        elif site is not None and (after is None or _line_of(after) != _line_of(node)):
             assigned = _ASSIGNED.match(site.text)
             if assigned:
                 found[node] = assigned[1]
     return found
+
+
+def _line_of(node: Node) -> tuple[str, int] | None:
+    site = site_of(node)
+    return (site.file, site.line) if site else None
 
 
 def _is_first(node: Node) -> bool:

@@ -11,6 +11,7 @@ import torch
 from torch.fx import Node
 
 from allbps.ir import Site
+from allbps.ir.site import Part
 
 _TORCH = os.path.dirname(os.path.abspath(torch.__file__)) + os.sep
 _HERE = str(Path(__file__).resolve().parent.parent) + os.sep
@@ -24,8 +25,9 @@ def is_users(file: str) -> bool:
 
 def site_of(node: Node) -> Site | None:
     """The innermost line of the user's code that made a node; of PyTorch's where there is none."""
+    within = modules_of(node)
     found = [
-        Site(m["file"], int(m["line"]), m["function"])
+        Site(m["file"], int(m["line"]), m["function"], within)
         for m in _FRAME.finditer(str(node.meta.get("stack_trace") or ""))
         if not m["file"].startswith(("<", _HERE))
     ]
@@ -37,6 +39,16 @@ def path_of(node: Node) -> str:
     """The path of the module that a node stands in, ``layer1.0.conv1``; empty for the outermost."""
     stack = node.meta.get("nn_module_stack") or {}
     return own_name(str(next(reversed(stack.values()))[0])) if stack else ""
+
+
+def modules_of(node: Node) -> tuple[Part, ...]:
+    """The modules that a node stands in, by their paths, from the outermost one's children on."""
+    found = []
+    for key, (path, _) in (node.meta.get("nn_module_stack") or {}).items():
+        if name := own_name(str(path)):
+            call = int(str(key).rpartition("@")[2]) if "@" in str(key) else 0
+            found.append(Part(f"{name}, call {call + 1}" if call else name, call))
+    return tuple(found)
 
 
 PREFIX = "module_of_the_step"
