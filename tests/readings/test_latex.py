@@ -7,19 +7,19 @@ import pytest
 import allbps as bp
 import allbps.functional as F
 from allbps.mathematics import parse
-from allbps.readings.latex import document, escape, sentence, to_latex
+from allbps.readings.latex import code, document, escape, sentence, to_latex
 
-PDFLATEX = shutil.which("pdflatex")
+PDFLATEX, LUALATEX = shutil.which("pdflatex"), shutil.which("lualatex")
 
 
-def compiled(text, folder):
+def compiled(text, folder, engine=PDFLATEX):
     (folder / "it.tex").write_text(text, "ascii")
     done = subprocess.run(
-        [PDFLATEX, "-interaction=nonstopmode", "-halt-on-error", "it.tex"],
+        [engine, "-interaction=nonstopmode", "-halt-on-error", "it.tex"],
         cwd=folder,
         capture_output=True,
         check=False,
-        timeout=120,
+        timeout=600,
     )
     return done.returncode, done.stdout.decode("latin-1")
 
@@ -56,9 +56,34 @@ def test_names_are_printed_and_the_document_names_an_engine_that_can():
 
     beyond = to_latex(bp.explain(g, 1.0, 2.0).derivation)
     assert beyond.startswith("% !TEX program = lualatex")
-    assert r"\usepackage{fontspec}" in beyond
-    assert "U+" not in beyond
+    assert r"{fontspec}" in beyond
+    assert r"\text{\letter{0432}{ve}}" in beyond
     assert r"\sum" not in beyond, "a variable Σ is not a summation"
+
+
+@pytest.fixture(scope="module")
+def foreign():
+    def f(вес, 数, naïve):  # noqa: PLC2401
+        """Вес yᵖ of the łódź; ﬁ, 🚀, ½ ‖x‖²."""
+        t = вес * 数  # комментарий: ᵖ, ₁, đ, "名"
+        return np.sum(t * naïve)
+
+    return bp.explain(f, np.arange(3.0), 2.0, 3.0, symbols={"t": "名₁ᵖ"})
+
+
+@pytest.mark.parametrize("form", ["to_latex", "to_beamer", "to_fragment"])
+def test_whatever_names_and_comments_hold_the_file_is_ascii_and_defines_what_it_uses(foreign, form):
+    tex = getattr(foreign, form)()
+    assert tex.isascii()
+    uses, defines = tex.index(r"\letter{04"), tex.index(r"command{\letter}")
+    assert defines < uses
+    assert r"\letter{540D}{U+540D}" in tex
+    assert r"\letter{0111}{d with stroke}" in tex or form != "to_latex"
+
+
+def test_a_raised_or_lowered_sign_that_stands_alone_is_one():
+    assert code("# ᵖ ₁") == r"\# ${}^{p}$ ${}_{1}$"
+    assert escape("(yᵖ.)") == r"$(y{}^{p}.)$"
 
 
 def test_special_characters_are_escaped():
@@ -101,3 +126,11 @@ def test_pdflatex_compiles_the_derivations(scalar, matrix, conv, shared, tmp_pat
     assert code == 0, log[-2000:]
     assert "Overfull" not in log
     assert (tmp_path / "it.pdf").stat().st_size > 10_000
+
+
+@pytest.mark.skipif(not (PDFLATEX and LUALATEX), reason="no pdflatex or no lualatex here")
+@pytest.mark.parametrize("engine", [PDFLATEX, LUALATEX])
+def test_every_engine_prints_letters_of_all_alphabets(foreign, engine, tmp_path):
+    code, log = compiled(foreign.to_latex(), tmp_path, engine)
+    assert code == 0, log[-2000:]
+    assert "Missing character" not in (tmp_path / "it.log").read_text("latin-1")

@@ -114,6 +114,8 @@ def sign(char: str) -> str:
         return char
     if char in LATIN_TWINS:
         return LATIN_TWINS[char]
+    if len(char) == 1 and char in LOWERED + RAISED:  # one that stands behind nothing
+        return rf"{{}}{'^' if char in RAISED else '_'}{{{marks(char)}}}"
     return _greek(char) or _composite(char) or rf"\text{{{char}}}"  # an engine of Unicode prints it
 
 

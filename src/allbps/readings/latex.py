@@ -1,7 +1,7 @@
 """The derivation as LaTeX: a document that pdflatex compiles.
 
-Names in letters other than Latin and Greek ones need an engine that knows Unicode; such a document
-says so in its first line.
+Letters that pdflatex has no font for are printed by their names there, and as they are by an engine
+that knows Unicode; a document with such letters says so in its first line.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from allbps.mathematics import Math, letters, parse
 from allbps.mathematics.tex import sentence as phrases
 from allbps.readings.derivation import Derivation, Step, groups, headings, source_lines
 from allbps.readings.equation import LINE, equation
+from allbps.readings.letters import definition, has_letters, printable, text_sign
 
 PREAMBLE = r"""\documentclass[11pt]{article}
 \usepackage[margin=22mm]{geometry}
@@ -36,20 +37,17 @@ PREAMBLE = r"""\documentclass[11pt]{article}
   \advance\leftskip 1em\advance\linewidth -1em}{\par\medskip}
 """
 UNICODE_ENGINE = (
-    "% !TEX program = lualatex\n% (or xelatex: names here have letters that pdflatex lacks)\n"
+    "% !TEX program = lualatex\n"
+    "% (or xelatex; pdflatex has no font for some letters here and prints their names)\n"
 )
 SPECIAL = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#",
     "%": r"\%", "_": r"\_", "^": r"\textasciicircum{}", "~": r"\textasciitilde{}",
     '"': r"\char34{}", "'": r"\textquotesingle{}", "`": r"\textasciigrave{}",
     "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}",
-    "°": r"$^{\circ}$", "ß": r"\ss{}", "æ": r"\ae{}", "ø": r"\o{}", "ł": r"\l{}",
+    "°": r"$^{\circ}$",
     "‘": "`", "’": "'", "“": "``", "”": "''", "–": "--", "—": "---",
 }  # fmt: skip
-
-
-ACCENTS = dict(zip("\u0300\u0301\u0302\u0303\u0308\u0327\u030a\u030c", "`'^~\"crv", strict=True))
-"""Combining accent -> the LaTeX command for it."""
 
 
 def to_latex(derivation: Derivation) -> str:
@@ -59,16 +57,16 @@ def to_latex(derivation: Derivation) -> str:
 
 def document(title: str, content: str) -> str:
     """The whole file around ``content``."""
-    head = PREAMBLE
-    if any(map(_is_beyond_pdflatex, title + content)):
-        head = UNICODE_ENGINE + PREAMBLE.replace("\n", "\n\\usepackage{fontspec}\n", 1)
-    return (
-        f"{head}\\begin{{document}}\n\\section*{{{escape(title)}}}\n{content}\n\\end{{document}}\n"
-    )
+    text = printable(f"\\section*{{{escape(title)}}}\n{content}\n")
+    return f"{preamble(PREAMBLE, text)}\\begin{{document}}\n{text}\\end{{document}}\n"
 
 
-def _is_beyond_pdflatex(char: str) -> bool:
-    return not char.isascii() and not unicodedata.name(char, "").startswith("LATIN")
+def preamble(own: str, text: str) -> str:
+    """What stands before a text: ``own``, with what its letters need."""
+    if not has_letters(text):
+        return own
+    first, rest = own.split("\n", 1)
+    return f"{UNICODE_ENGINE}{first}\n{definition()}{rest}"
 
 
 def body(derivation: Derivation) -> str:
@@ -126,12 +124,7 @@ def _word(word: str) -> str:
 
 def _text_sign(char: str) -> str | None:
     """LaTeX for a sign of plain text; None for one that only mathematics has."""
-    if char.isascii() or char in SPECIAL:
-        return SPECIAL.get(char, char)
-    letter, *accents = list(unicodedata.normalize("NFD", char))
-    if letter.isascii() and len(accents) == 1 and accents[0] in ACCENTS:
-        return rf"\{ACCENTS[accents[0]]}{{{letter}}}"
-    return None
+    return SPECIAL.get(char, char) if char.isascii() or char in SPECIAL else text_sign(char)
 
 
 def sentence(math: Math) -> str:

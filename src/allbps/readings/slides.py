@@ -10,13 +10,15 @@ from itertools import groupby
 
 from allbps.readings.derivation import Derivation, Step
 from allbps.readings.equation import aligned, split
-from allbps.readings.latex import code, escape, sentence
+from allbps.readings.latex import code, escape, preamble, sentence
+from allbps.readings.letters import SHORT_DEFINITION, has_letters, printable
 
 A_FRAME = 7
 """About so many lines fit on a frame."""
 HEAD = r"""\documentclass[aspectratio=169]{beamer}
 \usepackage{amsmath}
 \setbeamertemplate{navigation symbols}{}
+\usefonttheme{professionalfonts}
 % a formula wider than the frame is scaled down to it
 \newsavebox{\formula}
 \newcommand{\fit}[1]{\sbox{\formula}{$\displaystyle #1$}%
@@ -31,7 +33,8 @@ def to_fragment(derivation: Derivation) -> str:
     for heading, steps in _stretches(derivation):
         rows = " \\\\\n".join(row for step in steps for row in _rows(step))
         parts.append(f"% {heading}\n\\begin{{align*}}\n{rows}\n\\end{{align*}}\n")
-    return "\n".join(parts)
+    text = printable("\n".join(parts))
+    return SHORT_DEFINITION * has_letters(text) + text
 
 
 def _stretches(derivation: Derivation) -> Iterator[tuple[str, list[Step]]]:
@@ -62,9 +65,10 @@ def to_beamer(derivation: Derivation) -> str:
     frames = [
         frame for heading, steps in _stretches(derivation) for frame in _frames(heading, steps)
     ]
-    title = rf"\title{{{escape(derivation.title)}}}"
-    body = "\n\n".join([r"\frame{\titlepage}", *frames])
-    return f"{HEAD}{title}\n\\date{{}}\n\\begin{{document}}\n\n{body}\n\n\\end{{document}}\n"
+    title = printable(rf"\title{{{escape(derivation.title)}}}")
+    body = printable("\n\n".join([r"\frame{\titlepage}", *frames]))
+    head = preamble(HEAD, title + body)
+    return f"{head}{title}\n\\date{{}}\n\\begin{{document}}\n\n{body}\n\n\\end{{document}}\n"
 
 
 def _frames(heading: str, steps: Sequence[Step]) -> Iterator[str]:
