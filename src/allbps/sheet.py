@@ -13,6 +13,7 @@ STYLE = """
 .allbps-sheet figure { margin: .4em 0; overflow-x: auto; }
 .allbps-sheet svg { max-width: 100%; height: auto; }
 .allbps-sheet math { font-size: 1.08em; font-family: "Latin Modern Math", "STIX Two Math", "Cambria Math", "DejaVu Math TeX Gyre", "Noto Sans Math", math; }
+.allbps-sheet mtd:not([style]) { text-align: right; justify-items: end; }
 .allbps-sheet .step { margin: .4em 0; overflow-x: auto; }
 .allbps-sheet .step.given { display: inline-block; max-width: 100%; margin: .2em 1.6em .2em 0; vertical-align: middle; }
 .allbps-sheet .step > math { width: fit-content; margin: .15em 0; text-align: left; }

@@ -86,6 +86,13 @@ def test_a_raised_or_lowered_sign_that_stands_alone_is_one():
     assert escape("(yᵖ.)") == r"$(y{}^{p}.)$"
 
 
+def test_the_columns_of_a_matrix_end_at_their_last_decimals(foreign):
+    for tex in (foreign.to_latex(), foreign.to_beamer()):
+        assert r"\array{*\c@MaxMatrixCols r}" in tex.partition(r"\begin{document}")[0]
+    assert "mtd:not([style]) { text-align: right" in foreign.to_html()
+    assert "mtd:not([style]) { text-align: right" in foreign._repr_html_()
+
+
 def test_special_characters_are_escaped():
     assert escape("a_b & 50% {x} #1 ~ ^ \\ $") == (
         r"a\_b \& 50\% \{x\} \#1 \textasciitilde{} \textasciicircum{} \textbackslash{} \$"

@@ -16,7 +16,16 @@ from allbps.readings.derivation import Derivation, Step, groups, headings, sourc
 from allbps.readings.equation import LINE, equation
 from allbps.readings.letters import definition, has_letters, printable, text_sign
 
-PREAMBLE = r"""\documentclass[11pt]{article}
+ALIGNED = r"""
+% the columns of a matrix end at their last decimals
+\makeatletter
+\renewcommand*\env@matrix{\hskip-\arraycolsep\let\@ifnextchar\new@ifnextchar
+  \array{*\c@MaxMatrixCols r}}
+\makeatother
+\setcounter{MaxMatrixCols}{99}
+"""[1:]
+PREAMBLE = (
+    r"""\documentclass[11pt]{article}
 \usepackage[margin=22mm]{geometry}
 \usepackage{amsmath,amssymb,graphicx,textcomp}
 \setlength{\parindent}{0pt}
@@ -36,6 +45,8 @@ PREAMBLE = r"""\documentclass[11pt]{article}
 \newenvironment{block}[2]{\par\medskip\pagebreak[1]{\bfseries #1}\quad{\small #2}\par\nopagebreak
   \advance\leftskip 1em\advance\linewidth -1em}{\par\medskip}
 """
+    + ALIGNED
+)
 UNICODE_ENGINE = (
     "% !TEX program = lualatex\n"
     "% (or xelatex; pdflatex has no font for some letters here and prints their names)\n"

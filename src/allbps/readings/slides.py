@@ -10,12 +10,13 @@ from itertools import groupby
 
 from allbps.readings.derivation import Derivation, Step
 from allbps.readings.equation import aligned, split
-from allbps.readings.latex import code, escape, preamble, sentence
+from allbps.readings.latex import ALIGNED, code, escape, preamble, sentence
 from allbps.readings.letters import SHORT_DEFINITION, has_letters, printable
 
 A_FRAME = 7
 """About so many lines fit on a frame."""
-HEAD = r"""\documentclass[aspectratio=169]{beamer}
+HEAD = (
+    r"""\documentclass[aspectratio=169]{beamer}
 \usepackage{amsmath}
 \setbeamertemplate{navigation symbols}{}
 \usefonttheme{professionalfonts}
@@ -25,6 +26,8 @@ HEAD = r"""\documentclass[aspectratio=169]{beamer}
   \ifdim\wd\formula>\linewidth\resizebox{\linewidth}{!}{\usebox{\formula}}%
   \else\usebox{\formula}\fi}
 """
+    + ALIGNED
+)
 
 
 def to_fragment(derivation: Derivation) -> str:
