@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import signal
 import sys
 from _thread import interrupt_main
 from collections.abc import Callable
+from contextlib import suppress
 from threading import Timer
 from types import FrameType
 from typing import NoReturn
@@ -32,7 +34,18 @@ def main() -> None:
     except (Stopped, KeyboardInterrupt):
         _leave()
     _answer(listen, _leave)  # so would the interpreter that takes itself down
+    if "WORLD_SIZE" in os.environ:
+        _end_worker(code)
     sys.exit(code)
+
+
+def _end_worker(code: int) -> NoReturn:
+    """End without taking C++ down: it aborts where a process group's thread still stands."""
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError):
+            stream.flush()
+    os._exit(code)
 
 
 def _answer(listen: bool, answer: Callable[[int, FrameType | None], NoReturn]) -> None:
