@@ -46,7 +46,7 @@ class Outside:
         found = []
         for (name, generator), before in zip(self._generators, self._before, strict=True):
             as_asked = deepcopy(before)
-            if draws.source(generator) is not None:
+            if draws.asked(generator):
                 seed_of(as_asked)
             if _state(generator) != _state(as_asked):
                 found.append(name)

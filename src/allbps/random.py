@@ -108,7 +108,7 @@ def _place(rng: Any) -> tuple[int, int]:
         own = isinstance(rng, Generator)
         seed, first = (rng.seed, rng._next) if own else (seed_of(rng), 0)
         plain = isinstance(rng, (int, np.integer))
-        source = Source(rng, seed, first) if plain else draws.remember(rng, seed, first)
+        source = Source(rng, seed, first) if plain else draws.remember(rng, seed, first, fixed=own)
     stream = draws.next_stream(source)
     if isinstance(rng, Generator):
         rng._next = max(rng._next, stream + 1)

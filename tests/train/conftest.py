@@ -2,12 +2,14 @@
 
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from allbps.data import load
 from allbps.train import TrainOptions
+from allbps.train.loop import Stop
 
 
 @pytest.fixture(scope="session")
@@ -38,3 +40,27 @@ def options(few_digits, tmp_path):
     """Options for a run of three epochs, to be varied."""
     usual = TrainOptions(data=str(few_digits), epochs=3, batch_size=8, out=str(tmp_path / "out"))
     return lambda **changed: replace(usual, **changed)
+
+
+SAME = ("weights.safetensors", "checkpoint.safetensors", "log.jsonl")
+
+
+@pytest.fixture
+def bits():
+    """The files of a run that another one with the same options writes too."""
+    return lambda folder: {name: (Path(folder) / name).read_bytes() for name in SAME}
+
+
+@pytest.fixture
+def stop_after():
+    """Have the loop find, with a patch, at its n-th look that somebody asks to stop."""
+
+    def stop(monkeypatch, looks):
+        count = iter(range(looks))
+
+        def asked(self):
+            return next(count, None) is None
+
+        monkeypatch.setattr(Stop, "asked", property(asked, lambda self, value: None), False)
+
+    return stop

@@ -14,24 +14,7 @@ import pytest
 
 from allbps.errors import ArgumentError, UserFileError
 from allbps.train import TrainOptions, run
-from allbps.train.loop import Stop
 from allbps.weights.tensors import load_tensors, save_tensors
-
-SAME = ("weights.safetensors", "checkpoint.safetensors", "log.jsonl")
-
-
-def bits(folder):
-    return {name: (Path(folder) / name).read_bytes() for name in SAME}
-
-
-def stop_after(monkeypatch, looks):
-    """Ask to stop at the loop's n-th look."""
-    count = iter(range(looks))
-
-    def asked(self):
-        return next(count, None) is None
-
-    monkeypatch.setattr(Stop, "asked", property(asked, lambda self, value: None), False)
 
 
 @pytest.mark.parametrize("looks", [0, 3, 9])
@@ -44,7 +27,9 @@ def stop_after(monkeypatch, looks):
     ],
     ids=["momentum", "adamw", "rmsprop, numpy"],
 )
-def test_a_resumed_run_ends_with_the_same_bits(options, tmp_path, monkeypatch, looks, chosen):
+def test_a_resumed_run_ends_with_the_same_bits(
+    options, tmp_path, monkeypatch, looks, chosen, stop_after, bits
+):
     whole = options(out=str(tmp_path / "whole"), **chosen)
     run(whole)
     part = options(out=str(tmp_path / "part"), **chosen)
@@ -56,7 +41,7 @@ def test_a_resumed_run_ends_with_the_same_bits(options, tmp_path, monkeypatch, l
     assert bits(part.out) == bits(whole.out)
 
 
-def test_a_stopped_run_says_how_to_go_on(options, monkeypatch):
+def test_a_stopped_run_says_how_to_go_on(options, monkeypatch, stop_after):
     chosen = options(lr=0.3)
     with monkeypatch.context() as patch:
         stop_after(patch, 3)
@@ -70,7 +55,7 @@ def test_a_stopped_run_says_how_to_go_on(options, monkeypatch):
     assert report.note == "interrupted in epoch 1 of 3; nothing is lost"
 
 
-def test_a_finished_run_goes_on_to_more_epochs(options, tmp_path):
+def test_a_finished_run_goes_on_to_more_epochs(options, tmp_path, bits):
     short, long = (options(out=str(tmp_path / str(n)), epochs=n, schedule="step") for n in (2, 4))
     run(short)
     run(replace(short, epochs=4, resume=True))
@@ -108,7 +93,7 @@ def start_and_hit(options, number, epochs):
     ],
 )
 def test_a_run_survives_being_interrupted_and_killed(
-    options, tmp_path, number, code, engine, epochs
+    options, tmp_path, number, code, engine, epochs, bits
 ):
     chosen = options(epochs={"numpy": 20, "machine": 200}[engine], batch_size=2, engine=engine)
     returned, stdout, stderr = start_and_hit(chosen, number, epochs)
@@ -162,7 +147,7 @@ def test_other_data(trained):
     )
 
 
-def test_the_same_data_elsewhere_are_the_same(trained, tmp_path):
+def test_the_same_data_elsewhere_are_the_same(trained, tmp_path, bits):
     moved = tmp_path / "moved.npz"
     moved.write_bytes(Path(trained.data).read_bytes())
     copied = shutil.copytree(trained.out, tmp_path / "copied")

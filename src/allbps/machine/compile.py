@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from allbps.errors import ArgumentError
 from allbps.ir import values_on_demand
-from allbps.ir.draws import Draws, drawing
+from allbps.ir.draws import Draws, drawing, draws_here
+from allbps.ir.traces import depth_here
 from allbps.machine.called import Compiled, Gradients, Recipe
 from allbps.machine.options import Convolution, Options, Params, own_words
 from allbps.machine.training import TrainStep
@@ -92,7 +93,7 @@ def compile(  # noqa: A001 - numpy, jax and torch users know the word
     """
     try:
         options = Options(params, optimizer, max_norm, carry, threads, convolution, group, parts)
-        draws, arguments = Draws(), bound(f, examples, named_examples)
+        draws, arguments = _draws_to_come(), bound(f, examples, named_examples)
         witness = Witness(f, arguments)
         with values_on_demand(), drawing(draws):
             traced = trace_bound(f, arguments)
@@ -107,6 +108,12 @@ def compile(  # noqa: A001 - numpy, jax and torch users know the word
     if group is not None or parts is not None:
         return _in_parts(recipe, traced, arguments)
     return Gradients(recipe, traced) if optimizer is None else TrainStep(recipe, traced, optimizer)
+
+
+def _draws_to_come() -> Draws:
+    """Those that the caller wants, who may compile for several sizes; else new ones."""
+    wanted = None if depth_here() else draws_here()
+    return wanted or Draws()
 
 
 def _in_parts(recipe: Recipe, traced: Traced, arguments: dict[str, Any]) -> PartedStep:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy
 
-from allbps.ir import Aval, Node, Notation, Op, Sample, Zero, user_site
+from allbps.ir import NUMPY, Aval, Node, Notation, Op, Sample, Zero, user_site
 from allbps.ir.draws import draws_here
 from allbps.ir.traces import depth_here
 
@@ -137,7 +137,11 @@ def key_node(seed: int) -> Node:
     It counts as an argument of the outermost trace: what is drawn is another in the next step.
     """
     draws = draws_here()
-    attrs = {"seed": seed, "step": 0 if draws is None else draws.step}
+    step = 0 if draws is None else draws.step
+    if not isinstance(step, (int, numpy.integer)):
+        key: Node = NUMPY[numpy.stack]([seed, step])
+        return key
+    attrs = {"seed": seed, "step": step}
     return Node(
         key_op, (), (2,), numpy.dtype(numpy.int64), attrs=attrs, value=key_op.run([], attrs),
         site=user_site(), traces=1 if depth_here() else 0,

@@ -26,7 +26,8 @@ def save_checkpoint(
 ) -> None:
     """Write everything that the rest of the run depends on.
 
-    The random generators are part of it: the order of the examples follows from seed and epoch.
+    The random generators are part of it: the order of the examples follows from seed and epoch,
+    what the net draws from the seeds of its generators and the number of the step.
 
     Raises:
         MissingExtraError: safetensors is not installed.
@@ -47,6 +48,7 @@ def save_checkpoint(
         "data": data_fingerprint,
         "counts": json.dumps(counts),
         "history": json.dumps([asdict(row) for row in moment.history]),
+        "drawn": json.dumps(moment.drawn),
     }
     save_tensors(path, dict(flatten(_arrays(moment), "")), metadata)
 
@@ -131,6 +133,7 @@ def _moment(
         state=State(tree["params"], tree["optimiser"]),
         history=tuple(EpochRow(**row) for row in json.loads(metadata["history"])),
         best=tree.get("best"),
+        drawn=tuple((seed, first) for seed, first in json.loads(metadata.get("drawn", "[]"))),
         **counts,
     )
 

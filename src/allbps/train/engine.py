@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Protocol
@@ -11,6 +12,8 @@ from numpy.typing import NDArray
 
 from allbps.data import Examples
 from allbps.distributed import Workers
+from allbps.errors import ArgumentError
+from allbps.ir.draws import Draws, drawing
 from allbps.nn import Model, Params
 from allbps.optim import Optimizer
 from allbps.train.feed import Feed
@@ -28,6 +31,11 @@ class State:
 
     params: Params
     optimiser: dict[str, Any]
+
+    @property
+    def step(self) -> int:
+        """How many steps were taken: which random numbers the next one draws."""
+        return int(self.optimiser["step"])
 
 
 @dataclass(frozen=True)
@@ -97,6 +105,8 @@ class Task:
         threads: how many compute; None takes as many as pay.
         seed: of how examples are changed.
         workers: those who train together.
+        draws: the seeds of the generators that the net draws from; what a step draws follows from
+            them and the number of the step.
 
     """
 
@@ -107,8 +117,43 @@ class Task:
     threads: int | None = None
     seed: int = 0
     workers: Workers = field(default_factory=Workers.alone)
+    draws: Draws = field(default_factory=Draws)
 
     @cached_property
     def feed(self) -> Feed:
         """The examples on their way into the steps."""
         return Feed(self.images, self.seed)
+
+    @contextmanager
+    def stepping(self) -> Iterator[None]:
+        """Where a step is traced, for any size of a mini-batch: its draws are those of the run.
+
+        Raises:
+            ArgumentError: the net that is judged draws random numbers too.
+
+        """
+        with self._drawing(judged=self.model.training is None):
+            yield
+
+    @contextmanager
+    def judging(self) -> Iterator[None]:
+        """Where the net is judged: nothing of it may depend on chance.
+
+        Raises:
+            ArgumentError: it draws random numbers.
+
+        """
+        with self._drawing(judged=True):
+            yield
+
+    @contextmanager
+    def _drawing(self, *, judged: bool) -> Iterator[None]:
+        draws = self.draws.again(0)
+        with drawing(draws):
+            yield
+        if judged and draws.drawn:
+            raise ArgumentError(
+                f"the net {self.model.name} draws random numbers where it is judged",
+                expected="a forward pass that is the same each time, without dropout",
+                todo="give Model(forward=…) without them, and the one with them as training=…",
+            )

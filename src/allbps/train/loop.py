@@ -150,7 +150,7 @@ def _rest_of_epoch(
         if not math.isfinite(taken.losses[-1]):
             raise _loss_diverged(course, moment, part, taken.losses)
         _check_state(course, moment, state)
-        moment = moment.after(state, taken)
+        moment = moment.after(state, taken, course.task.draws.given)
         watch(moment)
         at_once = max(1, min(2 * at_once, int(at_once * PAUSE / max(seconds, 1e-6))))
     return moment

@@ -147,11 +147,12 @@ class MachineEngine:
             return loss, {"right": right, **running}
 
         x, labels = images.fetch(np.arange(size) % len(images))
-        step = self._compile(
-            objective, model.learnt(params), x, labels,
-            self._carried(params), params="params", carry="carried",
-            optimizer=self.task.optimiser, max_norm=self.task.clip, threads=self.task.threads,
-        )  # fmt: skip
+        with self.task.stepping():
+            step = self._compile(
+                objective, model.learnt(params), x, labels,
+                self._carried(params), params="params", carry="carried",
+                optimizer=self.task.optimiser, max_norm=self.task.clip, threads=self.task.threads,
+            )  # fmt: skip
         assert isinstance(step, TrainStep)
         return step
 
@@ -159,12 +160,13 @@ class MachineEngine:
         from allbps.machine.called import Compiled
 
         if size not in self._forward:
-            forward = self._compile(
-                self.task.model.forward,
-                dict(params),
-                images.fetch(np.arange(size))[0],
-                threads=self.task.threads,
-            )
+            with self.task.judging():
+                forward = self._compile(
+                    self.task.model.forward,
+                    dict(params),
+                    images.fetch(np.arange(size))[0],
+                    threads=self.task.threads,
+                )
             assert isinstance(forward, Compiled)
             self._forward[size] = forward
         return self._forward[size]

@@ -42,6 +42,7 @@ class Moment:
         loss_sum, examples, right, labels: sums over those steps.
         history: one row for each finished epoch.
         best: the parameters with the lowest held-out loss, where early stopping wants them.
+        drawn: seed and first stream of each generator that the net draws from.
 
     """
 
@@ -54,9 +55,10 @@ class Moment:
     labels: int = 0
     history: tuple[EpochRow, ...] = ()
     best: Params | None = None
+    drawn: tuple[tuple[int, int], ...] = ()
 
-    def after(self, state: State, taken: Taken) -> Moment:
-        """The moment after these steps.
+    def after(self, state: State, taken: Taken, drawn: Sequence[tuple[int, int]] = ()) -> Moment:
+        """The moment after these steps, in which these generators are known.
 
         Losses are added one by one, so that their sum does not depend on how many steps were taken
         at once.
@@ -72,6 +74,7 @@ class Moment:
             examples=self.examples + sum(taken.sizes),
             right=self.right + taken.right,
             labels=self.labels + taken.labels,
+            drawn=tuple(drawn),
         )
 
     def end_of_epoch(self, lr: float, held: Score, keep_best: bool) -> Moment:
@@ -89,7 +92,7 @@ class Moment:
         best = self.best
         if keep_best and best_epoch(history) == row.epoch:
             best = self.state.params
-        return Moment(state=self.state, epoch=row.epoch, history=history, best=best)
+        return Moment(self.state, epoch=row.epoch, history=history, best=best, drawn=self.drawn)
 
     @property
     def running(self) -> Score | None:

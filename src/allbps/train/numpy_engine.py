@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from allbps.backward import backward
 from allbps.data import Examples
 from allbps.extras import needs
 from allbps.ir import Site
+from allbps.ir.draws import Draws, drawing, draws_here
 from allbps.nn import Model, Params
 from allbps.optim import clip_grad_norm
 from allbps.readings.source import Program, emit
@@ -58,8 +59,9 @@ class NumpyEngine:
 
     def _step(self, state: State, batch: NDArray[Any]) -> tuple[State, float, NDArray[Any]]:
         values = self._values(state, batch)
-        _, function = self._program(values)
-        loss, logits, *running, grads = function(**values)
+        program, function = self._program(values)
+        given = {name: values[name] for name in program.arguments}
+        loss, logits, *running, grads = function(**given)
         if self.task.clip is not None:
             grads, _ = clip_grad_norm(grads, self.task.clip)
         model = self.task.model
@@ -73,7 +75,7 @@ class NumpyEngine:
     def evaluate(self, params: Params, images: Examples) -> Score:
         """Forward only, in pieces that fit the memory."""
         loss, right = 0.0, 0
-        with self._alone():
+        with self._alone(), self.task.judging():
             for start in range(0, len(images), EVALUATED_AT_ONCE):
                 part = slice(start, start + EVALUATED_AT_ONCE)
                 x, labels = images.fetch(np.arange(len(images))[part])
@@ -100,7 +102,7 @@ class NumpyEngine:
     def source(self, batch_size: int) -> str:
         """The text that runs for this batch size."""
         batch = np.arange(min(batch_size, len(self.task.images)))
-        state = State(self._any_params(), {})
+        state = State(self._any_params(), {"step": np.array(0)})
         return self._program(self._values(state, batch))[0].text
 
     @contextmanager
@@ -120,16 +122,21 @@ class NumpyEngine:
         return self.task.model.init(rng, images.shape, len(images.classes))
 
     def _values(self, state: State, batch: NDArray[Any]) -> dict[str, Any]:
-        """Argument name -> array for the emitted function."""
+        """Argument name -> array for the emitted function; the last is the number of the step."""
         x, labels = self.task.feed.fetch(batch)
         one = np.result_type(*state.params.values()).type(1)  # in the precision of the loss
-        return {**state.params, "x": x, "labels": labels, "dloss": one}
+        number = "step"
+        while number in state.params:
+            number += "_"
+        last = {number: np.array(state.step)}
+        return {**state.params, "x": x, "labels": labels, "dloss": one, **last}
 
     def _program(self, values: dict[str, Any]) -> tuple[Program, Callable[..., Any]]:
         """The program for arrays of these shapes; only the size of the batch varies."""
         size = len(values["labels"])
         if size not in self._programs:
-            program = step_program(self.task.model, values)
+            with self.task.stepping():
+                program = step_program(self.task.model, values, [*values][-1])
             scope: dict[str, Any] = {}
             exec(compile(program.text, f"<{program.function} by allbps>", "exec"), scope)
             self._programs[size] = program, scope[program.function]
@@ -147,25 +154,49 @@ def hits(logits: NDArray[Any], labels: NDArray[Any]) -> int:
     return int(np.sum(np.argmax(logits, axis=-1) == labels))
 
 
-def step_program(model: Model, values: dict[str, Any]) -> Program:
-    """The source of one step: loss, logits, new running statistics, δ of what is learnt."""
-    arguments = {name: value for name, value in values.items() if name != "dloss"}
+def step_program(model: Model, values: dict[str, Any], number: str = "") -> Program:
+    """The source of one step: loss, logits, new running statistics, δ of what is learnt.
+
+    Args:
+        model: the net.
+        values: name -> array: parameters, x, labels, dloss.
+        number: which of them is the number of the step. A net that draws random numbers takes it as
+            an argument, since they follow from it.
+
+    """
+    arguments = {name: value for name, value in values.items() if name not in ("dloss", number)}
     parameters = [name for name in arguments if name not in ("x", "labels")]
-    traced = trace(_with_signature(model, parameters), **arguments)
+    draws = draws_here() or Draws()
+    with drawing(draws):
+        traced = trace(_with_signature(model, parameters), **arguments)
+    if draws.drawn and number:
+        arguments[number] = values[number]
+        traced = trace(_with_signature(model, parameters, draws, number), **arguments)
     learnt = [name for name in parameters if not model.is_running(name)]
     return emit(backward(traced, wrt=learnt, cotangents={"loss": values["dloss"]}))
 
 
-def _with_signature(model: Model, parameters: list[str]) -> Callable[..., Any]:
-    """The net's objective as a function of each parameter by its own name."""
+def _with_signature(
+    model: Model, parameters: list[str], draws: Draws | None = None, number: str = ""
+) -> Callable[..., Any]:
+    """The net's objective as a function of each parameter by its own name.
+
+    Args:
+        model: the net.
+        parameters: their names.
+        draws: those that it repeats, at the step that an argument says.
+        number: the name of that argument.
+
+    """
 
     def step(**arguments: Any) -> tuple[Any, ...]:
         x, labels = arguments.pop("x"), arguments.pop("labels")
-        loss, logits, running = model.training_objective(arguments, x, labels)
+        with nullcontext() if draws is None else drawing(draws.again(arguments.pop(number))):
+            loss, logits, running = model.training_objective(arguments, x, labels)
         return loss, logits, *(running[name] for name in parameters if model.is_running(name))
 
     step.__name__ = model.name
-    names = [*parameters, "x", "labels"]
+    names = [*parameters, "x", "labels", *([number] if number else [])]
     step.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
         [inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY) for name in names]
     )

@@ -115,12 +115,13 @@ class PartedEngine(MachineEngine):
                 return loss, hits_of(logits, labels)
 
             examples = [model.learnt(state.params), *images.fetch(np.arange(self._size))]
-            step = self._compile(
-                objective if running else alone, *examples, *([running] if running else []),
-                params="params", carry="carried" if running else None, optimizer=task.optimiser,
-                max_norm=task.clip, threads=task.threads, group=task.workers.exchange,
-                parts=self._parts,
-            )  # fmt: skip
+            with task.stepping():
+                step = self._compile(
+                    objective if running else alone, *examples, *([running] if running else []),
+                    params="params", carry="carried" if running else None,
+                    optimizer=task.optimiser, max_norm=task.clip, threads=task.threads,
+                    group=task.workers.exchange, parts=self._parts,
+                )  # fmt: skip
             assert isinstance(step, PartedStep)
             self._parted = step
         return self._parted

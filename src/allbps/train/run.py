@@ -81,6 +81,7 @@ def run(options: TrainOptions, *, quiet: bool = True, workers: Workers | None = 
     path = options.folder / "checkpoint.safetensors"
     if options.resume:
         start = resumed(path, start, options, dataset.fingerprint, workers)
+        course.task.draws.expect(start.drawn)
 
     def save(moment: Moment) -> None:
         if not workers.leads:
