@@ -20,7 +20,8 @@ from torch.fx import Node
 
 from allbps.errors import ArgumentError, NoRuleError
 from allbps.ir import Site
-from allbps.torch.table import TABLE
+from allbps.torch.table import writers_of
+from allbps.torch.table.named import by_name
 from allbps.torch.table.use import NotWrittenError, Use, Writer
 from allbps.torch.where import class_of, path_of, said, site_of
 
@@ -178,13 +179,20 @@ def _text(
         if found is None:
             raise NotWrittenError(f"result {k} of {source.target}")
         return _by(found, Use.of(source, names))
-    writers = TABLE.get(str(node.target))
+    writers = writers_of(node.target)
     if writers is None:
         raise NotWrittenError("")
     if isinstance(writers, tuple):
         apart[node] = writers
         return None
-    return _by(writers, Use.of(node, names))
+    use = Use.of(node, names)
+    try:
+        return _by(writers, use)
+    except NotWrittenError:
+        other = by_name(node.target)
+        if other is None:
+            raise
+        return _by(other, use)
 
 
 def _by(writer: Writer, use: Use) -> str:
@@ -285,7 +293,7 @@ def _last_of_modules(program: ExportedProgram) -> dict[Node, str]:
         for node in program.graph.nodes
         if node.op == "call_function" and node.users and node not in buffers and _is_first(node)
     ]
-    for node, after in zip(nodes, [*nodes[1:], None], strict=True):
+    for node, after in zip(nodes, [*nodes, None][1:], strict=True):
         path, site = path_of(node), site_of(node)
         leaves = after is None or path_of(after) != path
         if path and leaves and class_of(node).startswith("torch.nn.modules"):

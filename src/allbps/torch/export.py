@@ -14,7 +14,7 @@ from torch.fx import GraphModule, Node
 
 from allbps.errors import AllBPsError
 from allbps.torch.refusals import in_words, no_backward_of_its_own
-from allbps.torch.table import TABLE
+from allbps.torch.table import writers_of
 
 ROUNDS = 4
 """How often what the table lacks is taken apart: a decomposition may hold what has one itself."""
@@ -66,7 +66,7 @@ def first_result(program: ExportedProgram) -> Any:
 
 def _decompositions(program: ExportedProgram) -> dict[Any, Any]:
     """PyTorch's decompositions of the operations that the table lacks, where it has them."""
-    missing = [op for op in operations(program) if str(op) not in TABLE]
+    missing = [op for op in operations(program) if writers_of(op) is None]
     if not missing:
         return {}
     known: Any = torch.export.default_decompositions()

@@ -10,7 +10,6 @@ from itertools import count
 from typing import Any
 
 import numpy as np
-import scipy.special
 
 import allbps
 import allbps.functional as F
@@ -18,6 +17,7 @@ import allbps.numpy_api
 from allbps.errors import AllBPsError, CompilationError
 from allbps.ir import handed, new_input, placed_at, values_on_demand, within
 from allbps.ir.site import place_at
+from allbps.scipy import special
 from allbps.torch import parts
 from allbps.torch.emit import Line, Written
 from allbps.torch.table.use import DTYPES, numpy_dtype
@@ -113,7 +113,7 @@ def _names(text: str) -> set[str]:
 
 def _scope(constants: Mapping[str, Any], rng: Any) -> dict[str, Any]:
     return {
-        "np": np, "F": F, "bp": allbps, "parts": parts, "special": scipy.special,
+        "np": np, "F": F, "bp": allbps, "parts": parts, "special": special,
         "constants": constants, "rng": rng,
     }  # fmt: skip
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from allbps.torch.table.named import REDUCTIONS
 from allbps.torch.table.use import NotWrittenError, Use, Writer, Writers, call, number
 
 
@@ -215,11 +216,8 @@ def _upsampled_linear(use: Use) -> str:
 
 
 # -- losses ----------------------------------------------------------------------------------------
-_REDUCTIONS = ("none", "mean", "sum")
-
-
 def _reduction(use: Use) -> str:
-    word = _REDUCTIONS[use["reduction"]]
+    word = REDUCTIONS[use["reduction"]]
     return "" if word == "mean" else f", reduction={word!r}"
 
 

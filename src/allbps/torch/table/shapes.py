@@ -83,7 +83,7 @@ def _pad(use: Use) -> str:
     pads = [int(n) for n in use["pad"]]
     if mode == "constant":
         return f"parts.pad({use.text(name)}, {tuple(pads)}, {use.written(value)})"
-    if mode in ("reflect", "replicate", "circular"):
+    if mode in ("reflect", "replicate", "circular") and min(pads) >= 0:
         numpys = {"reflect": "reflect", "replicate": "edge", "circular": "wrap"}[mode]
         return f"parts.pad_by({use.text(name)}, {tuple(pads)}, {numpys!r})"
     raise NotWrittenError(f"mode={mode!r}")
@@ -125,7 +125,8 @@ def _squeeze(use: Use) -> str:
 
 
 def _repeat(use: Use) -> str:
-    return f"np.tile({use.text('self')}, {use.written(use.values.get('repeats') or use['dims'])})"
+    times = "repeats" if "repeats" in use.values else "dims"
+    return f"np.tile({use.text('self')}, {use.text(times)})"
 
 
 def _index_select(use: Use) -> str:

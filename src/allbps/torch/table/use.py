@@ -16,6 +16,8 @@ from allbps.errors import NoRuleError
 DTYPES: dict[torch.dtype, str] = {
     torch.float64: "np.float64",
     torch.float32: "np.float32",
+    torch.complex128: "np.complex128",
+    torch.complex64: "np.complex64",
     torch.int64: "np.int64",
     torch.int32: "np.int32",
     torch.int16: "np.int16",
