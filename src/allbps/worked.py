@@ -279,6 +279,12 @@ class Worked:
             return overview(self.backward, named=self.by == "block")
         return picture(self.backward, self.values, self.symbols)
 
+    def to_tikz(self) -> str:
+        r"""The picture as TikZ, for ``\input`` into a LaTeX document; needs tikz and amsmath."""
+        from allbps.readings.tikz import to_tikz
+
+        return to_tikz(self.backward, self.values, self.symbols, self.by == "block")
+
     def to_html(self, path: Path | str | None = None, *, verify: bool = False) -> str:
         """A self-contained page to step through; written to ``path`` if given.
 
@@ -344,6 +350,7 @@ FORMATS: dict[str, Callable[[Worked], str]] = {
     "fragment": Worked.to_fragment,
     "beamer": Worked.to_beamer,
     "svg": Worked.to_svg,
+    "tikz": Worked.to_tikz,
     "html": Worked.to_html,
     "json": Worked.to_json,
     "source": Worked.to_source,

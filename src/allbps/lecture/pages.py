@@ -373,6 +373,7 @@ WHOLE: dict[str, tuple[str, Callable[[OpenSystem], str]]] = {
 """Format -> the ending of its files, and what writes a whole system in it."""
 EACH = {
     "svg": ".svg",
+    "tikz": "-picture.tex",
     "source": ".py",
     "fragment": "-fragment.tex",
     "beamer": "-beamer.tex",

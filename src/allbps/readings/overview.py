@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from allbps.backward import Backward
 from allbps.readings.drawing.geometry import Box, Link
 from allbps.readings.drawing.layout import arrange
 from allbps.readings.drawing.measure import text_width
-from allbps.readings.drawing.placed import MARGIN
+from allbps.readings.drawing.placed import MARGIN, Layout
 from allbps.readings.drawing.strokes import arrow, n, safe
 from allbps.readings.drawing.theme import style
 from allbps.readings.pieces import Piece, pieces, unfolded
@@ -28,15 +29,8 @@ def overview(backward: Backward, theme: str = "auto", anchor: str = "", named: b
         named: list the names of its values with each box, as a page needs that steps through them.
 
     """
-    graph = backward.traced.graph
-    parts = pieces([node for node in graph.nodes if node.inputs])
-    if not anchor:
-        parts = unfolded(parts)
-    texts = [("Given", _counted(len(graph.inputs), "argument"))]
-    texts += [(part.label, _counted(len(part.nodes), "value")) for part in parts]
-    boxes = [Box(max(text_width(t, True) for t in text) + 2 * PADDING, HEIGHT) for text in texts]
-    links = _links(backward, parts)
-    layout = arrange(boxes, [Link(s, t) for s, t in links], leaves={0})
+    plan = planned(backward, folded=bool(anchor))
+    parts, texts, links, layout = plan.parts, plan.texts, plan.links, plan.layout
     width, height = n(layout.width), n(layout.height + MARGIN)
     name = f"Overview of {safe(backward.traced.title)}"
     role = f'role="group" aria-label="{name}"' if anchor else 'role="img"'  # links are no picture
@@ -55,6 +49,36 @@ def overview(backward: Backward, theme: str = "auto", anchor: str = "", named: b
         shown = "".join(_box(text, x, y, box, names[k - 1] if k else None))
         lines.append(f'<a href="#{anchor}-{k}">{shown}</a>' if anchor else shown)
     return "\n".join([*lines, "</svg>"])
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What an overview shows and where, in pixels; what is given comes first.
+
+    Attributes:
+        parts: the pieces.
+        texts: the two lines of each box.
+        links: from which box to which -> does a δ come back?
+        layout: where they stand.
+    """
+
+    parts: tuple[Piece, ...]
+    texts: tuple[tuple[str, str], ...]
+    links: dict[tuple[int, int], bool]
+    layout: Layout
+
+
+def planned(backward: Backward, folded: bool = False) -> Plan:
+    """The boxes of an overview; unless ``folded`` a piece that is most of the net is opened."""
+    graph = backward.traced.graph
+    parts = pieces([node for node in graph.nodes if node.inputs])
+    parts = parts if folded else unfolded(parts)
+    texts = [("Given", _counted(len(graph.inputs), "argument"))]
+    texts += [(part.label, _counted(len(part.nodes), "value")) for part in parts]
+    boxes = [Box(max(text_width(t, True) for t in text) + 2 * PADDING, HEIGHT) for text in texts]
+    links = _links(backward, parts)
+    layout = arrange(boxes, [Link(s, t) for s, t in links], leaves={0})
+    return Plan(parts, tuple(texts), links, layout)
 
 
 def _counted(count: int, word: str) -> str:

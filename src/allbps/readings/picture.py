@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from allbps.backprop import Term
@@ -13,6 +14,7 @@ from allbps.readings.drawing.cards import Card, Dealer
 from allbps.readings.drawing.geometry import Box, Link
 from allbps.readings.drawing.layout import arrange
 from allbps.readings.drawing.measure import text_width
+from allbps.readings.drawing.placed import Layout
 from allbps.readings.drawing.svg import Arrow, draw
 from allbps.readings.drawing.theme import THEMES
 from allbps.readings.symbols import symbols as choose_symbols
@@ -44,6 +46,37 @@ def picture(
     """
     if theme not in THEMES:
         raise ArgumentError(f"unknown theme {theme!r}", expected=", ".join(THEMES), got=repr(theme))
+    found = scene(backward, values, symbols)
+    return draw(backward.traced.title, found.cards, found.arrows, found.layout, theme)
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What a picture shows and where, in pixels.
+
+    Attributes:
+        dealer: who made the cards.
+        cards: one for each value.
+        arrows: one for each use.
+        terms: what comes back along each arrow, if anything does.
+        layout: where they stand.
+    """
+
+    dealer: Dealer
+    cards: tuple[Card, ...]
+    arrows: tuple[Arrow, ...]
+    terms: tuple[Term | None, ...]
+    layout: Layout
+
+
+def scene(
+    backward: Backward, values: Mapping[str, Any], symbols: Mapping[str, str] | None = None
+) -> Scene:
+    """Cards, arrows and their places; arguments as of ``picture``.
+
+    Raises:
+        ArgumentError: the graph is too large for a picture.
+    """
     dealer = Dealer(backward, values, choose_symbols(backward, symbols or {}))
     if len(dealer.shown) > LARGEST:
         raise ArgumentError(
@@ -59,13 +92,13 @@ def picture(
         [Link(s, t, text_width(label)) for (s, t, _), label in zip(uses, labels, strict=True)],
         leaves={k for k, card in enumerate(cards) if not card.node.inputs},
     )
-    arrows = [
+    arrows = tuple(
         Arrow(line, term is not None, label, anchor)
         for line, anchor, (_, _, term), label in zip(
             layout.lines, layout.anchors, uses, labels, strict=True
         )
-    ]
-    return draw(backward.traced.title, cards, arrows, layout, theme)
+    )
+    return Scene(dealer, tuple(cards), arrows, tuple(term for _, _, term in uses), layout)
 
 
 def _uses(backward: Backward, cards: list[Card]) -> Iterator[tuple[int, int, Term | None]]:
