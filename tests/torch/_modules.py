@@ -193,6 +193,27 @@ class Recurrent(nn.Module):
         return self.fc(out[:, -1])
 
 
+class Projected(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.rnn = nn.LSTM(5, 6, 2, proj_size=3, bidirectional=True, batch_first=True)
+        self.fc = nn.Linear(6, 3)
+
+    def forward(self, x):
+        return self.fc(self.rnn(x)[0][:, -1])
+
+
+class Translator(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.both = nn.Transformer(8, 2, 1, 1, 12, dropout=0.0, batch_first=True)
+        self.fc = nn.Linear(8, 3)
+
+    def forward(self, x):
+        mask = nn.Transformer.generate_square_subsequent_mask(x.shape[1], dtype=x.dtype)
+        return self.fc(self.both(x, x.flip(1), tgt_mask=mask)[:, -1])
+
+
 class Encoder(nn.Module):
     def __init__(self, dropout=0.1, norm_first=False):
         super().__init__()
@@ -319,6 +340,8 @@ def families():
         "conv1d_ae": (Conv1dAE(), nn.MSELoss(), (sequence, sequence)),
         "lstm": (Recurrent(nn.LSTM), ce, (words, three)),
         "bilstm": (Recurrent(nn.LSTM, 2, True, 0.2), ce, (words, three)),
+        "projected": (Projected(), ce, (torch.randn(len(words), 4, 5), three)),
+        "translator": (Translator(), ce, (torch.randn(len(words), 4, 8), three)),
         "gru": (Recurrent(nn.GRU), ce, (words, three)),
         "rnn": (Recurrent(nn.RNN), ce, (words, three)),
         "encoder": (Encoder(), ce, (words, three)),

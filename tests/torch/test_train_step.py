@@ -471,3 +471,16 @@ def test_what_is_drawn_is_fresh_in_each_step_and_the_same_from_the_same_seed():
     first = losses()
     assert len(set(first)) == 4
     assert losses() == first
+
+
+def test_a_loss_of_the_module_and_all_of_a_batch():
+    module, other = small()
+    (batch,) = batches(1)
+    ours, theirs = (torch.optim.SGD(m.parameters(), 0.1) for m in (module, other))
+
+    def whole(which, *parts):
+        return T.cross_entropy(which(parts[0]), parts[1])
+
+    step = bp.torch.train_step(module, whole, batch, optimizer=ours)
+    expected = eager_step(other, T.cross_entropy, theirs, batch)
+    assert step(*batch).item() == pytest.approx(expected, rel=1e-12)

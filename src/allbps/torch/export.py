@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -35,7 +37,7 @@ def exported(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            with no_backward_of_its_own(), torch.enable_grad():
+            with no_backward_of_its_own(), _masks_as_given(), _quiet(), torch.enable_grad():
                 program: ExportedProgram = torch.export.export(module, args, dict(kwargs))
             _stop_where_no_grad_was(program.graph_module)
             program = program.run_decompositions({})
@@ -49,6 +51,34 @@ def exported(
         except Exception as error:
             raise in_words(error, module) from error
     return program
+
+
+@contextmanager
+def _masks_as_given() -> Iterator[None]:
+    """Inside, ``nn.Transformer`` uses a mask as it is.
+
+    It would look at the numbers of one to see whether it is causal, which no graph can do; the
+    results are the same.
+    """
+    layers: Any = nn.modules.transformer
+    original = layers._detect_is_causal_mask
+    layers._detect_is_causal_mask = lambda mask, is_causal=None, size=None: is_causal is True
+    try:
+        yield
+    finally:
+        layers._detect_is_causal_mask = original
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Inside, PyTorch logs no graph beside the error that we tell."""
+    loud = logging.getLogger("torch.fx.experimental.symbolic_shapes")
+    before = loud.level
+    loud.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        loud.setLevel(before)
 
 
 def first_result(program: ExportedProgram) -> Any:

@@ -111,11 +111,13 @@ def _least(loss: Any) -> int | None:
 
 
 def _first(loss: Any) -> bool:
-    """Does a loss say by name or annotation that its first argument is the module?"""
+    """Does a loss say that its first argument is the module: by name, annotation, ``*batch``?"""
     signature = _signature(loss)
     if signature is None or not signature.parameters:
         return False
-    first = next(iter(signature.parameters.values()))
+    first, *others = signature.parameters.values()
+    if others and others[0].kind is others[0].VAR_POSITIONAL:
+        return True
     kind = first.annotation
     typed = isinstance(kind, type) and issubclass(kind, nn.Module)
     return first.name in ("module", "model", "net", "network") or typed

@@ -62,7 +62,7 @@ def _layers(
     elif batch_first:
         x = np.swapaxes(x, 0, 1)
     directions = 2 if bidirectional else 1
-    each = 4 if has_biases else 2
+    each = len(weights) // (num_layers * directions)
     last: list[tuple[Any, ...]] = []
     for layer in range(num_layers):
         if layer and dropout:
@@ -72,7 +72,7 @@ def _layers(
             k = layer * directions + way
             own = weights[k * each : (k + 1) * each]
             begin = tuple(s[k] for s in states)
-            outputs, end = _one_way(cell, x, begin, own, backwards=way == 1)
+            outputs, end = _one_way(cell, x, begin, own, has_biases, backwards=way == 1)
             ways.append(outputs)
             last.append(end)
         x = ways[0] if directions == 1 else np.concatenate(ways, axis=-1)
@@ -83,18 +83,23 @@ def _layers(
 
 
 def _one_way(
-    cell: Cell, x: Any, state: tuple[Any, ...], weights: Sequence[Any], *, backwards: bool
-) -> tuple[Any, tuple[Any, ...]]:
+    cell: Cell, x: Any, state: tuple[Any, ...], weights: Sequence[Any], has_biases: bool, *,
+    backwards: bool,
+) -> tuple[Any, tuple[Any, ...]]:  # fmt: skip
     """One layer in one direction: (T, N, in) -> (T, N, width); the last state.
 
-    What the inputs of all steps add is one product.
+    What the inputs of all steps add is one product. Where h is projected (``proj_size``), the
+    projection is the last of the weights.
     """
-    into, over, *biases = weights
+    into, over, *more = weights
+    biases, projections = (more[:2], more[2:]) if has_biases else ([], more)
     added = F.linear(x, into, biases[0] if biases else None)  # (T, N, gates)
     outputs: list[Any] = []
     steps = range(x.shape[0])
     for t in reversed(steps) if backwards else steps:
         state = cell(added[t], state, over, biases[1] if biases else None)
+        if projections:
+            state = (F.linear(state[0], projections[0]), *state[1:])
         outputs.append(state[0])
     return np.stack(outputs[::-1] if backwards else outputs), state
 
