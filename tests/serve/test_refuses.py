@@ -201,7 +201,7 @@ def test_a_computation_that_takes_too_long_is_killed_and_the_next_is_answered(tm
 def test_a_file_that_ends_its_process_ends_only_that(tmp_path):
     file = tmp_path / "ends.py"
     file.write_text("import os\n\ndef net(x):\n    os._exit(3)\n\nx = 1.0\n")
-    worker = Worker(f"{file}:net", limit=30)
+    worker = Worker(f"{file}:net", limit=120)
     try:
         assert "has ended" in worker.ask({"source": "file"})["error"]["what"]
         assert "html" in worker.ask({"source": "formula", "formula": "X W"})
