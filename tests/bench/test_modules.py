@@ -6,7 +6,7 @@ import pytest
 from allbps.bench.agree import STEPS, deviation
 from allbps.bench.bench import BenchOptions
 from allbps.bench.module_work import MODULES
-from allbps.bench.peer import PEERS
+from allbps.bench.peer import ANSWERING, PEERS, TRAINED
 from allbps.bench.row import work_for
 from allbps.bench.work import ROWS
 
@@ -21,12 +21,14 @@ def _threads():
     torch.set_num_threads(threads)
 
 
-@pytest.mark.parametrize("row", MODULES)
+@pytest.mark.parametrize("row", TRAINED)
 def test_every_row_has_a_loss_that_every_parameter_moves(row):
     module, loss, batches = work_for(row).built()
     again = work_for(row).built()[0].state_dict()
     assert all(torch.equal(p, again[name]) for name, p in module.state_dict().items())
-    x, y = (part[:4] if row != "torch-graph" else part for part in batches[0])
+    x, y = (
+        part[:4] if "graph" not in row and "attention" not in row else part for part in batches[0]
+    )
     value = loss(module(x), y)
     value.backward()
     assert value.isfinite()
@@ -40,6 +42,16 @@ def test_our_step_agrees_with_pytorch_in_double_precision():
     expected = reference(work).run(STEPS)
     assert deviation(Native(work).run(STEPS), expected) < 1e-4
     assert len(set(np.round(expected, 6))) > STEPS // 2
+
+
+@pytest.mark.parametrize("row", ANSWERING)
+def test_our_answers_are_pytorchs(row):
+    from allbps.bench.by_answers import Native, reference
+
+    work = work_for(row)
+    expected = reference(work).run(9)
+    assert deviation(Native(work).run(9), expected) < 1e-4
+    assert len(set(expected)) == 8, "nine questions, of which the last is the first"
 
 
 def test_modules_are_measured_only_where_they_are_asked_for():

@@ -22,9 +22,10 @@ def reference_losses(
 ) -> tuple[str, NDArray[Any]]:
     """(who says so, losses): PyTorch in double precision, or else the first of the runners."""
     if isinstance(work, ModuleWork):
-        from allbps.bench.by_module import reference as of_module
+        from allbps.bench import by_answers, by_module
 
-        return "torch in float64", of_module(work).run(STEPS)
+        own = by_module.reference if work.learns else by_answers.reference
+        return "torch in float64", own(work).run(STEPS)
     if PEERS["torch"].version:
         from allbps.bench.by_torch import reference
 

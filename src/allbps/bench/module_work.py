@@ -1,4 +1,4 @@
-"""The rows ``torch-…``: a ``torch.nn.Module``, trained by PyTorch and by ``train_step``."""
+"""The rows ``torch-…``: a ``torch.nn.Module``, run by PyTorch and by ``allbps.torch``."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ class ModuleWork:
         title: the net and its sizes.
         lr: learning rate of gradient descent.
         momentum: its momentum.
+        learns: is it trained? Otherwise it answers one question after the other.
 
     """
 
@@ -24,6 +25,7 @@ class ModuleWork:
     title: str
     lr: float = 0.01
     momentum: float = 0.9
+    learns: bool = True
 
     def built(self) -> Any:
         """(module, loss, batches), the same every time.
@@ -53,5 +55,8 @@ MODULES = {
         ModuleWork("torch-vit", "ViT 4×96, 64 patches, batch 32"),
         ModuleWork("torch-encoder", "TransformerEncoder 3×96, 32 words, batch 32"),
         ModuleWork("torch-graph", "graph net, 512 nodes, 4096 edges"),
+        ModuleWork("torch-attention", "causal attention, 4 heads of 32, 1024 tokens, batch 2"),
+        ModuleWork("torch-lenet-answers", "LeNet 28×28, answers for one image", learns=False),
+        ModuleWork("torch-gpt-answers", "GPT 4×128, one more token, 127 remembered", learns=False),
     )
 }

@@ -69,6 +69,8 @@ IMAGES = ("lenet", "resnet20")
 MODULE_IMAGES = tuple(
     f"torch-{name}" for name in ("lenet", "resnet20", "resnet18", "unet", "mobilenet", "vit")
 )
+TRAINED = tuple(row for row, work in MODULES.items() if work.learns)
+ANSWERING = tuple(row for row, work in MODULES.items() if not work.learns)
 PEERS = {
     peer.name: peer
     for peer in (
@@ -85,13 +87,16 @@ PEERS = {
         Peer("tinygrad", "tinygrad", "by_tinygrad", "Steps", SMALL),
         Peer("micrograd", "micrograd", "by_micrograd", "Steps", ("lecture",)),
         Peer("sklearn", "scikit-learn", "by_sklearn", "Classifier", ("mlp",)),
-        Peer("train_step", "llvmlite", "by_module", "Native", tuple(MODULES)),
-        Peer("module", "torch", "by_module", "Eager", tuple(MODULES)),
+        Peer("train_step", "llvmlite", "by_module", "Native", TRAINED),
+        Peer("module", "torch", "by_module", "Eager", TRAINED),
         Peer("module.channels_last", "torch", "by_module", "ChannelsLast", MODULE_IMAGES),
-        Peer("module.compile", "torch", "by_module", "Compiled", tuple(MODULES)),
+        Peer("module.compile", "torch", "by_module", "Compiled", TRAINED),
+        Peer("from_module", "llvmlite", "by_answers", "Native", ANSWERING),
+        Peer("answers", "torch", "by_answers", "Eager", ANSWERING),
+        Peer("answers.compile", "torch", "by_answers", "Compiled", ANSWERING),
     )
 }
-OURS = ("machine", "machine.epoch", "numpy", "train_step")
+OURS = ("machine", "machine.epoch", "numpy", "train_step", "from_module")
 
 
 def peer_named(name: str) -> Peer:

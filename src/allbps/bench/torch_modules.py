@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as T
@@ -13,7 +13,8 @@ BATCHES = 8
 """Different mini-batches; longer runs visit them again and again."""
 Batches = list[tuple[torch.Tensor, ...]]
 Training = tuple[nn.Module, Callable[..., Any], Batches]
-"""A module, its loss as a function of (output, target), and its batches."""
+"""A module, its loss as a function of (output, target), and its batches; where it only answers,
+a number for the answer, and the questions."""
 
 
 def _labelled(batch: int, *shape: int, classes: int = 10) -> Batches:
@@ -181,6 +182,14 @@ class _Attending(nn.Module):
         x = x + self.proj(seen.transpose(1, 2).reshape(n, t, d))
         return x + self.mlp(self.ln2(x))
 
+    def one_more(self, x: Any, keys: Any, values: Any) -> Any:
+        """One token, (N, 1, D), that sees what is remembered and itself."""
+        parts = self.attn(self.ln1(x)).split(x.shape[-1], dim=2)
+        q, k, v = (z.view(len(x), 1, self.heads, -1).transpose(1, 2) for z in parts)
+        seen = T.scaled_dot_product_attention(q, torch.cat([keys, k], 2), torch.cat([values, v], 2))
+        x = x + self.proj(seen.transpose(1, 2).reshape(x.shape))
+        return x + self.mlp(self.ln2(x))
+
 
 class _GPT(nn.Module):
     def __init__(self) -> None:
@@ -245,9 +254,58 @@ def graph() -> Training:
     return _Graph(), T.cross_entropy, _labelled(512, 32)
 
 
+class _Heads(nn.Module):
+    """Attention alone, its queries, keys and values learnt."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.q, self.k, self.v = (nn.Parameter(torch.randn(2, 4, 1024, 32)) for _ in range(3))
+
+    def forward(self, x: Any) -> Any:
+        """(N, heads, T, E), like the queries."""
+        return T.scaled_dot_product_attention(self.q + x, self.k, self.v, is_causal=True)
+
+
+def attention() -> Training:
+    whole: Batches = [
+        (torch.randn(1, 1, 1024, 1), torch.randn(2, 4, 1024, 32)) for _ in range(BATCHES)
+    ]
+    return _Heads(), T.mse_loss, whole
+
+
+# -- answers ---------------------------------------------------------------------------------------
+def _size(answer: Any) -> Any:
+    return answer.square().mean()
+
+
+def lenet_answers() -> Training:
+    return lenet()[0], _size, [(torch.randn(1, 1, 28, 28),) for _ in range(BATCHES)]
+
+
+class _Remembering(nn.Module):
+    """A GPT that is asked for one more token, keys and values of the others at hand."""
+
+    def __init__(self, net: _GPT) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, token: Any, keys: Any, values: Any) -> Any:
+        """Logits, (N, classes), after (N, 1) and what each block remembers, (L, N, H, T, E)."""
+        h = self.net.wte(token) + self.net.wpe(torch.tensor([keys.shape[3]]))
+        for block, k, v in zip(self.net.blocks, keys, values, strict=True):
+            h = cast(_Attending, block).one_more(h, k, v)
+        return self.net.head(self.net.ln(h))[:, 0]
+
+
+def gpt_answers() -> Training:
+    net = _Remembering(_GPT())
+    held = [tuple(torch.randn(4, 1, 4, 127, 32) for _ in range(2)) for _ in range(BATCHES)]
+    return net, _size, [(torch.randint(65, (1, 1)), *pair) for pair in held]
+
+
 def made(name: str) -> Training:
     """The row's module, loss and batches, the same every time."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        training: Training = globals()[name]()
+        training: Training = globals()[name.replace("-", "_")]()
         return training
