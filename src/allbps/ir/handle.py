@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from types import FunctionType, MethodType
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import numpy as np
 
@@ -34,14 +34,9 @@ from allbps.ir.arraylike import (
 from allbps.ir.node import Node
 from allbps.ir.site import user_site
 from allbps.ir.snapshots import snapshot
+from allbps.ir.viewing import Read, Write, indexing, is_basic, putting, reading, writing
 from allbps.ir.writes import Place, Writes, as_written, place_of
 from allbps.tree import leaves, rebuild
-
-if TYPE_CHECKING:
-    from allbps.ir.op import Op
-
-Read = Callable[[Node], Node]
-Write = Callable[[Node, Node], Node]
 
 IN_PLACE: dict[Any, Callable[..., Any]] = {}
 """NumPy function that may write into its argument -> what it does with names, not nodes."""
@@ -220,14 +215,14 @@ class TracedArray(ArrayLike):
         made = noted
         if made is None:
             made = call(OPERATORS["[]"], "x[…]", (self.node, resolved(index)), {})
-        if not _is_basic(index):
+        if not is_basic(index):
             return TracedArray(made)
         memory = self.memory[index]
         if not isinstance(memory, np.ndarray) or not isinstance(self.memory, np.ndarray):
             return TracedArray(made, memory)
         if noted is not None:
-            return TracedView(made, memory, self, _indexing(index), _putting(index), index)
-        return _view(self, made, memory, index, _indexing(index))
+            return TracedView(made, memory, self, indexing(index), putting(index), index)
+        return _view(self, made, memory, index, indexing(index))
 
     def _noted(self, index: Any) -> Node | None:
         """What stands in a place beside which others have been written and noted."""
@@ -477,7 +472,7 @@ class TracedView(TracedArray):
 
     def is_part(self, array: TracedArray, index: Any) -> bool:
         """Is this what ``array[index]`` is now?"""
-        same = self.parent is array and _is_basic(index) and self.index == index
+        same = self.parent is array and is_basic(index) and self.index == index
         return same and self.is_fresh
 
 
@@ -653,7 +648,7 @@ Again = Callable[[TracedArray], Read]
 def _again(known: Callable[..., Any], args: Any, kwargs: Any, which: int | None) -> Again:
     """The same call on another node in the place of one of its arguments."""
 
-    def reading(source: TracedArray) -> Read:
+    def reader(source: TracedArray) -> Read:
         def read(node: Node) -> Node:
             def at(x: Any) -> Any:
                 return node if x is source else resolved(x)
@@ -663,7 +658,7 @@ def _again(known: Callable[..., Any], args: Any, kwargs: Any, which: int | None)
 
         return read
 
-    return reading
+    return reader
 
 
 def _result(made: Any, memory: Any, sources: list[TracedArray], again: Again) -> Any:
@@ -689,46 +684,7 @@ def _view(source: TracedArray, made: Node, memory: Any, index: Any, read: Read) 
     if node is not source.node or not memory.flags.writeable:
         return TracedView(made, memory, source, read, None)
     steps = [(step.op, step.attrs) for step in reversed(chain)]
-    return TracedView(made, memory, source, _reading(steps), _writing(steps), index)
-
-
-def _indexing(index: Any) -> Read:
-    """The same part of another node."""
-    return lambda node: OPERATORS["[]"](node, index)
-
-
-def _putting(index: Any) -> Write:
-    """The same part of another node written over."""
-    return lambda parent, new: OPERATORS["[]="](parent, index, new)
-
-
-def _reading(steps: list[tuple[Op, Any]]) -> Read:
-    def read(node: Node) -> Node:
-        for op, attrs in steps:
-            node = op(node, **attrs)
-        return node
-
-    return read
-
-
-def _writing(steps: list[tuple[Op, Any]]) -> Write:
-    def write(parent: Node, new: Node) -> Node:
-        before = [parent]
-        for op, attrs in steps[:-1]:
-            before.append(op(before[-1], **attrs))
-        for (op, attrs), old in zip(reversed(steps), reversed(before), strict=True):
-            assert op.written is not None
-            new = op.written(old, new, **attrs)
-        return new
-
-    return write
-
-
-def _is_basic(index: Any) -> bool:
-    """Is an index made of whole numbers, slices, None and … alone, so that NumPy gives a view?"""
-    kinds = (int, slice, type(None), type(Ellipsis), np.integer)
-    parts = index if isinstance(index, tuple) else (index,)
-    return all(isinstance(part, kinds) and not isinstance(part, bool) for part in parts)
+    return TracedView(made, memory, source, reading(steps), writing(steps), index)
 
 
 def _laid(node: Node) -> Any:
