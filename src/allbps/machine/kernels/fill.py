@@ -13,6 +13,20 @@ def fill(X: Reals, value: Real, lo: Int, hi: Int) -> None:
 
 
 @kernel
+def fill_integers(X: Ints, value: Int, lo: Int, hi: Int) -> None:
+    """The same for integers."""
+    for i in lanes(lo, hi):
+        X[i] = value
+
+
+@kernel
+def fill_bytes(X: Bytes, value: Int, lo: Int, hi: Int) -> None:
+    """The same for truth values."""
+    for i in lanes(lo, hi):
+        X[i] = value
+
+
+@kernel
 def move(Y: Reals, X: Reals, lo: Int, hi: Int) -> None:
     """Y[lo:hi] = X[lo:hi]."""
     for i in lanes(lo, hi):

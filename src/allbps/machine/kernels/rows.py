@@ -149,6 +149,15 @@ def one_hot(Y: Reals, labels: Ints, N: Int, lo: Int, hi: Int) -> None:
                 y[n] = NAN
 
 
+@kernel
+def one_hot_integers(Y: Ints, labels: Ints, N: Int, lo: Int, hi: Int) -> None:
+    """The same as whole numbers; no 1 for a label that is not in 0..N-1."""
+    for r in range(lo, hi):
+        y, label = Y + r * N, labels[r]
+        for n in lanes(N):
+            y[n] = select(label == n, 1, 0)
+
+
 # ---- losses
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from allbps.machine.planning.plan import Plan, Value, Work
+from allbps.machine.planning.plan import UNHELD, Plan, Value, Work
 from allbps.machine.planning.scalar import BOOL, INT, REAL, NotScalarTextError, Scalar, scalar_of
 
 LONGEST = 64
@@ -27,6 +27,8 @@ def by_element(work: Work) -> bool:
     if work.kind in ("broadcast_to", "identity"):
         return True
     if work.node is None or work.node.op.name != work.kind or work.steps:
+        return False
+    if UNHELD in {x.dtype for x in (*work.inputs, *work.outputs)}:
         return False
     try:
         names = [operand(x, f"x{k}") for k, x in enumerate(work.inputs)]

@@ -25,6 +25,9 @@ FOLDED_SIZE = 1 << 20
 BYTE = np.dtype("S1")
 """What a kernel keeps for its δ in a byte each; no number of the user's."""
 
+UNHELD = np.dtype(np.uint64)
+"""Whole numbers that memory does not hold: there they have 64 bits and a sign."""
+
 Made = tuple[Shape, np.dtype[Any], str]
 """What a work makes: shape, dtype, and a word for it."""
 

@@ -2,7 +2,8 @@
 
 Which operations work element by element is not listed anywhere: it is those whose text can be
 read here. ``np.where({condition}, {a}, {b})`` becomes ``select(c, a, b)``, a truth value in a sum
-becomes 1 or 0, and a text with a word that is not in the vocabulary is refused.
+becomes 1 or 0, and a text with a word that is not in the vocabulary is refused. Where the result is
+a whole number, whole operands are computed with as they are, in 64 bits.
 """
 
 from __future__ import annotations
@@ -13,6 +14,9 @@ import math
 import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
 
 from allbps.ir import Node
 
@@ -46,9 +50,14 @@ FUNCTIONS = {numpy: name for table in FORMULAS.values() for numpy, name in table
 #: What the text of a kernel that is written for a program may use -> its module.
 VOCABULARY = {
     **{word: module for module, table in FORMULAS.items() for word in table.values()},
-    **dict.fromkeys(("lanes", "select", "real", "is_nan", "fma", "kernel"), "language.words"),
+    **dict.fromkeys(
+        ("lanes", "select", "real", "double", "is_nan", "fma", "kernel"), "language.words"
+    ),
     **dict.fromkeys(("INFINITY", "NAN"), "kernels.functions"),
     **dict.fromkeys(("power", "modulo", "floor_quotient"), "kernels.logarithmic"),
+    **dict.fromkeys(
+        ("quotient", "remainder_of", "cut_to_64", "cut_to_32", "at_place"), "kernels.whole"
+    ),
     "pad_image": "kernels.conv",
 }
 COMPARISONS = {
@@ -56,6 +65,7 @@ COMPARISONS = {
 }  # fmt: skip
 ARITHMETIC = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/"}
 QUOTIENTS = {ast.Mod: "modulo", ast.FloorDiv: "floor_quotient"}
+WHOLE_QUOTIENTS = {ast.Mod: ("%", "remainder_of"), ast.FloorDiv: ("//", "quotient")}
 LOGICAL = {"np.logical_and": "&", "np.logical_or": "|", "np.logical_xor": "!="}
 
 
@@ -71,12 +81,14 @@ class Scalar:
         code: its text.
         kind: Real, Bool or Int.
         simple: is it a name or a number, so that it may stand anywhere?
+        whole: the number that it is, if it is a whole one that never changes.
 
     """
 
     code: str
     kind: str
     simple: bool = False
+    whole: int | None = None
 
     @property
     def closed(self) -> str:
@@ -93,8 +105,8 @@ def scalar_of(node: Node, operands: Sequence[Scalar]) -> Scalar:
     """
     names = [f"_{k}" for k in range(len(operands))]
     text = node.op.text(node.op.numpy, names, node.attrs)
-    reader = _Reader(dict(zip(names, operands, strict=True)))
-    return reader.read(_parsed(text))
+    known = dict(zip(names, operands, strict=True))
+    return (_Reader if node.is_float else _WholeReader)(known).read(_parsed(text))
 
 
 @functools.lru_cache(1024)
@@ -112,14 +124,42 @@ def number(value: float) -> Scalar:
     return Scalar("INFINITY" if value > 0 else "-INFINITY", REAL, simple=value > 0)
 
 
+def whole_number(value: int) -> Scalar:
+    """A constant that is a whole number."""
+    return Scalar(repr(value), INT, simple=value >= 0, whole=value)
+
+
 def as_real(x: Scalar) -> str:
     """A scalar where a Real is needed."""
+    if x.whole is not None:
+        return number(x.whole).closed
     if x.kind == BOOL:
         return f"select({x.code}, 1.0, 0.0)"
     return f"real({x.code})" if x.kind == INT else x.closed
 
 
+def as_whole(x: Scalar) -> str:
+    """A scalar that is no Real where an Int is needed."""
+    return f"select({x.code}, 1, 0)" if x.kind == BOOL else x.closed
+
+
+def wrapped(code: str, dtype: np.dtype[Any]) -> str:
+    """An Int as so many bits hold it: NumPy's numbers of fewer than 64 bits wrap around.
+
+    >>> wrapped("a + b", np.dtype("int8")), wrapped("a + b", np.dtype("uint8"))
+    ('((a + b) << 56) >> 56', '(a + b) & 255')
+    """
+    bits = 8 * dtype.itemsize
+    if bits == 64:
+        return code
+    if dtype.kind == "u":
+        return f"({code}) & {2**bits - 1}"
+    return f"(({code}) << {64 - bits}) >> {64 - bits}"
+
+
 class _Reader:
+    """Reads texts whose result is a Real."""
+
     def __init__(self, operands: dict[str, Scalar]) -> None:
         self.operands = operands
 
@@ -186,12 +226,17 @@ class _Reader:
             return Scalar(" + ".join(self.real(x) for x in node.args[0].elts), REAL)
         if name == "np.asarray":  # astype
             word = ast.unparse(node.keywords[0].value)
-            if word not in ("np.float32", "np.float64"):
-                raise NotScalarTextError(word)
-            return Scalar(self.real(node.args[0]), REAL)
+            return self._cast(word, self.read(node.args[0]))
         if node.keywords:
             raise NotScalarTextError(name)
-        parts = [self.read(x) for x in node.args]
+        return self._called(name, [self.read(x) for x in node.args])
+
+    def _cast(self, word: str, x: Scalar) -> Scalar:
+        if word not in ("np.float32", "np.float64"):
+            raise NotScalarTextError(word)
+        return Scalar(as_real(x), REAL)
+
+    def _called(self, name: str, parts: list[Scalar]) -> Scalar:
         if name == "np.where":
             code = f"select({_truth(parts[0])}, {as_real(parts[1])}, {as_real(parts[2])})"
             return Scalar(code, REAL)
@@ -200,6 +245,98 @@ class _Reader:
         if name == "np.logical_not":
             return Scalar(f"({_truth(parts[0])}) == False", BOOL)
         return _function(name, [as_real(x) for x in parts])
+
+
+class _WholeReader(_Reader):
+    """Reads texts whose result is a whole number or a truth value."""
+
+    def read(self, node: ast.expr) -> Scalar:
+        value = _constant(node)
+        return whole_number(value) if isinstance(value, int) else super().read(node)
+
+    def _UnaryOp(self, node: ast.UnaryOp) -> Scalar:
+        x = self.read(node.operand)
+        if x.kind != INT or not isinstance(node.op, ast.USub):
+            return super()._UnaryOp(node)
+        return Scalar(f"-{x.closed}", INT)
+
+    def _BinOp(self, node: ast.BinOp) -> Scalar:
+        left, right = self.read(node.left), self.read(node.right)
+        if REAL in (left.kind, right.kind) or isinstance(node.op, ast.Div):
+            return super()._BinOp(node)
+        if left.kind == right.kind == BOOL:
+            return _of_truths(node.op, left, right)
+        if type(node.op) in WHOLE_QUOTIENTS:
+            return _whole_quotient(*WHOLE_QUOTIENTS[type(node.op)], left, right)
+        if isinstance(node.op, ast.Pow):
+            return _whole_power(as_whole(left), right)
+        symbol = ARITHMETIC.get(type(node.op))
+        if symbol is None:
+            raise NotScalarTextError(ast.unparse(node))
+        return Scalar(f"{as_whole(left)} {symbol} {as_whole(right)}", INT)
+
+    def _Compare(self, node: ast.Compare) -> Scalar:
+        kinds = [self.read(x).kind for x in (node.left, *node.comparators)]
+        if len(kinds) != 2 or type(node.ops[0]) not in COMPARISONS or INT not in kinds:
+            return super()._Compare(node)
+        left, right = self.read(node.left), self.read(node.comparators[0])
+        symbol = COMPARISONS[type(node.ops[0])]
+        if REAL not in kinds:
+            return Scalar(f"{as_whole(left)} {symbol} {as_whole(right)}", BOOL)
+        if left.whole is not None or right.whole is not None:
+            return Scalar(f"{as_real(left)} {symbol} {as_real(right)}", BOOL)
+        return Scalar(f"double({left.code}) {symbol} double({right.code})", BOOL)
+
+    def _cast(self, word: str, x: Scalar) -> Scalar:
+        if word in ("bool", "np.bool", "np.bool_"):
+            return Scalar(_truth(x), BOOL)
+        if x.kind != REAL:
+            return Scalar(as_whole(x), INT, x.simple and x.kind == INT, x.whole)
+        if word not in ("np.int64", "np.int32"):
+            raise NotScalarTextError(word)
+        return Scalar(f"cut_to_{word[-2:]}({x.code})", INT)
+
+    def _called(self, name: str, parts: list[Scalar]) -> Scalar:
+        kinds = {x.kind for x in (parts[1:] if name == "np.where" else parts)}
+        if name in (*WHOLE_CALLS, "np.where") and REAL not in kinds:
+            if name == "np.where":
+                sides = [x.code if kinds == {BOOL} else as_whole(x) for x in parts[1:]]
+                code = f"select({_truth(parts[0])}, {', '.join(sides)})"
+                return Scalar(code, BOOL if kinds == {BOOL} else INT)
+            if kinds == {INT}:
+                return Scalar(WHOLE_CALLS[name].format(*map(as_whole, parts)), INT)
+            if kinds == {BOOL} and name in ("np.maximum", "np.minimum"):
+                return _of_truths(ast.Add() if name == "np.maximum" else ast.Mult(), *parts)
+        return super()._called(name, parts)
+
+
+#: NumPy's name of a function -> an expression of Ints.
+WHOLE_CALLS = {
+    "np.maximum": "select({0} > {1}, {0}, {1})", "np.minimum": "select({0} < {1}, {0}, {1})",
+    "np.abs": "select({0} < 0, -{0}, {0})",
+    **dict.fromkeys(("np.floor", "np.ceil", "np.trunc"), "{0}"),
+    "np.sign": "select({0} > 0, 1, 0) - select({0} < 0, 1, 0)",
+}  # fmt: skip
+
+
+def _of_truths(op: ast.operator, left: Scalar, right: Scalar) -> Scalar:
+    """Of truth values a sum is *or*, a product *and*."""
+    if not isinstance(op, (ast.Add, ast.Mult)):
+        raise NotScalarTextError(type(op).__name__)
+    return Scalar(f"({left.code}) {'|' if isinstance(op, ast.Add) else '&'} ({right.code})", BOOL)
+
+
+def _whole_quotient(symbol: str, word: str, left: Scalar, right: Scalar) -> Scalar:
+    """A quotient or remainder, rounded down; by 0 it is 0, as in NumPy."""
+    if right.whole is not None and right.whole not in (0, -1):
+        return Scalar(f"{as_whole(left)} {symbol} {right.closed}", INT)
+    return Scalar(f"{word}({as_whole(left)}, {as_whole(right)})", INT)
+
+
+def _whole_power(x: str, exponent: Scalar) -> Scalar:
+    if exponent.whole is None or not 0 <= exponent.whole <= 6:
+        raise NotScalarTextError(exponent.code)
+    return Scalar(POWERS[exponent.whole].format(x=x) if exponent.whole else "1", INT)
 
 
 def _truth(x: Scalar) -> str:
@@ -230,19 +367,21 @@ PHRASES = {
 """NumPy's name of a function -> an expression of kernels, and its kind."""
 
 
-def _constant(node: ast.expr) -> float | None:
+def _constant(node: ast.expr) -> float | int | None:
     """The value of an expression of numbers alone."""
     match node:
-        case ast.Constant(value=bool() | int() | float() as value):
+        case ast.Constant(value=bool() as value):
             return float(value)
+        case ast.Constant(value=int() | float() as value):
+            return value
         case ast.Attribute(value=ast.Name(id="np"), attr="pi"):
             return math.pi
         case ast.UnaryOp(op=op, operand=operand) if type(op) in SIGNS:
             x = _constant(operand)
-            return None if x is None else float(SIGNS[type(op)](x))
+            return None if x is None else SIGNS[type(op)](x)
         case ast.BinOp(left=left, op=op, right=right) if type(op) in OPERATORS:
             x, y = _constant(left), _constant(right)
-            return None if x is None or y is None else float(OPERATORS[type(op)](x, y))
+            return None if x is None or y is None else OPERATORS[type(op)](x, y)
     return None
 
 

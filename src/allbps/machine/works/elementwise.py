@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 from allbps.machine.planning.layout import row_major
-from allbps.machine.planning.loops import scalar_kind
 from allbps.machine.planning.plan import Work
-from allbps.machine.planning.scalar import INT
 from allbps.machine.works.loops import add_loop, arrays_read
 from allbps.machine.works.nests import nest_of
 from allbps.machine.works.places import Places
-from allbps.machine.works.tasks import NoKernelError
 
 
 def emit_loop(places: Places, work: Work) -> None:
-    """A loop as a task; one that writes integers only NumPy does here."""
-    if any(scalar_kind(value) == INT for value in work.outputs):
-        raise NoKernelError
+    """A loop as a task."""
     shape = work.outputs[0].shape
     inputs = arrays_read(work)
     here = [places.strided(value) for value in inputs]

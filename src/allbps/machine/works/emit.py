@@ -11,7 +11,7 @@ from allbps.machine.language.calls import once
 from allbps.machine.language.operands import Memory
 from allbps.machine.planning.assembly import assembled
 from allbps.machine.planning.layout import row_major
-from allbps.machine.planning.plan import BYTE, VIEWS, Value, Work
+from allbps.machine.planning.plan import BYTE, UNHELD, VIEWS, Value, Work
 from allbps.machine.planning.windows import is_window
 from allbps.machine.works import (
     attention,
@@ -82,11 +82,13 @@ class Emitter:
         return work.kind in VIEWS and work.kind != "identity"
 
     def _has_right_numbers(self, work: Work) -> bool:
-        """Kernels take the program's reals, truth values and integers; the integers are int64."""
+        """Kernels take the program's reals, truth values and integers with a sign in 64 bits."""
         made = [*work.outputs, *(out for step in work.steps for out in step.outputs)]
-        taken = [x for x in work.inputs if x.uniform is None and x.dtype.kind not in "iu"]
-        good = (self.program.real, np.dtype(bool), np.dtype(np.int64), BYTE)
-        return all(value.dtype in good for value in (*made, *taken))
+        taken = [x for x in work.inputs if x.uniform is None]
+        good = (self.program.real, np.dtype(bool), BYTE)
+        return all(
+            x.dtype in good or (x.dtype.kind in "iu" and x.dtype != UNHELD) for x in (*made, *taken)
+        )
 
     # ---- without a kernel
 

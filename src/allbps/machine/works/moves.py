@@ -50,7 +50,7 @@ def emit_pad(places: Places, work: Work) -> None:
     x, out = work.inputs[0], work.outputs[0]
     width = work.attrs["width"]
     lengths = [n + min(a, 0) + min(b, 0) for n, (a, b) in zip(x.shape, width, strict=True)]
-    if min(lengths, default=1) <= 0 or x.dtype.kind != "f":
+    if min(lengths, default=1) <= 0:
         raise NoKernelError
     cut = [(max(-a, 0), max(-a, 0) + n, None) for n, (a, _) in zip(lengths, width, strict=True)]
     inner = [(max(a, 0), max(a, 0) + n, None) for n, (a, _) in zip(lengths, width, strict=True)]
@@ -62,8 +62,6 @@ def emit_pad(places: Places, work: Work) -> None:
 def emit_dilate(places: Places, work: Work) -> None:
     """Zeros between the elements."""
     x, out = work.inputs[0], work.outputs[0]
-    if x.dtype.kind != "f":
-        raise NoKernelError
     there = _zeros(places, out, out.shape == x.shape)
     parts = [(None, None, step) for step in work.attrs["steps"]]
     copy_into(places, work, x, part_of(there, parts))

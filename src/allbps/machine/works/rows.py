@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any
 
+import numpy as np
+
 from allbps.machine.kernels import rows as kernels
 from allbps.machine.kernels.loss import softmax
 from allbps.machine.language.calls import Call
@@ -135,12 +137,13 @@ def _row_by_row(places: Places, work: Work, kernel: Routine, each: int) -> None:
 def emit_one_hot(places: Places, work: Work) -> None:
     """1 at each label, else 0."""
     labels, made = work.inputs[0], work.outputs[0]
-    if made.size == 0 or made.dtype != places.program.real:
+    if made.size == 0 or made.dtype not in (places.program.real, np.int64):
         raise NoKernelError
     which = places.as_layout(labels, row_major(labels.shape)).memory
     out = places.put(made, row_major(made.shape)).memory
     classes = made.shape[-1]
-    call = kernels.one_hot.on(Y=out, labels=which, N=classes, lo=LO, hi=HI)
+    kernel = kernels.one_hot if made.dtype.kind == "f" else kernels.one_hot_integers
+    call = kernel.on(Y=out, labels=which, N=classes, lo=LO, hi=HI)
     _add(places, work, out, labels.size, classes, call)
 
 

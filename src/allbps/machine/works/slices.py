@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from allbps.machine.kernels.fill import fill
+from allbps.machine.kernels.fill import fill, fill_bytes, fill_integers
+from allbps.machine.language.calls import Call
 from allbps.machine.language.operands import HI, LO, Memory
 from allbps.machine.planning.layout import Layout, row_major
 from allbps.machine.planning.plan import Value, Work
@@ -18,7 +19,7 @@ from allbps.machine.works.tasks import Cut, NoKernelError, Place, Program
 def emit_slice_delta(places: Places, work: Work) -> None:
     """Zeros with an array copied into a slice."""
     (x, out) = work.inputs[0], work.outputs[0]
-    if not is_window(work) or x.size == 0 or x.dtype.kind != "f":
+    if not is_window(work) or x.size == 0:
         raise NoKernelError
     there = places.put(out, row_major(out.shape))
     zero(places.program, there.memory)
@@ -73,9 +74,16 @@ def copy_into(places: Places, work: Work, x: Value, part: Place) -> None:
 
 def zero(program: Program, there: Memory) -> None:
     """A task that fills a block with zeros."""
-    call = fill.on(X=there, value=0.0, lo=LO, hi=HI)
+    call = ZEROS[there.kind](there)
     program.add(f"{there.name} = 0", Cut.of(there.size, 1), call, traffic=there.size)
 
+
+ZEROS: dict[str, Callable[[Memory], Call]] = {
+    "Real": lambda there: fill.on(X=there, value=0.0, lo=LO, hi=HI),
+    "Int": lambda there: fill_integers.on(X=there, value=0, lo=LO, hi=HI),
+    "Byte": lambda there: fill_bytes.on(X=there, value=0, lo=LO, hi=HI),
+}
+"""Kind of memory -> the call that fills it with zeros."""
 
 KERNELS = {"put_add": emit_slice_delta, "assemble": emit_assembly}
 """Kind of work -> what makes its tasks."""

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from math import prod
+
+import numpy as np
 
 from allbps.machine.language.operands import HI, LO
 from allbps.machine.planning.layout import Layout, row_major
 from allbps.machine.planning.loops import scalar_kind
 from allbps.machine.planning.plan import Value, Work
-from allbps.machine.planning.scalar import as_real, number
+from allbps.machine.planning.scalar import as_real, as_whole
 from allbps.machine.planning.sums import SUMS, summed_axes
 from allbps.machine.works.loops import arrays_read
 from allbps.machine.works.nests import Nest, nest_of
@@ -20,6 +23,7 @@ from allbps.machine.works.text import (
     Array,
     compute,
     doc_of,
+    element_of,
     indices_of,
     kinds_of,
     written,
@@ -28,7 +32,7 @@ from allbps.machine.works.text import (
 
 def emit_sum(places: Places, work: Work) -> None:
     """A sum or mean over axes, of an array or of what a loop would make."""
-    if work.outputs[0].dtype != places.program.real:
+    if work.outputs[0].dtype not in (places.program.real, np.int64):
         raise NoKernelError
     total = (work.steps or (work,))[-1]
     source = total.inputs[0]
@@ -73,6 +77,8 @@ class _Sum:
                  inputs: list[tuple[Value, Place]], out: Place, scale: float) -> None:  # fmt: skip
         self.program, self.work, self.nest, self.inputs = program, work, nest, inputs
         self.out, self.scale = out, scale
+        self.whole = out.memory.kind == "Int"
+        self.zero = "0" if self.whole else "0.0"
         self.read = [
             Array(f"x{k}", scalar_kind(value), nest.strides[k + 2])
             for k, (value, _) in enumerate(inputs)
@@ -81,9 +87,8 @@ class _Sum:
         steps = (work.steps or (work,))[:-1]
         self.lines, known = compute(steps, start)
         source = (work.steps or (work,))[-1].inputs[0]
-        self.summand = (
-            as_real(known[source]) if source in known else number(source.uniform or 0.0).code
-        )
+        summand = element_of(source, known)
+        self.summand = as_whole(summand) if self.whole else as_real(summand)
 
     def emit(self) -> None:
         """Sum along the innermost loop, or over rows."""
@@ -99,9 +104,12 @@ class _Sum:
         """A kernel and a task that calls it; with ``width`` each piece makes a partial result."""
         wish = f"{self.work.outputs[0].name or 'sum'}_sum"
         blocks = {f"x{k}": place.memory for k, (_, place) in enumerate(self.inputs)}
-        kinds = {"y": "Reals", **{name: TYPES[block.kind] for name, block in blocks.items()}}
+        memories = {"y": self.out.memory, **blocks}
+        kinds = {name: TYPES[block.kind] for name, block in memories.items()}
         kernel = written(self.program, wish, kinds, kinds_of(self.work), body, reorder=True)
         out = self.out.memory
+        if self.whole and width:  # partial results are Reals
+            cut = replace(cut, pieces=1)
         parts = partial(self.program, out.name, width, cut if width else ONCE, into=out)
         self.program.add(
             doc_of(self.work), cut, kernel.on(y=parts.own, **blocks, lo=LO, hi=HI),
@@ -124,13 +132,14 @@ class _Sum:
         loop = [*self.lines, f"total += {self.summand}"]
         if many:
             count, each = self.nest.rows, inner
-            body = ["total = 0.0", "for r in range(lo, hi):",
+            body = [f"total = {self.zero}", "for r in range(lo, hi):",
                     *(f"    {line}" for line in (*decode, *self._find(names))),
                     f"    for i in lanes({inner}, interleave=4):",
                     *(f"        {line}" for line in loop)]  # fmt: skip
         else:
             count, each = inner, 1
-            body = ["total = 0.0", *self._find(names), "for i in lanes(lo, hi, interleave=4):",
+            body = [f"total = {self.zero}", *self._find(names),
+                    "for i in lanes(lo, hi, interleave=4):",
                     *(f"    {line}" for line in loop)]  # fmt: skip
         body.append(f"y[0] = {self._scaled('total')}")
         self._add(body, Cut.of(count, each * len(loop)), width=1)
@@ -145,7 +154,8 @@ class _Sum:
         rows = prod(lengths[: len(kept)])
         names, decode = indices_of([*lengths[: len(kept)], 0], "r")
         more = [f"j{k}" for k in range(len(gone))]
-        body = ["for r in range(lo, hi):", *(f"    {line}" for line in decode), "    total = 0.0"]
+        body = ["for r in range(lo, hi):", *(f"    {line}" for line in decode),
+                f"    total = {self.zero}"]  # fmt: skip
         depth = "    "
         for k, variable in enumerate(more):
             body.append(f"{depth}for {variable} in range({lengths[len(kept) + k]}):")
@@ -168,7 +178,7 @@ class _Sum:
         names, decode = indices_of([*lengths[: len(gone)], 0], "r")
         more = [f"j{k}" for k in range(len(kept))]
         strides = self.nest.strides[1][len(gone) :]
-        body = [f"for i in lanes({width}):", "    y[i] = 0.0", "for r in range(lo, hi):",
+        body = [f"for i in lanes({width}):", f"    y[i] = {self.zero}", "for r in range(lo, hi):",
                 *(f"    {line}" for line in decode)]  # fmt: skip
         depth = "    "
         for k, variable in enumerate(more):

@@ -5,16 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from allbps.machine.language.written import Written
 from allbps.machine.planning.loops import operand, scalar_kind
 from allbps.machine.planning.plan import Value, Work
 from allbps.machine.planning.scalar import (
     BOOL,
+    INT,
     VOCABULARY,
     Scalar,
     as_real,
     number,
     scalar_of,
+    whole_number,
+    wrapped,
 )
 from allbps.machine.works.tasks import Program
 
@@ -75,7 +80,7 @@ def compute(
     known = dict(start)
     lines = []
     for k, step in enumerate(steps):
-        operands = [_operand(value, known) for value in step.inputs]
+        operands = [element_of(value, known) for value in step.inputs]
         if step.kind in ("broadcast_to", "identity"):
             known[step.outputs[0]] = operands[0]
             continue
@@ -83,16 +88,21 @@ def compute(
         found = scalar_of(step.node, operands)
         kind = scalar_kind(step.outputs[0])
         code = found.code if found.kind == kind else as_real(found)
+        if kind == INT:
+            code = wrapped(code, step.outputs[0].dtype)
         lines.append(f"t{k} = {code}")
         known[step.outputs[0]] = operand(step.outputs[0], f"t{k}")
     return lines, known
 
 
-def _operand(value: Value, known: Mapping[Value, Scalar]) -> Scalar:
+def element_of(value: Value, known: Mapping[Value, Scalar]) -> Scalar:
+    """An element that has been worked out, or is the same everywhere."""
     if value in known:
         return known[value]
     uniform = value.uniform
     assert uniform is not None
+    if value.dtype.kind == "i":
+        return whole_number(int(np.asarray(value.constant).flat[0]))
     return number(uniform)
 
 
