@@ -16,7 +16,7 @@ from allbps.errors import CompilationError
 from allbps.ir import INPUT, Graph, Node, ancestors
 from allbps.machine.execution.codegen import Feed
 from allbps.machine.execution.executable import Executable
-from allbps.machine.guards import counted_from_the_end, gated, holding, vouched_for
+from allbps.machine.guards import both, counted_from_the_end, gated, holding, vouched_for
 from allbps.machine.language.errors import KernelError
 from allbps.machine.language.operands import Memory
 from allbps.machine.limits import Limit, limits
@@ -26,6 +26,7 @@ from allbps.machine.planning.passes import passes
 from allbps.machine.planning.plan import Plan, Value, Work, make_plan
 from allbps.machine.planning.rules import Rule
 from allbps.machine.planning.substitutes import substitutes
+from allbps.machine.reach import inside
 from allbps.machine.request import Request, request
 from allbps.machine.works.emit import Blocks, Emitter
 from allbps.machine.works.places import Places
@@ -148,13 +149,13 @@ class Planned:
     Attributes:
         plan: its outputs are the results, then the gradients, then whether the guards hold.
         values: of the arguments.
-        guards: those that the step looks at.
+        guarded: does the step look at guards, or at indices?
 
     """
 
     plan: Plan
     values: Mapping[Node, Value]
-    guards: tuple[Guard, ...]
+    guarded: bool
 
     @cached_property
     def limits(self) -> dict[Node, tuple[Limit, ...]]:
@@ -177,7 +178,9 @@ def _planned_with(traced: Traced, asked: Request, guards: Sequence[Guard]) -> Pl
     inputs, outputs = traced.graph.inputs, list(traced.graph.outputs)
     deltas = asked.deltas.items()
     names = {delta.node: f"d{x.name}" for x, delta in deltas if not delta.node.name}
-    holds = holding(guards)
+    wanted = [*outputs, *asked.grads]
+    replaced = dict(counted_from_the_end(wanted, traced.values))
+    holds = both(holding(guards), inside(wanted, replaced))
     whole = traced.graph if holds is None else Graph(inputs, (*outputs, holds))
     stands = substitutes(whole, asked.deltas, asked.real)
     if holds is not None and asked.trains:
@@ -185,7 +188,7 @@ def _planned_with(traced: Traced, asked: Request, guards: Sequence[Guard]) -> Pl
     wanted = [*outputs, *asked.grads, *([holds] if holds is not None else [])]
     stands.update(counted_from_the_end(wanted, traced.values))
     plan = passes(make_plan(inputs, wanted, stands, names))
-    return Planned(plan, dict(zip(inputs, plan.inputs, strict=True)), tuple(guards))
+    return Planned(plan, dict(zip(inputs, plan.inputs, strict=True)), holds is not None)
 
 
 def _of_integers(guard: Guard) -> bool:
@@ -245,8 +248,8 @@ class Ends:
 
 def _ends(places: Places, planned: Planned, asked: Request) -> Ends:
     values, outputs = planned.values, planned.plan.outputs
-    holds = _kept(places.of(outputs[-1])) if planned.guards else None
-    count = len(outputs) - len(asked.grads) - bool(planned.guards)
+    holds = _kept(places.of(outputs[-1])) if planned.guarded else None
+    count = len(outputs) - len(asked.grads) - planned.guarded
     changing = frozenset(values[x] for x in asked.changing)
     results = tuple(_kept(places.apart(value, changing)) for value in outputs[:count])
     inputs = {x: places.of(value) for x, value in values.items()}

@@ -220,6 +220,12 @@ class Called:
         self._enter(self._unguarded[way])
         self._path.put(given)
         self._execute(self._path)
+        if not self._path.holds:
+            raise ArgumentError(
+                f"{traced.title}: an index that is rounded from real numbers lies outside in native"
+                " code, and inside in NumPy",
+                todo="keep it away from the ends of its axis, by np.clip for example",
+            )
 
     def _add(self, way: Any, path: Path) -> None:
         while len(self._paths) >= MOST:

@@ -15,7 +15,7 @@ import numpy as np
 from allbps.ir import CONST, INPUT, Node, ancestors, constant, placed_at
 from allbps.machine.limits import Limit
 from allbps.machine.planning.plan import VIEWS
-from allbps.machine.planning.substitutes import is_argument
+from allbps.machine.reach import is_trusted
 from allbps.ops.comparison import equal, isnan, logical_and, logical_not, logical_or, where
 from allbps.ops.questions import all_
 from allbps.ops.shapes import elementwise_bool
@@ -24,8 +24,13 @@ from allbps.trace import Guard
 
 def holding(guards: Iterable[Guard]) -> Node | None:
     """Do all of them hold? A node of shape (); None where there are none."""
-    each = [_same(guard) for guard in guards]
-    return reduce(logical_and, each) if each else None
+    return both(*map(_same, guards))
+
+
+def both(*each: Node | None) -> Node | None:
+    """Do these hold, as far as there are any?"""
+    known = [node for node in each if node is not None]
+    return reduce(logical_and, known) if known else None
 
 
 def _same(guard: Guard) -> Node:
@@ -93,7 +98,7 @@ def counted_from_the_end(
     """
     below = {x for x, value in values.items() if x.dtype.kind == "i" and np.any(value < 0)}
     for node in ancestors(wanted) if below else ():
-        if node.attrs.get("parts") != ("array",) or not is_argument(node.inputs[1]):
+        if not is_trusted(node):
             continue
         table, index = node.inputs
         if below.intersection(ancestors([index])):

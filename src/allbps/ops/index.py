@@ -481,8 +481,8 @@ def getitem_by(x: Any, index: Any) -> Node:
 
 def put_by(x: Any, index: Any, values: Any) -> Node:
     """``x`` after ``x[index] = values``."""
-    arrays, parts = _taken_apart(index)
     x, values = lift(x), lift(values)
+    arrays, parts = _taken_apart(index, counted=values.shape != ())
     if parts in EVERYTHING and values.shape == x.shape:
         return in_dtype(values, x.dtype)
     if values.shape and any(array.dtype.kind == "b" for array in arrays):  # see picked_from
@@ -515,8 +515,14 @@ def in_dtype(values: Node, dtype: np.dtype[Any]) -> Node:
     return values if weak or values.dtype == dtype else astype(values, dtype=dtype)
 
 
-def _taken_apart(index: Any) -> tuple[list[Node], Parts]:
-    """An index as its arrays and what stands between them."""
+def _taken_apart(index: Any, *, counted: bool = True) -> tuple[list[Node], Parts]:
+    """An index as its arrays and what stands between them.
+
+    Args:
+        index: as the user wrote it.
+        counted: is how many places a mask names part of a shape?
+
+    """
     parts = index if isinstance(index, tuple) else (index,)
     arrays = [
         part if isinstance(part, Node) else lift(_index_array(part))
@@ -528,7 +534,7 @@ def _taken_apart(index: Any) -> tuple[list[Node], Parts]:
             raise ArgumentError(
                 "an index must be made of integers or truth values", got=f"dtype {array.dtype}"
             )
-        if array.dtype.kind == "b" and array.traces:  # how many it picks is a length
+        if counted and array.dtype.kind == "b" and array.traces:  # looked at: it is a length
             int(sum_(array, axis=None, keepdims=False))
     return arrays, tuple("array" if is_array(p) else static_part(p) for p in parts)
 

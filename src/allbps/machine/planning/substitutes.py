@@ -6,20 +6,23 @@ rule by what it belongs to, not by the nodes that the rule built.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
 from allbps.backprop import Delta
-from allbps.ir import CONST, INPUT, Graph, Node, Op, placed_at
+from allbps.ir import CONST, INPUT, Graph, Node, Op, ancestors, placed_at
 from allbps.machine.planning.attentions import attentions
 from allbps.machine.planning.norms import norms
 from allbps.machine.planning.plan import Fused, Stand
 from allbps.ops.comparison import where
+from allbps.ops.index import put_op
 from allbps.ops.own import OwnOp
 from allbps.ops.reduce import sum_
-from allbps.ops.shape import detach
+from allbps.ops.shape import detach, reshape
+
+WHOLE = (None, None, None)
 
 Maker = Callable[[Node, Node], "Stand | None"]
 """(upstream δ, consumer) -> what stands for the contribution."""
@@ -54,6 +57,7 @@ def substitutes(
                 stand = make(deltas[term.consumer].node, term.consumer)
             if stand is not None:
                 found[term.node] = stand
+    found.update(_choices([*graph.outputs, *(delta.node for delta in deltas.values())]))
     found.update(_losses(graph, deltas))
     found.update(norms(graph, deltas))
     found.update(attentions(graph, deltas))
@@ -66,6 +70,33 @@ def substitutes(
             elif node.op.name in COUNTED:
                 found[node] = COUNTED[node.op.name](*node.inputs, np.dtype(real).type, **node.attrs)
     return found
+
+
+# -- masks -----------------------------------------------------------------------------------------
+def _choices(wanted: Iterable[Node]) -> Iterator[tuple[Node, Node]]:
+    """Numbers that are written at masks, each with the choice that stands for it."""
+    for node in ancestors(wanted):
+        if node.op is put_op:
+            with placed_at(node.site):
+                choice = _by_mask(node)
+            if choice is not None:
+                yield node, choice
+
+
+def _by_mask(node: Node) -> Node | None:
+    """One number written where a mask is true is a choice, however many places there are."""
+    x, value, *arrays = node.inputs
+    parts = node.attrs["parts"]
+    others = [part for part in parts if part not in ("array", WHOLE, Ellipsis)]
+    if len(arrays) != 1 or arrays[0].dtype.kind != "b" or value.size != 1 or others:
+        return None
+    mask = arrays[0]
+    ahead = parts[: parts.index("array")]
+    behind = x.ndim - mask.ndim - sum(part == WHOLE for part in parts)
+    before = sum(behind if part is Ellipsis else 1 for part in ahead)
+    shape = (1,) * before + mask.shape + (1,) * (x.ndim - before - mask.ndim)
+    one = reshape(value, shape=()) if value.shape else value
+    return where(reshape(mask, shape=shape), one, x)
 
 
 # -- truth values ----------------------------------------------------------------------------------

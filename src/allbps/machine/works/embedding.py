@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from allbps.machine.kernels import embedding as kernels
 from allbps.machine.language.operands import HI, LO
 from allbps.machine.planning.layout import row_major
 from allbps.machine.planning.plan import Work
-from allbps.machine.planning.substitutes import is_argument
+from allbps.machine.reach import is_trusted
 from allbps.machine.works.places import Places
 from allbps.machine.works.tasks import Cut, NoKernelError
 
@@ -47,14 +45,8 @@ def emit_embedding_delta(places: Places, work: Work) -> None:
 
 def is_lookup(work: Work) -> bool:
     """Rows of a matrix of real numbers at an index that can be looked at beforehand."""
-    if work.kind not in ("getitem", "put_add") or work.node is None or len(work.inputs) != 2:
-        return False
-    if not work.node.is_float:
-        return False
-    table = work.inputs[0].shape if work.kind == "getitem" else work.outputs[0].shape
-    index = work.node.inputs[1]
-    rows = work.attrs["parts"] == ("array",) and len(table) == 2
-    return rows and index.dtype == np.int64 and is_argument(index)
+    node = work.node
+    return node is not None and node.op.name == work.kind and is_trusted(node)
 
 
 KERNELS = {"getitem": emit_embedding, "put_add": emit_embedding_delta}

@@ -21,8 +21,8 @@ from allbps.machine.works.text import (
     Array,
     compute,
     doc_of,
-    indices_of,
     kinds_of,
+    over,
     written,
 )
 
@@ -91,36 +91,22 @@ def write_loop(
         Array(f"x{k}", scalar_kind(value), nest.strides[k + 1])
         for k, (value, _) in enumerate(inputs)
     ]
-    many = len(nest.lengths) > 1
+    made = [Array(f"y{k}", "", nest.strides[0]) for k in range(len(outputs))]
     start = {v: a.element("i") for (v, _), a in zip(inputs, read, strict=True)}
     lines, known = compute(work.steps, start)
     for k, (value, _) in enumerate(outputs):
         code = known[value].code
         code = f"select({code}, 1, 0)" if scalar_kind(value) == BOOL else code
-        step = nest.strides[0][-1]
-        lines.append(f"y{k}_r[{'i' if step in (0, 1) else f'i * {step}'}] = {code}")
-    made = [Array(f"y{k}", "", nest.strides[0]) for k in range(len(outputs))]
-    names, decode = indices_of(nest.lengths, "r")
-    find = [line for array in (*made, *read) for line in array.at_row(names)]
-    inner = nest.lengths[-1]
-    if many:
-        body = [
-            "for r in range(lo, hi):",
-            *(f"    {line}" for line in (*decode, *find)),
-            f"    for i in lanes({inner}):",
-            *(f"        {line}" for line in lines),
-        ]
-    else:
-        body = [*find, "for i in lanes(lo, hi):", *(f"    {line}" for line in lines)]
-    count, each = (nest.rows, inner) if many else (inner, 1)
+        lines.append(f"{made[k].target} = {code}")
+    body, cut = over(nest.lengths, made, read, lines)
     label = name or outputs[0][0].name or "loop"
     blocks = {f"y{k}": place for k, (_, place) in enumerate(outputs)}
     blocks |= {f"x{k}": place for k, (_, place) in enumerate(inputs)}
     kinds = {name: TYPES[place.memory.kind] for name, place in blocks.items()}
     kernel = written(program, f"{label}_loop", kinds, kinds_of(work), body)
     pointers = {name: place.pointer for name, place in blocks.items()}
-    cut = Cut.of(count, each * max(len(lines), 1))
-    return Loop(kernel, pointers, cut, len(lines) * prod(nest.lengths), not many)
+    dense = len(nest.lengths) == 1
+    return Loop(kernel, pointers, cut, len(lines) * prod(nest.lengths), dense)
 
 
 def add_move(program: Program, work: Work, x: Value, here: Place, there: Place) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import prod
 
 import numpy as np
 
@@ -21,7 +22,7 @@ from allbps.machine.planning.scalar import (
     whole_number,
     wrapped,
 )
-from allbps.machine.works.tasks import Program
+from allbps.machine.works.tasks import Cut, Program
 
 TYPES = {"Real": "Reals", "Int": "Ints", "Byte": "Bytes"}
 
@@ -40,6 +41,12 @@ class Array:
             return Scalar(f"{self.name}_1", self.kind, simple=True)
         step = inner if self.strides[-1] == 1 else f"{inner} * {self.strides[-1]}"
         return self._read(f"{self.name}_r[{step}]")
+
+    @property
+    def target(self) -> str:
+        """Its element there, to assign to; an innermost loop over one that stays is one turn."""
+        step = self.strides[-1]
+        return f"{self.name}_r[{'i' if step in (0, 1) else f'i * {step}'}]"
 
     def _read(self, code: str) -> Scalar:
         return Scalar(f"{code} != 0", BOOL) if self.kind == BOOL else Scalar(code, self.kind, True)
@@ -71,6 +78,35 @@ def indices_of(lengths: Sequence[int], row: str) -> tuple[list[str], list[str]]:
         lines.append(f"{name} = {whole} % {length}" if name != "i0" else f"{name} = {whole}")
         inner *= length
     return names, lines
+
+
+def over(
+    lengths: Sequence[int], bare: Sequence[Array], read: Sequence[Array], lines: Sequence[str]
+) -> tuple[list[str], Cut]:
+    """The text of independent loops, and how their turns are cut.
+
+    Args:
+        lengths: of the loops.
+        bare: arrays whose rows are found, and not read from before.
+        read: arrays that are read.
+        lines: what the innermost loop does.
+
+    """
+    names, decode = indices_of(lengths, "r")
+    find = [array.at_row(names)[0] for array in bare]
+    find += [line for array in read for line in array.at_row(names)]
+    inner, many = lengths[-1], len(lengths) > 1
+    if many:
+        body = [
+            "for r in range(lo, hi):",
+            *(f"    {line}" for line in (*decode, *find)),
+            f"    for i in lanes({inner}):",
+            *(f"        {line}" for line in lines),
+        ]
+    else:
+        body = [*find, "for i in lanes(lo, hi):", *(f"    {line}" for line in lines)]
+    count, each = (prod(lengths[:-1]), inner) if many else (inner, 1)
+    return body, Cut.of(count, each * max(len(lines), 1))
 
 
 def compute(
