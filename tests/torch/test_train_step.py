@@ -50,7 +50,6 @@ def drawn_like(step, number):
     return mode, drawing(Draws(number))
 
 
-@pytest.mark.filterwarnings("ignore:no kernel for mod")  # the graph net's indices are arguments
 @pytest.mark.parametrize("family", FAMILIES)
 def test_each_family_trains_as_in_pytorch(family):
     module, loss, batch = in_double(family)
@@ -449,7 +448,6 @@ def test_hooks_losses_and_optimizers_that_do_not_fit_are_refused():
         )
 
 
-@pytest.mark.filterwarnings("ignore:no kernel for where")  # of whole numbers
 def test_labels_that_are_ignored_only_later_are_ignored():
     step, _, (other, theirs), data = both(
         lambda m: torch.optim.SGD(m.parameters(), 0.1, momentum=0.9)
