@@ -215,6 +215,14 @@ def counters_at(file: str, line: int) -> tuple[tuple[str, int], ...]:
     return _counters(file).get(line, ())
 
 
+def _tree(text: str) -> ast.AST:
+    """The syntax tree. Python 3.11 miscounts its depth where objects die meanwhile: then again."""
+    try:
+        return ast.parse(text)
+    except SystemError:
+        return ast.parse(text)
+
+
 @cache
 def _counters(file: str) -> dict[int, tuple[tuple[str, int], ...]]:
     """Line -> variables of the loops around it, for the lines of a file inside of loops.
@@ -222,7 +230,7 @@ def _counters(file: str) -> dict[int, tuple[tuple[str, int], ...]]:
     Names that begin with an underscore are those of nobody who wants to read them.
     """
     try:
-        tree = ast.parse("".join(linecache.getlines(file)))
+        tree = _tree("".join(linecache.getlines(file)))
     except (SyntaxError, ValueError):
         return {}
     found: dict[int, tuple[tuple[str, int], ...]] = {}
