@@ -24,9 +24,9 @@ from allbps.machine.options import Options
 from allbps.machine.planning.layout import Layout
 from allbps.machine.planning.passes import passes
 from allbps.machine.planning.plan import Plan, Value, Work, make_plan
+from allbps.machine.planning.reach import inside
 from allbps.machine.planning.rules import Rule
 from allbps.machine.planning.substitutes import substitutes
-from allbps.machine.reach import inside
 from allbps.machine.request import Request, request
 from allbps.machine.works.emit import Blocks, Emitter
 from allbps.machine.works.places import Places

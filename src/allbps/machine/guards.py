@@ -15,7 +15,7 @@ import numpy as np
 from allbps.ir import CONST, INPUT, Node, ancestors, constant, placed_at
 from allbps.machine.limits import Limit
 from allbps.machine.planning.plan import VIEWS
-from allbps.machine.reach import is_trusted
+from allbps.machine.planning.reach import is_trusted
 from allbps.ops.comparison import equal, isnan, logical_and, logical_not, logical_or, where
 from allbps.ops.questions import all_
 from allbps.ops.shapes import elementwise_bool

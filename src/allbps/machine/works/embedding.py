@@ -6,7 +6,7 @@ from allbps.machine.kernels import embedding as kernels
 from allbps.machine.language.operands import HI, LO
 from allbps.machine.planning.layout import row_major
 from allbps.machine.planning.plan import Work
-from allbps.machine.reach import is_trusted
+from allbps.machine.planning.reach import is_trusted
 from allbps.machine.works.places import Places
 from allbps.machine.works.tasks import Cut, NoKernelError
 
