@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from allbps.verify.precision import Precision
+from allbps.verify.precision import SIGMAS, Precision
 
 ORDINALS = ("first", "second", "third")
 
@@ -35,7 +35,7 @@ def in_common(theirs: Any, right: Any, precision: Precision) -> str:
 
 def _bad(theirs: Any, right: Any, precision: Precision) -> Any:
     size = float(np.max(np.abs(right), initial=0.0)) or 1.0
-    allowed = np.maximum(1e-7 * size, (0.5 * precision.unit * (1 + 1e-6) + 6 * precision.noise)
+    allowed = np.maximum(1e-7 * size, (0.5 * precision.unit * (1 + 1e-6) + SIGMAS * precision.noise)
                          * precision.believed)  # fmt: skip
     return np.abs(theirs - right) > allowed
 

@@ -17,7 +17,7 @@ from allbps.backward import Backward
 from allbps.ir import CONST, INPUT, Node
 from allbps.ops.pool import max_pool2d_op, pool_windows
 from allbps.verify.onward import Onward
-from allbps.verify.precision import Precision
+from allbps.verify.precision import SIGMAS, Precision
 
 STEP = 1e-7
 """How far a value is moved, in parts of its size."""
@@ -69,7 +69,8 @@ def _near(off: Any, right: Any, precision: Precision) -> Any:
 def _allowed(right: Any, precision: Precision) -> Any:
     sizes = (np.max(np.abs(x), initial=0.0) for x in (right, precision.theirs))
     exact = 1e-6 * max(map(float, sizes))
-    rounded = 0.5 * precision.unit * (1 + 1e-6) + 6 * precision.noise if precision.believed else 0.0
+    rounded = 0.5 * precision.unit * (1 + 1e-6) + SIGMAS * precision.noise
+    rounded = rounded if precision.believed else 0.0
     return np.maximum(exact, rounded)
 
 

@@ -16,6 +16,7 @@ class State(StrEnum):
     RIGHT = "right"
     WRONG = "wrong"
     FOLLOWS = "follows from a mistake nearer to the loss"
+    UNDECIDED = "explained by rounding, but not by rounding alone"
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class Mark:
 
     Attributes:
         node: the primal.
-        state: right, wrong, or a consequence.
+        state: right, wrong, a consequence, or what too few digits cannot decide.
         label: what the person called the gradient; δ and the primal's name if left out.
         edges: the statements that it comes through: ``Z3 = np.maximum(Z2, 0)``.
         mistakes: every simple mistake that gives these numbers, the likeliest first.
@@ -84,7 +85,10 @@ class Mark:
             if self.right is not None:
                 yield f"  {at} is {self.theirs:.9g}; the right number is {self.right:.9g}"
             return
-        yield f"{self.name} is wrong{note}"
+        if self.state is State.UNDECIDED:
+            yield f"{self.name} cannot be decided{note}"
+        else:
+            yield f"{self.name} is wrong{note}"
         yield from self._numbers(at)
         yield from (f"  comes through {edge}" for edge in self.edges)
         yield from (f"  this would explain it: {text}" for text in self.mistakes)
@@ -94,6 +98,8 @@ class Mark:
             yield f"  {self.common}"
         if self.where:
             yield f"  at {self.where}"
+        if self.state is State.UNDECIDED:
+            yield "  fix: give more digits, or say decimals= if that is how they were rounded"
 
     def _numbers(self, at: str) -> Iterator[str]:
         if self.expected is None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from enum import Enum
 from math import exp, log
 from typing import Any
 
@@ -22,8 +21,6 @@ MOST_DIGITS = 7
 ENOUGH_DIGITS = 4.0
 """Decimal digits that have to agree before numbers are believed to be rounded: one in 10,000."""
 ENOUGH_NUMBERS = 2
-CHANCE = 1e-8
-"""What is less likely than this is no coincidence in any hand-in of many."""
 SUSPICION = 0.7
 """What is likelier than this gives no reason to look for another."""
 SIGMAS = 7.0
@@ -45,6 +42,8 @@ class Precision:
             they do not look rounded.
         words: ``3 decimals``, ``4 significant digits``.
         believed: is it known, from other arrays or from the person, that they are rounded?
+        support: digits and numbers of the other arrays that speak for rounding.
+        known: are the numbers before they were rounded known?
         noise: how much what follows from the rounded numbers given scatters by their rounding.
         far: how much it scatters where every step since the loss was rounded.
         scatter: how much right numbers scatter per part that arithmetic is off at every step.
@@ -56,6 +55,8 @@ class Precision:
     unit: Any = 0.0
     words: str = ""
     believed: bool = False
+    support: tuple[float, int] = (0.0, 0)
+    known: bool = False
     noise: Any = 0.0
     far: Any = 0.0
     scatter: Callable[[], Any] = float
@@ -63,7 +64,7 @@ class Precision:
     def exactly(self, numbers: Any) -> bool:
         """Are these the numbers, to half of the digits of double precision?"""
         numbers = np.asarray(numbers)
-        if numbers.shape != self.theirs.shape:
+        if numbers.shape != self.theirs.shape or not np.all(np.isfinite(numbers)):
             return False
         size = float(np.max(np.abs(numbers), initial=0.0))
         with np.errstate(invalid="ignore"):
@@ -108,7 +109,7 @@ class Precision:
             return True
         if not self.within(numbers):
             return False
-        return bool(self.believed or enough(self.evidence(numbers)))
+        return bool(self.believed or enough(self.evidence(numbers), self.support))
 
     def fits_alone(self, numbers: Any) -> bool:
         """As ``fits``, whether or not there is enough to believe that they were rounded."""
@@ -199,49 +200,44 @@ def looks(
     most = max((d for d in found.values() if d is not None), default=0)
     short = [p.theirs for key, p in finite.items() if found[key] is not None]
     numbers = np.concatenate([*(np.ravel(x) for x in short), np.zeros(0)])
-    counted = _counted(numbers, most)
-    return plain | {key: _on_grid(p, found[key], most, counted) for key, p in finite.items()}
+    in_decimals = _in_decimals(numbers, most)
+    return plain | {key: _on_grid(p, found[key], most, in_decimals) for key, p in finite.items()}
 
 
-class Counted(Enum):
-    """What somebody who rounds counts in each number."""
+def _on_grid(p: Precision, d: int | None, most: int, in_decimals: bool) -> Precision:
+    """An array with the grid on which it stands, where the whole hand-in has ``most`` decimals.
 
-    DECIMALS = "decimals"
-    DIGITS = "significant digits"
-    EITHER = "it cannot be told"
-
-
-def _on_grid(p: Precision, d: int | None, most: int, counted: Counted) -> Precision:
-    """An array with the grid on which it stands, where the whole hand-in has ``most`` decimals."""
+    Decimals or significant digits may have been counted. Each number was kept as far as the coarser
+    of the two says: the last digits of large numbers end first where digits were counted, and all
+    numbers end at the same decimal where decimals were.
+    """
     if d is not None:  # float32 has no 0.1 that float64 knows
         p = replace(p, theirs=np.round(p.theirs, d))
-    digits = None if d is not None and counted is Counted.DECIMALS else significant_of(p.theirs)
+    digits = None if d is not None and in_decimals else significant_of(p.theirs)
     fine = unit_in_last_place(p.theirs, digits) if digits is not None and digits > 1 else None
     in_digits = f"{digits} significant digits"
-    if fine is not None and (d is None or counted is Counted.DIGITS):
+    if fine is not None and d is None:
         return replace(p, unit=fine, words=in_digits)
     if d is None or not most:
         return p
     d = d if d and np.count_nonzero(p.theirs) >= 5 else most
-    in_decimals = f"{d} decimal{'s' * (d != 1)}"
-    if fine is None:
-        return replace(p, unit=10.0**-d, words=in_decimals)
-    return replace(p, unit=np.maximum(10.0**-d, fine), words=f"{in_decimals} or {in_digits}")
+    unit, said = 10.0**-d, f"{d} decimal{'s' * (d != 1)}"
+    if fine is None or np.all(fine <= unit * (1 + 1e-6)):
+        return replace(p, unit=unit, words=said)
+    if np.all(fine >= unit * (1 - 1e-6)):
+        return replace(p, unit=fine, words=in_digits)
+    return replace(p, unit=np.maximum(unit, fine), words=f"{said} or {in_digits}")
 
 
-def _counted(numbers: Any, d: int) -> Counted:
-    """Decimals or digits? Of the numbers that are rounded to ``d`` decimals one in ten ends in 0.
+def _in_decimals(numbers: Any, d: int) -> bool:
+    """Were decimals counted, and not digits? One in ten of such numbers ends in 0.
 
-    Where so many end in 0 that chance does not do it, digits were counted; where some do, and they
-    are few numbers, it may be either.
+    Numbers that repeat count once.
     """
-    telling = np.rint(np.abs(numbers) * 10.0**d)
+    telling = np.unique(np.rint(np.abs(numbers) * 10.0**d))
     telling = telling[telling > 0]
     zeros = int(np.count_nonzero(telling % 10 == 0))
-    chance = _by_chance(zeros, telling.size)
-    if chance < CHANCE:
-        return Counted.DIGITS
-    return Counted.EITHER if chance < SUSPICION else Counted.DECIMALS
+    return _by_chance(zeros, telling.size) >= SUSPICION
 
 
 def _by_chance(zeros: int, count: int, expected: float = 0.1) -> float:

@@ -185,16 +185,18 @@ class Report:
         """One sentence on the gradients that were handed in."""
         wrong = [mark.name for mark in self.marks if mark.state is State.WRONG]
         follow = [mark.name for mark in self.marks if mark.state is State.FOLLOWS]
+        open_ = [mark.name for mark in self.marks if mark.state is State.UNDECIDED]
         count = len(self.marks)
-        if not wrong and not follow:
+        if not wrong and not follow and not open_:
             all_of = f"all {count} gradients" if count > 1 else "the gradient"
             yield f"{self.function}: {all_of} you gave {'are' if count > 1 else 'is'} right"
             return
         text = f"{listed(wrong)} {'are' if len(wrong) > 1 else 'is'} wrong" if wrong else ""
         rest = f"{listed(follow)} follow{'s' * (len(follow) == 1)} from that" if follow else ""
-        right = count - len(wrong) - len(follow)
+        doubt = f"{listed(open_)} cannot be decided" if open_ else ""
+        right = count - len(wrong) - len(follow) - len(open_)
         others = f"the other {right} right" if right else ""
-        yield f"{self.function}: {', '.join(part for part in (text, rest, others) if part)}"
+        yield f"{self.function}: {', '.join(part for part in (text, rest, doubt, others) if part)}"
 
     def _judge_lines(self) -> Iterator[str]:
         width = max((len(name) for name in (*self.judges, *self.silent)), default=0)
@@ -319,7 +321,7 @@ def _worst(several: Sequence[Finding]) -> Finding:
 
 def _worst_marks(reports: Sequence[Report]) -> tuple[Mark, ...]:
     """For each gradient that was handed in the worst that was said of it."""
-    order = (State.RIGHT, State.FOLLOWS, State.WRONG)
+    order = (State.RIGHT, State.UNDECIDED, State.FOLLOWS, State.WRONG)
     found: dict[str, Mark] = {}
     for mark in (mark for report in reports for mark in report.marks):
         before = found.get(mark.node)

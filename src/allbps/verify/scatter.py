@@ -43,7 +43,8 @@ def of_arithmetic(backward: Backward, onward: Onward) -> dict[Node, Any]:
                 known[x] = shaken(x.op.run(operands, x.attrs))
         return _back(onward, known, lambda primal, g: shaken(g))
 
-    spread = _spread(onward, [run() for _ in range(RUNS)], onward.right)
+    moves = _moves(onward, [run() for _ in range(RUNS)], onward.right)
+    spread = {primal: _size(moved) for primal, moved in moves.items()}
     for primal, off in spread.items():
         size = float(np.max(np.abs(onward.right[onward.of[primal].node]), initial=0.0))
         spread[primal] = np.where(off > JUMP * STEP * size, 0.0, off) / STEP if size else off / STEP
@@ -58,7 +59,20 @@ def of_rounding(
     *,
     from_own: bool,
 ) -> dict[Node, Any]:
-    """Primal -> how far its δ moves where every δ on the way to it is rounded.
+    """Primal -> how far its δ moves where every δ on the way to it is rounded."""
+    moves = moves_of_rounding(onward, own, units, unit, from_own=from_own)
+    return {primal: _size(moved) for primal, moved in moves.items()}
+
+
+def moves_of_rounding(
+    onward: Onward,
+    own: Mapping[Node, Any],
+    units: Mapping[Node, Any],
+    unit: Any,
+    *,
+    from_own: bool,
+) -> dict[Node, Any]:
+    """Primal -> by how much its δ moves in each of several runs in which δ are rounded.
 
     Args:
         onward: the backward pass.
@@ -90,7 +104,7 @@ def of_rounding(
         numbers |= {
             onward.of[x].node: onward.compute(onward.of[x].node, base) for x in units
         }  # fmt: skip
-    return _spread(onward, [run() for _ in range(RUNS)], numbers)
+    return _moves(onward, [run() for _ in range(RUNS)], numbers)
 
 
 def _back(
@@ -104,13 +118,16 @@ def _back(
     return found
 
 
-def _spread(
+def _moves(
     onward: Onward, runs: Collection[Mapping[Node, Any]], numbers: Mapping[Node, Any]
 ) -> dict[Node, Any]:
-    """The root of the mean square by which runs differ from ``numbers``, element by element."""
+    """By how much runs differ from ``numbers``: (runs, *shape) for each primal."""
     return {
-        primal: np.sqrt(
-            np.mean([np.square(np.asarray(run[primal]) - numbers[delta.node]) for run in runs], 0)
-        )
+        primal: np.stack([np.asarray(run[primal]) - numbers[delta.node] for run in runs])
         for primal, delta in onward.of.items()
     }
+
+
+def _size(moved: Any) -> Any:
+    """The root of the mean square over runs, element by element."""
+    return np.sqrt(np.mean(np.square(moved), axis=0))

@@ -143,7 +143,7 @@ class _Search:
         p = self.precision[target]
         if p.fits_alone(numbers):
             return True
-        if not p.close(numbers):
+        if not self.loose or not p.close(numbers):
             return False
         return p.scattered(self._noise(target, numbers, one)).within(numbers)
 
@@ -161,6 +161,11 @@ class _Search:
         return np.sqrt(np.mean(squares, axis=0))
 
     @cached_property
+    def loose(self) -> bool:
+        """Are there given δ from which others are computed, and that may have been others?"""
+        return any(not p.known and self.onward.producers[x] for x, p in self.precision.items())
+
+    @cached_property
     def shaken(self) -> list[Numbers]:
         """Every number, where the given δ are as they may have been before they were rounded."""
         rng = np.random.default_rng(0)
@@ -169,6 +174,8 @@ class _Search:
             known = dict(self.own)
             for delta in self.onward.deltas:
                 p = self.precision.get(delta.primal)
+                if p is not None and p.known:
+                    continue
                 if p is not None:
                     dither = rng.uniform(-0.5, 0.5, np.shape(known[delta.node]))
                     unit = p.unit if np.shape(p.unit) in ((), dither.shape) else np.max(p.unit)

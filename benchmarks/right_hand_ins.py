@@ -1,0 +1,248 @@
+"""Is a right hand-in ever called wrong, or a wrong one right? python benchmarks/right_hand_ins.py
+
+Nets are drawn at random (``planted/drawn.py``). Their right gradients, of all values, of some or of
+the arguments, are handed in as people write them: in full or to 2 or 3 decimals, rounded at the end
+or after each step, with ``decimals=`` or without. Then one of them is spoilt: zeros, ones, a wrong
+sign, a wrong factor; alone, or with all that follows from it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from planted.drawn import Drawn, drawn
+
+from allbps.backward import Backward, backward
+from allbps.ir import Node
+from allbps.names import is_numbered
+from allbps.readings.source import emit
+from allbps.trace import trace
+from allbps.verify import Mark, State, check
+from allbps.verify.onward import Onward
+
+SPOILT: dict[str, Callable[[Any], Any]] = {
+    "zeros": lambda g: 0 * g,
+    "ones": lambda g: 0 * g + 1.0,
+    "sign": lambda g: -g,
+    "doubled": lambda g: 2 * g,
+    "halved": lambda g: g / 2,
+    "times its length": lambda g: g * np.shape(g)[0] if np.shape(g) else 3 * g,
+}
+
+STEPWISE = 0.03
+"""How many of the hand-ins are rounded after each step."""
+
+
+@dataclass(frozen=True)
+class Way:
+    """How a hand-in is written.
+
+    Attributes:
+        which: gradients of what are handed in.
+        decimals: None for numbers in full.
+        said: is ``decimals=`` given?
+        stepwise: is every step rounded, and the next computed from that?
+
+    """
+
+    which: str
+    decimals: int | None
+    said: bool
+    stepwise: bool
+
+    @property
+    def written(self) -> str:
+        """How the numbers are written, in words."""
+        if self.decimals is None:
+            return "in full"
+        said = "said" if self.said else "not said"
+        when = "after each step" if self.stepwise else "at the end"
+        return f"{self.decimals} decimals, {said}, rounded {when}"
+
+    def __str__(self) -> str:
+        return f"{self.which}, {self.written}"
+
+    def rounded(self, g: Any) -> Any:
+        """Numbers as they are written."""
+        return g if self.decimals is None else np.round(g, self.decimals) + 0.0
+
+
+@dataclass(frozen=True)
+class Passed:
+    """A drawn net with its backward pass in numbers."""
+
+    net: Drawn
+    passes: Backward
+    onward: Onward
+
+    @property
+    def written(self) -> list[Node]:
+        """The values that the student's lines name, nearest to the loss first."""
+        return [
+            d.primal for d in self.onward.deltas if d.terms and not is_numbered(d.primal.name)
+        ]  # fmt: skip
+
+    def chosen(self, which: str, rng: np.random.Generator) -> list[Node]:
+        """The values whose gradients are handed in."""
+        arguments = [x for x in self.written if x.name in self.net.values]
+        if which == "arguments":
+            return arguments
+        if which == "all":
+            return self.written
+        return [x for x in self.written if rng.random() < 0.4] or arguments
+
+    def hand_in(
+        self, way: Way, names: list[Node], spoil: tuple[Node, str, bool] | None = None
+    ) -> dict[str, Any]:
+        """Gradients as they are handed in, one of them spoilt.
+
+        Args:
+            way: how they are written.
+            names: of what.
+            spoil: where, how, and whether what follows is computed from it.
+
+        """
+        known, wanted = dict(self.onward.right), set(names)
+        given: dict[str, Any] = {}
+        for delta in self.onward.deltas:
+            x = delta.primal
+            g = self.onward.compute(delta.node, known) if delta.terms else known[delta.node]
+            shown = g
+            if spoil and x is spoil[0]:
+                shown = SPOILT[spoil[1]](g)
+                g = shown if spoil[2] else g
+            stepwise = way.stepwise and delta.terms and not is_numbered(x.name)
+            known[delta.node] = way.rounded(g) if stepwise else g
+            if x in wanted:
+                given[x.name] = way.rounded(shown)
+        return given
+
+
+def passed(net: Drawn) -> Passed:
+    """A net and its backward pass."""
+    traced = trace(net.forward, **net.values)
+    passes = backward(traced)
+    numbers = emit(passes).run({x.name: g for x, g in traced.values.items()})
+    return Passed(net, passes, Onward(passes, numbers))
+
+
+def marks_of(one: Passed, way: Way, given: dict[str, Any]) -> tuple[Mark, ...]:
+    """The checker's marks; its own derivation is not verified again each time."""
+    decimals = way.decimals if way.said else None
+    return check(
+        one.net.forward, gradients=given, decimals=decimals, judges=[], **one.net.values
+    ).marks  # fmt: skip
+
+
+def ways(rng: np.random.Generator) -> Iterator[Way]:
+    """Five ways to write the gradients of one net."""
+    which = str(rng.choice(["arguments", "all", "some"]))
+    yield Way(which, None, False, False)
+    for decimals in (3, 2):
+        yield Way(which, decimals, True, bool(rng.random() < STEPWISE))
+        yield Way(which, decimals, False, bool(rng.random() < STEPWISE))
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What was said of one hand-in; ``spoilt`` is empty for a right one."""
+
+    seed: int
+    way: Way
+    spoilt: str
+    said: tuple[Mark, ...]
+
+    @property
+    def state(self) -> str:
+        """right, wrong, or undecided: the worst of all marks."""
+        states = {mark.state for mark in self.said}
+        if states & {State.WRONG, State.FOLLOWS}:
+            return "wrong"
+        return "undecided" if State.UNDECIDED in states else "right"
+
+    @property
+    def is_fault(self) -> bool:
+        """Is a right one called wrong, or a wrong one right?"""
+        return self.state == ("right" if self.spoilt else "wrong")
+
+    def __str__(self) -> str:
+        marks = "\n".join(str(mark) for mark in self.said if self.spoilt or not mark)
+        head = f"{self.seed}: {self.way}: {self.spoilt or 'right'}, said to be {self.state}"
+        return f"{head}\n{marks}".replace("\n", "\n    ")
+
+
+def spoilt(
+    one: Passed, way: Way, names: list[Node], rng: np.random.Generator
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """(mistake, hand-in) for one mistake, if it shows in the numbers as they are written."""
+    right = one.hand_in(way, names)
+    kind, where = str(rng.choice(list(SPOILT))), names[rng.integers(len(names))]
+    followed = bool(rng.random() < 0.5)
+    wrong = one.hand_in(way, names, (where, kind, followed))
+    if not all(np.array_equal(right[k], wrong[k]) for k in right):
+        yield f"{kind} at {where.name}{', followed' * followed}", wrong
+
+
+def is_lost(one: Passed, way: Way, given: dict[str, Any]) -> bool:
+    """Did rounding after each step leave nothing of a gradient that is not 0 to these decimals?"""
+    true = {d.primal.name: one.onward.right[d.node] for d in one.onward.deltas}
+    return any(not np.any(g) and np.any(way.rounded(true[name])) for name, g in given.items())
+
+
+def outcomes(seed: int, mistakes: bool) -> Iterator[Outcome]:
+    """Right and spoilt hand-ins of one net."""
+    with np.errstate(all="ignore"):
+        one = passed(drawn(seed))
+    rng = np.random.default_rng([1, seed])
+    for way in ways(rng):
+        names = one.chosen(way.which, rng)
+        right = one.hand_in(way, names)
+        if is_lost(one, way, right):
+            continue
+        yield Outcome(seed, way, "", marks_of(one, way, right))
+        for kind, given in spoilt(one, way, names, rng) if mistakes else ():
+            yield Outcome(seed, way, kind, marks_of(one, way, given))
+
+
+def table(found: Counter[tuple[str, str, str]]) -> str:
+    """How many of each kind were said to be what, in Markdown."""
+    rows = sorted({(kind, way) for kind, way, _ in found})
+    lines = ["| hand-in | | right | undecided | wrong |", "|---|---|---|---|---|"]
+    for kind, way in rows:
+        counts = (str(found[kind, way, state]) for state in ("right", "undecided", "wrong"))
+        lines.append(f"| {kind} | {way} | {' | '.join(counts)} |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--nets", type=int, default=2000, help="with five hand-ins each")
+    parser.add_argument("--first", type=int, default=0, help="the first seed")
+    parser.add_argument("--mistakes", action="store_true", help="spoil each hand-in once, too")
+    parser.add_argument("--failures", action="store_true", help="print what is said of faults")
+    options = parser.parse_args()
+    found: Counter[tuple[str, str, str]] = Counter()
+    faults = 0
+    for seed in range(options.first, options.first + options.nets):
+        for one in outcomes(seed, options.mistakes):
+            found["spoilt" if one.spoilt else "right", one.way.written, one.state] += 1
+            faults += one.is_fault
+            if options.failures and one.is_fault:
+                print(one, flush=True)
+    print(table(found))
+    print(f"\n{faults} faults in {sum(found.values())} hand-ins")
+    sys.exit(1 if faults else 0)
+
+
+if __name__ == "__main__":
+    main()

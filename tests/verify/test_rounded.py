@@ -1,0 +1,141 @@
+"""Right gradients that were rounded are never called wrong, wrong ones never right.
+
+Nets are drawn at random by ``benchmarks/right_hand_ins.py``, which tries many thousands.
+"""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from allbps.verify import State, check
+from allbps.verify.once import digits_of_chance, rounded_once
+from allbps.verify.precision import Precision, looks
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
+import right_hand_ins as hand_ins
+from right_hand_ins import Way
+
+FORMERLY = (5, 8, 20, 27, 44, 51, 59, 1272, 1281)
+"""Nets whose right hand-ins were called wrong: few digits, numbers that repeat, −∞ in a mask."""
+
+
+def marks(seed, way, spoil=None):
+    """What is said of a hand-in of a drawn net; ``spoil`` is (value, mistake, followed)."""
+    net = hand_ins.passed(hand_ins.drawn(seed))
+    names = net.chosen(way.which, np.random.default_rng(seed))
+    if spoil:
+        name, kind, followed = spoil
+        spoil = (next(x for x in net.written if x.name == name), kind, followed)
+    given = net.hand_in(way, names, spoil)
+    return {mark.node: mark for mark in hand_ins.marks_of(net, way, given)}
+
+
+@pytest.mark.parametrize("decimals", [2, 3])
+@pytest.mark.parametrize("seed", [*FORMERLY, *range(100, 112)])
+def test_what_is_rounded_at_the_end_as_was_said_is_right(seed, decimals):
+    for which in ("arguments", "all", "some"):
+        said = marks(seed, Way(which, decimals, said=True, stepwise=False))
+        assert all(said.values()), "\n".join(map(str, said.values()))
+
+
+@pytest.mark.parametrize("decimals", [2, 3])
+@pytest.mark.parametrize("seed", [*FORMERLY, *range(200, 206)])
+def test_what_is_rounded_is_not_called_wrong_where_nothing_was_said(seed, decimals):
+    for which in ("arguments", "all"):
+        said = marks(seed, Way(which, decimals, said=False, stepwise=False))
+        wrong = [mark for mark in said.values() if mark.state in (State.WRONG, State.FOLLOWS)]
+        assert not wrong, "\n".join(map(str, wrong))
+
+
+@pytest.mark.parametrize("seed", [8, 20, 26, 28, 31])
+def test_what_is_rounded_after_each_step_is_not_called_wrong(seed):
+    said = marks(seed, Way("all", 2, said=True, stepwise=True))
+    wrong = [mark for mark in said.values() if mark.state in (State.WRONG, State.FOLLOWS)]
+    assert not wrong, "\n".join(map(str, wrong))
+
+
+@pytest.mark.parametrize(
+    ("seed", "way", "name", "kind"),
+    [
+        (3, Way("all", 2, said=False, stepwise=False), "s2", "halved"),
+        (50, Way("some", 2, said=False, stepwise=False), "C8", "halved"),
+        (8, Way("arguments", 2, said=True, stepwise=False), "X1", "times its length"),
+        (8, Way("all", 2, said=True, stepwise=False), "w5", "sign"),
+        (26, Way("all", 3, said=True, stepwise=False), "b4", "zeros"),
+        (5, Way("all", 3, said=False, stepwise=False), "C5", "ones"),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("followed", [False, True])
+def test_a_mistake_does_not_pass_for_rounding(seed, way, name, kind, followed):
+    net = hand_ins.passed(hand_ins.drawn(seed))
+    if all(x.name != name for x in net.chosen(way.which, np.random.default_rng(seed))):
+        way = Way("all", way.decimals, said=way.said, stepwise=way.stepwise)
+    assert not all(marks(seed, way, (name, kind, followed)).values())
+
+
+def test_few_digits_are_not_decided_and_the_report_says_what_to_do():
+    def f(x):
+        return np.sum(np.sin(x))
+
+    x = np.array([0.3, 0.7])
+    given, judges = {"x": np.round(np.cos(x), 1)}, ["differences"]
+    report = check(f, x, gradients=given, judges=judges)
+    (mark,) = report.marks
+    assert mark.state is State.UNDECIDED
+    assert not report
+    assert "cannot be decided" in str(report).splitlines()[0]
+    assert "fix: give more digits, or say decimals=" in str(report)
+    assert check(f, x, gradients=given, judges=judges, decimals=1)
+
+
+def test_few_digits_that_are_off_are_wrong():
+    x = np.array([0.3, 0.7])
+    report = check(lambda x: np.sum(np.sin(x)), x, gradients={"x": np.array([0.9, 0.8])}, judges=[])
+    assert report.marks[0].state is State.WRONG
+
+
+def test_zeros_beside_numbers_in_full_are_a_forgotten_gradient():
+    def f(a, b):
+        return np.sum(np.sin(a)) + 1e-3 * np.sum(b**2)
+
+    a, b = np.array([0.3, 0.7]), np.array([0.5, 0.25])
+    (_, second) = check(f, a, b, gradients={"a": np.cos(a), "b": np.zeros(2)}, judges=[]).marks
+    assert second.state is State.WRONG
+
+
+def test_numbers_that_are_not_finite_are_nobodys_gradient():
+    given = Precision(np.array([1.0, 2.0]), np.dtype(float))
+    assert not given.exactly(np.array([1.0, -np.inf]))
+    assert not given.exactly(np.array([np.nan, 2.0]))
+
+
+def test_numbers_that_hang_together_count_once():
+    moved = np.random.default_rng(0).normal(size=(32, 1)) * 100
+    once = digits_of_chance(moved)
+    assert once == pytest.approx(digits_of_chance(np.repeat(moved, 50, axis=1)))
+    assert 1.5 < once < 2.5  # one number in 2 units of 100
+
+
+@pytest.mark.parametrize("sigma", [0.5, 2.0, 10.0])
+def test_numbers_rounded_after_each_step_are_hardly_ever_taken_for_rounded_once(sigma):
+    """The chance that they all lie where they should is no larger than it is said to be."""
+    rng = np.random.default_rng(int(sigma * 10))
+    mixed = rng.normal(size=(3, 6)) * sigma
+    said = digits_of_chance(rng.normal(size=(32, 3)) @ mixed)
+    tried = np.abs(rng.normal(size=(20_000, 3)) @ mixed) <= 1
+    assert np.mean(np.all(tried, axis=1)) <= 3 * 10.0**-said
+
+
+def test_no_number_that_moves_says_nothing():
+    assert not rounded_once([])
+    assert not rounded_once([(np.zeros((32, 4)), 0.01)])
+
+
+def test_whole_and_repeated_numbers_do_not_make_digits_of_decimals():
+    ones, few = np.ones(20), np.array([0.45, -3.02, 13.47, -7.23, -5.38])
+    found = looks({"r": (ones, ones.dtype), "b": (few, few.dtype)}, None)
+    assert np.all(found["b"].unit == 0.01)
+    assert found["b"].words == "2 decimals"
