@@ -70,6 +70,19 @@ WAYS = {
         np.putmask(y, x > 0, x[0] * 2)
         return np.sum(y**2)
     """,
+    "nan_to_num": """
+        y = np.log(np.where(x > 0, x, np.nan))
+        same = np.nan_to_num(y, copy=False, nan=0.5)
+        same *= 3
+        other = np.nan_to_num(y)
+        other += 1
+        return np.sum(y * np.arange(6).reshape(2, 3))
+    """,
+    "a copy of a view that cannot be written into": """
+        y = np.broadcast_to(x[0], (2, 3)).copy()
+        y[1] *= x[1]
+        return np.sum(y * np.arange(6).reshape(2, 3))
+    """,
     "along": """
         y = x * 1
         np.put_along_axis(y, np.array([[1], [0]]), x[:, :1] ** 2, 1)

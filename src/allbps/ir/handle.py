@@ -688,11 +688,16 @@ def _view(source: TracedArray, made: Node, memory: Any, index: Any, read: Read) 
 
 
 def _laid(node: Node) -> Any:
-    """The value, or where that is not worked out an array of its shape."""
+    """The value, or an array of its shape where that is not worked out or cannot be written into.
+
+    The name is of an array of its own: a copy of a read-only view may be written into.
+    """
     if node.shape and not node.is_worked_out:
         return np.empty(node.shape, node.dtype)
     value = node.value
-    return value if isinstance(value, np.ndarray) else NUMBER
+    if not isinstance(value, np.ndarray):
+        return NUMBER
+    return value if value.flags.writeable else np.empty(node.shape, node.dtype)
 
 
 def _broadcasts(shape: tuple[int, ...], to: tuple[int, ...]) -> bool:

@@ -15,6 +15,7 @@ from allbps.ir import (
     VIEWS,
     Node,
     TracedArray,
+    handed,
     lift,
     resolved,
     traced_among,
@@ -110,7 +111,7 @@ def place(arr: TracedArray, mask: Any, vals: Any) -> None:
 def putmask(a: TracedArray, mask: Any, values: Any) -> None:
     """``numpy.putmask``: ``values`` repeated to the size of the array, where the mask holds."""
     spread = reshape(resize(resolved(values), a.size), shape=a.shape)
-    a.assign(spread, "unsafe", np.asarray(resolved(mask)))
+    a.assign(spread, "unsafe", resolved(mask))
 
 
 @_writes(np.put_along_axis)
@@ -127,6 +128,18 @@ def put_along_axis(arr: TracedArray, indices: Any, values: Any, axis: int | None
         for k, n in enumerate(shape if axis is None else _but(arr.shape, axis, shape[axis]))
     ]
     arr[tuple(own)] = values
+
+
+def nan_to_num(x: Any, copy: bool = True, **numbers: Any) -> Any:
+    """``numpy.nan_to_num``: with ``copy=False`` the array itself is written over."""
+    made = NUMPY[np.nan_to_num](resolved(x), **resolved(numbers))
+    if copy or not isinstance(x, TracedArray) or not isinstance(x.memory, np.ndarray):
+        return handed(made, number=True)
+    x.assign(made)
+    return x
+
+
+IN_PLACE[np.nan_to_num] = nan_to_num
 
 
 def _but(shape: tuple[int, ...], axis: int, length: int) -> tuple[int, ...]:
