@@ -70,7 +70,7 @@ WAYS = {
         np.putmask(y, x > 0, x[0] * 2)
         return np.sum(y**2)
     """,
-    "nan_to_num": """
+    "nan_to_num of nan": """
         y = np.log(np.where(x > 0, x, np.nan))
         same = np.nan_to_num(y, copy=False, nan=0.5)
         same *= 3
