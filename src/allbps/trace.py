@@ -45,6 +45,7 @@ from allbps.ir import (
 )
 from allbps.ir.draws import Draws, draws_here
 from allbps.ir.site import file_name
+from allbps.ir.twin import or_its_twin
 from allbps.names import Watcher, choose_names, identifier
 from allbps.tree import flatten, leaves, rebuild, tree_map
 
@@ -173,6 +174,13 @@ def trace(f: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Traced:
 
 def trace_bound(f: Callable[..., Any], arguments: Mapping[str, Any]) -> Traced:
     """As ``trace``, of arguments by the names of ``f``'s parameters."""
+    return or_its_twin(f, lambda called: _recorded(f, called, arguments))
+
+
+def _recorded(
+    f: Callable[..., Any], run: Callable[..., Any], arguments: Mapping[str, Any]
+) -> Traced:
+    """What ``run`` computes, under the name of ``f``."""
     watcher = Watcher()
     with within() as bit:
         given: dict[Node, str] = {}
@@ -180,7 +188,7 @@ def trace_bound(f: Callable[..., Any], arguments: Mapping[str, Any]) -> Traced:
         opened = {name: _open(name, tree, bit, given, called) for name, tree in arguments.items()}
         named = {name: named_arguments(opened[name], tree) for name, tree in arguments.items()}
         with watcher.watching():
-            returned = call_bound(f, named)
+            returned = call_bound(run, named)
         observed = observed_here()
         draws = draws_here() or Draws()
     results = leaves(returned)

@@ -33,6 +33,7 @@ from allbps.ir import (
     user_site,
     within,
 )
+from allbps.ir.twin import or_its_twin
 from allbps.ops.shape import detach, identity
 from allbps.tree import flatten, leaves, rebuild, same_structure, tree_map
 
@@ -219,15 +220,14 @@ def value_and_grad(
     """
     chosen = (argnums,) if isinstance(argnums, int) else tuple(argnums)
 
-    @wraps(f)
-    def wrapped(*args: Any, **kwargs: Any) -> Any:
+    def run(called: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         places = [_place(k, args, f) for k in chosen]
         with within() as bit:
             opened = {k: _open(args[k], bit, f, k) for k in places}
             named = [
                 named_arguments(opened[k], x) if k in opened else x for k, x in enumerate(args)
             ]
-            returned = call_user(f, *named, **kwargs)
+            returned = call_user(called, *named, **kwargs)
             y, aux = _split(returned, f) if has_aux else (returned, None)
             loss = _scalar(y, f)
             inputs = leaves([opened[k] for k in places])
@@ -236,6 +236,10 @@ def value_and_grad(
             grads = tuple(_close(rebuild(args[k], pulled), bit) for k in places)
             value = _close((loss, aux) if has_aux else loss, bit)
         return value, grads[0] if isinstance(argnums, int) else grads
+
+    @wraps(f)
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        return or_its_twin(f, lambda called: run(called, args, kwargs))
 
     return wrapped
 
@@ -302,9 +306,15 @@ def vjp(f: Callable[..., Any], *xs: Any) -> tuple[Any, Callable[[Any], tuple[Any
     (array([12.]), (array([4.]), array([3.])))
 
     """
+    return or_its_twin(f, lambda called: _vjp(f, called, xs))
+
+
+def _vjp(
+    f: Callable[..., Any], called: Callable[..., Any], xs: tuple[Any, ...]
+) -> tuple[Any, Callable[[Any], tuple[Any, ...]]]:
     with within() as bit:
         opened = [_open(x, bit, f, k) for k, x in enumerate(xs)]
-        returned = call_user(f, *map(named_arguments, opened, xs))
+        returned = call_user(called, *map(named_arguments, opened, xs))
         outputs = [_float_output(leaf, _name(f)) for leaf in leaves(returned)]
         if not outputs:
             raise ArgumentError(

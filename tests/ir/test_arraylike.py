@@ -14,26 +14,30 @@ def delete_part(x):
     return np.sum(x)
 
 
+OUTSIDE = np.zeros(3)
+"""An array that no function here made: what is written into it would be lost."""
+
+
 def write_into_plain(x):
-    total = np.zeros(3)
+    total = OUTSIDE
     total[0] = x[0]
     return np.sum(total)
 
 
 def write_slice_into_plain(x):
-    total = np.zeros(3)
+    total = OUTSIDE
     total[:] = x
     return np.sum(total)
 
 
 def add_into_plain(x):
-    total = np.zeros(3)
+    total = OUTSIDE
     total += x
     return np.sum(total)
 
 
 def with_out(x):
-    y = np.zeros(3)
+    y = OUTSIDE
     np.multiply(x, 2.0, out=y)
     return np.sum(y)
 

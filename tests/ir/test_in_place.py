@@ -460,8 +460,11 @@ def into_ints(x):
     return np.sum(n)
 
 
-def into_zeros(x):
-    y = np.zeros(3)
+OUTSIDE = np.zeros(3)
+
+
+def into_outside(x):
+    y = OUTSIDE
     y[0] = x[0]
     return y[0]
 
@@ -472,7 +475,7 @@ REFUSED = {
     "float into int": (into_ints, DtypeError, "int64"),
     "does not fit": (lambda x: x.__iadd__(np.ones((2, 3))), ShapeError, "shape (2, 3)"),
     "part does not fit": (lambda x: x.__setitem__(slice(2), np.ones(3)), ShapeError, "(2,)"),
-    "plain zeros": (into_zeros, TraceError, "np.zeros(n, like=x)"),
+    "an array from outside": (into_outside, TraceError, "np.zeros(n, like=x)"),
     "a number": (lambda x: x[0].fill(1.0), InPlaceError, "number"),
     "shape": (lambda x: setattr(x, "shape", (3, 1)), InPlaceError, ".shape"),
     "another dtype": (lambda x: x.view(np.int64), InPlaceError, "dtype"),

@@ -1,0 +1,131 @@
+"""Functions that write into arrays they made themselves, by np.zeros and the like.
+
+NumPy asks a traced number for a float before it stands in a plain array, and that would cut its
+gradient. Where a function ends so, its twin runs: the same code, with globals of its own in which
+``np`` makes arrays that follow what is written into them. Nothing outside of the function changes,
+for nobody else.
+"""
+
+from __future__ import annotations
+
+import dis
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial, wraps
+from types import CodeType, FunctionType, MethodType, ModuleType
+from typing import Any, TypeVar
+
+import numpy as np
+
+from allbps.errors import AllBPsError, InPlaceError, TraceError
+from allbps.ir.handle import TracedArray, handed
+from allbps.ir.op import lift
+from allbps.ir.site import is_user_file
+
+T = TypeVar("T")
+MAKERS: tuple[Any, ...] = (
+    np.zeros, np.ones, np.empty, np.full, np.zeros_like, np.ones_like, np.empty_like, np.full_like,
+    np.array, np.copy, np.eye, np.identity, np.linspace,
+)  # fmt: skip
+"""What programs make the arrays with that they write into."""
+
+
+def or_its_twin(f: Callable[..., Any], run: Callable[[Callable[..., Any]], T]) -> T:
+    """``run(f)``; where ``f`` writes traced numbers into arrays of its own, ``run`` of its twin.
+
+    Raises:
+        TraceError, InPlaceError: as ``f`` does, where it has no twin or that fails too.
+
+    """
+    try:
+        return run(f)
+    except (TraceError, InPlaceError) as error:
+        twin = twin_of(f)
+        if twin is None:
+            raise
+        try:
+            return run(twin)
+        except AllBPsError:
+            raise error from None
+
+
+def twin_of(f: Any) -> Callable[..., Any] | None:
+    """The same function, with arrays of its own making that follow what is written into them.
+
+    None for what is not the user's code, writes global variables, or reads traced arrays of a
+    function around it, into which it may have written already.
+    """
+    if isinstance(f, partial):
+        inner = twin_of(f.func)
+        return None if inner is None else partial(inner, *f.args, **f.keywords)
+    if isinstance(f, MethodType):
+        inner = twin_of(f.__func__)
+        return None if inner is None else MethodType(inner, f.__self__)
+    if not isinstance(f, FunctionType) or not is_user_file(f.__code__.co_filename):
+        return None
+    if _writes_globals(f.__code__) or any(isinstance(x, TracedArray) for x in _captured(f)):
+        return None
+    return _with(f, _following(f.__globals__))
+
+
+def _captured(f: FunctionType) -> Iterator[Any]:
+    for cell in f.__closure__ or ():
+        try:
+            yield cell.cell_contents
+        except ValueError:  # a name that has no value yet
+            continue
+
+
+def _writes_globals(code: CodeType) -> bool:
+    inner = (part for part in code.co_consts if isinstance(part, CodeType))
+    own = any(
+        step.opname in ("STORE_GLOBAL", "DELETE_GLOBAL") for step in dis.get_instructions(code)
+    )
+    return own or any(map(_writes_globals, inner))
+
+
+def _following(names: dict[str, Any]) -> dict[str, Any]:
+    """Global names in which NumPy's makers, and functions that use them, are replaced."""
+    new = dict(names)
+    for name, value in names.items():
+        if value is np:
+            new[name] = _NumPy()
+        elif isinstance(value, FunctionType) and value.__globals__ is names:
+            new[name] = _with(value, new)
+        elif callable(value) and any(value is maker for maker in MAKERS):
+            new[name] = _maker(value)
+    return new
+
+
+def _with(f: FunctionType, names: Mapping[str, Any]) -> FunctionType:
+    twin = FunctionType(f.__code__, names, f.__name__, f.__defaults__, f.__closure__)  # type: ignore[arg-type]
+    twin.__kwdefaults__ = f.__kwdefaults__
+    twin.__dict__.update(f.__dict__)
+    twin.__doc__, twin.__module__, twin.__qualname__ = f.__doc__, f.__module__, f.__qualname__
+    return twin
+
+
+def _maker(function: Any) -> Callable[..., Any]:
+    @wraps(function)
+    def make(*args: Any, **kwargs: Any) -> Any:
+        array = function(*args, **kwargs)
+        if not isinstance(array, np.ndarray) or array.dtype.kind not in "fc":
+            return array
+        if function in (np.empty, np.empty_like):
+            array[...] = 0  # what nobody wrote is the same in every run
+        return handed(lift(array))
+
+    return make
+
+
+class _NumPy(ModuleType):
+    """NumPy, whose makers give arrays that follow."""
+
+    def __init__(self) -> None:
+        super().__init__("numpy")
+        self.__dict__.update({maker.__name__: _maker(maker) for maker in MAKERS})
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(np, name)
+
+    def __dir__(self) -> list[str]:
+        return dir(np)

@@ -1,0 +1,176 @@
+"""NumPy programs as people write them: into arrays of np.zeros, np.empty, np.full."""
+
+import math
+from functools import partial
+
+import numpy as np
+import pytest
+from numpy import zeros
+
+import allbps as bp
+from allbps.errors import TraceError
+from allbps.ir.twin import twin_of
+
+X = np.array([[0.5, -1.2, 2.1], [1.5, 0.3, -0.7], [0.2, 0.9, 1.1]])
+W = np.arange(1.0, 10.0).reshape(3, 3) / 3
+LOG = []
+
+
+def rows(x):
+    out = np.zeros((3, 3))
+    for i in range(3):
+        out[i] = x[i] * out[i - 1].sum() + x[i]
+    return np.sum(out * W)
+
+
+def refilled(x):
+    buffer, total = np.empty(3), 0.0
+    for k in range(3):
+        buffer[:] = x[k]
+        total = total + np.sum(buffer * W[k])
+        buffer[0] = 7.0
+    return total
+
+
+def solved(A, b):
+    """Gauss's elimination, by a helper that writes into its arguments."""
+    n, x = len(b), np.zeros(len(b))
+    for k in range(n):
+        for i in range(k + 1, n):
+            factor = A[i, k] / A[k, k]
+            A[i, k:] -= factor * A[k, k:]
+            b[i] -= factor * b[k]
+    for i in reversed(range(n)):
+        x[i] = (b[i] - A[i, i + 1 :] @ x[i + 1 :]) / A[i, i]
+    return x
+
+
+def elimination(x):
+    return np.sum(solved(x + 5 * np.eye(3), np.array([1.0, 2.0, 3.0])) * W[0])
+
+
+def warped(x):
+    """Dynamic time warping: a table that begins with infinities."""
+    D = np.full((4, 4), np.inf)
+    D[0, 0] = 0.0
+    for i in range(1, 4):
+        for j in range(1, 4):
+            before = np.minimum(np.minimum(D[i - 1, j], D[i, j - 1]), D[i - 1, j - 1])
+            D[i, j] = x[i - 1, j - 1] ** 2 + before
+    return D[3, 3]
+
+
+def filtered(x):
+    u, y = x.ravel(), zeros(9)
+    for n in range(9):
+        y[n] = u[n] + 0.5 * (y[n - 1] if n else 0.0) - 0.2 * (y[n - 2] if n > 1 else 0.0)
+    return np.sum(y**2)
+
+
+def averaged(x):
+    m, v = np.zeros(3), np.ones(3)
+    for k in range(3):
+        m *= 0.9
+        m += 0.1 * x[k]
+        v = 0.9 * v + 0.1 * (x[k] - m) ** 2
+    return np.sum(m / np.sqrt(v) * W[0])
+
+
+def convolved(x):
+    out = np.zeros((2, 2))
+    for i in range(2):
+        for j in range(2):
+            out[i, j] = np.sum(x[i : i + 2, j : j + 2] * W[:2, :2])
+    return np.sum(np.maximum(out, 0))
+
+
+def counted(x):
+    out = np.zeros(3)
+    np.add.at(out, [0, 1, 1], x[0])
+    np.multiply(out, x[1], out=out)
+    return np.sum(out**2)
+
+
+def inner(y):
+    g = np.zeros(3)
+    for i in range(3):
+        g[i] = np.sin(y[i]) * y[i - 1]
+    return np.sum(g**2)
+
+
+def of_a_gradient(x):
+    return np.sum(bp.grad(inner)(x[0]) * x[1])
+
+
+PROGRAMS = (
+    rows, refilled, elimination, warped, filtered, averaged, convolved, counted, of_a_gradient,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("f", PROGRAMS, ids=lambda f: f.__name__)
+def test_programs_that_write_into_arrays_of_their_own(f):
+    value, gradient = bp.value_and_grad(f)(X.copy())
+    np.testing.assert_allclose(value, f(X.copy()), rtol=1e-12)
+    for place in np.ndindex(X.shape):
+        e = np.zeros_like(X)
+        e[place] = 1e-6
+        slope = (f(X + e) - f(X - e)) / 2e-6
+        np.testing.assert_allclose(gradient[place], slope, rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.filterwarnings("ignore:no kernel for matmul")  # of rows that are empty
+@pytest.mark.parametrize("f", [rows, elimination, averaged], ids=lambda f: f.__name__)
+def test_they_are_checked_explained_and_compiled(f):
+    assert bp.check(f, X.copy())
+    worked = bp.explain(f, x=X.copy())
+    scope = {}
+    exec(worked.to_source(), scope)
+    _, grads = scope[f.__name__](X.copy())
+    np.testing.assert_allclose(grads["x"], worked["x"].delta, rtol=1e-12)
+    other = X + 0.25
+    np.testing.assert_allclose(bp.compile(f, X.copy())(other.copy()), f(other.copy()), rtol=1e-12)
+
+
+def scaled(x, factor):
+    out = np.zeros(3)
+    out[0] = factor * x[0, 0]
+    return np.sum(out)
+
+
+class Net:
+    factor = 2.0
+
+    def loss(self, x):
+        out = np.zeros(3)
+        out[1] = self.factor * x[0, 0]
+        return np.sum(out)
+
+
+def test_methods_and_partial_functions_too():
+    for f in (partial(scaled, factor=2.0), Net().loss, lambda x: scaled(x, 2.0)):
+        assert bp.grad(f)(X)[0, 0] == 2.0
+
+
+def noted(x):
+    global LOG  # noqa: PLW0603  (what a program may do)
+    out = np.zeros(3)
+    out[0] = x[0, 0]
+    LOG = [*LOG, 1]
+    return np.sum(out)
+
+
+def test_what_the_twin_would_do_differently_is_refused_as_before():
+    assert twin_of(noted) is None, "it writes a global variable"
+    assert twin_of(np.sum) is None
+    assert twin_of(bp.grad) is None, "not the user's code"
+    with pytest.raises(TraceError, match="would cut its gradient"):
+        bp.grad(noted)(X)
+    with pytest.raises(TraceError, match=r"float\(\) of x\[0, 0\]"):
+        bp.grad(lambda x: math.sin(x[0, 0]))(X)
+
+
+def test_nothing_outside_of_the_function_changes():
+    kept = rows.__globals__.copy()
+    bp.grad(rows)(X)
+    assert {name: rows.__globals__[name] for name in kept} == kept
+    assert type(np.zeros(3)) is np.ndarray
