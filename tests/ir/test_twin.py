@@ -151,6 +151,24 @@ def test_methods_and_partial_functions_too():
         assert bp.grad(f)(X)[0, 0] == 2.0
 
 
+def test_functions_of_other_files_of_the_users_too(tmp_path, monkeypatch):
+    lines = [
+        "import numpy as np",
+        "def dense(x):",
+        " out = np.zeros(3)",
+        " out[:] = x",
+        " return out",
+    ]
+    (tmp_path / "own_layers.py").write_text("\n".join(lines), "utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    scope = {}
+    exec("import torch, own_layers\nfrom own_layers import dense\nimport numpy as np", scope)
+    exec("def f(x): return np.sum(dense(x) * own_layers.dense(x))", scope)
+    np.testing.assert_allclose(bp.grad(scope["f"])(X[0]), 2 * X[0])
+    twin = twin_of(scope["f"])
+    assert twin.__globals__["torch"] is scope["torch"], "a library stays as it is"
+
+
 def noted(x):
     global LOG  # noqa: PLW0603  (what a program may do)
     out = np.zeros(3)

@@ -60,11 +60,16 @@ def twin_of(f: Any) -> Callable[..., Any] | None:
     if isinstance(f, MethodType):
         inner = twin_of(f.__func__)
         return None if inner is None else MethodType(inner, f.__self__)
-    if not isinstance(f, FunctionType) or not is_user_file(f.__code__.co_filename):
+    if not isinstance(f, FunctionType) or not _is_own(f.__code__.co_filename):
         return None
     if _writes_globals(f.__code__) or any(isinstance(x, TracedArray) for x in _captured(f)):
         return None
-    return _with(f, _following(f.__globals__))
+    return _with(f, _following(f.__globals__, {}))
+
+
+def _is_own(file: str) -> bool:
+    """Is this a file of the user's, and not of a library that was installed?"""
+    return bool(file) and is_user_file(file) and "-packages" not in file
 
 
 def _captured(f: FunctionType) -> Iterator[Any]:
@@ -83,17 +88,32 @@ def _writes_globals(code: CodeType) -> bool:
     return own or any(map(_writes_globals, inner))
 
 
-def _following(names: dict[str, Any]) -> dict[str, Any]:
-    """Global names in which NumPy's makers, and functions that use them, are replaced."""
-    new = dict(names)
+def _following(names: dict[str, Any], known: dict[int, dict[str, Any]]) -> dict[str, Any]:
+    """Global names in which NumPy's makers, and the user's functions that use them, are replaced.
+
+    Args:
+        names: of a file of the user's.
+        known: what was made already of other files, by the identity of their names.
+
+    """
+    if id(names) in known:
+        return known[id(names)]
+    new = known[id(names)] = dict(names)
     for name, value in names.items():
-        if value is np:
-            new[name] = _NumPy()
-        elif isinstance(value, FunctionType) and value.__globals__ is names:
-            new[name] = _with(value, new)
-        elif callable(value) and any(value is maker for maker in MAKERS):
-            new[name] = _maker(value)
+        new[name] = _replaced(value, known)
     return new
+
+
+def _replaced(value: Any, known: dict[int, dict[str, Any]]) -> Any:
+    if value is np:
+        return _NumPy()
+    if isinstance(value, FunctionType) and _is_own(value.__code__.co_filename):
+        return _with(value, _following(value.__globals__, known))
+    if isinstance(value, ModuleType) and _is_own(getattr(value, "__file__", None) or ""):
+        twin = ModuleType(value.__name__)
+        twin.__dict__.update(_following(value.__dict__, known))
+        return twin
+    return _maker(value) if any(value is maker for maker in MAKERS) else value
 
 
 def _with(f: FunctionType, names: Mapping[str, Any]) -> FunctionType:
