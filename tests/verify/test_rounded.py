@@ -106,6 +106,20 @@ def test_zeros_beside_numbers_in_full_are_a_forgotten_gradient():
     assert second.state is State.WRONG
 
 
+def test_zeros_that_a_wrong_gradient_cancels_to_follow_from_it():
+    def f(x):
+        m = np.mean(x)
+        c = x - m
+        return np.sum(c**3)
+
+    x = np.array([0.317, 1.234, -0.778, 2.111])
+    c = x - np.mean(x)
+    off = 2 * (c - np.mean(c))  # its sum is 0, and that of its rounded numbers is not
+    given = {"c": np.round(off, 3), "m": np.zeros(())}
+    found = check(f, x, gradients=given, decimals=3, judges=[]).marks
+    assert {mark.node: mark.state for mark in found} == {"c": State.WRONG, "m": State.FOLLOWS}
+
+
 def test_numbers_that_are_not_finite_are_nobodys_gradient():
     given = Precision(np.array([1.0, 2.0]), np.dtype(float))
     assert not given.exactly(np.array([1.0, -np.inf]))

@@ -89,13 +89,20 @@ class Precision:
         with np.errstate(over="ignore"):
             return bool(np.array_equal(self.theirs.astype(np.float32), self.theirs))
 
-    def within(self, numbers: Any, noise: bool = True) -> bool:
-        """Would these numbers be rounded to what was handed in?"""
+    def within(self, numbers: Any, noise: bool = True, zeros: bool = False) -> bool:
+        """Would these numbers be rounded to what was handed in?
+
+        Args:
+            numbers: what was not rounded yet.
+            noise: may they scatter by rounding before?
+            zeros: may they do so even where nothing but zeros was handed in?
+
+        """
         numbers = np.asarray(numbers)
         if numbers.shape != self.theirs.shape or not np.any(self.unit):
             return False
-        if not np.any(self.theirs):  # a forgotten gradient has no noise that would excuse it
-            noise = False
+        if not (zeros or np.any(self.theirs)):
+            noise = False  # none that would excuse a forgotten gradient
         allowed = 0.5 * self.unit * (1 + 1e-6) + (SIGMAS * self.noise if noise else 0.0)
         return bool(np.all(np.abs(self.theirs - numbers) <= allowed))
 

@@ -255,6 +255,8 @@ class Reading:
             return self._few(primal)
         if precision.fits(self.follows[primal]):
             return self._follows(primal, [] if precision.around(true) else culprits, read)
+        if culprits and precision.believed and precision.within(self.follows[primal], zeros=True):
+            return self._follows(primal, culprits, read)  # what cancels in full is 0
         if self.once and sharp.fits(self._stepped[primal]):
             return self._follows(primal, culprits, read)
         return None
