@@ -320,6 +320,139 @@ def test_every_exponent(exponent):
         assert not difference(lambda x: x**exponent, x, ulps=2)
 
 
+# -- functions of several arrays ------------------------------------------------------------------
+ROOMS = ("products", "joining", "polynomials", "sets")
+
+ARRAYS = {
+    "number": np.float64(2.5),
+    "nan": np.float64(np.nan),
+    "three": np.array([3.0, -1.0, 2.0]),
+    "zeros": np.array([0.0, -0.0, 1.0]),
+    "not finite": np.array([np.nan, np.inf, -np.inf]),
+    "large": np.array([HUGE, TINY, -1e200]),
+    "two": np.array([2.0, 2.0]),
+    "none": np.array([]),
+    "table": np.array([[1.0, -0.0, 2.0], [np.inf, 3.0, 2.0]]),
+    "turned": np.array([[1.0, 0.5], [np.nan, -2.0], [0.0, 2.0]]),
+    "square": np.array([[1.0, 2.0, 3.0], [0.0, -1.0, 0.5], [2.0, 2.0, -np.inf]]),
+    "no columns": np.ones((2, 0)),
+    "stack": np.arange(12.0).reshape(2, 2, 3) - 4.0,
+    "single": np.array([0.1, -2.0, 3.0], np.float32),
+    "whole": np.array([3, 1, -2]),
+    "truths": np.array([True, False, True]),
+}
+LISTS = [
+    [ARRAYS[name] for name in names.split()]
+    for names in (
+        "three zeros", "three two", "three none", "single three", "whole truths", "table table",
+        "square table", "three", "stack stack", "number nan", "three table", "none none",
+    )
+]  # fmt: skip
+VECTORS = [ARRAYS[name] for name in ("three", "zeros", "large", "two", "none", "single", "whole")]
+GIVEN = {
+    **dict.fromkeys(("a", "b", "x1", "x2", "x", "y", "u", "v", "a1", "a2"), ARRAYS.values()),
+    **dict.fromkeys(("ar", "ar1", "ar2", "arr", "ary", "values"), ARRAYS.values()),
+    **dict.fromkeys(("arrays", "tup"), LISTS),
+    **dict.fromkeys(("p", "filt", "seq_of_zeros", "m"), (*VECTORS, ARRAYS["number"])),
+    "indices_or_sections": (1, 2, 3, [1], [0, 2], [5], []),
+    "obj": (0, -1, [0, 2], [], slice(0, 2), 7),
+    "deg": (0, 1, 2),
+}
+CHOICES = {
+    "axis": (0, -1, 1, None, 5), "axes": (0, 1, ([0], [0]), ([1], [0])), "dtype": (np.float32, int),
+    "offset": (1,), "k": (1.0,), "optimize": (True,), "casting": ("unsafe",), "trim": ("f",),
+    "N": (2, 0), "increasing": (True,), "return_index": (True,), "return_inverse": (True,),
+    "return_counts": (True,), "equal_nan": (False,), "assume_unique": (True,),
+    "return_indices": (True,), "w": (np.array([1.0, 2.0, 0.5]),), "full": (True,),
+    "axis1": (-1,), "axis2": (-1,), "axisa": (0,), "axisb": (0,), "axisc": (0,),
+}  # fmt: skip
+UNCHOSEN = {"out", "sorted", "rcond", "cov", "kwargs", "m"}
+SUBSCRIPTS = {
+    "i,i": "three zeros", "i,i->i": "zeros large", "i,j": "three not_finite",
+    "ij,jk": "table turned",
+    "ij,kj->ki": "table square", "ii": "square", "ii->i": "square", "ij->ji": "table",
+    "ij->": "table", "i->": "none", "...j,j": "stack three", "aij,aij->ij": "stack stack",
+    "ij,j,i": "table three two", "ij,ij->": "no_columns no_columns", "i,i->": "single three",
+}  # fmt: skip
+
+
+def of_rooms():
+    for key, implementation in NUMPY.items():
+        room = getattr(inspect.unwrap(implementation), "__module__", "").rpartition(".")[2]
+        is_gufunc = isinstance(key, np.ufunc) and key.signature is not None
+        if (room in ROOMS or is_gufunc) and callable(key):
+            yield key
+
+
+SEVERAL = list(of_rooms())
+
+
+def parameters(function):
+    """(names that must be given, names that may be)."""
+    if isinstance(function, np.ufunc):
+        return ["x1", "x2"][: function.nin], []
+    named = inspect.signature(function).parameters.values()
+    empty = inspect.Parameter.empty
+    return (
+        [p.name for p in named if p.default is empty and p.name not in ("operands", "kwargs")],
+        [p.name for p in named if p.default is not empty],
+    )
+
+
+def calls(function):
+    """(function of the arrays alone, arrays) for every choice."""
+    if function is np.einsum:
+        for text, names in SUBSCRIPTS.items():
+            xs = [ARRAYS[name.replace("_", " ")] for name in names.split()]
+            for option in ({}, {"optimize": True}):
+                yield (lambda *xs, t=text, o=option: np.einsum(t, *xs, **o)), xs, (text, option)
+        return
+    if function is np.unique_values:  # in any order
+        for name, x in ARRAYS.items():
+            yield (lambda x: np.sort(np.unique_values(x))), [x], name
+        return
+    must, may = parameters(function)
+    assert set(must) <= set(GIVEN), "a parameter that is not tried"
+    assert set(may) <= set(CHOICES) | UNCHOSEN, "an option that is not tried"
+    tried = [{}, *({key: value} for key in may for value in CHOICES.get(key, ()))]
+    for values in product(*(GIVEN[name] for name in must)):
+        for option in tried:
+            if option == {"assume_unique": True} and not all(map(is_unique, values)):
+                continue
+            yield from _call(function, values, option)
+
+
+def is_unique(x):
+    return np.unique(x).size == np.size(x)
+
+
+def _call(function, values, option):
+    arrays = [v for v in values if isinstance(v, (np.ndarray, np.generic))]
+    if isinstance(values[0], list):
+        rest = values[1:]
+        yield (lambda *xs: function(list(xs), *rest, **option)), values[0], (values, option)
+    elif len(arrays) == len(values):
+        yield (lambda *xs: function(*xs, **option)), values, (values, option)
+    else:
+        plain = [v for v in values if not isinstance(v, (np.ndarray, np.generic))]
+        count = len(arrays)
+        places = [isinstance(v, (np.ndarray, np.generic)) for v in values]
+
+        def run(*xs):
+            left, other = iter(xs), iter(plain)
+            return function(*(next(left) if at else next(other) for at in places), **option)
+
+        assert count
+        yield run, arrays, (values, option)
+
+
+@pytest.mark.parametrize("function", SEVERAL, ids=lambda f: f.__name__)
+def test_functions_of_several_arrays(function):
+    for run, xs, said in calls(function):
+        told = difference(run, *xs, ulps=8, signs=False)
+        assert not told, f"{function.__name__} of {said}: {told}"
+
+
 # -- singular matrices -----------------------------------------------------------------------------
 @pytest.mark.parametrize(
     "f",

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from allbps.errors import ShapeError
+from allbps.errors import DtypeError, ShapeError
 from allbps.ir import Node, lift, numpy_function, user_site
 from allbps.numpy_api.arguments import refuse
 from allbps.numpy_api.shapes import (
@@ -40,8 +40,22 @@ def concatenate_by(
     nodes = [lift(x) for x in arrays]
     if axis is None:
         nodes, axis = [reshape_to(node, -1) for node in nodes], 0
-    made = joined(nodes, axis)
-    return made if dtype is None else astype(made, dtype=np.dtype(dtype))
+    return _cast(joined(nodes, axis), nodes, dtype, casting)
+
+
+def _cast(made: Node, parts: Sequence[Node], dtype: Any, casting: str) -> Node:
+    """In the dtype that was asked for, where ``casting`` allows that of every part."""
+    if dtype is None:
+        return made
+    wanted = np.dtype(dtype)
+    for part in parts:
+        if not np.can_cast(part.dtype, wanted, casting):  # type: ignore[arg-type]
+            raise DtypeError(
+                f"{part.dtype} cannot be cast to {wanted} where casting is {casting!r}",
+                where=str(user_site() or ""),
+                todo="casting='unsafe' cuts numbers off",
+            )
+    return astype(made, dtype=wanted)
 
 
 @numpy_function(np.stack)
@@ -67,20 +81,21 @@ def stack(
         )
     place = normal_axis(axis, nodes[0].ndim + 1)
     made = joined([expand_dims(node, place) for node in nodes], place)
-    return made if dtype is None else astype(made, dtype=np.dtype(dtype))
+    return _cast(made, nodes, dtype, casting)
 
 
 @numpy_function(np.vstack)
 def vstack(tup: Sequence[Any], *, dtype: Any = None, casting: str = "same_kind") -> Node:
     """``numpy.vstack``: one below the other."""
-    return concatenate_by([atleast_2d(x) for x in tup], 0, dtype=dtype)
+    return concatenate_by([atleast_2d(x) for x in tup], 0, dtype=dtype, casting=casting)
 
 
 @numpy_function(np.hstack)
 def hstack(tup: Sequence[Any], *, dtype: Any = None, casting: str = "same_kind") -> Node:
     """``numpy.hstack``: side by side."""
     rows = [atleast_1d(x) for x in tup]
-    return concatenate_by(rows, 0 if rows[0].ndim == 1 else 1, dtype=dtype)
+    axis = 0 if rows[0].ndim == 1 else 1
+    return concatenate_by(rows, axis, dtype=dtype, casting=casting)
 
 
 @numpy_function(np.dstack)
@@ -155,6 +170,12 @@ def split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Node]:
 @numpy_function(np.vsplit)
 def vsplit(ary: Any, indices_or_sections: Any) -> list[Node]:
     """``numpy.vsplit``."""
+    if lift(ary).ndim < 2:
+        raise ShapeError(
+            "np.vsplit takes arrays of two axes or more",
+            where=str(user_site() or ""),
+            got=f"shape {lift(ary).shape}",
+        )
     return split(ary, indices_or_sections, 0)
 
 
@@ -200,6 +221,7 @@ def insert(arr: Any, obj: Any, values: Any, axis: int | None = None) -> Node:
     length = node.shape[axis]
     places = np.arange(length)[obj] if isinstance(obj, slice) else np.asarray(obj)
     places = np.flatnonzero(places) if places.dtype.kind == "b" else places
+    places = places if places.size else places.astype(np.intp)  # of [], which has no dtype
     if places.size == 1:
         piece = _to_insert(lift(values), node, axis, turned=places.ndim == 0)
         places = places.reshape(())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from typing import Any
 
 import numpy as np
@@ -48,11 +49,26 @@ def inner(a: Any, b: Any) -> Node:
     return tensordot(a, b, (-1, -1)) if a.ndim and b.ndim else mul(a, b)
 
 
-@numpy_function(np.outer, np.linalg.outer)
+@numpy_function(np.outer)
 def outer(a: Any, b: Any, out: Any = None) -> Node:
     """``numpy.outer``: every element of a with every element of b."""
     refuse("outer", out=out)
     return reshape_to(a, (-1, 1)) * reshape_to(b, (1, -1))
+
+
+@numpy_function(np.linalg.outer)
+def outer_of_vectors(x1: Any, x2: Any, /) -> Node:
+    """``numpy.linalg.outer``, which takes vectors alone."""
+    a, b = lift(x1), lift(x2)
+    if a.ndim != 1 or b.ndim != 1:
+        raise _axes("np.linalg.outer takes two vectors", a, b)
+    return outer(a, b)
+
+
+def _axes(what: str, a: Node, b: Node) -> ShapeError:
+    return ShapeError(
+        what, where=str(user_site() or ""), got=f"a is {a.shape} and b is {b.shape}"
+    )  # fmt: skip
 
 
 @numpy_function(np.tensordot, np.linalg.tensordot)
@@ -97,22 +113,39 @@ def _size(shape: tuple[int, ...]) -> int:
 
 @numpy_function(np.vecdot, np.linalg.vecdot)
 def vecdot(a: Any, b: Any, *, axis: int = -1) -> Node:
-    """``numpy.vecdot``: products summed along one axis."""
-    return sum_(lift(a) * lift(b), axis=axis, keepdims=False)
+    """``numpy.vecdot``: products summed along one axis of each, the first one conjugated."""
+    a, b = lift(a), lift(b)
+    if not a.ndim or not b.ndim:
+        raise _axes("np.vecdot takes arrays of one axis or more", a, b)
+    axis = int(operator.index(axis))
+    a, b = moveaxis(a, axis, -1), moveaxis(b, axis, -1)
+    if a.shape[-1] != b.shape[-1]:
+        raise _axes("np.vecdot takes vectors of one length", a, b)
+    row = reshape(conjugate(a), shape=(*a.shape[:-1], 1, a.shape[-1]))
+    made = matmul(row, reshape(b, shape=(*b.shape, 1)))  # (…, 1, k) · (…, k, 1)
+    return reshape(made, shape=made.shape[:-2])
 
 
-def _column(x: Any) -> Node:
-    node = lift(x)
-    return reshape(node, shape=(*node.shape, 1))
+def matvec(a: Any, b: Any) -> Node:
+    """``numpy.matvec``: matrices times vectors."""
+    a, b = lift(a), lift(b)
+    if a.ndim < 2 or not b.ndim:
+        raise _axes("np.matvec takes matrices and vectors", a, b)
+    return squeeze(matmul(a, reshape(b, shape=(*b.shape, 1))), -1)  # (…, m, k) · (…, k, 1)
 
 
-for _name in ("matvec", "vecmat"):  # since NumPy 2.2
-    if hasattr(np, _name):
-        numpy_function(getattr(np, _name))(
-            (lambda a, b: squeeze(matmul(a, _column(b)), -1))  # (…, m, k) · (…, k, 1)
-            if _name == "matvec"
-            else (lambda a, b: squeeze(matmul(swapaxes(_column(a), -1, -2), b), -2))  # (…, 1, k)
-        )
+def vecmat(a: Any, b: Any) -> Node:
+    """``numpy.vecmat``: vectors, conjugated, times matrices."""
+    a, b = lift(a), lift(b)
+    if b.ndim < 2 or not a.ndim:
+        raise _axes("np.vecmat takes vectors and matrices", a, b)
+    row = reshape(conjugate(a), shape=(*a.shape[:-1], 1, a.shape[-1]))
+    return squeeze(matmul(row, b), -2)  # (…, 1, k) · (…, k, n)
+
+
+for _function in (matvec, vecmat):  # since NumPy 2.2
+    if hasattr(np, _function.__name__):
+        numpy_function(getattr(np, _function.__name__))(_function)
 
 
 @numpy_function(np.kron)
@@ -128,7 +161,13 @@ def kron(a: Any, b: Any) -> Node:
     return reshape(wide_a * wide_b, shape=joint)
 
 
-@numpy_function(np.cross, np.linalg.cross)
+@numpy_function(np.linalg.cross)
+def cross_along(x1: Any, x2: Any, /, *, axis: int = -1) -> Node:
+    """``numpy.linalg.cross``: of vectors along one axis."""
+    return cross(x1, x2, axis=int(operator.index(axis)))
+
+
+@numpy_function(np.cross)
 def cross(
     a: Any, b: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axis: int | None = None
 ) -> Node:

@@ -8,9 +8,10 @@ import numpy as np
 
 from allbps.ir import Node, lift, numpy_function
 from allbps.numpy_api.arguments import refuse
-from allbps.numpy_api.choosing import take
+from allbps.numpy_api.choosing import sort, take
 from allbps.numpy_api.joining import concatenate_by
 from allbps.ops.comparison import equal
+from allbps.ops.function import astype
 from allbps.ops.index import getitem_by
 from allbps.ops.questions import isin, ranks_op
 
@@ -61,14 +62,15 @@ def intersect1d(
 ) -> Node:
     """``numpy.intersect1d``: what is in both arrays, taken from the first."""
     refuse("intersect1d", return_indices=return_indices or None)
-    return unique_values(_among(ar1, ar2, assume_unique, wanted=True))
+    dtype = np.result_type(lift(ar1).dtype, lift(ar2).dtype)
+    return astype(unique_values(_among(ar1, ar2, assume_unique, wanted=True)), dtype=dtype)
 
 
 @numpy_function(np.setxor1d)
 def setxor1d(ar1: Any, ar2: Any, assume_unique: bool = False) -> Node:
     """``numpy.setxor1d``: what is in one of two arrays and not in the other."""
     apart = [_among(a, b, assume_unique, wanted=False) for a, b in ((ar1, ar2), (ar2, ar1))]
-    return unique_values(concatenate_by(apart, None))
+    return sort(concatenate_by(apart, None))  # NaN is in neither, and stands twice
 
 
 def _among(ar1: Any, ar2: Any, assume_unique: bool, wanted: bool) -> Node:

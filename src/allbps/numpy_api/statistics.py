@@ -281,4 +281,10 @@ def _slide(a: Node, v: Node, mode: str) -> Node:
         )
     wide = pad(a, width=(margins[mode],))
     windows = np.arange(wide.size - reach)[:, None] + np.arange(v.size)
-    return matmul(getitem_by(wide, windows), v)  # (n, k) · (k,) -> (n,)
+    terms = getitem_by(wide, windows)
+    if not any(margins[mode]):
+        return matmul(terms, v)  # (n, k) · (k,) -> (n,)
+    inside = (windows >= margins[mode][0]) & (windows < margins[mode][0] + a.size)
+    products = terms * v  # of the margin none: 0 · NaN is NaN
+    summed = sum_(where(inside, products, np.zeros((), products.dtype)), axis=1, keepdims=False)
+    return summed if summed.dtype == products.dtype else astype(summed, dtype=products.dtype)
