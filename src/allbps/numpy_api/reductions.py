@@ -63,9 +63,17 @@ def _total(op: Op, neutral: float, combine: Op) -> Callable[..., Node]:
         kept = bool(given(keepdims) and keepdims)
         node = _masked(_operand(x, dtype), where, neutral)
         total = op(node, axis=plain_axis(axis), keepdims=kept)
-        return combine(total, _first(total, initial)) if given(initial) else total
+        total = combine(total, _first(total, initial)) if given(initial) else total
+        return _as_asked(total, dtype)
 
     return reduce
+
+
+def _as_asked(node: Node, dtype: Any) -> Node:
+    """The result in the dtype asked for: what exceeds a smaller one is cut off, as in NumPy."""
+    if dtype is None or node.dtype == np.dtype(dtype):
+        return node
+    return astype(node, dtype=np.dtype(dtype))
 
 
 numpy_function(np.sum)(_total(sum_, 0, add))
@@ -75,7 +83,7 @@ numpy_function(np.prod)(_total(prod, 1, mul))
 def _running(op: Op) -> Callable[..., Node]:
     def accumulate(x: Any, axis: Any = None, dtype: Any = None, out: Any = None) -> Node:
         refuse(op.name, out=out)
-        return running(op, _operand(x, dtype), axis)
+        return _as_asked(running(op, _operand(x, dtype), axis), dtype)
 
     return accumulate
 
@@ -107,10 +115,10 @@ def _running_one_axis(op: Op) -> Callable[..., Node]:
             )
         place = normal_axis(axis or 0, node.ndim)
         made = op(node, axis=place)
-        if not include_initial:
-            return made
-        shape = (*node.shape[:place], 1, *node.shape[place + 1 :])
-        return joined([np.full(shape, first, node.dtype), made], place)
+        if include_initial:
+            shape = (*node.shape[:place], 1, *node.shape[place + 1 :])
+            made = joined([np.full(shape, first, node.dtype), made], place)
+        return _as_asked(made, dtype)
 
     return accumulate
 

@@ -26,7 +26,7 @@ from allbps.ir import (
 )
 from allbps.mathematics import Math, write
 from allbps.mathematics.tree import Kind, Product, Script, Sign, Sum
-from allbps.ops.shapes import broadcast_shape, elementwise, same
+from allbps.ops.shapes import broadcast_shape, elementwise, of_ufunc, same
 
 TWO = (
     Sample(((2, 3), (2, 3))),
@@ -378,7 +378,7 @@ floor_divide = Op(
     name="floor_divide",
     doc="⌊a / b⌋, broadcast.",
     operands="a b",
-    shape=elementwise,
+    shape=of_ufunc(np.floor_divide),
     numpy="{a} // {b}",
     torch="torch.floor({a} / {b})",
     rules=(Zero("⌊·⌋ is constant between jumps"), Zero("⌊·⌋ is constant between jumps")),
@@ -401,7 +401,7 @@ mod = Op(
     name="mod",
     doc="a − b⌊a / b⌋, broadcast.",
     operands="a b",
-    shape=elementwise,
+    shape=of_ufunc(np.remainder),
     numpy="{a} % {b}",
     torch="torch.remainder({a}, {b})",
     rules=(Rule(d_mod_a, "∂{y}/∂{a} = 1"), Rule(d_mod_b, "∂{y}/∂{b} = −⌊{a} / {b}⌋")),
@@ -422,7 +422,7 @@ fmod = Op(
     name="fmod",
     doc="a − b trunc(a / b), exact, with the sign of a; broadcast.",
     operands="a b",
-    shape=elementwise,
+    shape=of_ufunc(np.fmod),
     numpy="np.fmod({a}, {b})",
     torch=torch_of_tensors("fmod"),
     rules=(Rule(d_mod_a, "∂{y}/∂{a} = 1"), Rule(d_fmod_b, "∂{y}/∂{b} = −trunc({a} / {b})")),

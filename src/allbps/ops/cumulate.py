@@ -36,14 +36,14 @@ from allbps.ops.reduce import (
     sum_shape,
 )
 from allbps.ops.shape import flip, pad, reshape, transpose
-from allbps.ops.shapes import normal_axes, normal_axis
+from allbps.ops.shapes import normal_axes, normal_axis, summed
 
 
 # -- running sum -----------------------------------------------------------------------------------
 def along(x: Node, axis: int) -> Aval:
-    """The operand's shape; NumPy adds up and multiplies small integers as int64."""
+    """The operand's shape, in the dtype in which NumPy adds up and multiplies."""
     normal_axis(axis, x.ndim)
-    return x.shape, x.dtype if x.dtype.kind in "fc" else np.result_type(x.dtype, np.int_)
+    return x.shape, summed(x.dtype)
 
 
 def d_cumsum(g: Node, y: Node, x: Node, axis: int) -> Node:

@@ -15,7 +15,7 @@ from allbps.mathematics.tree import Big, Script
 from allbps.mathematics.visit import parts_of
 from allbps.ops.function import exp, log
 from allbps.ops.shape import reshape
-from allbps.ops.shapes import normal_axes, reduced_shape
+from allbps.ops.shapes import normal_axes, reduced_shape, summed
 
 Axis = int | tuple[int, ...] | None
 REDUCED = (
@@ -91,8 +91,7 @@ def d_sum(g: Node, y: Node, x: Node, axis: Axis, keepdims: bool) -> Node:
 
 def sum_shape(x: Node, axis: Axis, keepdims: bool) -> Aval:
     shape, dtype = reduced(x, axis, keepdims)
-    # NumPy adds up small integers and truth values as int64
-    return shape, dtype if dtype.kind in "fc" else np.result_type(dtype, np.int_)
+    return shape, summed(dtype)
 
 
 def sum_notation(x: Formula, axis: Axis, keepdims: bool) -> Math:

@@ -49,13 +49,28 @@ def elementwise_float(*inputs: Node, **attrs: Any) -> Aval:
     return broadcast_shape(*inputs), dtype
 
 
+def of_ufunc(ufunc: np.ufunc) -> Callable[..., Aval]:
+    """Broadcast shape, and the dtype that a ufunc gives."""
+
+    def shape(*inputs: Node, **attrs: Any) -> Aval:
+        kinds = [type(n.value) if is_weak(n) and n.dtype.kind != "b" else n.dtype for n in inputs]
+        return broadcast_shape(*inputs), ufunc.resolve_dtypes((*kinds, None))[-1]
+
+    return shape
+
+
+def summed(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """The dtype in which NumPy adds and multiplies many numbers: whole ones of 64 bits."""
+    if dtype.kind in "fc":
+        return dtype
+    return np.result_type(dtype, np.uint64 if dtype.kind == "u" else np.int64)
+
+
 def of_scipy_ufunc(name: str) -> Callable[..., Aval]:
     """Broadcast shape, and the dtype that a ufunc of ``scipy.special`` gives."""
 
     def shape(*inputs: Node, **attrs: Any) -> Aval:
-        ufunc = getattr(import_module("scipy.special"), name)
-        kinds = [type(n.value) if is_weak(n) and n.dtype.kind != "b" else n.dtype for n in inputs]
-        return broadcast_shape(*inputs), ufunc.resolve_dtypes((*kinds, None))[-1]
+        return of_ufunc(getattr(import_module("scipy.special"), name))(*inputs)
 
     return shape
 
