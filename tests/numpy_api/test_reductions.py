@@ -132,7 +132,7 @@ def test_out_is_refused_as_a_write():
     with pytest.raises(TypeError) as caught:
         bp.vjp(lambda x: np.sum(x, axis=0, out=outside), np.ones((2, 3)))
     assert "x is traced and cannot be written into the plain array outside" in str(caught.value)
-    assert "np.sum with a plain array of shape (3,) as its output" in str(caught.value)
+    assert "outside as its output" in str(caught.value)
 
 
 def test_an_axis_that_does_not_exist():
@@ -260,7 +260,6 @@ def test_whole_numbers_are_added_up_in_numpys_dtype(function, dtype, asked):
 @pytest.mark.parametrize("dtype", [np.uint8, np.int16, bool, np.float32])
 def test_quotients_have_numpys_dtype(ufunc, dtype):
     a = np.array([3, 0, 1]).astype(dtype)
-    traced = trace(lambda x, a: (np.sum(x), ufunc(a, a + 1 if dtype is not bool else a)), 1.0, a)
-    with np.errstate(all="ignore"):
-        want = ufunc(a, a + 1 if dtype is not bool else a)
-    assert traced.graph.outputs[1].dtype == want.dtype
+    b = np.ones(3, dtype)
+    traced = trace(lambda x, a: (np.sum(x), ufunc(a, b)), 1.0, a)
+    assert traced.graph.outputs[1].dtype == ufunc(a, b).dtype
