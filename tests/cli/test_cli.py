@@ -55,6 +55,7 @@ def test_lecture_writes_into_a_folder(allbps, tmp_path):
         *(f"relu.{e}" for e in ("txt", "md", "tex", "html", "json", "svg", "py")),
         "relu-fragment.tex",
         "relu-beamer.tex",
+        "relu-picture.tex",
         "index.html",
     }
 

@@ -13,7 +13,7 @@ counts = np.arange(3)
 nothing = np.zeros((0, 3))
 holes = np.array([1.0, np.nan])
 far = np.array([[1.0, 2.0], [3.0, np.inf]])
-wave = 1 + 2j
+wave, kept, table = 1 + 2j, np.zeros(3), np.zeros((2, 3))
 Table = 3
 
 
@@ -57,13 +57,13 @@ def written(X):
 
 
 def written_into(X):
-    A = np.zeros(3)
+    A = kept
     A[0] = X[0, 0]
     return np.sum(A)
 
 
 def added_into(X):
-    A = np.zeros((2, 3))
+    A = table
     A += X
     return np.sum(A)
 
