@@ -27,7 +27,7 @@ WITHOUT = {
         "lstsq", "matrix_rank", "expm",
     },
     "a step has one type of real numbers": {"astype"},
-    "sorting": {"argsort", "argpartition", "ranks", "isin", "searchsorted", "interp"},
+    "sorting, but for indices that sort": {"argpartition", "ranks", "isin", "searchsorted", "interp"},
     "SciPy's care at the ends of a domain": {
         "xlogy", "xlog1py", "entr", "rel_entr", "kl_div", "logit", "pseudo_huber", "boxcox",
     },

@@ -21,7 +21,8 @@ class Request:
     """What is asked of a traced function.
 
     Attributes:
-        real: the dtype that kernels compute in: the loss's, or the first real result's.
+        real: the dtype that kernels compute in: the loss's, or that of the first real result, else
+            argument.
         chosen: the arguments to differentiate.
         params: their arrays.
         trains: does a step move the parameters?
@@ -78,9 +79,9 @@ def _arrays(traced: Traced, name: str) -> tuple[Node, ...]:
 
 
 def _real(traced: Traced) -> np.dtype[Any]:
-    for out in traced.graph.outputs:
-        if out.dtype in (np.float32, np.float64):
-            return out.dtype
+    for node in (*traced.graph.outputs, *traced.graph.inputs):
+        if node.dtype in (np.float32, np.float64):
+            return node.dtype
     return np.dtype(np.float64)
 
 

@@ -115,3 +115,32 @@ def test_rows_are_read_where_they_lie():
     assert (rows.place.memory, rows.count, rows.length) == (block, 24, 5)
     assert rows.reduced(Value((2, 3, 4), x.dtype)) == row_major((2, 3, 4))
     assert not program.tasks
+
+
+@pytest.mark.parametrize("shape", [(1,), (2,), (7,), (5, 64), (3, 33, 4), (90, 200)])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_sorting_is_stable_and_leaves_nan_at_the_end(shape, dtype):
+    x = np.random.default_rng(0).integers(-4, 5, shape).astype(dtype)
+    x.flat[::5], x.flat[1::7], x.flat[::11] = np.nan, -np.inf, -0.0
+    for axis in range(x.ndim):
+        step = compile(lambda x, axis=axis: np.argsort(x, axis, kind="stable"), x)
+        np.testing.assert_array_equal(step(x), np.argsort(x, axis, kind="stable"))
+
+
+def test_what_is_sorted_and_the_largest_ones_have_derivatives():
+    x = np.random.default_rng(0).normal(size=(4, 9))
+
+    def f(x):
+        return np.sum(np.sort(x, 1) * np.arange(9.0)) + np.sum(F.topk(x, 3)[0] ** 2)
+
+    loss, grad = compile(f, x, params=0)(x)
+    np.testing.assert_allclose(loss, f(x), rtol=1e-13)
+    np.testing.assert_array_equal(grad, bp.grad(f)(x))
+
+
+def test_remainders_of_division_toward_zero():
+    a = np.array([5.5, -5.5, 1e300, 3.0, -0.0, np.inf, np.nan, 7.0, 1e-310])
+    b = np.array([2.0, 2.0, 3.0, 0.0, 1.0, 2.0, 1.0, np.inf, 1e-3])
+    with np.errstate(all="ignore"):
+        want = np.fmod(a, b)
+    np.testing.assert_array_equal(compile(np.fmod, a, b)(a, b), want)

@@ -132,6 +132,19 @@ def test_sums_of_whole_numbers_and_of_truth_values():
     agree(f, rng.integers(-(2**62), 2**62, (4, 5, 3)), rng.random((4, 5, 3)) < 0.5)
 
 
+def test_extremes_products_and_running_sums():
+    def f(a, b):
+        return (
+            np.max(a), np.min(a, 1), np.max(b, (0, 2)), np.argmax(a, 0), np.argmin(a, -1),
+            np.argmax(b, 1), np.prod(a, 1), np.cumsum(a, 1), np.cumsum(a), np.cumprod(a, 0),
+            np.cumsum((a > 3).astype(np.int64), -1) * 2,
+        )  # fmt: skip
+
+    rng = np.random.default_rng(0)
+    a = rng.integers(-(2**62), 2**62, (4, 5, 3)) // rng.choice([1, 2**61], (4, 5, 3))
+    agree(f, a, (a % 7).astype(np.int8))
+
+
 def test_one_hot_rows_of_whole_numbers():
     agree(lambda i: (F.one_hot(i, 5), F.one_hot(i, 5) * 2), np.array([[0, 4], [3, 3]]))
 

@@ -13,6 +13,7 @@ from allbps.machine.language.words import (
     Ints,
     Real,
     Reals,
+    inline,
     is_nan,
     kernel,
     lanes,
@@ -156,6 +157,47 @@ def one_hot_integers(Y: Ints, labels: Ints, N: Int, lo: Int, hi: Int) -> None:
         y, label = Y + r * N, labels[r]
         for n in lanes(N):
             y[n] = select(label == n, 1, 0)
+
+
+# ---- order
+
+
+@kernel
+def argsort(Y: Ints, T: Ints, X: Reals, N: Int, lo: Int, hi: Int) -> None:
+    """Y: what sorts each row; equal numbers stay in order, NaNs are last. T: N numbers for each."""
+    for r in range(lo, hi):
+        x, y, t = X + r * N, Y + r * N, T + r * N
+        for n in lanes(N):
+            y[n] = n
+        width = 1
+        while width < N:
+            _merge(t, y, x, width, N)
+            for n in lanes(N):
+                y[n] = t[n]
+            width = 2 * width
+
+
+@kernel
+def _merge(t: Ints, y: Ints, x: Reals, width: Int, N: Int) -> None:
+    """Neighbouring runs of so many sorted indices become one."""
+    start = 0
+    while start < N:
+        middle, end = min(start + width, N), min(start + 2 * width, N)
+        a, b = start, middle
+        for n in range(start, end):
+            if b >= end or (a < middle and not _before(x[y[b]], x[y[a]])):
+                t[n] = y[a]
+                a += 1
+            else:
+                t[n] = y[b]
+                b += 1
+        start = end
+
+
+@inline
+def _before(p: Real, q: Real) -> bool:
+    """Does p stand before q?"""
+    return (p < q) | (is_nan(q) & (not is_nan(p)))
 
 
 # ---- losses

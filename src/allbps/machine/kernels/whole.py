@@ -1,8 +1,18 @@
-"""Whole numbers: quotients, what is cut off a Real, and places in arrays."""
+"""Whole numbers: quotients, what is cut off a Real, places in arrays, extremes, running sums."""
 
 from __future__ import annotations
 
-from allbps.machine.language.words import Int, Real, double, inline, integer, select
+from allbps.machine.language.words import (
+    Int,
+    Ints,
+    Real,
+    double,
+    inline,
+    integer,
+    kernel,
+    lanes,
+    select,
+)
 
 LEAST_64, LEAST_32 = -(2**63), -(2**31)
 
@@ -41,3 +51,91 @@ def at_place(index: Int, length: Int) -> Int:
     """A place in an axis, counted from the end where it is negative; never outside of it."""
     place = select(index < 0, index + length, index)
     return min(max(place, 0), length - 1)
+
+
+# ---- rows, as in ``kernels.rows``
+
+
+@kernel
+def row_max(Y: Ints, X: Ints, N: Int, lo: Int, hi: Int) -> None:
+    """The largest of each row."""
+    for r in range(lo, hi):
+        x = X + r * N
+        Y[r] = x[_largest(x, N)]
+
+
+@kernel
+def row_min(Y: Ints, X: Ints, N: Int, lo: Int, hi: Int) -> None:
+    """The smallest of each row."""
+    for r in range(lo, hi):
+        x = X + r * N
+        Y[r] = x[_smallest(x, N)]
+
+
+@kernel
+def row_argmax(Y: Ints, X: Ints, N: Int, lo: Int, hi: Int) -> None:
+    """The place of the first largest of each row."""
+    for r in range(lo, hi):
+        Y[r] = _largest(X + r * N, N)
+
+
+@kernel
+def row_argmin(Y: Ints, X: Ints, N: Int, lo: Int, hi: Int) -> None:
+    """The place of the first smallest of each row."""
+    for r in range(lo, hi):
+        Y[r] = _smallest(X + r * N, N)
+
+
+@kernel
+def row_prod(Y: Ints, X: Ints, N: Int, lo: Int, hi: Int) -> None:
+    """The product of each row."""
+    for r in range(lo, hi):
+        x = X + r * N
+        total = 1
+        for n in range(N):
+            total = total * x[n]
+        Y[r] = total
+
+
+@kernel
+def cumsum(Y: Ints, X: Ints, N: Int, inner: Int, lo: Int, hi: Int) -> None:
+    """y[k] = x[0] + … + x[k] along the middle axis, for outer lo..hi."""
+    for r in range(lo, hi):
+        x, y = X + r * N * inner, Y + r * N * inner
+        for i in lanes(inner):
+            y[i] = x[i]
+        for k in range(1, N):
+            for i in lanes(inner):
+                y[k * inner + i] = y[(k - 1) * inner + i] + x[k * inner + i]
+
+
+@kernel
+def cumprod(Y: Ints, X: Ints, N: Int, inner: Int, lo: Int, hi: Int) -> None:
+    """y[k] = x[0] · … · x[k] along the middle axis, for outer lo..hi."""
+    for r in range(lo, hi):
+        x, y = X + r * N * inner, Y + r * N * inner
+        for i in lanes(inner):
+            y[i] = x[i]
+        for k in range(1, N):
+            for i in lanes(inner):
+                y[k * inner + i] = y[(k - 1) * inner + i] * x[k * inner + i]
+
+
+@kernel
+def _largest(x: Ints, n: Int) -> Int:
+    """The first i with the largest x[i]."""
+    best = 0
+    for i in range(1, n):
+        if x[i] > x[best]:
+            best = i
+    return best
+
+
+@kernel
+def _smallest(x: Ints, n: Int) -> Int:
+    """The first i with the smallest x[i]."""
+    best = 0
+    for i in range(1, n):
+        if x[i] < x[best]:
+            best = i
+    return best

@@ -27,6 +27,7 @@ FORMULAS = {
     "language.words": {
         "np.sqrt": "sqrt", "np.abs": "absolute", "np.rint": "nearest", "np.maximum": "maximum",
         "np.floor": "floor", "np.ceil": "ceil", "np.trunc": "trunc", "np.copysign": "copysign",
+        "np.fmod": "remainder",
     },
     "kernels.functions": {
         "np.exp": "exp", "np.log": "log", "np.tanh": "tanh", "special.erf": "erf",

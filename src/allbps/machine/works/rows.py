@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from allbps.machine.kernels import rows as kernels
+from allbps.machine.kernels import whole
 from allbps.machine.kernels.loss import softmax
 from allbps.machine.language.calls import Call
 from allbps.machine.language.operands import HI, LO, Memory, Operand, Scratch
@@ -86,6 +87,21 @@ def _require_reals(work: Work) -> None:
         raise NoKernelError
 
 
+def _are_whole(work: Work) -> bool:
+    """Are there whole numbers, and do they become such of 64 bits, or stay what they are?
+
+    Raises:
+        NoKernelError: the work is known for real numbers only.
+
+    """
+    if work.inputs[0].dtype.kind not in "iu":
+        return False
+    known = work.kind in WHOLE_REDUCTIONS or work.kind in WHOLE_RUNNING
+    if not known or (work.outputs[0].dtype != np.int64 and work.kind not in ("max", "min")):
+        raise NoKernelError
+    return True
+
+
 def _add(places: Places, work: Work, out: Memory, rows: int, each: int, call: Call) -> None:
     label = f"{out.name} = {work.kind}({', '.join(x.name or '…' for x in work.inputs)})"
     places.program.add(label, Cut.of(rows, each), call, flops=each * rows, work=work)
@@ -96,14 +112,22 @@ REDUCTIONS: dict[str, Routine] = {
     "max": kernels.row_max, "min": kernels.row_min, "prod": kernels.row_prod,
     "logsumexp": kernels.row_logsumexp, "argmax": kernels.row_argmax, "argmin": kernels.row_argmin,
 }  # fmt: skip
+WHOLE_REDUCTIONS: dict[str, Routine] = {
+    "max": whole.row_max, "min": whole.row_min, "prod": whole.row_prod,
+    "argmax": whole.row_argmax, "argmin": whole.row_argmin,
+}  # fmt: skip
+"""The same for whole numbers."""
 
 
 def emit_reduction(places: Places, work: Work) -> None:
     """One number from each row."""
-    _require_reals(work)
+    numbers = _are_whole(work)
+    if not numbers:
+        _require_reals(work)
     rows = rows_of(places, work.inputs[0], work.attrs["axis"])
     out = places.put(work.outputs[0], rows.reduced(work.outputs[0])).memory
-    call = REDUCTIONS[work.kind].on(Y=out, X=rows.place.memory, N=rows.length, lo=LO, hi=HI)
+    kernel = (WHOLE_REDUCTIONS if numbers else REDUCTIONS)[work.kind]
+    call = kernel.on(Y=out, X=rows.place.memory, N=rows.length, lo=LO, hi=HI)
     each = LONG if work.kind == "logsumexp" else 2
     _add(places, work, out, rows.count, rows.length * each, call)
 
@@ -131,6 +155,17 @@ def _row_by_row(places: Places, work: Work, kernel: Routine, each: int) -> None:
     out = places.put(work.outputs[0], rows.place.layout).memory
     call = kernel.on(Y=out, X=rows.place.memory, N=rows.length, lo=LO, hi=HI)
     _add(places, work, out, rows.count, rows.length * each, call)
+
+
+def emit_argsort(places: Places, work: Work) -> None:
+    """Indices that sort along an axis."""
+    _require_reals(work)
+    rows = rows_of(places, work.inputs[0], work.attrs["axis"])
+    out = places.put(work.outputs[0], rows.place.layout).memory
+    other = places.program.memory("order", out.size, "Int")
+    call = kernels.argsort.on(Y=out, T=other, X=rows.place.memory, N=rows.length, lo=LO, hi=HI)
+    each = 8 * rows.length * rows.length.bit_length()
+    _add(places, work, out, rows.count, each, call)
 
 
 # -- losses of rows --------------------------------------------------------------------------------
@@ -168,13 +203,15 @@ def emit_cross_entropies(places: Places, work: Work) -> None:
 # -- running sums ----------------------------------------------------------------------------------
 def emit_running(places: Places, work: Work) -> None:
     """A running sum, product or recurrence along an axis."""
-    _require_reals(work)
+    numbers = _are_whole(work)
+    if not numbers:
+        _require_reals(work)
     made = work.outputs[0]
     axis = work.attrs["axis"] % len(made.shape)
     outer, N, inner = prod(made.shape[:axis]), made.shape[axis], prod(made.shape[axis + 1 :])
     here = [places.as_layout(x, row_major(x.shape)).memory for x in work.inputs]
     out = places.put(made, row_major(made.shape)).memory
-    kernel, names = RUNNING[work.kind]
+    kernel, names = (WHOLE_RUNNING if numbers else RUNNING)[work.kind]
     operands = dict(zip(names, here, strict=True))
     call = kernel.on(Y=out, **operands, N=N, inner=inner, lo=LO, hi=HI)
     _add(places, work, out, outer, 2 * N * inner, call)
@@ -186,12 +223,18 @@ RUNNING: dict[str, tuple[Routine, str]] = {
     "recurrence": (kernels.recurrence, "AB"),
 }
 """Kind of work -> its kernel, and what that calls its operands."""
+WHOLE_RUNNING: dict[str, tuple[Routine, str]] = {
+    "cumsum": (whole.cumsum, "X"),
+    "cumprod": (whole.cumprod, "X"),
+}
+"""The same for whole numbers."""
 
 KERNELS = {
     **dict.fromkeys(REDUCTIONS, emit_reduction),
     **dict.fromkeys(RUNNING, emit_running),
     **dict.fromkeys(("cross_entropy", "soft_cross_entropy"), emit_cross_entropies),
     "winner": emit_winner,
+    "argsort": emit_argsort,
     "softmax": emit_softmax,
     "log_softmax": emit_log_softmax,
     "one_hot": emit_one_hot,
