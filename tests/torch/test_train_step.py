@@ -67,6 +67,28 @@ def test_each_family_trains_as_in_pytorch(family):
     assert_same_state(module.state_dict(), other.state_dict(), atol)
 
 
+def work_of(module, batch):
+    sgd = torch.optim.SGD(module.parameters(), lr=0.01, momentum=0.9)
+    step = bp.torch.train_step(module, T.cross_entropy, batch, optimizer=sgd)
+    return [row["work"] for row in step.stages().rows]
+
+
+def test_weights_of_linear_layers_are_read_and_moved_where_they_lie():
+    """PyTorch keeps them as (out, in): nothing of that shape is copied or turned in memory."""
+    layers = [nn.Linear(48, 64), nn.ReLU(), nn.Linear(64, 40), nn.Tanh(), nn.Linear(40, 10)]
+    found = work_of(nn.Sequential(*layers), (torch.randn(24, 48), torch.randint(10, (24,))))
+    assert not any("transposed" in work or "identity" in work for work in found)
+    assert sum("Groups" in work for work in found if "@" in work) == 3
+
+
+def test_behind_images_the_features_are_put_in_order_and_not_their_weights():
+    """Channels lie innermost in a step; a weight of their flattened image is the larger array."""
+    body = [nn.Conv2d(1, 8, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten()]
+    module = nn.Sequential(*body, nn.Linear(8 * 9, 32), nn.ReLU(), nn.Linear(32, 10))
+    found = work_of(module, (torch.randn(4, 1, 8, 8), torch.randint(10, (4,))))
+    assert not any("4_weight: identity" in work or "t5: identity" in work for work in found)
+
+
 class Small(nn.Module):
     def __init__(self):
         super().__init__()

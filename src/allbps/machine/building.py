@@ -27,6 +27,7 @@ from allbps.machine.planning.plan import Plan, Value, Work, make_plan
 from allbps.machine.planning.reach import inside
 from allbps.machine.planning.rules import Rule
 from allbps.machine.planning.substitutes import substitutes
+from allbps.machine.planning.turned import turn_products
 from allbps.machine.request import Request, request
 from allbps.machine.works.emit import Blocks, Emitter
 from allbps.machine.works.places import Places
@@ -114,10 +115,10 @@ def build(
 
     """
     asked = request(traced, options)
-    planned = _planned(traced, asked, traced.guards if guarded else ())
+    free = (layouts is not None or not options.in_place) and (asked.trains or layouts is not None)
+    planned = _planned(traced, asked, traced.guards if guarded else (), free=free)
     program, blocks = Program(asked.real, options.convolution), dict[Memory, NDArray[Any]]()
     try:
-        free = layouts is not None or not options.in_place
         emitter = _emitted(program, planned, asked, blocks, layouts, free=free)
         ends = _ends(emitter.places, planned, asked)
         if layouts is not None:
@@ -164,17 +165,26 @@ class Planned:
         return {x: found[value] for x, value in self.values.items() if value in found}
 
 
-def _planned(traced: Traced, asked: Request, guards: Sequence[Guard]) -> Planned:
-    """The plan, with the guards that the limits of arguments do not vouch for."""
+def _planned(
+    traced: Traced, asked: Request, guards: Sequence[Guard], *, free: bool
+) -> Planned:  # fmt: skip
+    """The plan, with the guards that the limits of arguments do not vouch for.
+
+    Where parameters are ``free`` to lie as the function reads them, gradients follow; else
+    gradients are made the way the parameters lie.
+    """
     whole = [guard for guard in guards if _of_integers(guard)]
-    first = _planned_with(traced, asked, [guard for guard in guards if guard not in whole])
+    first = _planned_with(traced, asked, [g for g in guards if g not in whole], free=free)
     rest = {guard for guard in whole if vouched_for(guard, first.limits) is None}
     if not rest:
         return first
-    return _planned_with(traced, asked, [g for g in guards if g in rest or g not in whole])
+    looked_at = [g for g in guards if g in rest or g not in whole]
+    return _planned_with(traced, asked, looked_at, free=free)
 
 
-def _planned_with(traced: Traced, asked: Request, guards: Sequence[Guard]) -> Planned:
+def _planned_with(
+    traced: Traced, asked: Request, guards: Sequence[Guard], *, free: bool
+) -> Planned:  # fmt: skip
     inputs, outputs = traced.graph.inputs, list(traced.graph.outputs)
     deltas = asked.deltas.items()
     names = {delta.node: f"d{x.name}" for x, delta in deltas if not delta.node.name}
@@ -188,6 +198,8 @@ def _planned_with(traced: Traced, asked: Request, guards: Sequence[Guard]) -> Pl
     wanted = [*outputs, *asked.grads, *([holds] if holds is not None else [])]
     stands.update(counted_from_the_end(wanted, traced.values))
     plan = passes(make_plan(inputs, wanted, stands, names))
+    if not free:
+        plan = turn_products(plan)
     return Planned(plan, dict(zip(inputs, plan.inputs, strict=True)), holds is not None)
 
 
@@ -201,7 +213,7 @@ def _emitted(
     program: Program, planned: Planned, asked: Request, blocks: dict[Memory, NDArray[Any]],
     layouts: Sequence[Layout] | None, *, free: bool,
 ) -> Emitter:  # fmt: skip
-    """Tasks for all works; parameters that move may lie as the first work that reads them wants.
+    """Tasks for all works; parameters that are free lie as the first work that reads them wants.
 
     Args:
         program: where tasks go.
@@ -212,8 +224,7 @@ def _emitted(
         free: may they?
 
     """
-    chosen = free and (asked.trains or layouts is not None)
-    moving = [planned.values[x] for x in asked.params if chosen]
+    moving = [planned.values[x] for x in asked.params if free]
     emitter = Emitter(Places(program, planned.plan, moving), blocks)
     for value, layout in zip(moving, layouts or (), strict=False):
         emitter.places.decide(value, layout)

@@ -10,8 +10,10 @@ from allbps.machine.kernels.gemm import (
     cut_product,
     finish_product,
     gemm,
+    gemm_across,
     gemm_scratch,
     product_piece,
+    product_piece_across,
     transpose,
 )
 from allbps.machine.kernels.reduce import combine, sum_rows
@@ -97,6 +99,20 @@ def test_transposed_operands_by_strides(M, N, K, target, native, near, draw, dty
     near(D, X.T @ G, factor=4)
 
 
+@pytest.mark.parametrize(("M", "N", "K"), [*SIZES, (3, 40, 0), (33, 130, 1100)])
+@pytest.mark.parametrize("flags", [0, 7])
+def test_a_right_operand_that_lies_column_by_column(
+    flags, M, N, K, target, native, near, draw, dtype, room
+):
+    A, W, bias, C = draw(M, K), draw(N, K + 2), draw(N), draw(M, N + 1)
+    want = A @ W[:, :K].T + (C[:, :N] + bias if flags else 0)
+    beyond = C[:, N].copy()
+    scratch = room(M, K, target)
+    native(gemm_across, target)(C, N + 1, A, K, 1, W, K + 2, M, N, K, flags, bias, scratch)
+    near(C[:, :N], np.maximum(want, 0) if flags else want, factor=8)
+    np.testing.assert_array_equal(C[:, N], beyond)
+
+
 def test_rows_can_be_computed_piece_by_piece(native, draw, dtype, room):
     A, B = draw(41, 6), draw(6, 18)
     whole, pieces = np.zeros((2, 41, 18), dtype)
@@ -131,20 +147,25 @@ def test_sums_of_rows_and_of_partials(native, near, draw, dtype):
     near(total, X.sum(axis=0))
 
 
-@pytest.mark.parametrize("transposed", [False, True])
+@pytest.mark.parametrize("lies", ["plain", "transposed", "across"])
 @pytest.mark.parametrize(
     ("M", "N", "K"), [(5, 7, 9), (200, 130, 600), (64, 128, 3000), (100, 65, 2000)]
 )
 def test_pieces_of_a_product_cover_it_once(
-    M, N, K, transposed, target, native, near, draw, dtype, room
-):
-    cut = cut_product(M, N, K, target, np.dtype(dtype).itemsize, transposed=transposed)
+    M, N, K, lies, target, native, near, draw, dtype, room
+):  # fmt: skip
+    transposed, across = lies == "transposed", lies == "across"
+    cut = cut_product(
+        M, N, K, target, np.dtype(dtype).itemsize, transposed=transposed, across=across
+    )
     A, B, bias = draw(M, K), draw(K, N), draw(N)
     memory, strides = (A.T.copy(), (1, M)) if transposed else (A, (K, 1))
+    right, apart = (B.T.copy(), K) if across else (B, N)
+    kernel = product_piece_across if across else product_piece
     partials = np.full((cut.depth, M, N), np.nan, dtype)
     for piece in range(cut.pieces):
-        native(product_piece, target)(
-            partials, N, memory, *strides, B, N, M, N, K, 0, bias, cut.rows, cut.columns,
+        native(kernel, target)(
+            partials, N, memory, *strides, right, apart, M, N, K, 0, bias, cut.rows, cut.columns,
             cut.depth, room(-(-M // cut.rows), K, target), piece,
         )  # fmt: skip
     C = draw(M, N)

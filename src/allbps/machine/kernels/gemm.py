@@ -1,4 +1,4 @@
-"""Matrix products on the microkernel: A@B, Aᵀ@B and, after a transposition, A@Bᵀ."""
+"""Matrix products on the microkernel: A@B, Aᵀ@B, and A@Bᵀ, whose panels are turned one by one."""
 
 from __future__ import annotations
 
@@ -76,6 +76,30 @@ def _blocks(
             panels(C, ldc, a, r, s, b, ldb, rows, N, depth, first | last, bias, scratch)
         else:
             brgemm(C, ldc, a, r, s, 0, b, ldb, 0, rows, N, depth, 1, first | last, bias)
+
+
+@kernel
+def gemm_across(
+    C: Reals, ldc: Int, A: Reals, sar: Int, sak: Int, B: Reals, sbn: Int,
+    rows: Int, N: Int, K: Int, flags: Int, bias: Reals, scratch: Reals,
+) -> None:  # fmt: skip
+    """(rows, K) · (K, N) -> (rows, N), B[k, n] at k + n*sbn: each panel of B is turned in scratch.
+
+    A linear layer keeps its weight as (N, K). ``scratch``: see gemm_scratch.
+    """
+    blocks = max(1, (K + DEPTH - 1) // DEPTH)
+    for block in range(blocks):
+        k = block * K // blocks
+        depth = (block + 1) * K // blocks - k
+        first = flags & ADD_TO if block == 0 else 1
+        last = flags & (BIAS | RELU) if block == blocks - 1 else 0
+        for n in range(0, N, PANEL):
+            width, a, b = min(PANEL, N - n), A + k * sak, B + (n * sbn + k)
+            transpose(scratch, width, b, sbn, width, 0, depth)
+            brgemm(
+                C + n, ldc, a, sar, sak, 0, scratch, width, 0, rows, width, depth, 1,
+                first | last, bias + n,
+            )  # fmt: skip
 
 
 @kernel
@@ -186,20 +210,23 @@ class Blocks:
 
 
 def cut_product(
-    M: int, N: int, K: int, target: Target, itemsize: int, *, transposed: bool = False
-) -> Blocks:
+    M: int, N: int, K: int, target: Target, itemsize: int, *, transposed: bool = False,
+    across: bool = False,
+) -> Blocks:  # fmt: skip
     """Pieces for (M, K) · (K, N): a function of shapes and CPU only, so no bit depends on threads.
 
     Where B is packed, rows are cut into blocks that leave room in the second cache. Some sixteen
     pieces are wanted, fewer of a small product. More blocks of columns make them where A lies row
     by row; where it is transposed more blocks of rows, since each transposes its own, and half as
     many pieces will do. Only where that leaves too few, a long K is cut as well. Few rows read B
-    only once, which is best done in the order of its memory.
+    only once, which is best done in the order of its memory. Where B lies ``across``, every block
+    of rows turns its own panels.
     """
     if not target.packs:
-        return _cut_unpacked(M, N, K)
+        wide = K * N * itemsize > target.caches[1] // 2
+        return _cut_unpacked(M, N, K, wide=wide, fewest=ROWS_ACROSS if across else 48)
     wanted = max(1, min(PIECES, M * N * K // WORTH_A_PIECE))
-    few = 3 * target.tile_rows[target.panel] >= M and (M == 1 or N <= K)
+    few = 3 * target.tile_rows[target.panel] >= M and (M == 1 or N <= K) and not across
     if few and wanted * 64 <= K:
         return Blocks(1, 1, wanted)  # so that each piece reads B from one end to the other
     rows = max(1, -(-M // target.block_rows(itemsize)))
@@ -220,10 +247,14 @@ WORTH_A_PIECE = 1 << 17
 """Multiplications that pay for handing out a piece of a product."""
 
 
-def _cut_unpacked(M: int, N: int, K: int) -> Blocks:
-    """Blocks of 64 columns that keep 64·K numbers of B in the second cache, and blocks of rows."""
-    columns = max(1, -(-N // 64)) if K * N > 1 << 16 else 1
-    rows = max(1, min(M // 48, -(-24 // columns)))
+ROWS_ACROSS = 128
+"""Rows that pay for turning a panel of B."""
+
+
+def _cut_unpacked(M: int, N: int, K: int, *, wide: bool, fewest: int) -> Blocks:
+    """Blocks of rows; of a B too ``wide`` for the second cache 64 columns at a time."""
+    columns = max(1, -(-N // 64)) if wide else 1
+    rows = max(1, min(M // fewest, -(-24 // columns)))
     depth = max(1, min(K // 512, -(-16 // (rows * columns)))) if rows * columns < 8 else 1
     return Blocks(rows, columns, depth)
 
@@ -252,6 +283,24 @@ def product_piece(
     gemm(
         C + (d * M * N + left), ldc, A + k * sak, sar, sak, B + (k * ldb + left), ldb,
         right - left, end - k, flags, bias + left, r * M // rows, (r + 1) * M // rows, scratch,
+    )  # fmt: skip
+
+
+@kernel
+def product_piece_across(
+    C: Reals, ldc: Int, A: Reals, sar: Int, sak: Int, B: Reals, sbn: Int, M: Int, N: Int, K: Int,
+    flags: Int, bias: Reals, rows: Int, columns: Int, depth: Int, scratch: Reals, piece: Int,
+) -> None:  # fmt: skip
+    """product_piece for a B[k, n] at k + n*sbn."""
+    d, rest = piece // (rows * columns), piece % (rows * columns)
+    r, c = rest // columns, rest % columns
+    left, right = columns_of(c, columns, N)
+    k, end = d * K // depth, (d + 1) * K // depth
+    top = r * M // rows
+    gemm_across(
+        C + (d * M * N + top * ldc + left), ldc, A + (top * sar + k * sak), sar, sak,
+        B + (left * sbn + k), sbn, (r + 1) * M // rows - top, right - left, end - k,
+        flags, bias + left, scratch,
     )  # fmt: skip
 
 

@@ -73,7 +73,7 @@ def _product(
     """Pixels of the result, times weights: (N·oh·ow, h·w·C) · (h·w·C, O)."""
     K = win.h * win.w * win.C
     return Product(
-        program, work, f"{conv_label(work)}, as one product", pixels, K, 1, weight, win.O,
+        program, work, f"{conv_label(work)}, as one product", pixels, K, 1, weight, win.O, 1,
         win.N * win.oh * win.ow, win.O, K, out, bias, relu, gate,
     )  # fmt: skip
 
@@ -184,7 +184,7 @@ def emit_conv_weights(places: Places, work: Work) -> None:
     if win.by_product(program) and not winograd_pays:
         pixels, rows = _pixels(program, image, win), win.h * win.w * win.C
         Product(
-            program, work, f"{conv_label(work)}, as one product", pixels, 1, rows, delta, win.O,
+            program, work, f"{conv_label(work)}, as one product", pixels, 1, rows, delta, win.O, 1,
             rows, win.O, win.N * win.oh * win.ow, out.memory,
         ).emit()  # fmt: skip
         return

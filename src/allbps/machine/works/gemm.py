@@ -1,8 +1,9 @@
 """Matrix products as tasks: which axes are rows, columns and summed over, and in which order.
 
-The kernels read A with any stride of rows and of k, and B with dense rows. An axis that was merged
-from several (a flattened image) is walked in the order in which A holds it; a weight whose layout
-is still open is laid out to match, and what does not fit is copied first.
+The kernels read A with any stride of rows and of k, and B with dense rows or dense columns. An axis
+that was merged from several (a flattened image) is walked in the order in which A holds it; a
+weight whose layout is still open is laid out to match, and of two that do not fit the smaller is
+copied first.
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ def _dims(layout: Layout, axes: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def _operands(places: Places, a: Value, b: Value) -> tuple[Place, Place]:
-    """Both operands where the kernels can read them: A's axes are runs, B's rows are dense.
+    """Both operands where the kernels can read them: A's axes are runs, B is dense along one.
 
     What is summed over is walked in the order of A's memory.
     """
@@ -69,6 +70,8 @@ def _operands(places: Places, a: Value, b: Value) -> tuple[Place, Place]:
     if places.is_open(b):
         places.decide(b, _matching(left.layout, k_a, b.shape, k_b))
     right = places.of(b)
+    if a.size < b.size and not _walks_alike(left.layout, k_a, right.layout, k_b):
+        left = places.settled(a, row_major(a.shape)) or left
     cut = _refined(left.layout, k_a, right.layout, k_b)
     if cut is None:
         return places.as_layout(a, row_major(a.shape)), places.as_layout(b, row_major(b.shape))
@@ -79,10 +82,20 @@ def _operands(places: Places, a: Value, b: Value) -> tuple[Place, Place]:
     run_b = merged([cut[1][piece] for piece in order])
     columns = run_of(right.layout, _dims(right.layout, outer_b))
     dense = columns is not None and columns[1] in (0, 1)
-    if len(run_b) > 1 or not dense:
+    across = columns is not None and len(run_b) == 1 and run_b[0][1] == 1 and a.size > run_a[0][0]
+    if len(run_b) > 1 or not (dense or across):
         lengths = tuple(cut[0][piece][0] for piece in range(len(order)))
         right = places.as_layout(b, _summed_first(lengths, order, right.layout, b.shape, k_b))
     return left, right
+
+
+def _walks_alike(left: Layout, k_a: int, right: Layout, k_b: int) -> bool:
+    """Is what is summed over a run in B too, in the order of A's memory?"""
+    cut = _refined(left, k_a, right, k_b)
+    if cut is None:
+        return False
+    pairs = sorted(zip(*cut, strict=True), key=lambda pair: -pair[0][1])
+    return len(merged([of_b for _, of_b in pairs])) <= 1
 
 
 def _refined(left: Layout, k_a: int, right: Layout, k_b: int) -> list[list[Run]] | None:
@@ -129,14 +142,15 @@ def _product(places: Places, work: Work, left: Place, right: Place) -> Product:
     pairs = sorted(zip(*cut, strict=True), key=lambda pair: -pair[0][1])
     runs = [merged([pair[side] for pair in pairs]) or [(1, 0)] for side in (0, 1)]
     assert len(runs[0]) == len(runs[1]) == 1
-    (K, sak), (_, ldb) = runs[0][0], runs[1][0]
-    (M, sar), (N, _) = row_run, run_of(right.layout, columns) or (1, 0)
+    (K, sak), (_, sbk) = runs[0][0], runs[1][0]
+    (M, sar), (N, sbn) = row_run, run_of(right.layout, columns) or (1, 0)
     layouts = left.layout, right.layout
     made = places.put(work.outputs[0], _result(layouts, (rows, columns), (outer_a, outer_b)))
     bias = places.of(work.inputs[2]).memory if work.attrs.get("bias") else None
     return Product(
-        places.program, work, label(work), left.memory, sar, sak, right.memory, ldb or N,
-        M, N, K, made.memory, bias, bool(work.attrs.get("relu")), gate_of(places, work, made, N),
+        places.program, work, label(work), left.memory, sar, sak, right.memory, sbk or N,
+        sbn or 1, M, N, K, made.memory, bias, bool(work.attrs.get("relu")),
+        gate_of(places, work, made, N),
     )  # fmt: skip
 
 

@@ -130,6 +130,13 @@ class Places:
             return Place(here.memory, layout)
         return self._copied(value, here, layout)
 
+    def settled(self, value: Value, layout: Layout) -> Place | None:
+        """A view in a given layout, and from now on it lies so for all; None for what is none."""
+        if value not in self._views or self.is_open(value):
+            return None
+        self._known[value] = self.as_layout(value, layout)
+        return self._known[value]
+
     def apart(self, value: Value, changing: Container[Value]) -> Place:
         """Where a value lies; a copy if it is a view of one that is about to change."""
         if not self._views_one_of(value, changing):

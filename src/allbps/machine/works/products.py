@@ -9,7 +9,7 @@ from allbps.machine.kernels.activation import relu
 from allbps.machine.kernels.gemm import Blocks, cut_product, gemm_scratch
 from allbps.machine.kernels.small import small_product
 from allbps.machine.language.calls import Call
-from allbps.machine.language.operands import HI, LO, PIECE, Memory, Pointer, Scratch
+from allbps.machine.language.operands import HI, LO, PIECE, Memory, Operand, Pointer, Scratch
 from allbps.machine.language.target import host
 from allbps.machine.language.words import BIAS, RELU
 from allbps.machine.planning.plan import Work
@@ -24,7 +24,7 @@ SMALL_PRODUCT = 4096
 class Product:
     """out (M, N) = left (M, K) · right (K, N) + bias, then ReLU or a ReLU's mask.
 
-    left[r, k] is at r*sar + k*sak, right[k, n] at k*ldb + n.
+    left[r, k] is at r*sar + k*sak, right[k, n] at k*sbk + n*sbn; one of sbk and sbn is 1.
 
     Attributes:
         program: where the tasks go.
@@ -40,7 +40,8 @@ class Product:
     sar: int
     sak: int
     right: Memory
-    ldb: int
+    sbk: int
+    sbn: int
     M: int
     N: int
     K: int
@@ -64,7 +65,9 @@ class Product:
             return
         target, itemsize = host(), self.program.real.itemsize
         down = self.sar == 1  # A is read down its columns: δW
-        blocks = cut_product(self.M, self.N, self.K, target, itemsize, transposed=down)
+        blocks = cut_product(
+            self.M, self.N, self.K, target, itemsize, transposed=down, across=self.across
+        )
         cut = Cut(blocks.pieces, blocks.pieces)
         if blocks.depth > 1:
             self._by_depth(blocks, cut)
@@ -77,16 +80,24 @@ class Product:
         self._add(cut, into(self.out), rows if blocks.columns == 1 else None)
 
     @property
+    def across(self) -> bool:
+        """Does B lie column by column, as the weight of a linear layer in PyTorch?"""
+        return self.sbn != 1
+
+    @property
     def _sizes(self) -> dict[str, int]:
         return {"M": self.M, "N": self.N, "K": self.K}
 
     def _piece(self, target: Pointer, blocks: Blocks, flags: int) -> Call:
-        return kernels.product_piece.on(
-            C=target, ldc=self.N, A=self.left, sar=self.sar, sak=self.sak,
-            B=self.right, ldb=self.ldb, **self._sizes, flags=flags, bias=self.bias or self.left,
-            rows=blocks.rows, columns=blocks.columns, depth=blocks.depth,
-            scratch=self._scratch(-(-self.M // blocks.rows)), piece=PIECE,
-        )  # fmt: skip
+        operands: dict[str, Operand] = {
+            "C": target, "ldc": self.N, "A": self.left, "sar": self.sar, "sak": self.sak,
+            "B": self.right, **self._sizes, "flags": flags, "bias": self.bias or self.left,
+            "rows": blocks.rows, "columns": blocks.columns, "depth": blocks.depth,
+            "scratch": self._scratch(-(-self.M // blocks.rows)), "piece": PIECE,
+        }  # fmt: skip
+        if self.across:
+            return kernels.product_piece_across.on(**operands, sbn=self.sbn)
+        return kernels.product_piece.on(**operands, ldb=self.sbk)
 
     def _scratch(self, rows: int) -> Scratch:
         return Scratch(gemm_scratch(host(), self.program.real.itemsize, rows, self.K))
@@ -121,7 +132,7 @@ class Product:
     def _small(self) -> None:
         call = small_product.on(
             C=self.out, A=self.left, sar=self.sar, sak=self.sak, B=self.right,
-            sbk=self.ldb, sbn=1, **self._sizes,
+            sbk=self.sbk, sbn=self.sbn, **self._sizes,
         )  # fmt: skip
         more = [relu.on(Y=self.out, X=self.out, lo=0, hi=self.M * self.N)] if self.relu else []
         if self.gate is not None:
