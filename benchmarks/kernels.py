@@ -100,7 +100,7 @@ def convolution(tid: Int, threads: Int, team: Ints, a: Ints) -> None:
         elif which == 1:
             conv_weights(partials + p * size, J, I, scratch, 0, H, W, C, O, h, w, s, pad, lo, hi)
         else:
-            conv_input(D, J, F, scratch, H, W, C, O, h, w, s, pad, lo, hi)
+            conv_input(D, J, F, H, W, C, O, h, w, s, pad, lo, hi)
         p = next_piece(team, p, threads)
     barrier(team, threads)
     if which == 1 and tid == 0:

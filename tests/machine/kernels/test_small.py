@@ -28,7 +28,7 @@ def test_convolution_and_its_deltas(shape, native, near, draw):
     native(conv_forward)(want_J, I, K, K, 0, scratch, *tail)
     native(conv_weights)(want_DK, G, I, scratch, 0, *tail)
     native(flip_weights)(F, K, C, O, h, w, 1, 0, C)
-    native(conv_input)(want_D, G, F, scratch, *tail)
+    native(conv_input)(want_D, G, F, *tail)
     native(small_conv_forward)(J, I, K, *shape)
     native(small_conv_weights)(DK, G, I, *shape)
     native(small_conv_input)(D, G, K, *shape)

@@ -85,7 +85,7 @@ def test_delta_of_the_input_is_a_forward_of_the_flipped_weights(case, native):
     turned, U = np.empty(K.size, I.dtype), np.empty(POINTS * points_apart(O, C), I.dtype)
     D, want = np.full_like(I, np.nan), np.empty_like(I)
     native(flip_weights)(turned, K, C, O, 3, 3, 1, 0, C)
-    native(conv_input)(want, G, turned, scratch, *shape, 3, 3, 1, p, 0, len(I))
+    native(conv_input)(want, G, turned, *shape, 3, 3, 1, p, 0, len(I))
     native(winograd_weights)(U, turned, O, C, 0, O)
     tiles = len(I) * -(-I.shape[1] // 4) * -(-I.shape[2] // 4)
     native(winograd_forward)(D, G, U, U, 0, scratch, H, W, O, C, 2 - p, 0, tiles)

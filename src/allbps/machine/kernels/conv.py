@@ -145,50 +145,36 @@ def flip_weights(
 
 @kernel
 def conv_input(
-    D: Reals, G: Reals, F: Reals, scratch: Reals,
+    D: Reals, G: Reals, F: Reals,
     H: Int, W: Int, C: Int, O: Int, h: Int, w: Int, s: Int, p: Int, lo: Int, hi: Int,
 ) -> None:  # fmt: skip
     """δI = pad(δJ) * flip(K), images lo..hi: (N, oh, ow, O) * (h, w, O, C) -> (N, H, W, C).
 
-    With stride s, pixels (i, j) of one phase, i+p ≡ a and j+p ≡ b modulo s, meet only the window
-    taps of that phase, so each phase is a convolution of stride 1 with fewer taps and no work
-    is spent on zeros between. F is flip_weights' result; scratch holds the padded δJ:
-    (max(oh, (H-1+p)//s + 1) + th) · (max(ow, (W-1+p)//s + 1) + tw) · O numbers with
-    th = (h-1)//s and tw = (w-1)//s.
+    No zeros of the padding are multiplied: column m of the window sends a row of δJ to the pixels
+    s·j+m-p, and the rows of the window that meet pixel row i are one batch. With stride s, pixels
+    (i, j) of one phase, i+p ≡ a and j+p ≡ b modulo s, meet only the taps of that phase. F is
+    flip_weights' result.
     """
     oh, ow = (H + 2 * p - h) // s + 1, (W + 2 * p - w) // s + 1
-    top, left = (h - 1) // s, (w - 1) // s
-    PH = max(oh, (H - 1 + p) // s + 1) + top
-    PW = max(ow, (W - 1 + p) // s + 1) + left
     for n in range(lo, hi):
-        pad_image(scratch, G + n * oh * ow * O, oh, ow, O, top, left, PH, PW)
+        d, g = D + n * H * W * C, G + n * oh * ow * O
+        for c in lanes(H * W * C):
+            d[c] = 0.0
         at = 0
-        for a in range(s):
-            for b in range(s):
-                rows = (h - a + s - 1) // s if a < h else 0
-                columns = (w - b + s - 1) // s if b < w else 0
-                _phase(
-                    D + n * H * W * C, scratch + ((top + 1 - rows) * PW + left + 1 - columns) * O,
-                    F + at, H, W, C, O, s, p, a, b, rows, columns, PW,
-                )  # fmt: skip
+        for a in range(min(s, h)):
+            for b in range(min(s, w)):
+                rows, columns = (h - a + s - 1) // s, (w - b + s - 1) // s
+                for i in range((a - p) % s, H, s):
+                    q = (i + p - a) // s  # the row of δJ that tap a sends here; tap a+s·t: q-t
+                    t0, t1 = max(0, q - oh + 1), min(rows, q + 1)
+                    for u in range(columns):
+                        m = b + s * u - p
+                        j0, j1 = (max(0, -m) + s - 1) // s, min(ow, (W - 1 - m + s) // s)
+                        if t0 < t1 and j0 < j1:
+                            brgemm(
+                                d + (i * W + s * j0 + m) * C, s * C,
+                                g + ((q - t1 + 1) * ow + j0) * O, O, 1, ow * O,
+                                F + at + ((rows - t1) * columns + columns - 1 - u) * O * C,
+                                C, columns * O * C, j1 - j0, C, O, t1 - t0, 1, D,
+                            )  # fmt: skip
                 at += rows * columns * O * C
-
-
-@kernel
-def _phase(
-    D: Reals, G: Reals, F: Reals, H: Int, W: Int, C: Int, O: Int, s: Int, p: Int,
-    a: Int, b: Int, rows: Int, columns: Int, PW: Int,
-) -> None:  # fmt: skip
-    """Pixels of phase (a, b) of one image; zeros where the window has no tap of that phase."""
-    i0, j0 = (a - p) % s, (b - p) % s  # the first pixel of this phase
-    width = (W - j0 + s - 1) // s
-    depth = columns * O
-    taps = rows
-    if rows * columns == 0:
-        taps = 0
-    for i in range(i0, H, s):
-        window = G + ((i + p) // s * PW + (j0 + p) // s) * O
-        brgemm(
-            D + (i * W + j0) * C, s * C, window, O, 1, PW * O,
-            F, C, depth * C, width, C, depth, taps, 0, D,
-        )  # fmt: skip

@@ -150,9 +150,7 @@ def emit_conv_input(places: Places, work: Work) -> None:
         pixels = _pixels(program, delta, back)
         _product(program, work, back, pixels, flipped, out, gate=gate).emit()
         return
-    call = kernels.conv_input.on(
-        D=out, G=delta, F=flipped, scratch=Scratch(win.padded_delta), **win.sizes, lo=LO, hi=HI
-    )
+    call = kernels.conv_input.on(D=out, G=delta, F=flipped, **win.sizes, lo=LO, hi=HI)
     _add(program, work, win, win.images, call, *([gate.on(out)] if gate is not None else []))
 
 

@@ -108,14 +108,6 @@ class Window:
         return (self.H + 2 * self.p) * (self.W + 2 * self.p) * self.C
 
     @property
-    def padded_delta(self) -> int:
-        """Numbers of one padded δJ, as conv_input needs them."""
-        th, tw = (self.h - 1) // self.s, (self.w - 1) // self.s
-        rows = max(self.oh, (self.H - 1 + self.p) // self.s + 1) + th
-        columns = max(self.ow, (self.W - 1 + self.p) // self.s + 1) + tw
-        return rows * columns * self.O
-
-    @property
     def is_pixel(self) -> bool:
         """Does it see one pixel at a time, and all of them?"""
         return self.h == self.w == self.s == 1 and self.p == 0
