@@ -6,6 +6,7 @@ Numbers inside of parameters and buffers may change at any time; this is about w
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from operator import is_
 from typing import Any
 
 import torch
@@ -28,10 +29,11 @@ class Held:
         for part in parts:
             own = vars(part)
             rooms: list[Any] = [part._parameters, part._buffers, part._modules]
-            self._held += [(room, tuple(room), list(room.values())) for room in rooms]
+            self._held += [(room, tuple(room), list(room.values())) for room in rooms if room]
             # train() and eval() are looked at apart, since both modes are kept
             names = [n for n, v in own.items() if n != "training" and _is_taken(v)]
-            self._held.append((own, tuple(names), [own[n] for n in names]))
+            if names:
+                self._held.append((own, tuple(names), [own[n] for n in names]))
 
     @property
     def changed(self) -> bool:
@@ -51,7 +53,7 @@ def _is_taken(value: Any) -> bool:
 
 
 def _same(now: Sequence[Any], before: Sequence[Any]) -> bool:
-    return all(
+    return all(map(is_, now, before)) or all(
         a is b or (type(a) is type(b) and isinstance(a, _OPTIONS) and a == b)
         for a, b in zip(now, before, strict=True)
     )

@@ -52,7 +52,7 @@ class Memory:
 
         ``load_state_dict`` and steps of PyTorch's own are seen here.
         """
-        state, counts = self.optimizer.state, self._keeps()
+        state, counts, known = self.optimizer.state, self._keeps(), list[int]()
         for p in self.params:
             own = state.get(p)
             shown = self._shown[id(p)]
@@ -70,7 +70,8 @@ class Memory:
                 self._counts[self._place[id(p)]] = 0.0 if step is None else float(step)
                 own["step"] = self._steps[id(p)]
             elif not counts:
-                self._counts[self._place[id(p)]] = 1.0
+                known.append(self._place[id(p)])
+        self._counts[known] = 1.0
 
     def _forget(self, p: torch.Tensor) -> None:
         k = self._place[id(p)]
@@ -113,8 +114,8 @@ class Memory:
     def taken(self, params: Sequence[torch.Tensor]) -> None:
         """A step was taken: count it, and show what is remembered."""
         state, counts = self.optimizer.state, self._keeps()
+        self._counts[[self._place[id(p)] for p in params]] += 1.0
         for p in params:
-            self._counts[self._place[id(p)]] += 1.0
             shown = self._shown[id(p)]
             if not shown and not counts:
                 continue

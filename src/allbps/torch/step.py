@@ -69,6 +69,8 @@ class TrainStep:
         result = found(inputs, self.taken)
         self.taken += 1
         self._memory.taken(found.params.tensors)
+        if isinstance(result, (np.generic, np.ndarray)):
+            return torch.tensor(result)
         return pytree.tree_map(torch.tensor, result)
 
     # -- which of the compiled ones ----------------------------------------------------------------
@@ -78,7 +80,7 @@ class TrainStep:
             self._look()
             self._compiled.clear()
             self._memory = Memory(self.optimizer, self._kind)
-        leaves, spec = pytree.tree_flatten((args, dict(kwargs)))
+        leaves, spec = _flat(args, kwargs)
         inputs = [array(leaf) for leaf in leaves]
         key = (
             spec,
@@ -172,6 +174,13 @@ class TrainStep:
         count = sum(p.numel() for p in self._params)
         name = type(self.module).__name__
         return f"<training step of {name}, {count:,} parameters, {self.taken} steps taken>"
+
+
+def _flat(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[list[Any], Any]:
+    """The leaves of a batch, and how they are arranged: the usual batch is some tensors."""
+    if not kwargs and all(isinstance(x, torch.Tensor) for x in args):
+        return list(args), len(args)
+    return pytree.tree_flatten((args, dict(kwargs)))
 
 
 def _parameters(loss: Any) -> Iterator[tuple[str, torch.Tensor]]:
