@@ -223,7 +223,7 @@ class _Block:
         }
         if self.packs and not shape.packs:
             given |= {"B": a["P"], "sbk": n}
-        function = emit_tile(self.module, self.real, shape, hidden=not self.target.free_masks)
+        function = emit_tile(self.module, self.real, shape, asks=not self.target.free_masks)
         b.call(function, [given[name] for name in shape.arguments])
 
     def _loop(
@@ -246,11 +246,10 @@ class _Block:
         b.position_at_end(after)
 
 
-def emit_tile(module: ir.Module, real: ir.Type, shape: Shape, *, hidden: bool) -> ir.Function:
+def emit_tile(module: ir.Module, real: ir.Type, shape: Shape, *, asks: bool) -> ir.Function:
     """The function for one register tile; emitted once.
 
-    ``hidden``: keep LLVM from seeing how pointers move. It would reach row r + 1 of A by adding to
-    the pointer of row r, and a turn of six rows then waits for six additions.
+    ``asks``: it asks for its part of C before it begins.
     """
     name = shape.name("f32" if isinstance(real, ir.FloatType) else "f64")
     if name in module.globals:
@@ -258,7 +257,7 @@ def emit_tile(module: ir.Module, real: ir.Type, shape: Shape, *, hidden: bool) -
     fn = ir.Function(module, ir.FunctionType(ir.VoidType(), list(shape.arguments.values())), name)
     fn.linkage = "internal"
     fn.attributes.add("noinline")
-    _Tile(module, real, shape, fn, hidden=hidden).emit()
+    _Tile(module, real, shape, fn, asks=asks).emit()
     return fn
 
 
@@ -266,9 +265,9 @@ class _Tile:
     """One register tile: zero the sums, walk b and k, then write C."""
 
     def __init__(
-        self, module: ir.Module, real: ir.Type, shape: Shape, fn: ir.Function, *, hidden: bool
+        self, module: ir.Module, real: ir.Type, shape: Shape, fn: ir.Function, *, asks: bool
     ) -> None:
-        self.module, self.real, self.shape, self.fn, self.hidden = module, real, shape, fn, hidden
+        self.module, self.real, self.shape, self.fn, self.asks = module, real, shape, fn, asks
         self.arg = dict(zip(shape.arguments, fn.args, strict=True))
         self.vector = ir.VectorType(real, shape.lanes)
         self.suffix = f"v{shape.lanes}{'f32' if isinstance(real, ir.FloatType) else 'f64'}"
@@ -279,7 +278,7 @@ class _Tile:
         a = self.arg
         self.mask = self._mask() if self.shape.tail == "masked" else None
         self.last = self.b.sub(a["N"], const(self.shape.lanes))
-        if self.hidden:
+        if self.asks:
             for r in range(self.shape.rows):
                 self._prefetch(self._gep(a["C"], self._c_index(r, 0)))
         zeros = [ir.Constant(self.vector, None)] * (self.shape.rows * self.shape.vectors)
@@ -457,9 +456,11 @@ class _Tile:
         return const(v * self.shape.lanes)
 
     def _hidden(self, pointer: ir.Value) -> ir.Value:
-        """The same pointer, of which LLVM does not know where it came from."""
-        if not self.hidden:
-            return pointer
+        """The same pointer, of which LLVM does not know where it came from.
+
+        It would reach row r + 1 of A by adding to the pointer of row r, and a turn of twelve rows
+        would then wait for twelve additions.
+        """
         same = ir.InlineAsm(ir.FunctionType(PTR, [PTR]), "", "=r,0", side_effect=False)
         return self.b.call(same, [pointer])
 
