@@ -140,3 +140,24 @@ def test_single_precision_differs_from_double_by_rounding_only(first, capfd):
         scale = max(1.0, float(np.max(np.abs(want[key]), initial=0.0)))
         name = family[int(key.split("_")[0])][0].name
         np.testing.assert_allclose(grad, want[key], rtol=0, atol=2e-5 * scale, err_msg=name)
+
+
+AWKWARD = np.array(
+    [0.0, -0.0, 1.0, -1.0, 0.5, -2.5, 3.0, 5e-324, 1e-310, 1e-30, 1e17, -1e17, np.inf, -np.inf,
+     np.nan, 0.1, 7.5]
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["floor_divide", "remainder", "power", "log", "arccosh", "log2"])
+def test_values_at_the_ends_of_the_range_are_numpys(name):
+    f = getattr(np, name)
+    a, b = (grid.ravel().copy() for grid in np.meshgrid(AWKWARD, AWKWARD))
+    given = (a, b)[: f.nin]
+    with np.errstate(all="ignore"):
+        want = f(*given)
+    got = compile(lambda *xs: f(*xs), *given)(*given)
+    np.testing.assert_allclose(got, want, rtol=1e-13, atol=1e-307)
+    signed = np.isfinite(want) & (name != "remainder")
+    np.testing.assert_array_equal(
+        np.signbit(got)[signed & (want != 0)], (want < 0)[signed & (want != 0)]
+    )

@@ -128,12 +128,15 @@ def exp(x: Real) -> Real:
 
 @inline
 def log(x: Real) -> Real:
-    """The logarithm: ln x = n·ln 2 + ln m, √½ <= m < √2; below the normal numbers as if 0."""
+    """The logarithm: ln x = n·ln 2 + ln m, √½ <= m < √2; subnormal numbers are made normal."""
     tiny = 1.17549435e-38 if SINGLE else 2.2250738585072014e-308
-    safe = select(x >= tiny, select(x < INFINITY, x, 1.0), 1.0)
+    raised = 16777216.0 if SINGLE else 18014398509481984.0  # 2²⁴, 2⁵⁴
+    safe = select(x > 0.0, select(x < INFINITY, x, 1.0), 1.0)
+    safe = select(safe < tiny, safe * raised, safe)
     n = exponent(safe)
     half = nearest(n * 0.5)
     m = safe * power_of_two(-half) * power_of_two(half - n) - 1.0
+    n = select(x < tiny, n - (24.0 if SINGLE else 54.0), n)
     z = m * m
     if SINGLE:
         y = m * (z * polynomial(m, LOG_SINGLE))
@@ -142,7 +145,7 @@ def log(x: Real) -> Real:
     y = fma(n, -2.121944400546905827679e-4, y)
     y = fma(z, -0.5, y)
     y = fma(n, 0.693359375, m + y)
-    y = select(x < tiny, select(x < 0.0, NAN, -INFINITY), y)
+    y = select(x <= 0.0, select(x < 0.0, NAN, -INFINITY), y)
     return select(x < INFINITY, y, x)  # inf and NaN pass through
 
 

@@ -114,7 +114,7 @@ def arccosh(x: Real) -> Real:
     """ln(x + √(x² - 1)), NaN below 1."""
     t = x - 1.0
     near = log1p(t + sqrt(t * (t + 2.0)))
-    return select(x > _beyond(), log(x) + LN_TWO, near)
+    return select(x > _beyond(), log(x) + LN_TWO, select(x < 1.0, NAN, near))
 
 
 @inline
@@ -136,9 +136,10 @@ def power(x: Real, y: Real) -> Real:
     size = exp(y * log(absolute(x)))
     size = select((absolute(x) == 1.0) & (absolute(y) >= 0.0), 1.0, size)  # also for infinite y
     whole, odd = floor(y) == y, floor(0.5 * y) * 2.0 != y
-    other = select(x == -INFINITY, size, NAN)
+    other = select((x == -INFINITY) | (x == 0.0), size, NAN)
     signed = select(whole, select(odd & (absolute(y) < 9007199254740992.0), -size, size), other)
-    known = select(x < 0.0, signed, size)
+    known = select(copysign(1.0, x) < 0.0, signed, size)  # −0 has a sign, too
+    known = select(y == 1.0, x, known)
     return select((y == 0.0) | (x == 1.0), 1.0, known)
 
 
@@ -156,6 +157,9 @@ def floor_quotient(x: Real, y: Real) -> Real:
     q = (x - modulo(x, y)) / y
     whole = floor(q)
     near = select(q - whole > 0.5, whole + 1.0, whole)
+    other_signs = (x < 0.0) & (y > 0.0) | (x > 0.0) & (y < 0.0)
+    of_infinity = select(other_signs, -1.0, 0.0)
+    near = select((absolute(y) == INFINITY) & (absolute(x) < INFINITY), of_infinity, near)
     return select(y == 0.0, x / y, near)
 
 
