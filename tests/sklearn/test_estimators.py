@@ -2,6 +2,7 @@
 
 import pickle
 import warnings
+from threading import Thread
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
-from allbps.errors import DivergedError, NameUnknownError
+from allbps.errors import ArgumentError, DivergedError, NameUnknownError
 from allbps.sklearn import BPClassifier, BPRegressor, Conv, Dense, Pool
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -116,6 +117,37 @@ def test_partial_fits_are_epochs():
     assert bits(net) == bits(whole)
 
 
+def test_estimators_that_share_compiled_code_share_nothing_else():
+    alone = [
+        BPClassifier(max_iter=4, random_state=seed).fit(DIGITS[FEW], LABELS[FEW]) for seed in (1, 2)
+    ]
+    beside = [BPClassifier(random_state=seed) for seed in (1, 2)]
+    for _ in range(4):
+        for net in beside:
+            net.partial_fit(DIGITS[FEW], LABELS[FEW], classes=range(10))
+    assert [bits(net) for net in beside] == [bits(net) for net in alone]
+    again = [clone(net) for net in alone]
+    threads = [
+        Thread(target=BPClassifier.fit, args=(net, DIGITS[FEW], LABELS[FEW])) for net in again
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [bits(net) for net in again] == [bits(net) for net in alone]
+
+
+def test_epochs_that_run_together_are_those_that_run_one_by_one(capsys):
+    together = BPClassifier(tol=0.02, n_iter_no_change=3, random_state=0, learning_rate_init=0.01)
+    one_by_one = clone(together).set_params(verbose=True)
+    for net in (together, one_by_one):
+        net.fit(DIGITS[FEW], LABELS[FEW])
+    assert 3 < together.n_iter_ < 200
+    assert together.loss_curve_ == one_by_one.loss_curve_
+    assert bits(together) == bits(one_by_one)
+    assert capsys.readouterr().out.count("Iteration") == together.n_iter_
+
+
 def test_early_stopping_keeps_the_best():
     net = BPClassifier(max_iter=200, early_stopping=True, n_iter_no_change=3, random_state=0)
     net.set_params(learning_rate_init=0.02).fit(DIGITS[FEW], LABELS[FEW])
@@ -202,3 +234,14 @@ def test_a_loss_that_still_falls_is_warned_of():
         warnings.simplefilter("always")
         BPClassifier(max_iter=2).fit(X, Y)
     assert [w.category for w in caught] == [ConvergenceWarning]
+    assert caught[0].filename == __file__
+
+
+def test_weights_may_be_of_any_size_but_not_all_nothing():
+    few = clone(BPClassifier(max_iter=3, random_state=0, alpha=0))
+    plain = clone(few).fit(DIGITS[FEW], LABELS[FEW])
+    heavy = clone(few).fit(DIGITS[FEW], LABELS[FEW], sample_weight=np.full(300, 2.0**200))
+    assert bits(plain) == bits(heavy)
+    nothing = few.set_params(class_weight=dict.fromkeys(range(10), 0))
+    with pytest.raises(ArgumentError, match="every row has weight 0"):
+        nothing.fit(DIGITS[FEW], LABELS[FEW])

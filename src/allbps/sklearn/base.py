@@ -17,12 +17,13 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 
 from allbps.errors import ArgumentError, DivergedError, unknown_name
 from allbps.optim import SGD, Adam, Optimizer
-from allbps.sklearn.fitting import AT_ONCE, Fitting, Loss, Machine, scores
-from allbps.sklearn.layers import Dense, Layer, Net, checked, hidden
+from allbps.sklearn.fitting import AT_ONCE, Fitting, Loss, scores
+from allbps.sklearn.layers import Dense, Layer, Net, Params, checked, hidden
 
 SOLVERS = ("adam", "sgd")
 PRECISIONS = ("auto", "float32", "float64")
 LARGEST_BATCH = 200
+ROWS_AT_ONCE = 1 << 14
 WORTH_THREADS = 1 << 22
 """Products of a forward pass above which several threads pay, also beside other programs."""
 
@@ -31,7 +32,6 @@ class BPEstimator(BaseEstimator):  # type: ignore[misc]
     """Fitting by mini-batches in native code; the loss and the targets are a subclass's."""
 
     _loss: Loss
-    machine_: Machine
 
     def __init__(
         self,
@@ -103,19 +103,23 @@ class BPEstimator(BaseEstimator):  # type: ignore[misc]
         held = None
         if self.early_stopping and epochs > 1:
             X, targets, weights, held = self._held_out(X, y, targets, weights, rng)
+        if not weights.any():
+            raise ArgumentError(
+                "every row has weight 0",
+                expected="a row to learn from",
+                todo="look at sample_weight and class_weight",
+            )
         batch = self._batch(len(X))
         if fresh:
             self._start(X, batch, rng)
         fitting = Fitting(
-            self._net, self._loss, X.astype(self._dtype, copy=False), targets, weights,
-            self.alpha, batch,
-        )  # fmt: skip
+            self._net, self._loss, X, targets, weights, self.alpha, batch, self._dtype
+        )
         self._epochs(fitting, epochs, rng, held)
         return self
 
     def _start(self, X: NDArray[Any], batch: int, rng: np.random.Generator) -> None:
         """Initialize the net."""
-        self.machine_ = Machine()
         self._net = Net((*self._hidden(), Dense(self._outputs())), self._shape(X.shape[1]))
         small = X.dtype == np.float64 and len(X) <= batch
         wanted = ("float64" if small else "float32") if self.precision == "auto" else self.precision
@@ -128,33 +132,14 @@ class BPEstimator(BaseEstimator):  # type: ignore[misc]
             self.validation_scores_: list[float] = []
 
     def _epochs(self, fitting: Fitting, epochs: int, rng: np.random.Generator, held: Any) -> None:
-        step = fitting.step(
-            self.machine_, self._params, self._optimiser(), self._threads(fitting.batch)
-        )
-        step.optimizer_state = self._memory
-        best, stale, kept = -math.inf, 0, None
-        for _ in range(epochs):
-            order = rng.permutation(fitting.count) if self.shuffle else np.arange(fitting.count)
-            self.loss_curve_.append(fitting.epoch(step, order))
-            self.n_iter_ += 1
-            self.t_ += fitting.count
-            if self.verbose:
-                print(f"Iteration {self.n_iter_}, loss = {self.loss_curve_[-1]:.8f}")
-            now = -self.loss_curve_[-1]
-            if held is not None:
-                self._params = step.params["params"]
-                now = self._score(*held)
-                self.validation_scores_.append(now)
-                if now > max(self.validation_scores_[:-1], default=-math.inf):
-                    kept = self._params
-            stale = 0 if now > best + self.tol else stale + 1
-            best = max(best, now)
-            if stale >= self.n_iter_no_change and epochs > 1:
-                break
-        else:
-            self._not_converged(epochs)
-        self._params = kept if kept is not None else step.params["params"]
-        self._memory = step.optimizer_state
+        """Learn until the loss, or the score of what is held out, no longer gets better."""
+        threads = self._threads(fitting.batch)
+        with fitting.step(self._params, self._optimiser(), threads) as step:
+            step.params = {"params": self._params}
+            step.optimizer_state = self._memory
+            kept = self._learn(fitting, step, epochs, rng, held)
+            self._params = kept or step.params["params"]
+            self._memory = step.optimizer_state
         if not all(np.isfinite(array).all() for array in self._params.values()):
             raise DivergedError(
                 "the parameters are no longer finite",
@@ -164,12 +149,52 @@ class BPEstimator(BaseEstimator):  # type: ignore[misc]
         if held is not None:
             self.best_validation_score_ = max(self.validation_scores_)
 
+    def _learn(
+        self, fitting: Fitting, step: Any, epochs: int, rng: np.random.Generator, held: Any
+    ) -> Params | None:
+        """The parameters with the best score, where something is held out."""
+        best, stale, kept, left = -math.inf, 0, None, epochs
+        while left:
+            at_once = 1 if held or self.verbose else self._at_once(fitting.count)
+            at_once = min(left, self.n_iter_no_change - stale, at_once)
+            orders = [self._order(fitting.count, rng) for _ in range(at_once)]
+            for loss in fitting.epochs(step, orders):
+                self._note(loss, fitting.count)
+                now = -loss
+                if held is not None:
+                    self._params = step.params["params"]
+                    now = self._score(*held)
+                    self.validation_scores_.append(now)
+                    if now > max(self.validation_scores_[:-1], default=-math.inf):
+                        kept = self._params
+                stale = 0 if now > best + self.tol else stale + 1
+                best = max(best, now)
+            left -= at_once
+            if stale >= self.n_iter_no_change and epochs > 1:
+                return kept
+        self._not_converged(epochs)
+        return kept
+
+    def _at_once(self, count: int) -> int:
+        """Epochs that are learnt without coming back to Python: short ones."""
+        return max(1, ROWS_AT_ONCE // count)
+
+    def _order(self, count: int, rng: np.random.Generator) -> NDArray[np.int64]:
+        return rng.permutation(count) if self.shuffle else np.arange(count)
+
+    def _note(self, loss: float, count: int) -> None:
+        self.loss_curve_.append(loss)
+        self.n_iter_ += 1
+        self.t_ += count
+        if self.verbose:
+            print(f"Iteration {self.n_iter_}, loss = {loss:.8f}")
+
     def _not_converged(self, epochs: int) -> None:
         if epochs > 1:
             warnings.warn(
                 f"the loss was still falling after {epochs} epochs (max_iter)",
                 ConvergenceWarning,
-                stacklevel=5,
+                stacklevel=6,
             )
 
     def _held_out(
@@ -189,7 +214,7 @@ class BPEstimator(BaseEstimator):  # type: ignore[misc]
         raise NotImplementedError
 
     def _scores(self, X: NDArray[Any]) -> NDArray[Any]:
-        return scores(self.machine_, self._net, self._params, X, self._threads(AT_ONCE))
+        return scores(self._net, self._params, X, self._threads(AT_ONCE))
 
     def _scores_of(self, X: Any) -> NDArray[Any]:
         check_is_fitted(self)

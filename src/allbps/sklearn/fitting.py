@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
@@ -12,27 +13,12 @@ from allbps.errors import DivergedError
 from allbps.machine.compile import compile as compile_function
 from allbps.optim import Optimizer
 from allbps.sklearn.layers import Net, Params
+from allbps.sklearn.shelf import SHELF
 
 AT_ONCE = 256
 """Rows that are scored at once: always so many, so that a row's scores depend on no other row."""
 Loss = Callable[[Any, Any], Any]
 """(scores (N, K), targets (N, …)) -> the loss of each row (N,)."""
-
-
-class Machine:
-    """What was compiled for an estimator; it is not part of its state, and copied by none."""
-
-    def __init__(self) -> None:
-        self._made: dict[Any, Any] = {}
-
-    def __reduce__(self) -> tuple[type[Machine], tuple[()]]:
-        return Machine, ()
-
-    def made(self, key: Any, make: Callable[[], Any]) -> Any:
-        """What was made under this key, now or before."""
-        if key not in self._made:
-            self._made[key] = make()
-        return self._made[key]
 
 
 class Fitting:
@@ -48,64 +34,57 @@ class Fitting:
         weights: (N,), not all 0.
         penalty: of the squares of all weights, by the whole weight of a mini-batch.
         batch: rows a step.
+        dtype: what is computed in.
 
     """
 
     def __init__(
         self, net: Net, loss: Loss, x: NDArray[Any], targets: NDArray[Any], weights: NDArray[Any],
-        penalty: float, batch: int,
+        penalty: float, batch: int, dtype: np.dtype[Any],
     ) -> None:  # fmt: skip
-        self.net, self.loss, self.penalty, self.batch = net, loss, penalty, batch
-        self.count, self.weights = len(x), weights
-        self.x = np.concatenate([x, np.zeros_like(x[:1])]).reshape(-1, *net.shape)
-        if targets.dtype.kind == "f":
-            targets = targets.astype(x.dtype)
-        self.targets = np.concatenate([targets, np.zeros_like(targets[:1])])
+        self.net, self.loss, self.batch, self.count = net, loss, batch, len(x)
+        self.x = _with_a_row_more(x, dtype).reshape(-1, *net.shape)
+        whole = targets.dtype.kind != "f"
+        self.targets = _with_a_row_more(targets, targets.dtype if whole else dtype)
+        # by the largest, so that no sum of weights leaves the range of float32
+        self.weights = _with_a_row_more(weights / weights.max(), np.dtype(np.float64))
+        self.shares = self.weights.astype(dtype, copy=False)
+        self.penalty = np.full(len(self.x), penalty / weights.max(), dtype)
 
-    def step(self, machine: Machine, params: Params, optimiser: Optimizer, threads: Any) -> Any:
-        """The compiled step, which starts from these parameters."""
+    def step(
+        self, params: Params, optimiser: Optimizer, threads: Any
+    ) -> AbstractContextManager[Any]:
+        """The compiled step, which nobody else has inside; its parameters are to be set."""
         rows = np.arange(self.batch) % len(self.x)
-        x, targets = self.x[rows], self.targets[rows]
-        ones = np.ones(self.batch, x.dtype)
-
-        def objective(params: Any, x: Any, targets: Any, share: Any, decay: Any) -> Any:
-            loss = np.sum(share * self.loss(self.net(params, x), targets))
-            if self.penalty:
-                squares = sum(np.sum(params[name] ** 2) for name in params if name[0] == "W")
-                loss = loss + 0.5 * np.sum(decay) * squares
-            return loss
-
-        key = (self.net, self.loss, optimiser, bool(self.penalty), x.shape, x.dtype, threads)
-        step = machine.made(
+        data = [part[rows] for part in (self.x, self.targets, self.shares, self.penalty)]
+        penalised = bool(self.penalty[0])
+        x = data[0]
+        key = (self.net, self.loss, optimiser, penalised, x.shape, x.dtype, threads)
+        objective = _objective(self.net, self.loss, penalised)
+        return SHELF.taken(
             key,
             lambda: compile_function(
-                objective, params, x, targets, ones, ones,
-                params="params", optimizer=optimiser, threads=threads,
+                objective, params, *data, params="params", optimizer=optimiser, threads=threads
             ),
-        )  # fmt: skip
-        step.params = {"params": params}
-        return step
+        )
 
-    def epoch(self, step: Any, order: NDArray[np.int64]) -> float:
-        """Take the steps of an epoch; the mean loss before each of them, by weight.
+    def epochs(self, step: Any, orders: Sequence[NDArray[np.int64]]) -> list[float]:
+        """Take the steps of some epochs; for each the mean loss before each step, by weight.
+
+        Args:
+            step: the compiled step.
+            orders: for each epoch, the rows in the order in which they are visited.
 
         Raises:
             DivergedError: a loss is not a finite number.
 
         """
-        batches = list(self._batches(order))
-        share = np.zeros(self.count + 1, self.x.dtype)
-        decay = np.zeros_like(share)
-        total = np.zeros(len(batches))
-        for k, rows in enumerate(batches):
-            own = rows[rows < self.count]
-            total[k] = np.sum(self.weights[own])
-            if total[k] > 0:
-                share[own] = self.weights[own] / total[k]
-                decay[own[0]] = self.penalty / total[k]
-        numbers = np.stack(batches)
+        steps = -(-self.count // self.batch)
+        rows = np.full((len(orders), steps * self.batch), self.count)
+        rows[:, : self.count] = orders
+        rows = rows.reshape(-1, self.batch)
         losses = step.run_epoch(
-            self.x, self.targets, share, decay, order=numbers, allow_nonfinite=True
+            self.x, self.targets, self.shares, self.penalty, order=rows, allow_nonfinite=True
         )
         if not np.isfinite(losses[-1]):
             raise DivergedError(
@@ -113,27 +92,43 @@ class Fitting:
                 expected="finite numbers",
                 todo="scale X, as StandardScaler does, or give a smaller learning_rate_init",
             )
-        return float(np.sum(total * losses) / np.sum(total))
-
-    def _batches(self, order: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
-        for start in range(0, self.count, self.batch):
-            rows = order[start : start + self.batch]
-            yield np.concatenate([rows, np.full(self.batch - len(rows), self.count)])
+        total = self.weights[rows].sum(axis=1)
+        of_epochs = (total * losses).reshape(-1, steps).sum(axis=1)
+        return [float(mean) for mean in of_epochs / total.reshape(-1, steps).sum(axis=1)]
 
 
-def scores(
-    machine: Machine, net: Net, params: Params, x: NDArray[Any], threads: Any
-) -> NDArray[Any]:
+def _with_a_row_more(rows: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
+    """A copy in the dtype, with a row of zeros at the end."""
+    found: NDArray[Any] = np.empty((len(rows) + 1, *rows.shape[1:]), dtype)
+    found[:-1], found[-1] = rows, 0
+    return found
+
+
+def _objective(net: Net, loss: Loss, penalised: bool) -> Callable[..., Any]:
+    """The loss of a mini-batch; it holds no data, since compiled steps outlive a fit."""
+
+    def objective(params: Any, x: Any, targets: Any, weights: Any, penalty: Any) -> Any:
+        total = np.sum(weights)
+        whole = np.sum(weights * loss(net(params, x), targets))
+        if penalised:
+            squares = sum(np.sum(params[name] ** 2) for name in params if name[0] == "W")
+            whole = whole + np.where(total > 0, 0.5 * penalty[0], 0.0) * squares
+        return whole / np.where(total > 0, total, 1.0)  # rows of no weight teach nothing
+
+    return objective
+
+
+def scores(net: Net, params: Params, x: NDArray[Any], threads: Any) -> NDArray[Any]:
     """The scores (N, K) of rows (N, …)."""
     dtype = next(iter(params.values())).dtype
     piece = np.zeros((AT_ONCE, *net.shape), dtype)
-    forward = machine.made(
+    found = []
+    with SHELF.taken(
         (net, "forward", dtype, threads),
         lambda: compile_function(net, params, piece, threads=threads),
-    )
-    found = []
-    for start in range(0, len(x), AT_ONCE):
-        part = x[start : start + AT_ONCE]
-        piece[: len(part)] = part.reshape(-1, *net.shape)
-        found.append(np.array(forward(params, piece))[: len(part)])
+    ) as forward:
+        for start in range(0, len(x), AT_ONCE):
+            part = x[start : start + AT_ONCE]
+            piece[: len(part)] = part.reshape(-1, *net.shape)
+            found.append(np.array(forward(params, piece))[: len(part)])
     return np.concatenate(found)
