@@ -65,7 +65,7 @@ def main():
     if data:
         images = load(data).train
         X = images.x.reshape(len(images), -1).astype(float)
-        row(data, X, images.labels, 5, MLPClassifier, BPClassifier, rounds=3)
+        row(data, X, images.labels, 10, MLPClassifier, BPClassifier, rounds=3)
 
 
 if __name__ == "__main__":
