@@ -186,4 +186,4 @@ def test_memory_does_not_grow_with_the_table(tmp_path):
     command = [sys.executable, "-c", LARGE, str(tmp_path), str(tmp_path / "out")]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=300)
     peak = int(done.stdout) // 1024
-    assert peak < 560, f"{peak} MB"
+    assert peak < 400, f"{peak} MB"

@@ -25,6 +25,10 @@ IN_MEMORY = 1 << 28
 """Bytes of float32 pixels up to which a data set is held in memory."""
 
 
+LOOKED_AT = 16
+"""Scattered rows that are read before what was mapped for them is given back."""
+
+
 class Source(Protocol):
     """Raw pixels (N, C, H, W)."""
 
@@ -69,7 +73,7 @@ class Mapped:
     """A view of a file that is mapped into memory.
 
     What was read is given back at once, so that a process holds no more of the file than it is
-    looking at, however much of it the system keeps.
+    looking at, however much of it the system keeps: it maps hundreds of neighbours of each page.
 
     Attributes:
         view: (N, C, H, W) of the mapped file.
@@ -88,10 +92,17 @@ class Mapped:
 
     def take(self, rows: NDArray[Any]) -> NDArray[Any]:
         """The rows."""
-        found = np.array(self.view[rows])
+        rows = np.asarray(rows)
+        each = len(rows) if _follow(rows) else LOOKED_AT
+        found = np.empty((len(rows), *self.view.shape[1:]), self.view.dtype)
+        for start in range(0, len(rows), max(each, 1)):
+            found[start : start + each] = self.view[rows[start : start + each]]
+            self._give_back()
+        return found
+
+    def _give_back(self) -> None:
         if hasattr(mmap, "MADV_DONTNEED"):
             self.file._mmap.madvise(mmap.MADV_DONTNEED)  # type: ignore[attr-defined]
-        return found
 
     def signature(self) -> tuple[Any, ...]:
         """Size and time of the file."""
@@ -114,6 +125,11 @@ class Files:
     def signature(self) -> tuple[Any, ...]:
         """Size and time of every file."""
         return tuple(stamp(path) for path in self.paths)
+
+
+def _follow(rows: NDArray[Any]) -> bool:
+    """Are these rows neighbours, from first to last?"""
+    return rows.dtype.kind in "iu" and bool(np.all(np.diff(rows) == 1))
 
 
 def file_of(array: Any) -> np.memmap[Any, Any] | None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -32,6 +33,8 @@ LABELS = ("label", "labels", "y", "target", "class", "fine_label")
 """Names of columns, the first that is there."""
 AT_ONCE = 1024
 """Rows that are read at once."""
+BUFFER = 1 << 20
+"""Bytes of a column that Parquet reads ahead; all of it in a group of rows where there is none."""
 SPLITS = {"train": "train", "test": "test", "val": "validation", "dev": "validation"}
 """How a file of a folder begins, and what it holds."""
 
@@ -150,22 +153,38 @@ def _rows(file: Path) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
 
 
 def _batches(file: Path) -> Iterator[Any]:
+    """All rows, some at a time."""
+    with _opened(file) as table:
+        if file.suffix == ".parquet":
+            yield from table.iter_batches(AT_ONCE, use_threads=False)
+            return
+        for number in range(getattr(table, "num_record_batches", 0)):
+            yield from _sliced(table.get_batch(number))
+        if not hasattr(table, "num_record_batches"):
+            for batch in table:
+                yield from _sliced(batch)
+
+
+@contextmanager
+def _opened(file: Path) -> Iterator[Any]:
+    """A Parquet file, or a reader of an Arrow file; memory that Arrow keeps is given back.
+
+    Raises:
+        MissingExtraError: pyarrow is not installed.
+        UserFileError: the file cannot be read, at the start or inside.
+
+    """
     with needs("pyarrow", extra="tables", purpose="Parquet and Arrow files"):
         import pyarrow
         from pyarrow import ipc, parquet
     try:
         if file.suffix == ".parquet":
-            with parquet.ParquetFile(file, pre_buffer=False) as table:
-                yield from table.iter_batches(AT_ONCE, use_threads=False)
-            pyarrow.default_memory_pool().release_unused()
-            return
-        with pyarrow.memory_map(str(file)) as source:
-            reader = _reader(ipc, pyarrow, source)
-            for number in range(getattr(reader, "num_record_batches", 0)):
-                yield from _sliced(reader.get_batch(number))
-            if not hasattr(reader, "num_record_batches"):
-                for batch in reader:
-                    yield from _sliced(batch)
+            with parquet.ParquetFile(file, pre_buffer=False, buffer_size=BUFFER) as table:
+                yield table
+        else:
+            with pyarrow.memory_map(str(file)) as source:
+                yield _reader(ipc, pyarrow, source)
+        pyarrow.default_memory_pool().release_unused()
     except FileNotFoundError:
         raise UserFileError(f"there is no file {file}", todo="check the path") from None
     except (pyarrow.ArrowException, OSError) as error:
@@ -284,8 +303,9 @@ def _plain(image: Any) -> Any:
 
 def _class_names(file: Path) -> list[str] | None:
     """The names that the Hugging Face library leaves in a file's schema."""
-    batch = next(iter(_batches(file)), None)
-    metadata = {} if batch is None else batch.schema.metadata or {}
+    with _opened(file) as table:
+        schema = table.schema_arrow if file.suffix == ".parquet" else table.schema
+        metadata = schema.metadata or {}
     try:
         features = json.loads(metadata.get(b"huggingface", b"{}"))["info"]["features"]
     except (KeyError, ValueError):
