@@ -106,6 +106,21 @@ def test_zeros_beside_numbers_in_full_are_a_forgotten_gradient():
     assert second.state is State.WRONG
 
 
+def test_zeros_are_a_gradient_that_is_nothing_but_rounding():
+    def f(x):
+        m = np.max(x)
+        e = np.exp(x - m)
+        s = np.log(np.sum(e))
+        return x[1] - m - s  # whatever m is
+
+    x = np.array([0.317, 1.234, -0.778, 2.111])
+    for zero in (0.0, 1e-17, -3e-17):
+        (mark,) = check(f, x, gradients={"m": np.array(zero)}, judges=[]).marks
+        assert mark.state is State.RIGHT, mark
+    (mark,) = check(f, x, gradients={"m": np.array(1e-9)}, judges=[]).marks
+    assert mark.state is State.WRONG
+
+
 def test_zeros_that_a_wrong_gradient_cancels_to_follow_from_it():
     def f(x):
         m = np.mean(x)

@@ -45,10 +45,29 @@ def of_arithmetic(backward: Backward, onward: Onward) -> dict[Node, Any]:
 
     moves = _moves(onward, [run() for _ in range(RUNS)], onward.right)
     spread = {primal: _size(moved) for primal, moved in moves.items()}
+    natural = _natural(onward)
     for primal, off in spread.items():
-        size = float(np.max(np.abs(onward.right[onward.of[primal].node]), initial=0.0))
+        size = natural[primal]
         spread[primal] = np.where(off > JUMP * STEP * size, 0.0, off) / STEP if size else off / STEP
     return spread
+
+
+def _natural(onward: Onward) -> dict[Node, float]:
+    """Primal -> how large its δ is, or would be if its terms did not cancel."""
+    natural: dict[Node, float] = {}
+    for delta in onward.deltas:
+        own = [_largest(onward.right[delta.node])]
+        for term in delta.terms:
+            y = term.consumer
+            per_unit = _largest(onward.right[y]) / (_largest(onward.right[delta.primal]) or 1.0)
+            own.append(natural[y] * per_unit)
+        natural[delta.primal] = max(own)
+    return natural
+
+
+def _largest(numbers: Any) -> float:
+    size = np.abs(numbers).astype(np.float64)
+    return float(np.max(size, initial=0.0, where=np.isfinite(size)))
 
 
 def of_rounding(
