@@ -14,7 +14,7 @@ from allbps.ops.comparison import logical_and, logical_not, logical_or, where
 from allbps.ops.function import abs_, astype, exp, log
 from allbps.ops.questions import all_
 from allbps.ops.reduce import sum_
-from allbps.ops.shape import reshape, transpose
+from allbps.ops.shape import detach, reshape, transpose
 
 
 @works_on_arrays
@@ -298,7 +298,9 @@ def kl_div(
     if log_target:
         each = exp(t) * (t - log_q)
     else:
-        each = where(t > 0, t * (log(where(t > 0, t, 1.0)) - log_q), 0.0)
+        some = t != 0
+        nothing = -detach(t * log_q)  # 0, and no number where 0 · ∞ is none
+        each = where(some, t * (log(where(some, t, 1.0)) - log_q), nothing)
     if reduction == "batchmean":
         return sum_(each, axis=None, keepdims=False) / float(log_q.shape[0])
     return reduced(each, reduction)

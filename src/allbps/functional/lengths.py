@@ -36,8 +36,8 @@ def _extreme(size: Node, largest: bool, axis: int, keepdims: bool) -> Node:
     """The largest or smallest; of several alike each gets an equal share of δ."""
     extreme = (max_ if largest else min_)(size, axis=axis, keepdims=True)
     wins = size == detach(extreme)
-    total = sum_(where(wins, size, 0.0), axis=axis, keepdims=keepdims)
-    return total / sum_(astype(wins, dtype=size.dtype), axis=axis, keepdims=keepdims)
+    count = sum_(astype(wins, dtype=size.dtype), axis=axis, keepdims=True)
+    return sum_(where(wins, size, 0.0) / count, axis=axis, keepdims=keepdims)  # no overflow
 
 
 @works_on_arrays

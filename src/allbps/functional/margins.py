@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from allbps.functional.activations import relu
 from allbps.functional.common import (
     array,
     legacy,
@@ -222,9 +221,8 @@ def multi_margin_loss(
 
 
 def _positive(x: Node) -> Node:
-    """max(x, 0) with slope 0 at 0."""
-    made: Node = lift(relu(x))
-    return made
+    """X where it is positive, with slope 0 at 0; NaN is not positive."""
+    return where(x > 0, x, 0.0)
 
 
 @works_on_arrays
