@@ -504,3 +504,39 @@ def test_a_loss_of_the_module_and_all_of_a_batch():
     step = bp.torch.train_step(module, whole, batch, optimizer=ours)
     expected = eager_step(other, T.cross_entropy, theirs, batch)
     assert step(*batch).item() == pytest.approx(expected, rel=1e-12)
+
+
+class Turning(torch.nn.Module):
+    """Sixteen units whose ReLU stands at 0 but for rounding: which way it turns is chance."""
+
+    def __init__(self, seed):
+        super().__init__()
+        rng = torch.Generator().manual_seed(seed)
+        self.x = torch.randn(1, 65, generator=rng)
+        weight = torch.randn(16, 65, generator=rng, dtype=torch.float64)
+        exact = self.x.double()
+        weight[:, -1] = -(weight[:, :-1] @ exact[0, :-1]) / exact[0, -1]
+        self.fc = torch.nn.Linear(65, 16, bias=False)
+        self.fc.weight = torch.nn.Parameter(weight.float())
+        self.out = torch.nn.Parameter(torch.ones(16))
+
+    def forward(self, x):
+        return (T.relu(self.fc(x)) * self.out + 0.1 * torch.tanh(self.fc(x) + 1)).sum()
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_rounding_that_turns_a_relu_is_no_difference(seed):
+    module = Turning(seed)
+    optimizer = torch.optim.SGD(module.parameters(), 0.1)
+    step = bp.torch.train_step(module, None, (module.x,), optimizer=optimizer)
+    assert step(module.x).isfinite()
+
+
+def test_a_fault_in_single_precision_is_found_beside_relus_that_turn(monkeypatch):
+    from allbps.torch import table
+
+    monkeypatch.setitem(table.TABLE, "aten.tanh.default", "np.tanh(0.99 * {self}) / 0.9937")
+    module = Turning(0)
+    optimizer = torch.optim.SGD(module.parameters(), 0.1)
+    with pytest.raises(bp.torch.DifferenceError):
+        bp.torch.train_step(module, None, (module.x,), optimizer=optimizer)

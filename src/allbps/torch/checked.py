@@ -26,6 +26,12 @@ DOUBLE = 1e-6
 """The same in double precision: PyTorch's own hardsigmoid is 1e-7 off."""
 NOISE = 30.0
 """How much larger than PyTorch's own error in single precision ours may be."""
+SHAKEN = 16
+"""How often the example is shaken to see what rounding may do to it."""
+UNITS = 8 * torch.finfo(torch.float32).eps
+"""By how much."""
+FEW = 1e-4
+"""The share of numbers that may still differ then: shaking does not turn every ReLU."""
 REST = 1e-6
 """How far off a gradient may be that is 0 but for rounding, as a share of the largest of all."""
 
@@ -87,15 +93,24 @@ class Eager:
 
 
 def eager(
-    whole: nn.Module, step: CompiledStep, args: Any, kwargs: Any, dtype: torch.dtype
-) -> Eager:
-    """Loss, gradients and new buffers by PyTorch, in another precision; nothing is changed."""
+    whole: nn.Module, step: CompiledStep, args: Any, kwargs: Any, dtype: torch.dtype,
+    shaken: torch.Generator | None = None,
+) -> Eager:  # fmt: skip
+    """Loss, gradients and new buffers by PyTorch, in another precision; nothing is changed.
+
+    With ``shaken``, of numbers that are off by a few units in their last place.
+    """
 
     def cast(x: Any) -> Any:
         if not isinstance(x, torch.Tensor):
             return x
         copied = x.detach().clone()
-        return copied.to(dtype) if copied.is_floating_point() else copied
+        if not copied.is_floating_point():
+            return copied
+        copied = copied.to(dtype)
+        if shaken is not None:
+            copied *= 1 + UNITS * torch.randn(copied.shape, generator=shaken, dtype=dtype)
+        return copied
 
     wanted = {id(t): name for name, t in zip(step.params.names, step.params.tensors, strict=True)}
     state: dict[str, torch.Tensor] = {}
@@ -146,8 +161,15 @@ def compare_with_eager(
         loss = float(result[0] if isinstance(result, (tuple, list)) else result)
         _compare_loss(loss, reference.loss, own.loss, single)
         bounds = _bounds(reference.gradients, own.gradients, single)
-        moved = [before(reference.gradients, bounds, sign) for sign in (0, 1, -1)]
-        _compare_state(step, memory, moved, single)
+        try:
+            moved = [before(reference.gradients, bounds, sign) for sign in (0, 1, -1)]
+            _compare_state(step, memory, moved, single)
+        except DifferenceError:
+            if not single:
+                raise
+            bounds = _wider(bounds, reference, whole, step, args, kwargs)
+            moved = [before(reference.gradients, bounds, sign) for sign in (0, 1, -1)]
+            _compare_state(step, memory, moved, single, FEW)
         _compare_buffers(step, reference, own, single)
 
 
@@ -170,6 +192,23 @@ def _bounds(
         top = float(g.abs().max()) if g.numel() else 0.0
         bound = share * top + NOISE * noise + (REST if single else REST * 1e-6) * largest
         found.append(torch.full_like(g, bound))
+    return found
+
+
+def _wider(
+    bounds: Sequence[torch.Tensor], reference: Eager, whole: nn.Module, step: CompiledStep,
+    args: Any, kwargs: Any,
+) -> list[torch.Tensor]:  # fmt: skip
+    """The same, wider where a ReLU or a maximum turns over when numbers are shaken a little.
+
+    There a whole channel has one of two gradients, and rounding decides which.
+    """
+    rng = torch.Generator().manual_seed(0)
+    found = [bound.double() for bound in bounds]
+    for _ in range(SHAKEN):
+        other = eager(whole, step, args, kwargs, torch.float32, rng).gradients
+        pairs = zip(found, reference.gradients, other, strict=True)
+        found = [b + (o.double() - g.double()).abs() for b, g, o in pairs]  # several may turn
     return found
 
 
@@ -210,7 +249,9 @@ def _plain(optimizer: Any) -> dict[str, Any]:
     return {"lr": 0.1} if isinstance(optimizer, torch.optim.SGD) else {}
 
 
-def _compare_state(step: CompiledStep, memory: Memory, moved: Any, single: bool) -> None:
+def _compare_state(
+    step: CompiledStep, memory: Memory, moved: Any, single: bool, few: float = 0.0
+) -> None:
     rest = 1e-5 if single else 1e-6 if memory.kind.scalars else 1e-9  # PyTorch rounds those
     for k, (name, p) in enumerate(zip(step.params.names, step.params.tensors, strict=True)):
         pairs = [("", p.detach(), [one[k][0] for one in moved])]
@@ -224,7 +265,7 @@ def _compare_state(step: CompiledStep, memory: Memory, moved: Any, single: bool)
             room = room + rest * exact.abs() + rest * 1e-3
             off = (found.double() - exact).abs()
             wrong = ~(off <= room)
-            if bool(wrong.any()):
+            if int(wrong.sum()) > few * wrong.numel():
                 place = int(torch.where(wrong, off, torch.zeros_like(off)).argmax())
                 title = f"{what} of {name} in the optimizer" if what else f"{name} after a step"
                 expanded = exact.expand_as(found).reshape(-1)
