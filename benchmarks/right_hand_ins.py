@@ -197,9 +197,9 @@ def is_lost(one: Passed, way: Way, given: dict[str, Any]) -> bool:
     """Was a gradient rounded away?
 
     Rounding after each step may leave nothing of one that is not 0 to these decimals. Where nothing
-    but zeros is left at all and nothing is said, there are no decimals to see.
+    but whole numbers is left at all and nothing is said, there are no decimals to see.
     """
-    if not way.said and not any(map(np.any, given.values())):
+    if not way.said and all(np.array_equal(g, np.round(g)) for g in given.values()):
         return True
     true = {d.primal.name: one.onward.right[d.node] for d in one.onward.deltas}
     return any(not np.any(g) and np.any(way.rounded(true[name])) for name, g in given.items())
