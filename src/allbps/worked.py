@@ -308,12 +308,13 @@ class Worked:
 
     def to_walk(self, *, verify: bool = False) -> str:
         """The part of a page that steps through this derivation, as HTML."""
-        from allbps.page.walk import Parts, walk
+        from allbps.page.walk import Parts, walk, without_collection
 
         report = self.verify() if verify else None
         texts = {"tex": self.to_latex, "md": self.to_markdown, "json": self.to_json}
-        parts = Parts(self.backward, self.derivation, self.to_svg, self.program(), texts, report)
-        return walk(parts)
+        with without_collection():
+            derived = self.derivation
+            return walk(Parts(self.backward, derived, self.to_svg, self.program(), texts, report))
 
     def to_json(self) -> str:
         """Names, formulas, numbers, reasons and lines, for a program to read."""

@@ -206,7 +206,7 @@ def test_an_interrupt_keeps_the_rows_and_rounds_that_were_measured(
     out, err = capsys.readouterr()
     assert "mlp: MLP" in out
     assert "lenet" not in out
-    assert err == "interrupted: what was measured until then is kept\n"
+    assert err == "interrupted: what was measured so far is kept\n"
     found = json.loads((tmp_path / "bench.json").read_text())
     assert found["interrupted"] is True
     assert 0 < len(found["rows"][0]["entries"][0]["rounds_s"]) < 50
@@ -272,7 +272,7 @@ def test_wrong_options_are_refused():
     with pytest.raises(ArgumentError) as caught:
         BenchOptions(rounds=0)
     assert str(caught.value) == (
-        "--rounds is out of range\n  expected: a number from 1\n  got:      0"
+        "--rounds is out of range\n  expected: a number of at least 1\n  got:      0"
     )
 
 

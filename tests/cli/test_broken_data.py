@@ -114,7 +114,7 @@ MESSAGES = {
     "  expected: folders of images, one for each class; or train-images-idx3-ubyte and"
     " train-labels-idx1-ubyte, each also with .gz\n"
     "  got:      an empty folder\n",
-    no_archive: "x.npz is no .npz archive\n"
+    no_archive: "x.npz is not an .npz archive\n"
     "  expected: an archive of arrays, written by np.savez\n"
     "  got:      the bytes 68 69\n"
     "  fix:      np.savez(path, images=…, labels=…)\n",

@@ -144,7 +144,7 @@ def test_a_nan_is_reported_once_and_not_warned_about(allbps, tmp_path):
     )
     code, out, err = allbps("check", f"{tmp_path}/mine.py:net")
     assert (code, err) == (1, "")
-    assert "z[0] = nan is the first that is not finite, from z = np.log(x)" in out
+    assert "z[0] = nan is the first value that is not finite, from z = np.log(x)" in out
 
 
 def test_an_unknown_option_is_misuse(allbps):

@@ -150,7 +150,7 @@ def test_resizing_what_has_no_image_files():
         load("digits", Decoding(size=(8, 8)))
     assert str(caught.value) == (
         "--resize and --grayscale are for folders of image files\n"
-        "  got:      digits, which is no such folder\n"
+        "  got:      digits, which is not such a folder\n"
         "  fix:      leave them out"
     )
 
@@ -258,14 +258,14 @@ def test_a_palette_with_a_transparent_colour(tmp_path):
 
 def test_a_white_drawing_that_vanishes_on_white_is_remarked_on(tmp_path):
     both(tmp_path, lambda path: drawing("LA", 255).save(f"{path}.png"))
-    with pytest.warns(DataWarning, match=r"nothing is seen on white .*--alpha channel"):
+    with pytest.warns(DataWarning, match=r"cannot be seen on white .*--alpha channel"):
         load(tmp_path)
 
 
 def test_the_first_of_several_pictures_is_read_and_said(tmp_path):
     frames = [Image.fromarray((RAMP * k).astype(np.uint8)) for k in (1, 2, 3)]
     both(tmp_path, lambda path: frames[0].save(f"{path}.tif", save_all=True, append_images=frames))
-    with pytest.warns(DataWarning, match="several pictures the first is read"):
+    with pytest.warns(DataWarning, match="several pictures: only the first is read"):
         x = load(tmp_path).train.x
     np.testing.assert_allclose(x[0, 0] * 255, RAMP, atol=1e-4)
 
@@ -299,7 +299,7 @@ def test_what_programs_leave_behind_is_skipped_and_said(tmp_path):
     data = load(tmp_path)
     assert (len(data.train), data.train.classes) == (3, ("cat", "dog"))
     said = [note.text for note in data.notes if note.text.startswith("skipped")]
-    assert said == ["skipped: 7 hidden or left by programs (.DS_Store, ._1.png, .hidden)"]
+    assert said == ["skipped: 7 hidden or left behind by programs (.DS_Store, ._1.png, .hidden)"]
 
 
 def test_folders_inside_a_class_are_read_too(tmp_path):
@@ -346,7 +346,7 @@ def test_a_folder_beside_the_parts_is_said_to_be_left_out(tmp_path):
 def test_white_for_images_that_say_it_themselves_is_refused(tmp_path):
     cats_and_dogs(tmp_path)
     assert message(tmp_path, Decoding(white=100)).startswith(
-        f"the images of {tmp_path} say themselves what is white"
+        f"the images of {tmp_path} already say what is white"
     )
 
 

@@ -215,7 +215,7 @@ def test_one_of_several_data_sets_must_be_named(tmp_path):
 def test_files_of_other_names_are_hinted_at(tmp_path):
     (tmp_path / "mine-idx3").write_bytes(idx(PIXELS))
     assert message(lambda: load(tmp_path)).endswith(
-        "  fix:      IDX files of other names are named both: --data IMAGES,LABELS"
+        "  fix:      for IDX files with other names give both: --data IMAGES,LABELS"
     )
 
 

@@ -218,7 +218,7 @@ def test_parts_of_different_kinds_are_refused():
         "the images of f are of different kinds\n"
         "  expected: the same dtype in training and held-out images\n"
         "  got:      8 bits (white is 255), floats (white is 1)\n"
-        "  fix:      save them alike"
+        "  fix:      save them in the same way"
     )
 
 

@@ -107,14 +107,14 @@ NO_ARCHIVE = (
 def test_a_file_that_is_no_archive(tmp_path):
     path = tmp_path / "images.npz"
     path.write_text("hello, world")
-    assert message(path) == f"{path} is no .npz archive\n" + NO_ARCHIVE.format(
+    assert message(path) == f"{path} is not an .npz archive\n" + NO_ARCHIVE.format(
         "the bytes 68 65 6c 6c 6f 2c"
     )
     path.write_bytes(b"")
     assert message(path) == f"{path} is empty\n" + NO_ARCHIVE.format("0 bytes")
     with path.open("wb") as file:
         np.save(file, GRAY)
-    assert message(path) == f"{path} is no .npz archive\n" + NO_ARCHIVE.format(
+    assert message(path) == f"{path} is not an .npz archive\n" + NO_ARCHIVE.format(
         "one array, written by np.save"
     )
 
@@ -134,7 +134,7 @@ def test_a_truncated_archive(tmp_path):
     path.write_bytes(path.read_bytes()[:-40])
     assert message(path) == (
         f"{path} is a damaged .npz archive: File is not a zip file\n"
-        "  expected: an archive as np.savez wrote it\n"
+        "  expected: an archive as written by np.savez\n"
         f"  got:      {path.stat().st_size} bytes\n"
         "  fix:      copy or download it again"
     )
@@ -147,7 +147,7 @@ def test_an_archive_with_a_wrong_byte(tmp_path):
     path.write_bytes(data)
     assert message(path) == (
         f"{path} is a damaged .npz archive: Bad CRC-32 for file 'images.npy'\n"
-        "  expected: an archive as np.savez wrote it\n"
+        "  expected: an archive as written by np.savez\n"
         f"  got:      {len(data)} bytes\n"
         "  fix:      copy or download it again"
     )

@@ -110,5 +110,5 @@ def test_a_context_of_nothing_is_refused(text):
     with pytest.raises(ArgumentError) as caught:
         load_text(text("abc"), 0)
     assert str(caught.value) == (
-        "--context is out of range\n  expected: a number from 1\n  got:      0"
+        "--context is out of range\n  expected: a number of at least 1\n  got:      0"
     )

@@ -357,7 +357,7 @@ def test_another_shape_is_refused():
         "x does not have the shape the step was compiled for\n"
         "  expected: (2, 3)\n"
         "  got:      (3, 2)\n"
-        "  fix:      compile again for this shape; the code is cached, so that is done once"
+        "  fix:      compile again for this shape; the code is cached, so this happens only once"
     )
 
 
@@ -424,7 +424,9 @@ def test_a_loss_that_is_no_number_stops_before_the_update(whole_epoch):
         )  # fmt: skip
     with np.errstate(invalid="ignore"):
         message = refusal(NonFiniteError, run)
-    assert message.startswith("the loss is nan\n  at:       z is the first that is not finite")
+    assert message.startswith(
+        "the loss is nan\n  at:       z is the first value that is not finite"
+    )
     assert "z = np.log(K * x)" in message
     assert step.taken == 1
     assert np.isfinite(step.params["K"]).all()
@@ -615,7 +617,7 @@ def test_carrying_needs_an_optimizer():
     [
         (
             {"params": 0.5},
-            "params is not of the right kind\n  expected: names or positions of arguments\n"
+            "params is of the wrong kind\n  expected: names or positions of arguments\n"
             "  got:      0.5",
         ),
         (
@@ -625,12 +627,12 @@ def test_carrying_needs_an_optimizer():
         ({"params": 2}, "there is no argument 2\n  expected: 0 to 1"),
         (
             {"params": 0, "optimizer": "sgd"},
-            "optimizer is not of the right kind\n"
+            "optimizer is of the wrong kind\n"
             "  expected: an optimiser of allbps.optim, such as optim.SGD(0.1)\n  got:      'sgd'",
         ),
         (
             {"params": 0, "optimizer": optim.SGD(0.1), "max_norm": -1.0},
-            "max_norm is not of the right kind\n  expected: a number above 0\n  got:      -1.0",
+            "max_norm is of the wrong kind\n  expected: a number above 0\n  got:      -1.0",
         ),
         (
             {"params": 0, "optimizer": optim.SGD(0.1), "carry": "params"},
@@ -639,12 +641,12 @@ def test_carrying_needs_an_optimizer():
         ),
         (
             {"params": 0, "optimizer": optim.SGD(0.1), "carry": 0.5},
-            "carry is not of the right kind\n  expected: the name or position of an argument\n"
+            "carry is of the wrong kind\n  expected: the name or position of an argument\n"
             "  got:      0.5",
         ),
         (
             {"threads": 0},
-            "threads is not of the right kind\n  expected: a whole number from 1\n  got:      0",
+            "threads is of the wrong kind\n  expected: a whole number of at least 1\n  got:      0",
         ),
     ],
     ids=lambda x: next(reversed(x)) if isinstance(x, dict) else "",

@@ -315,7 +315,7 @@ def test_a_loss_that_is_no_number_stops_every_worker_with_its_origin():
 
     (first, *others), errors = together(3, work)
     assert not errors
-    assert "x is the first that is not finite" in first
+    assert "x is the first value that is not finite" in first
     assert all(text == first for text in others)
 
 
@@ -390,13 +390,13 @@ def count_carried(p, x, labels, seen):
 
 
 MISUSES = {
-    "parts of nothing": (mean_loss, {"parts": 0}, "parts is not of the right kind"),
+    "parts of nothing": (mean_loss, {"parts": 0}, "parts is of the wrong kind"),
     "no optimizer": (
         mean_loss,
         {"parts": 2, "optimizer": None},
         "parts= and group= need optimizer=",
     ),
-    "a group that is none": (mean_loss, {"group": "gloo"}, "group is not of the right kind"),
+    "a group that is none": (mean_loss, {"group": "gloo"}, "group is of the wrong kind"),
     "arrays beside the loss": (
         lambda p, x, labels: (mean_loss(p, x, labels), x),
         {"parts": 2},

@@ -202,7 +202,7 @@ def test_more_than_a_handful_of_paths_is_said_once_with_the_line():
     step = compile(f, 0.0)
     for k in range(1, 5):
         assert step(float(k)) == k * k
-    with pytest.warns(PathsWarning, match=r"f has gone 6 ways .* int at test_paths.py:\d+ in f"):
+    with pytest.warns(PathsWarning, match=r"f has taken 6 paths.* int at test_paths.py:\d+ in f"):
         step(5.0)
     with warnings.catch_warnings():
         warnings.simplefilter("error", PathsWarning)

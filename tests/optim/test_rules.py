@@ -218,15 +218,15 @@ def test_gradients_of_another_shape_are_refused():
 WRONG = [
     (
         lambda: SGD(lr=-1.0),
-        "lr is out of range\n  expected: a number from 0\n  got:      -1.0",
+        "lr is out of range\n  expected: a number of at least 0\n  got:      -1.0",
     ),
     (
         lambda: SGD(lr=math.nan),
-        "lr is out of range\n  expected: a number from 0\n  got:      nan",
+        "lr is out of range\n  expected: a number of at least 0\n  got:      nan",
     ),
     (
         lambda: Adam(betas=(0.9, 1.0)),
-        "betas[1] is out of range\n  expected: a number from 0 to below 1\n  got:      1.0",
+        "betas[1] is out of range\n  expected: a number of at least 0 and below 1\n  got:      1.0",
     ),
     (
         lambda: SGD(lr=0.1, nesterov=True),

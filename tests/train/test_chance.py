@@ -133,11 +133,11 @@ def test_a_net_is_not_judged_by_chance(name):
         return NET.forward(p, F.dropout(x, 0.5, rng=7))
 
     model = replace(NET, name="dropping", forward=forward)
-    with pytest.raises(ArgumentError, match="draws random numbers where it is judged"):
+    with pytest.raises(ArgumentError, match="draws random numbers during evaluation"):
         engine_of(name, model).run(start(), BATCHES)
     engine = engine_of(name, replace(model, training=dropping(7).training))
     engine.run(start(), BATCHES)
-    with pytest.raises(ArgumentError, match="draws random numbers where it is judged"):
+    with pytest.raises(ArgumentError, match="draws random numbers during evaluation"):
         engine.evaluate(start().params, IMAGES)
 
 

@@ -134,7 +134,7 @@ def test_other_options(trained):
         f"the options differ from those of {trained.out}/checkpoint.safetensors\n"
         "  expected: --batch-size 8, --lr None\n"
         "  got:      --batch-size 16, --lr 0.3\n"
-        "  fix:      give the same options, or train afresh into another --out"
+        "  fix:      give the same options, or start over with another --out"
     )
 
 
@@ -143,7 +143,7 @@ def test_other_data(trained):
         f"the data differ from those of {trained.out}/checkpoint.safetensors\n"
         "  expected: the same images and labels\n"
         "  got:      digits\n"
-        "  fix:      give the same --data, or train afresh into another --out"
+        "  fix:      give the same --data, or start over with another --out"
     )
 
 

@@ -26,7 +26,7 @@ def test_the_curve_says_what_it_shows(tmp_path):
     png, svg = draw_curve(tmp_path / "curve", "a title", HISTORY, "held out")
     said = texts(svg)
     for words in ("a title", "epoch", "loss (cross-entropy)", "accuracy in %", "training",
-                  "held out", "held out, at last 72.5%"):  # fmt: skip
+                  "held out", "held out, finally 72.5%"):  # fmt: skip
         assert words in said
     assert Image.open(io.BytesIO(png.read_bytes())).size == (1350, 540)
 

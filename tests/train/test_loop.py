@@ -55,7 +55,7 @@ def test_early_stopping_keeps_the_best_weights(options):
     assert report.examples["for validation"] > 0
     assert report.epochs < 60
     assert report.note == (
-        f"stopped after 2 epochs that were no better; kept the weights of epoch {report.epochs - 2}"
+        f"stopped after 2 epochs without improvement; kept the weights of epoch {report.epochs - 2}"
     )
 
 
@@ -72,7 +72,7 @@ def test_a_loss_that_runs_away_stops_the_run_and_names_the_cause(options):
     assert "mlp.py:" in lines[2]
     checkpoint = Path(chosen.out) / "checkpoint.safetensors"
     assert lines[3] == (
-        "  fix:      a smaller --lr than 1e+30, or --clip 1; what was reached after epoch 0 is in"
+        "  fix:      a smaller --lr than 1e+30, or --clip 1; the state after epoch 0 is in"
         f" {checkpoint}"
     )
     assert checkpoint.is_file()

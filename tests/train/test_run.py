@@ -99,7 +99,7 @@ def test_the_summary_says_what_was_written_and_how_well_it_went(options):
         f"held-out accuracy {report.held_out.accuracy:.1%}, loss {report.held_out.loss:.3f}"
     )
     assert lines[4] == "written:"
-    assert lines[5].split() == [f"{chosen.out}/weights.safetensors", "what", "was", "learnt"]
+    assert lines[5].split() == [f"{chosen.out}/weights.safetensors", "the", "learned", "parameters"]
 
 
 def test_data_with_their_own_test_images_are_judged_on_those(options, few_digits, tmp_path):
@@ -156,17 +156,18 @@ WRONG = [
     (
         {"epochs": 0},
         ArgumentError,
-        "--epochs is out of range\n  expected: a number from 1\n  got:      0",
+        "--epochs is out of range\n  expected: a number of at least 1\n  got:      0",
     ),
     (
         {"lr": -0.1},
         ArgumentError,
-        "--lr is out of range\n  expected: a number from 0\n  got:      -0.1",
+        "--lr is out of range\n  expected: a number of at least 0\n  got:      -0.1",
     ),
     (
         {"validation": 1.0},
         ArgumentError,
-        "--validation is out of range\n  expected: a number from 0 to below 1\n  got:      1.0",
+        "--validation is out of range\n"
+        "  expected: a number of at least 0 and below 1\n  got:      1.0",
     ),
     (
         {"resize": "28"},

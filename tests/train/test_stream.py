@@ -120,7 +120,7 @@ def test_data_that_change_between_epochs_end_the_run(tmp_path, small, make):
     feed.announce(0, [np.arange(4)])
     changed = next(p for p in sorted(Path(source).rglob("*")) if p.is_file() and "y_" not in p.name)
     os.utime(changed, ns=(1, 1))
-    with pytest.raises(UserFileError, match="the data changed while they were learnt"):
+    with pytest.raises(UserFileError, match="the data changed during training"):
         feed.announce(1, [np.arange(4)])
     feed.close()
 

@@ -61,8 +61,8 @@ g = by_hand()
 H = np.maximum(X @ W + b, 0)
 MISTAKES = {
     "the sign is flipped": ("Y", -g["Y"]),
-    "a factor 2 too much": ("Y", 2 * g["Y"]),
-    "a factor ½ too much": ("Y", g["Y"] / 2),
+    "a factor of 2 too many": ("Y", 2 * g["Y"]),
+    "a factor of ½ too many": ("Y", g["Y"] / 2),
     "left out: zeros": ("b", 0 * g["b"]),
     "divided by 4 once too often: averaged instead of summed": ("b", g["b"] / 4),
     "multiplied by 4: a division by 4 (1/N of a mean) is missing": ("b", g["b"] * 4),
@@ -231,7 +231,7 @@ def test_arguments_that_are_not_finite_are_refused():
 def test_elements_of_which_a_judge_has_no_finite_number_are_counted_in_words():
     pytest.importorskip("torch")
     report = check(lambda x: np.sum(np.hypot(x, x * 0)), np.array([1.0, 0.0, 2.0]))
-    said = "torch has no finite number for 1 of 3 elements of δx; it says nothing of them"
+    said = "torch has no finite number for 1 of 3 elements of δx; it says nothing about them"
     assert said in report.notes
     report = check(lambda x: np.sum(np.hypot(x, x * 0)), np.array([1.0, 3.0, 2.0]))
     assert not [note for note in report.notes if "finite" in note]

@@ -49,7 +49,7 @@ def test_what_cannot_be_said_is_said_in_the_first_line():
     text = str(report)
     assert "verified except δx: noisy, cannot be said at this precision" in text.splitlines()[0]
     assert "rounding alone moves it by up to" in text
-    assert "another point, at which less cancels, would help" in text
+    assert "another point, where less cancels, would help" in text
     assert report.to_json()["noisy"] == ["x"]
 
 

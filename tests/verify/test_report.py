@@ -81,7 +81,7 @@ def test_the_origin_of_a_nan_is_named_instead_of_its_consequences(judged):
     assert not report
     assert str(report) == (
         "logs: 6 δ, NOT verified\n"
-        "a[1] = nan is the first that is not finite, from a = np.log(z)\n"
+        "a[1] = nan is the first value that is not finite, from a = np.log(z)\n"
         "  with z[1] = -2\n"
         "  at test_report.py:21 in logs: a = np.log(z)"
     )
@@ -108,7 +108,7 @@ def test_half_of_the_digits_of_float32_can_be_confirmed(judged):
     report = judged(square, X.astype(np.float32))
     assert report
     assert report.notes == (
-        "δ in float32 can be confirmed to half of its digits, 3e-04; pass float64 for more",
+        "δ in float32 can be confirmed only to half of its digits, 3e-04; pass float64 for more",
     )
 
 
@@ -140,7 +140,7 @@ def test_no_judge_no_confirmation(judged, monkeypatch):
     report = judged(lambda x: np.sum(np.sin(x)), X, judges=["differences", "exact"])
     assert not report
     assert report.unchecked == ("L", "t1", "x")
-    assert report.silent["differences"] == "2 statements are too much work to repeat"
+    assert report.silent["differences"] == "2 statements take too much work to repeat"
     assert "no judge confirms δL, δt1, δx" in str(report)
 
 

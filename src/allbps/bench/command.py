@@ -24,32 +24,27 @@ def bench(
     rows: Annotated[
         str,
         typer.Option(
-            help=f"Rows: {', '.join(ROWS)}, which are the ones if left out;"
-            f" of PyTorch modules: {', '.join(MODULES)}."
+            help=f"Rows: {', '.join(ROWS)}, by default; of PyTorch modules: {', '.join(MODULES)}."
         ),
     ] = "",
     peers: Annotated[
         str,
         typer.Option(
-            help=f"Peers: {', '.join(PEERS)}; all that are installed, but numpy, if left out."
+            help=f"Peers: {', '.join(PEERS)}; by default all that are installed except numpy."
         ),
     ] = "",
-    rounds: Annotated[int, typer.Option(help="How often everyone has a turn.")] = (
-        BenchOptions.rounds
-    ),
+    rounds: Annotated[int, typer.Option(help="How many turns each has.")] = (BenchOptions.rounds),
     trials: Annotated[
         bool, typer.Option(help="Measure compile time and memory too, in new processes.")
     ] = BenchOptions.trials,
-    minutes: Annotated[float, typer.Option(help="How long all of it may take.")] = (
+    minutes: Annotated[float, typer.Option(help="Time limit of the whole run.")] = (
         BenchOptions.minutes
     ),
     width: Annotated[
-        int, typer.Option(help="Bytes in our vectors: 64, 32 or 16; the CPU's own if left out.")
+        int, typer.Option(help="Bytes in our vectors: 64, 32 or 16; the CPU's own by default.")
     ] = 0,
     out: Annotated[Path | None, typer.Option(help="Folder for bench.json, .md and a plot.")] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print the report for a program to read.")
-    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
     """Time training steps against other frameworks, once all compute the same.
 
@@ -76,7 +71,7 @@ def bench(
     if out is not None:
         _write(out, report, text)
     if report.interrupted:
-        typer.echo("interrupted: what was measured until then is kept", err=True)
+        typer.echo("interrupted: what was measured so far is kept", err=True)
         raise typer.Exit(INTERRUPTED)
     if not report.agrees:
         raise typer.Exit(FAILED)

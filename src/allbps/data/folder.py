@@ -51,7 +51,7 @@ class Aside:
     def notes(self) -> list[Note]:
         """What is said of it."""
         names = ", ".join(sorted({Path(name).name for name in self.junk})[:3])
-        skipped = f"skipped: {len(self.junk)} hidden or left by programs ({names})"
+        skipped = f"skipped: {len(self.junk)} hidden or left behind by programs ({names})"
         return [
             *([Note(skipped, heed=False)] if self.junk else []),
             *left_out(self.others, "not an image" if len(self.others) == 1 else "not images"),
@@ -202,7 +202,7 @@ def _form(
         dark += darkness(own, scale)
     if decoding.white is not None and not all(head.wide for head in headers):
         raise UserFileError(
-            f"the images of {folder} say themselves what is white",
+            f"the images of {folder} already say what is white",
             expected="--white for images of floats or of 32-bit numbers",
             got=f"--white {decoding.white:g}",
             todo="leave it out",
@@ -240,18 +240,20 @@ def _remarks(files: list[File], headers: list[Header], form: Form) -> list[Note]
     notes = []
     if clear and not form.alpha:
         notes.append(
-            Note(f"{clear} with transparency are laid on white; --alpha channel keeps it", False)
+            Note(f"{clear} with transparency are placed on white; --alpha channel keeps it", False)
         )
     if vanished:
         notes.append(
             Note(
-                f"of {len(vanished)} with transparency nothing is seen on white ({vanished[0]});"
+                f"{len(vanished)} with transparency cannot be seen on white ({vanished[0]});"
                 " --alpha channel keeps their alpha"
             )
         )
     if several:
         notes.append(
-            Note(f"of {len(several)} files with several pictures the first is read ({several[0]})")
+            Note(
+                f"{len(several)} files have several pictures: only the first is read ({several[0]})"
+            )
         )
     return notes
 

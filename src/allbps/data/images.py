@@ -200,7 +200,7 @@ def assemble(
     learnt, judged, deciding = read(train, index), held(test), held(validation)
     said = [Note(f"pixels: {chosen}", heed=False), *darkness(extents, chosen)]
     if stream:
-        said.append(Note("the images are read while they are learnt", heed=False))
+        said.append(Note("the images are read during training", heed=False))
     return Dataset(name, learnt, judged, deciding, (*said, *notes), found.hexdigest())
 
 

@@ -62,7 +62,7 @@ def read(source: str | Path, decoding: Decoding | None = None) -> Dataset:
     if decoding.size or decoding.grayscale:
         raise ArgumentError(
             "--resize and --grayscale are for folders of image files",
-            got=f"{source}, which is no such folder",
+            got=f"{source}, which is not such a folder",
             todo="leave them out",
         )
     if str(source) == "digits":
@@ -109,7 +109,7 @@ def _from_folder(path: Path, decoding: Decoding) -> Dataset:
         f"the folder {path} holds no data that allbps knows",
         expected=f"folders of images, one for each class; or {NAMES}",
         got=", ".join(sorted(p.name for p in path.iterdir())[:5]) or "an empty folder",
-        todo="IDX files of other names are named both: --data IMAGES,LABELS"
+        todo="for IDX files with other names give both: --data IMAGES,LABELS"
         if any("idx" in p.name for p in path.iterdir())
         else "",
     )

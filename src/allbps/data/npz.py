@@ -186,7 +186,7 @@ def _read(path: Path) -> dict[str, NDArray[Any]]:
     except (EOFError, NotImplementedError, zipfile.BadZipFile, zlib.error) as error:
         raise UserFileError(
             f"{path} is a damaged .npz archive: {error}",
-            expected="an archive as np.savez wrote it",
+            expected="an archive as written by np.savez",
             got=f"{path.stat().st_size} bytes",
             todo="copy or download it again",
         ) from error
@@ -202,7 +202,7 @@ def _check_start(path: Path, start: bytes) -> None:
     if start == NPY:
         got = "one array, written by np.save"
     raise UserFileError(
-        f"{path} is no .npz archive" if start else f"{path} is empty",
+        f"{path} is not an .npz archive" if start else f"{path} is empty",
         expected="an archive of arrays, written by np.savez",
         got=got if start else "0 bytes",
         todo="np.savez(path, images=…, labels=…)",

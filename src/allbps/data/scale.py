@@ -139,7 +139,7 @@ NAMES = {
 def choose_scale(source: str, extents: Iterable[Extent], asked: float | None) -> Scale:
     """The scale of all images of a data set.
 
-    Booleans, 8 and 16 bits say themselves what is white: 1, 255 and 65535. Other integers are taken
+    Booleans, 8 and 16 bits already say what is white: 1, 255 and 65535. Other integers are taken
     for 0 … 255. Floats up to 1 are taken as they are, whole ones up to 255 for 8 bits; anything
     else is refused, unless the user says what is white.
 
@@ -163,7 +163,7 @@ def choose_scale(source: str, extents: Iterable[Extent], asked: float | None) ->
             f"the images of {source} are of different kinds",
             expected="the same dtype in training and held-out images",
             got=", ".join(f"{NAMES[kind]} (white is {w:g})" for kind, w in whites.items()),
-            todo="save them alike",
+            todo="save them in the same way",
         )
     return Scale(next(iter(whites.values())), " and ".join(NAMES[kind] for kind in kinds))
 

@@ -108,10 +108,10 @@ class Streamed:
         """
         if self.source.signature() != self.written:
             raise UserFileError(
-                "the data changed while they were learnt",
+                "the data changed during training",
                 expected="files that stay as they are until the run ends",
-                got="another size or time of writing",
-                todo="put them back and go on with --resume, or train afresh into another --out",
+                got="a different size or time of modification",
+                todo="put them back and continue with --resume, or start over with another --out",
             )
 
 

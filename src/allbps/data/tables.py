@@ -273,7 +273,7 @@ def _decoded(file: Path, column: Any) -> NDArray[Any]:
     found = []
     for row, encoded in enumerate(column):
         if not encoded.is_valid:
-            raise UserFileError(f"row {row} of {file} holds no bytes, only a path perhaps")
+            raise UserFileError(f"row {row} of {file} holds no bytes, perhaps only a path")
         try:
             with Image.open(BytesIO(encoded.as_py())) as image:
                 clear = "transparency" in image.info
@@ -287,7 +287,7 @@ def _decoded(file: Path, column: Any) -> NDArray[Any]:
             f"the images of {file} differ in size",
             expected=f"{found[0].shape} everywhere, as in its first row",
             got=str(next(size for size in sizes if size != found[0].shape)),
-            todo="bring them to one size before; folders of image files take --resize",
+            todo="resize them beforehand; folders of image files take --resize",
         )
     return np.stack(found)
 

@@ -27,7 +27,7 @@ def load_text(source: str | Path, length: int) -> Dataset:
     """
     if length < 1:
         raise ArgumentError(
-            "--context is out of range", expected="a number from 1", got=str(length)
+            "--context is out of range", expected="a number of at least 1", got=str(length)
         )
     text = _read(Path(source).expanduser())
     classes = tuple(sorted(set(text)))

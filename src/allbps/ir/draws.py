@@ -98,7 +98,7 @@ class Draws:
                     "a generator has another seed than it had before",
                     expected=f"seed {before}",
                     got=f"seed {seed}",
-                    todo="give it the seed it had, or start afresh",
+                    todo="give it the seed it had, or start over",
                 )
             seed = before
         self._asked.append(generator)

@@ -78,7 +78,7 @@ class Slot:
                 f"{path} does not have the shape the step was compiled for",
                 expected=str(self._shape),
                 got=str(array.shape),
-                todo="compile again for this shape; the code is cached, so that is done once",
+                todo="compile again for this shape; the code is cached, so this happens only once",
             )
         self.check_kind(path, array)
         for limit in self.limits:

@@ -134,7 +134,7 @@ def build(
         raise CompilationError(
             f"{traced.title} could not be compiled",
             got=str(error),
-            todo="this is a fault of allbps: please report it, with the function",
+            todo="this is a bug in allbps: please report it, with the function",
         ) from error
     _say_what_falls_back([*emitter.by_numpy, *training.by_numpy])
     return Build(

@@ -235,9 +235,9 @@ class Called:
             self._said_many = True
             decided = first_difference(path, self._path)
             warnings.warn(
-                f"{path.build.traced.function} has gone {len(self._paths)} ways so far, and each is"
-                f" compiled by itself; the last one was decided by {decided.purpose}"
-                f" at {decided.site}: np.where keeps it one",
+                f"{path.build.traced.function} has taken {len(self._paths)} paths, each compiled"
+                f" separately; the last one was decided by {decided.purpose}"
+                f" at {decided.site}: np.where would keep it to one",
                 PathsWarning,
                 stacklevel=2,
             )

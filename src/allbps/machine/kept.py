@@ -135,7 +135,7 @@ class Kept:
             array = np.asarray(leaf)
             if array.shape != x.shape or array.dtype.kind not in "biuf":
                 raise ShapeError(
-                    f"{path} is not like what the step was compiled for",
+                    f"{path} differs from what the step was compiled for",
                     expected=f"{x.dtype} {x.shape}",
                     got=f"{array.dtype} {array.shape}",
                 )

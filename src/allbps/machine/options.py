@@ -53,9 +53,9 @@ class Options:
         if self.max_norm is not None and not (_number(self.max_norm) and self.max_norm > 0):
             raise _wrong("max_norm", "a number above 0", self.max_norm)
         if self.threads is not None and not (_whole(self.threads) and self.threads > 0):
-            raise _wrong("threads", "a whole number from 1", self.threads)
+            raise _wrong("threads", "a whole number of at least 1", self.threads)
         if self.parts is not None and not (_whole(self.parts) and self.parts > 0):
-            raise _wrong("parts", "a whole number from 1", self.parts)
+            raise _wrong("parts", "a whole number of at least 1", self.parts)
         if self.convolution not in CONVOLUTIONS:
             raise ArgumentError(
                 "unknown convolution=",
@@ -139,7 +139,7 @@ def _arguments(traced: Traced, wanted: Params) -> Iterator[str]:
 
 
 def _wrong(name: str, expected: str, got: Any) -> ArgumentError:
-    return ArgumentError(f"{name} is not of the right kind", expected=expected, got=repr(got))
+    return ArgumentError(f"{name} is of the wrong kind", expected=expected, got=repr(got))
 
 
 def _whole(x: Any) -> bool:

@@ -259,12 +259,12 @@ def count_of(arguments: Mapping[str, Any]) -> int:
         raise ArgumentError(
             "there is nothing to cut into parts",
             expected="an argument with at least one example along its first axis",
-            got=", ".join(f"{name} of none" for name in lengths) or "no array but parameters",
+            got=", ".join(f"{name} of none" for name in lengths) or "no array except parameters",
         )
     if len(set(lengths.values())) > 1:
         raise ShapeError(
             "the arguments differ in their number of examples",
-            expected="one length of the first axis of all arrays that are not parameters",
+            expected="the same length along the first axis for all arrays that are not parameters",
             got=", ".join(f"{name} {n}" for name, n in lengths.items()),
             todo="an array that belongs to no example can be a variable outside the function",
         )

@@ -307,7 +307,9 @@ class PartedStep:
             part, arguments = self._prepared(own, start, stop, self._key(k))
             part.path.put(arguments)
             name, line = first_nonfinite(part.path, self._key(k))
-            text = (name and f"{name} is the first that is not finite") + (line and f" ({line})")
+            text = (name and f"{name} is the first value that is not finite") + (
+                line and f" ({line})"
+            )
         raise NonFiniteError(
             f"the loss is {loss}",
             where=self._reports.said_by(rank, text),
@@ -368,5 +370,5 @@ def _check_results(result: Any) -> None:
                 "a step in parts returns single numbers beside the loss",
                 expected="numbers of shape ()",
                 got=f"{x.name} of shape {x.shape}" if isinstance(x, Node) else repr(x),
-                todo="return the sum of it, or leave it out",
+                todo="return its sum, or leave it out",
             )

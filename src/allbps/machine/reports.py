@@ -125,8 +125,8 @@ class Reports:
         kinds = {KINDS[int(row[0])] for row in rows}
         if len(kinds) > 1:
             raise ArgumentError(
-                "the loss counts in one way in some parts of the batch and in another in others",
-                expected="one way through the function for all parts",
+                "the loss counts in one way in some parts of the batch, in another way in others",
+                expected="the same path through the function for all parts",
                 got=" and ".join(sorted(kind.name.lower() for kind in kinds)) + " of the examples",
                 todo="return a sum over the examples, divided by a number given as an argument",
             )

@@ -82,7 +82,7 @@ class Stages:
     def _silence(self) -> str:
         """Why there are no shares, where there might be."""
         missing = bool(self.seconds) and self.shares is None
-        return f"shares of the peak cannot be said: {DISTURBED}" if missing else ""
+        return f"shares of the peak cannot be given: {DISTURBED}" if missing else ""
 
     def _times(self, stage: int) -> list[str]:
         """What was measured of a stage, under those headings."""

@@ -155,7 +155,7 @@ class TrainStep(Called):
             array = np.asarray(leaf)
             if array.shape != x.shape or array.dtype.kind not in "biuf":
                 raise ShapeError(
-                    f"{path} is not like its parameter",
+                    f"{path} does not match its parameter",
                     expected=f"{x.dtype} {x.shape}",
                     got=f"{array.dtype} {array.shape}",
                 )
@@ -274,7 +274,7 @@ class TrainStep(Called):
         for x in rest:
             if batched and x.shape[:1] != numbers.shape[1:]:
                 raise ShapeError(
-                    "order has another number of examples in a step than was compiled",
+                    "order has a different number of examples per step than was compiled",
                     expected=f"(steps, {x.shape[0] if x.shape else 1})",
                     got=str(numbers.shape),
                 )
@@ -321,7 +321,7 @@ class TrainStep(Called):
 
     def _refuse(self, loss: float) -> None:
         name, line = self._origin()
-        where = f"{name} is the first that is not finite" if name else ""
+        where = f"{name} is the first value that is not finite" if name else ""
         raise NonFiniteError(
             f"the loss is {loss}",
             where=where + (f" ({line})" if line else ""),

@@ -120,7 +120,7 @@ class _Judge:
             return Weighing(kind, self.over[self.loss])
         if kind is Kind.SHIFTED:
             raise _refusal(
-                self.traced, "it is a sum over the examples and something beside that", self.loss,
+                self.traced, "it is a sum over the examples and something else", self.loss,
                 "a mean over the examples, or the rest multiplied by their number",
             )  # fmt: skip
         raise _refusal(
@@ -209,16 +209,24 @@ class _Judge:
             if here != there
         ]
         if len(longer) > 1 or any(there != 2 * here for here, there in longer):
-            raise _refusal(self.traced, "examples meet each other", node, "examples by themselves")
+            raise _refusal(
+                self.traced,
+                "examples are combined with each other",
+                node,
+                "each example on its own",
+            )
         for x in node.inputs:
             if self.kind[x] is Kind.EACH and _goes_along(node, x, self.twin[x]):
                 raise _refusal(
-                    self.traced, "examples meet each other", node, "another axis, or one example"
+                    self.traced,
+                    "examples are combined with each other",
+                    node,
+                    "another axis, or one example",
                 )
             gathered = self.kind[x] not in (Kind.EACH, Kind.FIXED, Kind.SIZE, Kind.PER_SIZE)
             if gathered and x not in self.learnt:
                 raise _refusal(
-                    self.traced, "a number of the whole batch is made of its arguments", x,
+                    self.traced, "a number of the whole batch is computed from its arguments", x,
                     "work it out before the step, and pass it as an argument without that axis",
                 )  # fmt: skip
 

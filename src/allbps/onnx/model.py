@@ -67,5 +67,5 @@ def _check(model: onnx.ModelProto) -> None:
         raise CompilationError(
             f"ONNX refuses the model written for {model.graph.name}",
             got=str(error).splitlines()[0][:300],
-            todo="this is a fault of allbps: please report it, with the function",
+            todo="this is a bug in allbps: please report it, with the function",
         ) from error

@@ -137,5 +137,6 @@ def require(
 
     """
     if not isinstance(value, numbers.Real) or not at_least <= value < below:
-        bound = f"a number from {at_least:g}" + (f" to below {below:g}" if below < math.inf else "")
+        bound = f"a number of at least {at_least:g}"
+        bound += f" and below {below:g}" if below < math.inf else ""
         raise ArgumentError(f"{name} is out of range", expected=bound, got=repr(value))

@@ -39,7 +39,7 @@ def page(title: str, lead: str, blocks: Sequence[Block], nav: str = "") -> str:
     >>> "<title>A &amp; B</title>" in page("A & B", "", [])
     True
     """
-    script = part("page.js") if any(block.kind == "walk" for block in blocks) else ""
+    script = lean(part("page.js")) if any(block.kind == "walk" for block in blocks) else ""
     html: str = _template("page.html.jinja").render(
         title=title, lead=lead, blocks=_all_kept(blocks), nav=nav, css=style(),
         script=script, script_hash=script_hash(script),
@@ -76,6 +76,17 @@ def _kept(html: str) -> str:
 def script_hash(script: str) -> str:
     """What a page's policy allows to run: this very script."""
     return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+
+
+@cache
+def lean(script: str) -> str:
+    r"""The same without indentation and lines of comment, which every page would carry.
+
+    >>> lean("// why\nif (a) {\n  b();\n}")
+    'if (a) {\nb();\n}'
+    """
+    lines = (line.strip() for line in script.split("\n"))
+    return "\n".join(line for line in lines if line and not line.startswith("//"))
 
 
 @cache

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import base64
+import gc
 import json
 import zlib
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from html import escape
 from typing import Any
@@ -40,6 +42,18 @@ class Parts:
     program: Program
     texts: Mapping[str, Callable[[], str]] = field(default_factory=dict)
     report: Report | None = None
+
+
+@contextmanager
+def without_collection() -> Iterator[None]:
+    """No garbage collection inside, where hundreds of thousands of objects are made that stay."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def walk(parts: Parts) -> str:

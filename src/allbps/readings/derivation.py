@@ -150,12 +150,16 @@ class Step:
         said = [reason(self.pen) for reason in self.reasons]
         if self.node is None:
             return said
+        explained = self.pen.explained(self.node)
+        if not explained:
+            return said
         known = {part.inline for part in said}
-        return said + [x for x in self.pen.explained(self.node) if x.inline not in known]
+        return said + [x for x in explained if x.inline not in known]
 
     def to_json(self) -> dict[str, Any]:
         """Everything about the step as what JSON can hold."""
         numbers = self.numbers()
+        blocks = {"block": [heading.label for heading in self.within]} if self.within else {}
         return {
             "name": self.name,
             "kind": self.kind,
@@ -168,7 +172,7 @@ class Step:
             "because": self.because,
             "line": self.site.line if self.site else None,
             "source": self.site.text if self.site else "",
-            "block": [heading.label for heading in self.within],
+            **blocks,
         }
 
 

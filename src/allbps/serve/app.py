@@ -67,7 +67,7 @@ class App:
     def _refusal(self, request: Request) -> tuple[int, str] | None:
         hosts = {f"{name}:{self.port}" for name in ("127.0.0.1", "localhost")}
         if request.headers.get("Host", "") not in hosts:
-            return 403, "this name is not this server's"
+            return 403, "this server does not go by that name"
         origin = request.headers.get("Origin")
         needs_origin = request.method not in ("GET", "HEAD")
         if (origin is not None or needs_origin) and origin not in {f"http://{h}" for h in hosts}:

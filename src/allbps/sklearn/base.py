@@ -280,7 +280,7 @@ class BPEstimator(BaseEstimator):  # type: ignore[misc]
         if not isinstance(self.batch_size, numbers.Integral) or self.batch_size < 1:
             raise ArgumentError(
                 "batch_size is out of range",
-                expected="'auto', or a whole number from 1",
+                expected="'auto', or a whole number of at least 1",
                 got=repr(self.batch_size),
             )
         return min(int(self.batch_size), count)

@@ -142,7 +142,7 @@ def hidden(sizes: Sequence[int], activation: str) -> tuple[Layer, ...]:
     """Dense layers of these sizes, each followed by the activation.
 
     Raises:
-        ArgumentError: a size is not a whole number from 1.
+        ArgumentError: a size is not a whole number of at least 1.
         NameUnknownError: there is no such activation.
 
     """

@@ -163,7 +163,7 @@ def _typed(line: Line, scope: Mapping[str, Any]) -> tuple[Line, Any]:
         raise CompilationError(
             f"{line.node.target} was written in a way that fails: {line.code}",
             where=said(line.node), got=f"{type(error).__name__}: {error}",
-            todo="this is a fault of allbps: please report it, with the module",
+            todo="this is a bug in allbps: please report it, with the module",
         ) from error  # fmt: skip
     wanted = line.node.meta["val"]
     if isinstance(value, (tuple, list)) or isinstance(wanted, (tuple, list)):
@@ -172,7 +172,7 @@ def _typed(line: Line, scope: Mapping[str, Any]) -> tuple[Line, Any]:
         raise CompilationError(
             f"{line.node.target} was written in a way that gives another shape: {line.code}",
             where=said(line.node), expected=str(tuple(wanted.shape)), got=str(value.shape),
-            todo="this is a fault of allbps: please report it, with the module",
+            todo="this is a bug in allbps: please report it, with the module",
         )  # fmt: skip
     if wanted.dtype in DTYPES and value.dtype != numpy_dtype(wanted.dtype):
         text = line.text if line.text.isidentifier() else f"({line.text})"

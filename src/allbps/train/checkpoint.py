@@ -87,7 +87,7 @@ def load_checkpoint(
             f"the data differ from those of {path}",
             expected="the same images and labels",
             got=options.data,
-            todo="give the same --data, or train afresh into another --out",
+            todo="give the same --data, or start over with another --out",
         )
     return _moment(path, start, arrays, metadata)
 
@@ -109,7 +109,7 @@ def _same_options(path: Path, before: Mapping[str, Any], now: Mapping[str, Any])
         f"the options differ from those of {path}",
         expected=shown(before),
         got=shown(now),
-        todo="give the same options, or train afresh into another --out",
+        todo="give the same options, or start over with another --out",
     )
 
 

@@ -35,102 +35,110 @@ def train(
     ] = TrainOptions.data,
     model: Annotated[str, typer.Option(help=f"The net: {_one_of(MODELS)}.")] = TrainOptions.model,
     epochs: Annotated[
-        int, typer.Option(help="How often every example is visited.")
+        int, typer.Option(help="How many times every example is visited.")
     ] = TrainOptions.epochs,
     batch_size: Annotated[
-        int, typer.Option(help="Examples a step; 1 is one random example, as on the slide.")
+        int, typer.Option(help="Examples per step; 1 is one random example, as on the slide.")
     ] = TrainOptions.batch_size,
     lr: Annotated[
         float | None,
-        typer.Option(help="Learning rate, the highest of the schedule; the net's own if left out."),
+        typer.Option(help="Learning rate, the peak of the schedule; the net's own by default."),
     ] = TrainOptions.lr,
     optimizer: Annotated[
-        str | None, typer.Option(help=f"{_one_of(OPTIMISERS)}; the net's own if left out.")
+        str | None, typer.Option(help=f"{_one_of(OPTIMISERS)}; the net's own by default.")
     ] = TrainOptions.optimizer,
     momentum: Annotated[
-        float, typer.Option(help="For an optimizer with momentum.")
+        float, typer.Option(help="Momentum, for an optimizer that has it.")
     ] = TrainOptions.momentum,
     nesterov: Annotated[
         bool, typer.Option("--nesterov", help="Nesterov's momentum.")
     ] = TrainOptions.nesterov,
     weight_decay: Annotated[
-        float, typer.Option(help="Pull of the parameters to 0.")
+        float, typer.Option(help="Weight decay: how strongly parameters are pulled towards 0.")
     ] = TrainOptions.weight_decay,
     schedule: Annotated[str, typer.Option(help=f"{_one_of(SCHEDULES)}.")] = TrainOptions.schedule,
     step_epochs: Annotated[
-        int, typer.Option(help="With --schedule step: a tenth of the rate after so many epochs.")
+        int,
+        typer.Option(
+            help="With --schedule step: the rate drops to a tenth after this many epochs."
+        ),
     ] = TrainOptions.step_epochs,
     warmup: Annotated[
         float, typer.Option(help="Epochs over which the rate rises.")
     ] = TrainOptions.warmup,
     clip: Annotated[
-        float | None, typer.Option(help="Shorten gradients that are longer than this.")
+        float | None, typer.Option(help="Clip gradients whose norm is larger than this.")
     ] = TrainOptions.clip,
     seed: Annotated[
         int, typer.Option(help="The same seed gives the same bits.")
     ] = TrainOptions.seed,
     held_out: Annotated[
-        float, typer.Option(help="Share held out for the verdict, where the data hold out none.")
+        float,
+        typer.Option(
+            help="Fraction held out for the final accuracy, where the data hold out none."
+        ),
     ] = TrainOptions.held_out,
     validation: Annotated[
-        float, typer.Option(help="Share of the training images that decides when to stop.")
+        float, typer.Option(help="Fraction of the training images that decides when to stop.")
     ] = TrainOptions.validation,
     patience: Annotated[
-        int | None, typer.Option(help="Stop after so many epochs that are no better.")
+        int | None, typer.Option(help="Stop after this many epochs without improvement.")
     ] = TrainOptions.patience,
     resize: Annotated[
-        str | None, typer.Option(metavar="HxW", help="Bring image files to one size, as 28x28.")
+        str | None,
+        typer.Option(metavar="HxW", help="Resize image files to one size, such as 28x28."),
     ] = TrainOptions.resize,
     grayscale: Annotated[
-        bool, typer.Option("--grayscale", help="Read image files with one channel.")
+        bool, typer.Option("--grayscale", help="Read image files as grayscale.")
     ] = TrainOptions.grayscale,
     alpha: Annotated[
         str | None,
         typer.Option(
-            metavar="white|channel", help="Transparent images: laid on white, or a channel more."
+            metavar="white|channel",
+            help="Transparent images: placed on white, or with alpha as one more channel.",
         ),
     ] = TrainOptions.alpha,
     white: Annotated[
-        float | None, typer.Option(help="The number that is white, where the data do not say it.")
+        float | None, typer.Option(help="The number that means white, where the data do not say.")
     ] = TrainOptions.white,
     stream: Annotated[
         bool | None,
         typer.Option(
             "--stream/--no-stream",
-            help="Read images while they are learnt; if left out, where they take much memory.",
+            help="Read images during training; by default only where they would take much memory.",
         ),
     ] = TrainOptions.stream,
     augment: Annotated[
         str | None,
         typer.Option(
             metavar="shift=2,flip,crop=4",
-            help="Change training images by chance from epoch to epoch.",
+            help="Vary training images at random from epoch to epoch.",
         ),
     ] = TrainOptions.augment,
     normalise: Annotated[
-        bool, typer.Option("--normalise", help="Mean 0 and spread 1 in each channel.")
+        bool, typer.Option("--normalise", help="Give each channel mean 0 and standard deviation 1.")
     ] = TrainOptions.normalise,
     context: Annotated[
-        int, typer.Option(help="Characters that a net for text reads at once.")
+        int, typer.Option(help="Characters that a net for text sees at once.")
     ] = TrainOptions.context,
     engine: Annotated[
-        str, typer.Option(help=f"What computes: {_one_of(ENGINES)}.")
+        str, typer.Option(help=f"What does the computing: {_one_of(ENGINES)}.")
     ] = TrainOptions.engine,
     threads: Annotated[
-        int | None, typer.Option(help="Threads of the machine; as many as pay if left out.")
+        int | None, typer.Option(help="Threads of the machine; by default as many as pay off.")
     ] = TrainOptions.threads,
     parts: Annotated[
         int | None,
         typer.Option(
-            help="Cut each mini-batch into so many parts, which workers share: the same bits for"
-            " any number of workers. 8 where torchrun starts them."
+            help="Cut each mini-batch into this many parts, which the workers share: the same bits"
+            " for any number of workers. 8 where torchrun starts them."
         ),
     ] = TrainOptions.parts,
     init: Annotated[
         Path | None,
         typer.Option(
             metavar="FILE.safetensors",
-            help="Parameters to begin with, under the net's names or PyTorch's with dots.",
+            help="Parameters to start from, under the net's names or PyTorch's with dots.",
         ),
     ] = None,
     timeout: Annotated[
@@ -138,12 +146,10 @@ def train(
     ] = TrainOptions.timeout,
     out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path(TrainOptions.out),
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on from the checkpoint in --out.")
+        bool, typer.Option("--resume", help="Continue from the checkpoint in --out.")
     ] = TrainOptions.resume,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print the summary for a program to read.")
-    ] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Do not show progress.")] = False,
 ) -> None:
     """Train a net on images or text: random examples, forward, loss, backward, K ← K − lr δK."""
     options = TrainOptions(

@@ -43,7 +43,7 @@ def draw_curve(path: Path, title: str, history: Sequence[EpochRow], held: str) -
             epochs,
             [100 * row.accuracy for row in history],
             [100 * row.held_accuracy for row in history],
-            f"{held}, at last {history[-1].held_accuracy:.1%}",
+            f"{held}, finally {history[-1].held_accuracy:.1%}",
         )
         right.set_ylabel("accuracy in %")
         right.set_ylim(top=100.5)

@@ -87,7 +87,7 @@ class Engine(Protocol):
         """Loss and accuracy on ``images``."""
 
     def origin(self, state: State, batch: NDArray[Any]) -> str:
-        """Which value of a step from ``state`` is the first that is not finite."""
+        """Which value of a step from ``state`` is the first value that is not finite."""
 
     def source(self, batch_size: int) -> str:
         """The step as a program to read."""
@@ -153,7 +153,7 @@ class Task:
             yield
         if judged and draws.drawn:
             raise ArgumentError(
-                f"the net {self.model.name} draws random numbers where it is judged",
+                f"the net {self.model.name} draws random numbers during evaluation",
                 expected="a forward pass that is the same each time, without dropout",
                 todo="give Model(forward=…) without them, and the one with them as training=…",
             )

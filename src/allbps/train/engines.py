@@ -33,7 +33,7 @@ def make_engine(name: str, task: Task, parts: int | None = None, size: int = 1) 
         return ENGINES[name](task)
     if name != "machine":
         raise ArgumentError(
-            "--parts and several workers are for the machine",
+            "--parts and several workers need the machine engine",
             expected="--engine machine",
             got=f"--engine {name}",
         )

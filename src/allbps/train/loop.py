@@ -196,6 +196,6 @@ def diverged(course: Course, moment: Moment, what: str, got: str) -> DivergedErr
         what,
         expected="finite numbers",
         got=got,
-        todo=f"a smaller --lr than {options.highest_rate:g}, or --clip 1; what was reached after"
+        todo=f"a smaller --lr than {options.highest_rate:g}, or --clip 1; the state after"
         f" epoch {moment.epoch} is in {options.folder / 'checkpoint.safetensors'}",
     )

@@ -239,7 +239,7 @@ def _remarks(dataset: Dataset, course: Course, watch: Watch) -> Iterator[str]:
         mean, spread = (
             " ".join(f"{n:.4g}" for n in a.ravel()) for a in (images.mean, images.spread)
         )
-        yield f"normalised: mean {mean}, spread {spread}"
+        yield f"normalised: mean {mean}, standard deviation {spread}"
     if watch.seconds:
         yield f"steps waited {course.task.feed.waited / watch.seconds:.1%} of the time for images"
 
@@ -259,7 +259,7 @@ def _note(options: TrainOptions, moment: Moment, interrupted: bool) -> str:
     if moment.best is None:
         return ""
     best = best_epoch(moment.history)
-    stopped = f"stopped after {options.patience} epochs that were no better; "
+    stopped = f"stopped after {options.patience} epochs without improvement; "
     return (stopped if moment.epoch < options.epochs else "") + f"kept the weights of epoch {best}"
 
 
@@ -270,8 +270,8 @@ def _write(
     options, images, model = course.options, parts.train, course.task.model
     folder = options.folder
     files = {
-        "weights.safetensors": "what was learnt",
-        "checkpoint.safetensors": "where to go on with --resume",
+        "weights.safetensors": "the learned parameters",
+        "checkpoint.safetensors": "what --resume continues from",
         "log.jsonl": "loss and accuracy of every epoch",
         "step.py": "the forward and backward pass of a step, as it ran",
         "report.json": "this summary",
@@ -290,9 +290,7 @@ def _write(
 
 def _draw(course: Course, parts: Parts, moment: Moment, params: nn.Params, test: Score) -> None:
     folder, model = course.options.folder, course.task.model
-    title = (
-        f"{model.name} on {course.options.data}: {test.accuracy:.1%} of what was held out is right"
-    )
+    title = f"{model.name} on {course.options.data}: held-out accuracy {test.accuracy:.1%}"
     held = "validation" if parts.validation else "held out"
     draw_curve(folder / "curve", title, moment.history, held)
     if not model.pictured:

@@ -24,11 +24,11 @@ def in_common(theirs: Any, right: Any, precision: Precision) -> str:
     where = _where(bad) if theirs.ndim else ""
     how = next(_how(theirs[bad], right[bad]), "") if count > 1 else ""
     if where and how:
-        return f"what is wrong is {where}, and there {how}"
+        return f"only {where} is wrong; there, {how}"
     if where:
-        return f"what is wrong is {where}"
+        return f"only {where} is wrong"
     if count == bad.size:
-        return f"of every element {how}" if how else ""
+        return f"for every element, {how}" if how else ""
     share = f"{count} of {bad.size} elements are wrong"
     return f"{share}; {how}" if how else share
 
@@ -48,8 +48,8 @@ def _where(bad: Any) -> str:
         hit = np.flatnonzero(np.any(bad, axis=other))
         name = names[axis] if names else f"slice of axis {axis}"
         if len(hit) == 1 and n > 1:
-            return f"{name} {hit[0]} alone"
-    return "the border alone" if _is_border(bad) else ""
+            return f"{name} {hit[0]}"
+    return "the border" if _is_border(bad) else ""
 
 
 def _is_border(bad: Any) -> bool:

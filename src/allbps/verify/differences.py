@@ -90,7 +90,7 @@ def judge(case: Case) -> Iterator[Finding]:
     work = [RUNS * case.replay.work_from(delta.primal.name) for delta in case.deltas]
     affordable = STATEMENTS * len(work) // max(sum(work), 1)
     if affordable == 0:
-        raise Silence(f"{len(case.replay)} statements are too much work to repeat")
+        raise Silence(f"{len(case.replay)} statements take too much work to repeat")
     chosen = _chosen(case, affordable)
     probes = min(max(affordable // len(chosen), 1), PROBES)
     for k, delta in enumerate(case.deltas):
@@ -213,7 +213,7 @@ class _Probe:
             return self._say(Verdict.NOISY, index, ours, best.value, note)
         rounding = [(guess, 2 * self.case.replay.uncertainty / start) for start, guess in guesses]
         if not _contradicted(ours, rounding):
-            note = f"too small for differences, which are good to ±{best.error:.0e} here"
+            note = f"too small for finite differences, which are accurate to ±{best.error:.0e} here"
             return self._say(Verdict.NOT_CHECKED, index, ours, best.value, note)
         excuse = self._excuse(direction, ours, off)
         verdict = Verdict.NOT_CHECKED if excuse else Verdict.DISAGREE
@@ -255,7 +255,7 @@ class _Probe:
             for verdict in (Verdict.DISAGREE, Verdict.AGREE, Verdict.NOISY)
         )
         if not (wrong or right or noisy or self.kinks):
-            note = self.found[0].note if self.found else "a kink is in every direction tried"
+            note = self.found[0].note if self.found else "every direction tried meets a kink"
             return Finding("differences", self.name, Verdict.NOT_CHECKED, note=note)
         rough = [f for f in noisy if not right or _error(f) > self.bound]
         found = (

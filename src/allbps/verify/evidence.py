@@ -33,9 +33,9 @@ def bound_of(dtype: np.dtype[Any]) -> float:
 LAST_DIGITS = 16
 """So many units in the last place of the terms of a δ are rounding."""
 
-UNSTABLE = "rounding alone may change it altogether, so that nothing can be said for it"
+UNSTABLE = "rounding alone may change it completely, so nothing can be said about it"
 
-UNSTEADY = "a decision on the way hangs on the last digit, and may fall otherwise for the judge"
+UNSTEADY = "a decision on the way hinges on the last digit, and the judge may decide differently"
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,7 +143,7 @@ class Case:
         coarse = [x for x in self.backward.graph.nodes if x.is_float and x.dtype.itemsize < 8]
         if coarse:
             return f"float64 instead of {coarse[0].dtype} would help"
-        return "another point, at which less cancels, would help"
+        return "another point, where less cancels, would help"
 
 
 def compare(

@@ -121,7 +121,7 @@ class _Exact:
             exact = _floats(self.scope[line.name])
             off = float(np.max(np.abs(exact - ours.astype(np.float64))))
             if off > bound_of(ours.dtype) * float(np.max(np.abs(exact))):
-                raise Silence(f"{line.code} is mostly rounding: it is off by {off:.1e}")
+                raise Silence(f"{line.code} is mostly rounding error: it is off by {off:.1e}")
 
     def delta(self, delta: Delta) -> Any:
         """The emitted δ, exactly."""

@@ -13,7 +13,7 @@ class Verdict(StrEnum):
 
     AGREE = "agree"
     DISAGREE = "disagree"
-    NOISY = "noisy: cannot be said at this precision"
+    NOISY = "noisy: cannot be decided at this precision"
     CONVENTION = "a convention: one of the slopes at a kink"
     NOT_DIFFERENTIABLE = "not differentiable here"
     NOT_CHECKED = "not checked"
@@ -110,7 +110,9 @@ class Origin:
     operands: tuple[str, ...]
 
     def __str__(self) -> str:
-        text = f"{place(self.name, self.index)} = {self.value} is the first that is not finite"
+        text = (
+            f"{place(self.name, self.index)} = {self.value} is the first value that is not finite"
+        )
         lines = [f"{text}, from {self.code}"]
         lines += [f"  with {', '.join(self.operands)}"] if self.operands else []
         lines += [f"  at {self.where}"] if self.where else []

@@ -82,7 +82,7 @@ def _pairs(target: Any, tree: Any, path: str) -> Iterator[tuple[Node, Any, str]]
     elif isinstance(target, (list, tuple)) and isinstance(tree, (list, tuple)):
         if len(target) != len(tree):
             raise ArgumentError(
-                f"{path} does not have the length of what it is the gradient of",
+                f"{path} differs in length from the argument it is the gradient of",
                 expected=f"{len(target)} gradients",
                 got=str(len(tree)),
             )
@@ -90,7 +90,7 @@ def _pairs(target: Any, tree: Any, path: str) -> Iterator[tuple[Node, Any, str]]
             yield from _pairs(inner, part, f"{path}.{k}")
     elif isinstance(target, (dict, list, tuple)):
         raise ArgumentError(
-            f"{path} is not a container like what it is the gradient of",
+            f"{path} is not a container like the argument it is the gradient of",
             expected=type(target).__name__,
             got=type(tree).__name__,
         )

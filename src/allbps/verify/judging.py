@@ -110,8 +110,8 @@ def _notes(case: Case, findings: Sequence[Finding]) -> Iterator[str]:
     ]
     if sampled:
         yield (
-            "differences tried random directions through all elements, and some elements alone,"
-            f" of {', '.join(sampled[:8])}{' …' if len(sampled) > 8 else ''}"
+            "finite differences took random directions through all elements, and some elements"
+            f" one by one, of {', '.join(sampled[:8])}{' …' if len(sampled) > 8 else ''}"
         )
     if any(f.verdict is Verdict.NOISY for f in findings):
         yield f"where a δ is noisy: {case.advice}"
@@ -120,11 +120,11 @@ def _notes(case: Case, findings: Sequence[Finding]) -> Iterator[str]:
         if finding.judge in WHOLE and finding.compared and left_out:
             yield (
                 f"{finding.judge} has no finite number for {left_out} of {sizes[finding.node]}"
-                f" elements of δ{finding.node}; it says nothing of them"
+                f" elements of δ{finding.node}; it says nothing about them"
             )
     coarse = {delta.primal.dtype for delta in case.deltas if delta.primal.dtype.itemsize < 8}
     for dtype in sorted(coarse, key=str):
         yield (
-            f"δ in {dtype} can be confirmed to half of its digits, {bound_of(dtype):.0e};"
+            f"δ in {dtype} can be confirmed only to half of its digits, {bound_of(dtype):.0e};"
             " pass float64 for more"
         )

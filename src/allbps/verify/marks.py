@@ -81,7 +81,7 @@ class Mark:
         at = place(self.name, self.index)
         if self.state is State.FOLLOWS:
             source = listed(self.follows_from) or "a mistake nearer to the loss"
-            yield f"{self.name} is not right, but follows from {source}{note}"
+            yield f"{self.name} is not right, but it follows from {source}{note}"
             if self.right is not None:
                 yield f"  {at} is {self.theirs:.9g}; the right number is {self.right:.9g}"
             return
@@ -109,8 +109,8 @@ class Mark:
             return
         source = listed(self.follows_from) or "your own gradients nearer to the loss"
         yield (
-            f"  {at} is {self.theirs:.9g}; from {source} follows {self.expected:.9g},"
-            f" and right is {self.right:.9g}"
+            f"  {at} is {self.theirs:.9g}; from {source} it would be {self.expected:.9g},"
+            f" and the right number is {self.right:.9g}"
         )
 
 

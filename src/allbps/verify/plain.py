@@ -247,10 +247,10 @@ def _difference(
         if said is None:
             continue
         verdict, expected, got = said
-        note = f"the function's own value of {name} on plain arrays is not the graph's"
+        note = f"on plain arrays the function gives a different {name} from the graph's"
         if verdict is wrong:
             return name, note, expected, got, wrong
-        rounding = f"rounding alone may change {name}, which is not the graph's"
+        rounding = f"{name} differs from the graph's, but rounding alone may change it"
         doubtful = (name, rounding, expected, got)
     return (*doubtful, Verdict.NOISY) if doubtful else None
 

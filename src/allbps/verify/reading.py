@@ -269,7 +269,7 @@ class Reading:
     def _rounded(self, primal: Node, read: str) -> str:
         if np.any(self.given[primal].numbers) or not np.any(self.true(primal)):
             return read
-        return f"{read}; all of it rounds to 0, so it cannot be told from a forgotten one"
+        return f"{read}; all of it rounds to 0, so it cannot be told apart from a forgotten one"
 
     def _follows(self, primal: Node, culprits: list[Node], note: str = "") -> Mark:
         """The mark for what follows from given δ that are wrong, or right if none of them is."""

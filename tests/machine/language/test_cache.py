@@ -58,7 +58,7 @@ def test_a_folder_that_cannot_be_written_costs_one_warning(tmp_path, monkeypatch
         assert cache.fetch("k", make) == [b"one", b""]
     assert len(calls) == 3
     (warning,) = recwarn
-    assert "Set ALLBPS_CACHE_DIR to a folder that can be written" in str(warning.message)
+    assert "Set ALLBPS_CACHE_DIR to a writable folder" in str(warning.message)
 
 
 def test_the_key_follows_source_cpu_and_dtype():

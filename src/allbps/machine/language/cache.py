@@ -117,7 +117,7 @@ def _write_whole(path: Path, data: bytes) -> None:
 def _warn_once(folder: str, reason: str) -> None:
     warnings.warn(
         f"compiled code cannot be kept in {folder} ({reason}): every start compiles again. "
-        "Set ALLBPS_CACHE_DIR to a folder that can be written.",
+        "Set ALLBPS_CACHE_DIR to a writable folder.",
         stacklevel=2,
     )
 

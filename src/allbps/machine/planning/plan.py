@@ -191,7 +191,7 @@ def make_plan(
                 f"{label(node)} is complex, and compiled code has only real numbers",
                 where=str(node.site or ""),
                 got=f"{node.op.name} of dtype {node.dtype}",
-                todo="bp.value_and_grad, or real and imaginary part as arrays of their own",
+                todo="bp.value_and_grad, or the real and imaginary parts as separate arrays",
             )
     planner = _Planner(substitutes, {})
     planner.names = {planner.stand(node): name for node, name in names.items()}

@@ -99,7 +99,7 @@ def relu_mask(site: Site) -> Iterator[Slip]:
         yield Slip("the mask of ReLU is taken from the upstream δ", g * (g > 0))
         yield Slip("the mask is multiplied by the value: ReLU itself instead of its derivative",
                    g * np.maximum(x, 0))  # fmt: skip
-        yield Slip("both masks: only positive δ pass the ReLU", g * (x > 0) * (g > 0))
+        yield Slip("both masks at once: only positive δ pass the ReLU", g * (x > 0) * (g > 0))
     for y, slope in leaky(site):
         g, x = site.upstream(y), site.x
         yield Slip("the slope of the negative side is left out: the mask of plain ReLU",

@@ -39,13 +39,13 @@ def terms(site: Site) -> Iterator[Slip]:
         yield Slip("the path through the variance is counted twice", (g - m - 2 * v) / s)
         yield Slip("the path through the variance has the wrong sign", (g - m + v) / s)
         yield Slip("the path through the mean has the wrong sign", (g + m - v) / s)
-        yield Slip("of the path through the variance half is counted: the factor 2 is missing",
+        yield Slip("only half of the path through the variance is counted: the factor 2 is missing",
                    (g - m - v / 2) / s)  # fmt: skip
         yield Slip("sums instead of means: 1/N is missing on the paths through mean and variance",
                    (g - count * (m + v)) / s)  # fmt: skip
         yield Slip("1/N is missing on the path through the variance", (g - m - count * v) / s)
         yield Slip("1/N is missing on the path through the mean", (g - count * m - v) / s)
-        yield Slip("N instead of N − 1, or the other way, in the path through the variance",
+        yield Slip("N instead of N − 1, or the other way round, in the path through the variance",
                    (g - m - v * count / max(count - 1, 1)) / s)  # fmt: skip
         yield Slip("the normalised value is left out of the path through the variance",
                    (g - m - np.mean(g * y, n.axes, keepdims=True)) / s)  # fmt: skip

@@ -46,5 +46,5 @@ def use_twice(site: Site) -> Iterator[Slip]:
     for name, part in zip(_names(site), site.parts, strict=True):
         yield Slip(f"the use in {name} is counted twice", site.right + part)
         yield Slip(f"the use in {name} is subtracted instead of added", site.right - 2 * part)
-        yield Slip(f"of the use in {name} half is counted: a factor 2 is missing there",
+        yield Slip(f"only half of the use in {name} is counted: a factor of 2 is missing",
                    site.right - part / 2)  # fmt: skip

@@ -23,8 +23,8 @@ def zeros(site: Site) -> Iterator[Slip]:
 
 @mistake("factor 2", "A factor 2 too much, or missing.", 3)
 def factor(site: Site) -> Iterator[Slip]:
-    yield Slip("a factor 2 too much", 2 * site.right)
-    yield Slip("a factor ½ too much, or a factor 2 is missing", site.right / 2)
+    yield Slip("a factor of 2 too many", 2 * site.right)
+    yield Slip("a factor of ½ too many, or a factor of 2 is missing", site.right / 2)
 
 
 @mistake("averaged", "Averaged where a sum is meant: divided by a length once too often.", 3)

@@ -97,7 +97,7 @@ def once_more(site: Site) -> Iterator[Slip]:
         if not found.sigmoid:
             yield Slip("the Jacobian of softmax is applied once more after p − y",
                        p * (d - np.sum(d * p, -1, keepdims=True)))  # fmt: skip
-            yield Slip("p is multiplied in once more after p − y", d * p)
+            yield Slip("multiplied by p once more after p − y", d * p)
 
 
 @mistake("softmax of another axis", "The softmax is taken along another axis.", 2)
