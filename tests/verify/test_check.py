@@ -144,7 +144,7 @@ def test_a_wrong_mark_in_words():
         "  δx[1] is -4, and should be 4\n"
         "  comes through t1 = x * x\n"
         "  comes through L = np.sum(t1)\n"
-        "  what is wrong is element 1 alone"
+        "  only element 1 is wrong"
     )
     assert report.to_json()["marks"][0]["state"] == "wrong"
 

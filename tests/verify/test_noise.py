@@ -47,7 +47,7 @@ def test_what_cannot_be_said_is_said_in_the_first_line():
     assert report.noisy == ("x",)
     assert {found.verdict for found in report.of["x"].values()} == {Verdict.NOISY}
     text = str(report)
-    assert "verified except δx: noisy, cannot be said at this precision" in text.splitlines()[0]
+    assert "verified except δx: noisy, cannot be decided at this precision" in text.splitlines()[0]
     assert "rounding alone moves it by up to" in text
     assert "another point, where less cancels, would help" in text
     assert report.to_json()["noisy"] == ["x"]

@@ -173,7 +173,7 @@ class Report:
             yield "What they were compared with, and whether that is right:"
         state = "verified" if self.verified else "NOT verified"
         if self.noisy and self.verified:
-            state += f" except {_names(self.noisy)}: noisy, cannot be said at this precision"
+            state += f" except {_names(self.noisy)}: noisy, cannot be decided at this precision"
         yield f"{self.function}: {len(self.subjects)} δ, {state}"
         if self.origin:
             yield str(self.origin)
