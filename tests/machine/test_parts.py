@@ -396,7 +396,7 @@ MISUSES = {
         {"parts": 2, "optimizer": None},
         "parts= and group= need optimizer=",
     ),
-    "a group that is none": (mean_loss, {"group": "gloo"}, "group is of the wrong kind"),
+    "a group that is none": (mean_loss, {"group": "gloo"}, "group is not a process group"),
     "arrays beside the loss": (
         lambda p, x, labels: (mean_loss(p, x, labels), x),
         {"parts": 2},

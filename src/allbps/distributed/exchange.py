@@ -132,7 +132,7 @@ def exchange_of(group: Any) -> TorchExchange:
     distributed = torch_distributed()
     if not isinstance(group, distributed.ProcessGroup):
         raise ArgumentError(
-            "group is not of the right kind",
+            "group is not a process group",
             expected="a process group, such as torch.distributed.group.WORLD after"
             " init_process_group()",
             got=repr(group),

@@ -48,13 +48,13 @@ def test_shares_are_said_only_where_they_can_be(alone, seconds, shares):
     assert stages.shares == shares
     text = str(stages)
     assert ("of peak" in text) == (shares is not None)
-    assert ("cannot be said" in text) == (shares is None)
+    assert ("cannot be given" in text) == (shares is None)
     assert "%" not in text or shares is not None
 
 
 def test_stages_that_were_not_timed_have_no_shares():
     assert Stages(ROWS, 4).shares is None
-    assert "cannot be said" not in str(Stages(ROWS, 4))
+    assert "cannot be given" not in str(Stages(ROWS, 4))
 
 
 def test_the_peak_of_two_threads_is_more_than_that_of_one():
