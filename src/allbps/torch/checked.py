@@ -161,15 +161,17 @@ def compare_with_eager(
         loss = float(result[0] if isinstance(result, (tuple, list)) else result)
         _compare_loss(loss, reference.loss, own.loss, single)
         bounds = _bounds(reference.gradients, own.gradients, single)
-        try:
+
+        def compare(bounds: Sequence[torch.Tensor], few: float = 0.0) -> None:
             moved = [before(reference.gradients, bounds, sign) for sign in (0, 1, -1)]
-            _compare_state(step, memory, moved, single)
+            _compare_state(step, memory, moved, single, few)
+
+        try:
+            compare(bounds)
         except DifferenceError:
             if not single:
                 raise
-            bounds = _wider(bounds, reference, whole, step, args, kwargs)
-            moved = [before(reference.gradients, bounds, sign) for sign in (0, 1, -1)]
-            _compare_state(step, memory, moved, single, FEW)
+            compare(_wider(bounds, reference, whole, step, args, kwargs), FEW)
         _compare_buffers(step, reference, own, single)
 
 
@@ -250,7 +252,7 @@ def _plain(optimizer: Any) -> dict[str, Any]:
 
 
 def _compare_state(
-    step: CompiledStep, memory: Memory, moved: Any, single: bool, few: float = 0.0
+    step: CompiledStep, memory: Memory, moved: Any, single: bool, few: float
 ) -> None:
     rest = 1e-5 if single else 1e-6 if memory.kind.scalars else 1e-9  # PyTorch rounds those
     for k, (name, p) in enumerate(zip(step.params.names, step.params.tensors, strict=True)):

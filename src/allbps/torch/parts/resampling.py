@@ -17,7 +17,7 @@ def _pair(value: Size) -> tuple[int, int]:
 
 
 def conv_transpose2d(
-    x: Any, weight: Any, bias: Any, *, stride: Size = 1, padding: Size = 0,
+    x: Any, weight: Any, bias: Any = None, *, stride: Size = 1, padding: Size = 0,
     output_padding: Size = 0, groups: int = 1, dilation: Size = 1,
 ) -> Any:  # fmt: skip
     """The δ of a convolution's input as a layer: (N, C, H, W), (C, O / groups, h, w).
@@ -54,7 +54,7 @@ def _cropped(x: Any, around: tuple[int, int, int, int]) -> Any:
 
 
 def conv_transpose1d(
-    x: Any, weight: Any, bias: Any, *, stride: int = 1, padding: int = 0,
+    x: Any, weight: Any, bias: Any = None, *, stride: int = 1, padding: int = 0,
     output_padding: int = 0, groups: int = 1, dilation: int = 1,
 ) -> Any:  # fmt: skip
     """As ``conv_transpose2d``, along one axis: (N, C, L), (C, O / groups, l)."""

@@ -6,13 +6,16 @@ from typing import Any
 
 from allbps.torch.table.algebra import ALGEBRA
 from allbps.torch.table.elementwise import ELEMENTWISE
+from allbps.torch.table.functions import FUNCTIONS
 from allbps.torch.table.layers import LAYERS
 from allbps.torch.table.named import by_name
 from allbps.torch.table.numbers import NUMBERS
 from allbps.torch.table.shapes import SHAPES
 from allbps.torch.table.use import Writers
 
-TABLE: dict[str, Writers] = {**ELEMENTWISE, **SHAPES, **NUMBERS, **ALGEBRA, **LAYERS}
+TABLE: dict[str, Writers] = {
+    **ELEMENTWISE, **SHAPES, **NUMBERS, **FUNCTIONS, **ALGEBRA, **LAYERS,
+}  # fmt: skip
 """The name that PyTorch prints for an operation -> how it is written."""
 
 

@@ -94,6 +94,12 @@ _FUNCTIONS = {
     "square": "np.square", "special_expit": "F.sigmoid", "special_erf": "special.erf",
 }  # fmt: skip
 
+
+def _rounded(use: Use) -> str:
+    decimals = use.values.get("decimals", 0)
+    return f"np.round({use.text('self')}{f', {number(decimals)}' if decimals else ''})"
+
+
 ELEMENTWISE: dict[str, Writers] = {
     **{f"aten.{name}.default": f"{function}({{self}})" for name, function in _FUNCTIONS.items()},
     **{
@@ -185,4 +191,14 @@ ELEMENTWISE: dict[str, Writers] = {
     "aten.detach.default": "bp.stop_gradient({self})",
     "aten.detach_.default": "bp.stop_gradient({self})",
     "aten.detach_copy.default": "bp.stop_gradient({self})",
+    "aten.fmax.default": "np.fmax({self}, {other})",
+    "aten.fmin.default": "np.fmin({self}, {other})",
+    "aten.hypot.default": "np.hypot({self}, {other})",
+    "aten.copysign.Tensor": "np.copysign({self}, {other})",
+    "aten.copysign.Scalar": "np.copysign({self}, {other})",
+    "aten.frexp.Tensor": "np.frexp({self})",
+    "aten.nextafter.default": "np.nextafter({self}, {other})",
+    "aten.round.decimals": _rounded,
+    "aten.signbit.default": "np.signbit({self})",
+    "aten.angle.default": "np.angle({self})",
 }

@@ -4,30 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from allbps.torch.table.named import REDUCTIONS
-from allbps.torch.table.use import NotWrittenError, Use, Writer, Writers, call, number
-
-
-def _one(value: Any) -> Any:
-    """[2] -> 2."""
-    return value[0] if isinstance(value, (list, tuple)) else value
-
+from allbps.torch.table.use import REDUCTIONS, NotWrittenError, Use, Writer, Writers, call, number
 
 # -- convolution -----------------------------------------------------------------------------------
-def _conv(function: str, axes: int) -> Writer:
-    def write(use: Use) -> str:
-        parts = [use.text("input"), use.text("weight")]
-        if use["bias"] is not None:
-            parts.append(f"bias={use.text('bias')}")
-        for name, usual in (("stride", 1), ("padding", 0), ("dilation", 1)):
-            value = _spatial(use[name], axes)
-            if value != usual:
-                parts.append(f"{name}={value!r}")
-        if use["groups"] != 1:
-            parts.append(f"groups={use['groups']}")
-        return f"{function}({', '.join(parts)})"
+USUAL = {"stride": 1, "padding": 0, "output_padding": 0, "dilation": 1, "groups": 1}
+"""What a convolution does where it is told nothing."""
 
-    return write
+
+def _told(use: Use, axes: int, words: str) -> list[str]:
+    """The bias, and those of the options that are not the usual ones."""
+    values = {name: _spatial(use[name], axes) for name in words.split()}
+    bias = [] if use["bias"] is None else [f"bias={use.text('bias')}"]
+    return bias + [f"{name}={x!r}" for name, x in values.items() if x != USUAL[name]]
 
 
 def _spatial(value: Any, axes: int) -> Any:
@@ -39,21 +27,27 @@ def _spatial(value: Any, axes: int) -> Any:
     return value
 
 
-def _conv_transpose(axes: int) -> Writer:
-    def write(use: Use) -> str:
-        options = [
-            f"{name}={_spatial(use[name], axes)!r}"
-            for name, usual in (
-                ("stride", 1), ("padding", 0), ("output_padding", 0), ("dilation", 1)
-            )
-            if _spatial(use[name], axes) != usual
-        ]  # fmt: skip
-        if use["groups"] != 1:
-            options.append(f"groups={use['groups']}")
-        given = [use.text("input"), use.text("weight"), use.text("bias")]
-        return f"parts.conv_transpose{axes}d({', '.join([*given, *options])})"
+def _called(function: str, use: Use, options: list[str]) -> str:
+    return f"{function}({', '.join([use.text('input'), use.text('weight'), *options])})"
 
-    return write
+
+def _conv(axes: int) -> Writer:
+    return lambda use: _called(
+        f"F.conv{axes}d", use, _told(use, axes, "stride padding dilation groups")
+    )
+
+
+def _conv_transpose(axes: int) -> Writer:
+    words = "stride padding output_padding dilation groups"
+    return lambda use: _called(f"parts.conv_transpose{axes}d", use, _told(use, axes, words))
+
+
+def _convolution(use: Use) -> str:
+    """Any convolution, as PyTorch takes one over three axes apart."""
+    axes, turned = len(use.shape("input")) - 2, use["transposed"]
+    words = "stride padding dilation groups" + " output_padding" * turned
+    function = f"F.conv_transpose{axes}d" if turned else f"F.conv{axes}d"
+    return _called(function, use, _told(use, axes, words))
 
 
 # -- pooling ---------------------------------------------------------------------------------------
@@ -204,6 +198,24 @@ def _recurrent(kind: str) -> Writer:
     return write
 
 
+# -- embeddings and products of three -------------------------------------------------------------
+def _bag(use: Use) -> str:
+    options = [f"mode={('sum', 'mean', 'max')[use['mode']]!r}"]
+    for name in ("per_sample_weights", "include_last_offset"):
+        if use[name] is not None and use[name] is not False:
+            options.append(f"{name}={use.text(name)}")
+    if use["padding_idx"] not in (None, -1):
+        options.append(f"padding_idx={use['padding_idx']}")
+    given = [use.text(name) for name in ("indices", "weight", "offsets")]
+    return f"F.embedding_bag({', '.join([*given, *options])})"
+
+
+def _trilinear(use: Use) -> str:
+    """The product of three arrays, axes inserted, summed over some: ``nn.Bilinear``."""
+    factors = [f"np.expand_dims({use.text(f'i{k}')}, {use.text(f'expand{k}')})" for k in (1, 2, 3)]
+    return f"np.sum({' * '.join(factors)}, axis={use.text('sumdim')})"
+
+
 # -- other sizes -----------------------------------------------------------------------------------
 def _upsampled_nearest(use: Use) -> str:
     given = (use.text("input"), use.out_shape[2:], use.text("scale_factors"))
@@ -213,6 +225,29 @@ def _upsampled_nearest(use: Use) -> str:
 def _upsampled_linear(use: Use) -> str:
     given = (use.text("input"), use.out_shape[2:], use["align_corners"], use.text("scale_factors"))
     return "parts.upsample_linear({}, {}, {}, {})".format(*given)
+
+
+def _resized(mode: str) -> Writers:
+    def write(use: Use) -> str:
+        if use["scale_factors"] is not None:
+            size = f"scale_factor={use.text('scale_factors')}"
+        else:
+            size = f"size={use.text('output_size')}"
+        return (
+            f"F.interpolate({use.text('input')}, {size}, mode={mode!r},"
+            f" align_corners={use['align_corners']})"
+        )
+
+    return write
+
+
+def _sampled(use: Use) -> str:
+    mode = ("bilinear", "nearest", "bicubic")[use["interpolation_mode"]]
+    border = ("zeros", "border", "reflection")[use["padding_mode"]]
+    return (
+        f"F.grid_sample({use.text('input')}, {use.text('grid')}, mode={mode!r},"
+        f" padding_mode={border!r}, align_corners={use['align_corners']})"
+    )
 
 
 # -- losses ----------------------------------------------------------------------------------------
@@ -253,10 +288,10 @@ def _weighted_bce(function: str, *words: str) -> Writer:
 
 
 LAYERS: dict[str, Writers] = {
-    "aten.conv1d.default": _conv("F.conv1d", 1),
-    "aten.conv1d.padding": _conv("F.conv1d", 1),
-    "aten.conv2d.default": _conv("F.conv2d", 2),
-    "aten.conv2d.padding": _conv("F.conv2d", 2),
+    "aten.conv1d.default": _conv(1),
+    "aten.conv1d.padding": _conv(1),
+    "aten.conv2d.default": _conv(2),
+    "aten.conv2d.padding": _conv(2),
     "aten.conv_transpose1d.default": _conv_transpose(1),
     "aten.conv_transpose2d.input": _conv_transpose(2),
     "aten.max_pool1d.default": _max_pool(1),
@@ -297,4 +332,15 @@ LAYERS: dict[str, Writers] = {
     "aten.binary_cross_entropy_with_logits.default": _weighted_bce(
         "binary_cross_entropy_with_logits", "weight", "pos_weight"
     ),
+    "aten.convolution.default": _convolution,
+    "aten._trilinear.default": _trilinear,
+    "aten.embedding_bag.padding_idx": (_bag, None, None, None),
+    "aten.embedding_bag.default": (_bag, None, None, None),
+    "aten._embedding_bag.default": (_bag, None, None, None),
+    "aten._embedding_bag_forward_only.default": (_bag, None, None, None),
+    "aten.upsample_bicubic2d.vec": _resized("bicubic"),
+    "aten.upsample_trilinear3d.vec": _resized("trilinear"),
+    "aten.grid_sampler.default": _sampled,
+    "aten.grid_sampler_2d.default": _sampled,
+    "aten.grid_sampler_3d.default": _sampled,
 }  # fmt: skip

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 import allbps.functional as F
-from allbps.torch.table.use import NotWrittenError, Use, Writer
+from allbps.torch.table.use import REDUCTIONS, NotWrittenError, Use, Writer
 
 OTHERWISE = {
     "im2col": "unfold", "col2im": "fold", "_cdist_forward": "cdist", "_pdist_forward": "pdist",
     "linalg_matrix_exp": "matrix_exp", "_adaptive_avg_pool3d": "adaptive_avg_pool3d",
+    "linalg_solve_triangular": "solve_triangular",
+    "linalg_householder_product": "householder_product",
     "max_pool2d_with_indices": "max_pool2d", "max_pool3d_with_indices": "max_pool3d",
 }  # fmt: skip
 """Operation -> the function, where it is called otherwise."""
@@ -19,10 +22,9 @@ ARGUMENTS = {"input2": "other", "weights": "weight"}
 """Argument of an operation -> of the function, where it is called otherwise."""
 WITHOUT_MEANING = {"compute_mode", "driver", "generator"}
 """Arguments that choose an algorithm, and None where nothing is chosen."""
-REDUCTIONS = ("none", "mean", "sum")
-"""What PyTorch counts as 0, 1, 2."""
 
 
+@cache
 def by_name(target: Any) -> Writer | None:
     """How an operation is written that functional has under its name, with all its arguments.
 
@@ -35,11 +37,13 @@ def by_name(target: Any) -> Writer | None:
     name = OTHERWISE.get(name, name)
     if name not in dir(F):
         return None
-    parameters = inspect.signature(getattr(F, name)).parameters
+    signature = inspect.signature(getattr(F, name))
+    parameters = signature.parameters
     words = _words([argument.name for argument in schema.arguments], parameters)
     several = len(schema.returns) > 1
     with_places = several and "return_indices" in parameters
-    if words is None or (several and not with_places and not _gives_two(name)):
+    gives_two = with_places or signature.return_annotation in ("Ranked", "Any")
+    if words is None or (several and not gives_two):
         return None
 
     def write(use: Use) -> str:
@@ -47,11 +51,6 @@ def by_name(target: Any) -> Writer | None:
         return f"F.{name}({', '.join([*given, *['return_indices=True'] * with_places])})"
 
     return write
-
-
-def _gives_two(name: str) -> bool:
-    """Does the function give values and where they stand?"""
-    return str(inspect.signature(getattr(F, name)).return_annotation) in ("Ranked", "Any")
 
 
 def _words(names: list[str], parameters: Mapping[str, Any]) -> dict[str, str] | None:

@@ -153,6 +153,14 @@ def _repeat_interleave(use: Use) -> str:
     return f"np.repeat({use.text('self')}, {use['repeats']}, axis={use['dim']})"
 
 
+def _windows(use: Use) -> str:
+    axis, step = use["dimension"] % max(len(use.shape("self")), 1), use["step"]
+    view = (
+        f"np.lib.stride_tricks.sliding_window_view({use.text('self')}, {use['size']}, axis={axis})"
+    )
+    return view if step == 1 else f"{view}[{':, ' * axis}::{step}]"
+
+
 SHAPES: dict[str, Writers] = {
     "aten.view.default": _reshape,
     "aten.reshape.default": _reshape,
@@ -219,4 +227,5 @@ SHAPES: dict[str, Writers] = {
     "aten.scatter_add.default": "parts.scatter_add({self}, {dim}, {index}, {src})",
     "aten.index_add.default": "parts.index_add({self}, {dim}, {index}, {source}, {alpha})",
     "aten.embedding.default": _embedding,
+    "aten.unfold.default": _windows,
 }

@@ -28,6 +28,10 @@ DTYPES: dict[torch.dtype, str] = {
 """PyTorch's dtype -> how it is written; others are refused."""
 
 
+REDUCTIONS = ("none", "mean", "sum")
+"""What PyTorch counts as 0, 1, 2."""
+
+
 class NotWrittenError(NoRuleError):
     """An operation, or an argument of one, that the table does not write."""
 
