@@ -63,11 +63,6 @@ def make_loops(plan: Plan) -> Plan:
     return _with_loops(plan, group_of)
 
 
-def _has_room(group: Sequence[Work], out: Value) -> bool:
-    """May what makes ``out`` join these works?"""
-    return length(group) < LONGEST and group[0].outputs[0].shape == out.shape
-
-
 def join_loops(plan: Plan) -> Plan:
     """A loop and one that reads its result in the same shape become one.
 
