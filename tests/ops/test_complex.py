@@ -194,6 +194,27 @@ def test_complex_numbers_inside_are_explained_and_real_delta_checked():
     worked.to_json(), worked.to_svg(), worked.to_latex(), worked.to_markdown()
 
 
+@pytest.mark.parametrize("imaginary", [0.0, 1.0])
+def test_questions_about_complex_numbers_are_answered_as_numpy_does(imaginary):
+    asked = []
+
+    def f(a, b):
+        z = F.complex(a, b)
+        asked.append((np.iscomplexobj(z), np.isrealobj(z), np.iscomplexobj(a), np.isrealobj(a)))
+        return np.sum(np.where(np.isreal(z), 2.0, 3.0) * a + np.iscomplex(z) * b)
+
+    a, b = np.ones(2), np.full(2, imaginary)
+    da, db = bp.grad(f, (0, 1))(a, b)
+    assert asked == [(True, False, False, True)]
+    assert da.tolist() == [3.0 if imaginary else 2.0] * 2
+    assert db.tolist() == [1.0 if imaginary else 0.0] * 2
+
+
+def test_the_first_complex_delta_of_a_page_says_what_it_stands_for():
+    text = " ".join(bp.explain(spectrum, X[0]).to_text().split())
+    assert text.count("δt₁ stands for ∂L/∂Re(t₁) − i (∂L/∂Im(t₁))") == text.count("stands for") == 1
+
+
 def test_a_complex_argument_of_a_derivation_and_compiled_code_say_what_they_lack():
     with pytest.raises(AllBPsError, match="is not made of real numbers"):
         bp.explain(lambda z: np.sum(np.abs(z)), Z)

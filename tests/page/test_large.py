@@ -96,6 +96,10 @@ def pixels(html):
     return rows.reshape(height, width + 1)[:, 1:]
 
 
+def test_a_heat_map_of_complex_numbers_shows_how_large_they_are():
+    assert heat.heat(np.array([[3 + 4j, 0]]), "Z") == heat.heat(np.array([[5.0, 0]]), "|Z|")
+
+
 def test_a_heat_map_has_a_pixel_for_each_number_from_blue_to_orange():
     array = np.arange(-50, 50.0).reshape(10, 10)
     found = pixels(heat.heat(array, "X"))

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from allbps.ir import Node, lift, numpy_function
+from allbps.ops.complexes import imag
 
 for _printed in (np.array2string, np.array_repr, np.array_str):
     numpy_function(_printed)(lambda a, *args, _f=_printed, **how: _f(lift(a).value, *args, **how))
@@ -15,10 +16,22 @@ for _printed in (np.array2string, np.array_repr, np.array_str):
 # -- shape and dtype: known without numbers --------------------------------------------------------
 numpy_function(np.shape)(lambda a: lift(a).shape)
 numpy_function(np.ndim)(lambda a: lift(a).ndim)
-numpy_function(np.iscomplexobj)(lambda x: False)
-numpy_function(np.isrealobj)(lambda x: True)
-numpy_function(np.iscomplex)(lambda x: np.zeros(lift(x).shape, bool)[()])
-numpy_function(np.isreal)(lambda x: np.ones(lift(x).shape, bool)[()])
+numpy_function(np.iscomplexobj)(lambda x: lift(x).is_complex)
+numpy_function(np.isrealobj)(lambda x: not lift(x).is_complex)
+
+
+@numpy_function(np.isreal)
+def isreal(x: Any) -> Any:
+    """``numpy.isreal``: of real numbers it is known without looking at them."""
+    node = lift(x)
+    return imag(node) == 0 if node.is_complex else np.ones(node.shape, bool)[()]
+
+
+@numpy_function(np.iscomplex)
+def iscomplex(x: Any) -> Any:
+    """``numpy.iscomplex``: where the imaginary part is not 0."""
+    node = lift(x)
+    return imag(node) != 0 if node.is_complex else np.zeros(node.shape, bool)[()]
 
 
 numpy_function(np.diag_indices_from)(lambda arr: np.diag_indices(len(arr), lift(arr).ndim))

@@ -37,7 +37,7 @@ COMPLEX.update(
         np.where, np.take, np.take_along_axis, np.diagonal, np.linalg.diagonal, np.diag,
         np.diagflat, np.tril, np.triu, np.compress, np.extract, np.array, np.asarray,
         np.asanyarray, np.zeros_like, np.ones_like, np.empty_like, np.full_like, np.shape, np.ndim,
-        np.size, np.iscomplexobj, np.isrealobj, np.result_type,
+        np.size, np.iscomplexobj, np.isrealobj, np.iscomplex, np.isreal, np.result_type,
         # transforms
         np.fft.fft, np.fft.ifft, np.fft.irfft, np.fft.hfft, np.fft.fftn, np.fft.ifftn,
         np.fft.irfftn, np.fft.fft2, np.fft.ifft2, np.fft.irfft2,

@@ -23,7 +23,12 @@ BLUE, WHITE, ORANGE = (33, 102, 172), (247, 247, 247), (178, 84, 12)
 
 
 def heat(value: Any, symbol: str) -> str:
-    """A figure: blue below zero, white at zero, orange above, and a histogram."""
+    """A figure: blue below zero, white at zero, orange above, and a histogram.
+
+    Of complex numbers it shows how large they are.
+    """
+    if np.iscomplexobj(value):
+        value, symbol = np.abs(value), f"|{symbol}|"
     array = np.nan_to_num(np.asarray(value, np.float64), posinf=0.0, neginf=0.0)
     grid = shrunk(flat(array))
     reach = float(np.max(np.abs(grid), initial=0.0)) or 1.0

@@ -374,6 +374,10 @@ class _Author:
         reasons = self._because(terms[0]) if len(terms) == 1 else ()
         if several:
             reasons = (self._uses(delta),)
+        if primal is self._first_complex:
+            said = '{g} "stands for" ∂{L}/∂Re({x}) − i (∂{L}/∂Im({x}))'
+            nodes = {"g": delta.node, "L": self._loss, "x": primal}
+            reasons += (lambda pen: pen.phrase(said, **nodes),) if self._loss is not None else ()
         given = seed if seed is not None and seed.op is not CONST else None
         if given is not None:
             shown = given if terms else delta.node
@@ -386,6 +390,11 @@ class _Author:
             chain=self._chain(terms[0]) if only is not None else None,
             term=only, after=self.backward.deltas[only.consumer].node if only else None,
         )  # fmt: skip
+
+    @cached_property
+    def _first_complex(self) -> Node | None:
+        """The value whose δ is the first complex one on the page, where its meaning is said."""
+        return next((x.primal for x in self.backward.steps if x.primal.is_complex), None)
 
     @cached_property
     def _loss(self) -> Node | None:

@@ -234,8 +234,8 @@ def as_math(value: Any, look: Numerals = USUAL) -> Math:
 
 
 def numeral_math(text: str) -> Math:
-    """The tree of a numeral: one sign string, or the fraction or root that it is."""
-    return parse(text) if any(c in text for c in "/√πl") else Number(text)
+    """The tree of a numeral: one sign string, or the fraction, root or complex sum that it is."""
+    return parse(text) if any(c in text for c in "/√πl ") else Number(text)
 
 
 def _as_printed(

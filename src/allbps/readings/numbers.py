@@ -106,20 +106,31 @@ def cells(values: Any, look: Numerals = USUAL) -> Any:
 
 
 def _complex_cells(array: Any, look: Numerals) -> Any:
-    """Real and imaginary part of each number: ``1.5 − 0.25i``.
+    """Real and imaginary part of each number: ``1.5 − 0.25i``; a part that is 0 is left out.
 
-    >>> _complex_cells(np.array([1.5 - 0.25j, 2j]), USUAL).tolist()
-    ['1.50 − 0.25i', '0 + 2.00i']
+    >>> _complex_cells(np.array([1.5 - 0.25j, 2j, 3, -1j]), USUAL).tolist()
+    ['1.50 − 0.25i', '2.00i', '3.00', '−1.00i']
     """
+    parts = np.asarray(cells(np.stack([array.real, np.abs(array.imag)]), look), object)
     texts = np.empty(array.shape, object)
-    sizes = cells(np.stack([array.real, np.abs(array.imag)]), look)
-    for place, (a, b) in zip(np.ndindex(array.shape), _pairs(sizes), strict=True):
-        texts[place] = f"{a} {'−' if np.signbit(array.imag[place]) else '+'} {b}i"
+    for place in np.ndindex(array.shape):
+        negative = bool(np.signbit(array.imag[place]))
+        texts[place] = _complex_number(parts[(0, *place)], parts[(1, *place)], negative)
     return texts
 
 
-def _pairs(sizes: Any) -> Any:
-    return zip(sizes[0].flat, sizes[1].flat, strict=True)
+def _complex_number(a: str, b: str, negative: bool) -> str:
+    """``a + bi``, or a − bi.
+
+    >>> _complex_number("0", "1", True), _complex_number("2", "√2", False)
+    ('−i', '2 + √2 i')
+    """
+    if b == "0":
+        return a
+    times_i = "i" if b == "1" else f"{b}i" if b.replace(".", "").isdecimal() else f"{b} i"
+    if a == "0":
+        return f"−{times_i}" if negative else times_i
+    return f"{a} {'−' if negative else '+'} {times_i}"
 
 
 def _decimals(array: Any, look: Numerals) -> int:
