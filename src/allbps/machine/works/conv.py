@@ -14,7 +14,7 @@ from allbps.machine.language.words import BIAS, RELU
 from allbps.machine.planning.layout import Shape, image_layout, weight_layout
 from allbps.machine.planning.plan import Work
 from allbps.machine.works import taps
-from allbps.machine.works.masks import Gate, gate_of
+from allbps.machine.works.masks import Gate, gate_of, mask_of
 from allbps.machine.works.places import Places
 from allbps.machine.works.products import Product
 from allbps.machine.works.tasks import ONCE, Cut, Partial, Place, Program, partial
@@ -68,13 +68,13 @@ def _pixels(program: Program, image: Memory, win: Window) -> Memory:
 
 def _product(
     program: Program, work: Work, win: Window, pixels: Memory, weight: Memory, out: Memory,
-    bias: Memory | None = None, gate: Gate | None = None, *, relu: bool = False,
+    bias: Memory | None = None, mask: Memory | None = None, *, relu: bool = False,
 ) -> Product:  # fmt: skip
     """Pixels of the result, times weights: (N·oh·ow, h·w·C) · (h·w·C, O)."""
     K = win.h * win.w * win.C
     return Product(
         program, work, f"{conv_label(work)}, as one product", pixels, K, 1, weight, win.O, 1,
-        win.N * win.oh * win.ow, win.O, K, out, bias, relu, gate,
+        win.N * win.oh * win.ow, win.O, K, out, bias, relu, mask,
     )  # fmt: skip
 
 
@@ -135,7 +135,7 @@ def emit_conv_input(places: Places, work: Work) -> None:
     delta = places.as_layout(g, image_layout(g.shape)).memory
     weight = places.as_layout(w, weight_layout(w.shape)).memory
     made = places.put(work.outputs[0], image_layout(shape))
-    gate, out = gate_of(places, work, made, made.layout.size // win.N), made.memory
+    gate, out = gate_of(places, work, made, win.N), made.memory
     if win.small:
         call = small.small_conv_input.on(D=out, G=delta, K=weight, **win.taps)
         _add(program, work, win, ONCE, call, *([gate.on(out, 0, 1)] if gate is not None else []))
@@ -148,7 +148,7 @@ def emit_conv_input(places: Places, work: Work) -> None:
     if win.by_product(program) and win.s == 1:
         back = win.backwards()
         pixels = _pixels(program, delta, back)
-        _product(program, work, back, pixels, flipped, out, gate=gate).emit()
+        _product(program, work, back, pixels, flipped, out, mask=mask_of(places, work, made)).emit()
         return
     call = kernels.conv_input.on(D=out, G=delta, F=flipped, **win.sizes, lo=LO, hi=HI)
     _add(program, work, win, win.images, call, *([gate.on(out)] if gate is not None else []))

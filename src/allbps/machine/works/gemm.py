@@ -13,7 +13,7 @@ from allbps.machine.language.operands import HI, LO, Scratch
 from allbps.machine.language.target import host
 from allbps.machine.planning.layout import Layout, Run, Shape, common_refinement, merged, row_major
 from allbps.machine.planning.plan import Value, Work
-from allbps.machine.works.masks import gate_of
+from allbps.machine.works.masks import mask_of
 from allbps.machine.works.places import Places
 from allbps.machine.works.products import Product
 from allbps.machine.works.tasks import Cut, NoKernelError, Place
@@ -150,7 +150,7 @@ def _product(places: Places, work: Work, left: Place, right: Place) -> Product:
     return Product(
         places.program, work, label(work), left.memory, sar, sak, right.memory, sbk or N,
         sbn or 1, M, N, K, made.memory, bias, bool(work.attrs.get("relu")),
-        gate_of(places, work, made, N),
+        mask_of(places, work, made),
     )  # fmt: skip
 
 

@@ -95,7 +95,7 @@ def emit_grouped_input(places: Places, work: Work) -> None:
     else:
         turned = _turned(places.program, weight, form)
         call = kernels.grouped_input.on(**blocks, F=turned, **form.arguments)
-    gate = gate_of(places, work, made, made.layout.size // form.N)
+    gate = gate_of(places, work, made, form.N)
     masked = [gate.on(out)] if gate is not None else []
     _add(places.program, work, form, form.products(g), call, *masked)
 

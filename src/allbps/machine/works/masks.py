@@ -26,8 +26,12 @@ class Gate:
         )
 
 
-def gate_of(places: Places, work: Work, out: Place, width: int) -> Gate | None:
-    """The gate of the δ that a work puts at ``out``; None where there is no ReLU."""
-    if not work.attrs.get("mask"):
-        return None
-    return Gate(places.as_layout(work.inputs[2], out.layout).memory, width)
+def mask_of(places: Places, work: Work, out: Place) -> Memory | None:
+    """The result of the ReLU behind the δ that a work puts at ``out``; None where there is none."""
+    return places.as_layout(work.inputs[2], out.layout).memory if work.attrs.get("mask") else None
+
+
+def gate_of(places: Places, work: Work, out: Place, rows: int) -> Gate | None:
+    """The gate of the δ that a work puts at ``out`` in so many rows; None without a ReLU."""
+    memory = mask_of(places, work, out)
+    return None if memory is None else Gate(memory, out.layout.size // rows)

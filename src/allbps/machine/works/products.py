@@ -30,6 +30,7 @@ class Product:
         program: where the tasks go.
         work: what is computed.
         label: the same for people.
+        mask: the result of the ReLU that the product is a δ behind, laid out as ``out``.
 
     """
 
@@ -48,7 +49,12 @@ class Product:
     out: Memory
     bias: Memory | None = None
     relu: bool = False
-    gate: Gate | None = None
+    mask: Memory | None = None
+
+    @property
+    def gate(self) -> Gate | None:
+        """The mask by the rows of the product."""
+        return None if self.mask is None else Gate(self.mask, self.N)
 
     @property
     def flags(self) -> int:
@@ -103,11 +109,11 @@ class Product:
         return Scratch(gemm_scratch(host(), self.program.real.itemsize, rows, self.K))
 
     def _masked_piece(self, target: Pointer, blocks: Blocks) -> tuple[Call, ...]:
-        if self.gate is None:
+        if self.mask is None:
             return ()
         return (
             kernels.mask_piece.on(
-                D=target, Y=self.gate.memory, M=self.M, N=self.N, rows=blocks.rows,
+                D=target, Y=self.mask, M=self.M, N=self.N, rows=blocks.rows,
                 columns=blocks.columns, piece=PIECE,
             ),
         )  # fmt: skip
