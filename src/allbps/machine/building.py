@@ -21,6 +21,7 @@ from allbps.machine.language.errors import KernelError
 from allbps.machine.language.operands import Memory
 from allbps.machine.limits import Limit, limits
 from allbps.machine.options import Options
+from allbps.machine.planning.complexes import as_pairs
 from allbps.machine.planning.layout import Layout
 from allbps.machine.planning.passes import passes
 from allbps.machine.planning.plan import Plan, Value, Work, make_plan
@@ -197,6 +198,7 @@ def _planned_with(
         outputs[0] = gated(outputs[0], holds)
     wanted = [*outputs, *asked.grads, *([holds] if holds is not None else [])]
     stands.update(counted_from_the_end(wanted, traced.values))
+    stands.update(as_pairs(wanted, stands))
     plan = passes(make_plan(inputs, wanted, stands, names))
     if not free:
         plan = turn_products(plan)

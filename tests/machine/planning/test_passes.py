@@ -190,3 +190,14 @@ def test_what_a_relu_behind_a_norm_reads_may_be_a_result_too(skip, rng):
     got = bp.compile(both, x, s, gain, shift)(x, s, gain, shift)
     for one, other in zip(got, both(x, s, gain, shift), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("rows", [1, 2])
+def test_two_products_that_are_added_up_are_both_made_whatever_their_rows(rows, rng):
+    x, h = rng.standard_normal((rows, 3)), rng.standard_normal((rows, 4))
+    W, U = rng.standard_normal((3, 5)), rng.standard_normal((4, 5))
+
+    def cell(x, h, W, U):
+        return np.sum(np.tanh(x @ W + h @ U))
+
+    compiled(cell, x, h, W, U, params=["x", "h", "W", "U"])

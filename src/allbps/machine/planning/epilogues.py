@@ -116,8 +116,8 @@ def add_bias(plan: Plan) -> Plan:
     for product in plan.works:
         out = product.outputs[0]
         add = plan.only_reader(out) if product.kind in ("matmul", "conv2d") else None
-        if add is None or add.kind != "add" or add.inputs[0] is add.inputs[1]:
-            continue
+        if add is None or add.kind != "add" or add.inputs[0] is add.inputs[1] or add in placed:
+            continue  # of two products that are added up one is the bias of the other
         bias = add.inputs[1] if add.inputs[0] is out else add.inputs[0]
         if _is_bias(product, bias) and bias.dtype == out.dtype == add.outputs[0].dtype:
             removed.append(product)

@@ -7,7 +7,7 @@ convolution, the δ of a cross-entropy) the rule's nodes are replaced by that ke
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from allbps.errors import NoRuleError
-from allbps.ir import CONST, INPUT, Node, Site, ancestors, label
+from allbps.ir import CONST, INPUT, Node, Site, label
 from allbps.machine.planning.layout import Shape
 
 FOLDED_SIZE = 1 << 20
@@ -182,40 +182,52 @@ def make_plan(
         names: a word for nodes that have no name of their own.
 
     Raises:
-        NoRuleError: there are complex numbers on the way.
+        NoRuleError: complex numbers are among them.
 
     """
-    for node in ancestors(outputs):
-        if node.is_complex:
-            raise NoRuleError(
-                f"{label(node)} is complex, and compiled code has only real numbers",
-                where=str(node.site or ""),
-                got=f"{node.op.name} of dtype {node.dtype}",
-                todo="bp.value_and_grad, or the real and imaginary parts as separate arrays",
-            )
     planner = _Planner(substitutes, {})
     planner.names = {planner.stand(node): name for node, name in names.items()}
     values = [planner.input(node) for node in inputs]
-    for stand in _in_order([*outputs], planner):
+    for stand in in_order(outputs, substitutes, planner.values):
+        if isinstance(stand, Node) and stand.is_complex:
+            raise _is_complex(stand)
         planner.visit(stand)
     return Plan(tuple(values), tuple(planner.value(node) for node in outputs), tuple(planner.works))
 
 
-def _in_order(outputs: Iterable[Node], planner: _Planner) -> list[Stand]:
-    """Everything that the outputs need, operands first; no recursion."""
+def _is_complex(node: Node) -> NoRuleError:
+    return NoRuleError(
+        f"{label(node)} is complex, and compiled code has no formula for its parts",
+        where=str(node.site or ""),
+        got=f"{node.op.name} of dtype {node.dtype}",
+        todo="bp.value_and_grad, or the real and imaginary parts as separate arrays",
+    )
+
+
+def in_order(
+    outputs: Iterable[Node], substitutes: Mapping[Node, Stand], known: Container[Stand] = ()
+) -> list[Stand]:
+    """Everything that the outputs need and is not known, operands first; no recursion."""
     done: set[Stand] = set()
     order: list[Stand] = []
-    stack: list[tuple[Stand, bool]] = [(planner.stand(node), False) for node in outputs][::-1]
+    stack = [(standing(node, substitutes), False) for node in outputs][::-1]
     while stack:
         stand, ready = stack.pop()
         if ready:
             order.append(stand)
-        elif stand not in done and stand not in planner.values:
+        elif stand not in done and stand not in known:
             done.add(stand)
             stack.append((stand, True))
-            for operand in stand.inputs[::-1]:
-                stack.append((planner.stand(operand), False))
+            stack.extend((standing(x, substitutes), False) for x in stand.inputs[::-1])
     return order
+
+
+def standing(node: Node, substitutes: Mapping[Node, Stand]) -> Stand:
+    """What stands for a node in the end."""
+    found: Stand = node
+    while isinstance(found, Node) and found in substitutes:
+        found = substitutes[found]
+    return found
 
 
 class _Planner:
@@ -227,10 +239,7 @@ class _Planner:
         self._constants: dict[Any, Value] = {}
 
     def stand(self, node: Node) -> Stand:
-        found: Stand = node
-        while isinstance(found, Node) and found in self.substitutes:
-            found = self.substitutes[found]
-        return found
+        return standing(node, self.substitutes)
 
     def value(self, node: Node) -> Value:
         return self.values[self.stand(node)]
