@@ -102,8 +102,27 @@ def of_a_gradient(x):
     return np.sum(bp.grad(inner)(x[0]) * x[1])
 
 
+def standardised(x):
+    """A copy of the argument that is written into by traced numbers."""
+    scale, x = x[0] ** 2 + 1, np.array(x)
+    x -= x.mean(0)
+    x /= np.sqrt(x.var(axis=0) + 1e-2)
+    x *= scale
+    return np.sum(np.maximum(x, 0, out=x) * W)
+
+
+def converted(x):
+    """np.asarray gives the array itself, and what is written into it stands in the other name."""
+    y, z = np.asarray(x[:2] + 1), np.array(x, dtype=np.float64, copy=True)
+    again = np.asarray(y)
+    again *= np.sin(x[1])
+    z[1] = again[0] * y[1]
+    return np.sum(np.array([y, z[:2]]) ** 2) + np.sum(np.ascontiguousarray(z) * W)
+
+
 PROGRAMS = (
     rows, refilled, elimination, warped, filtered, averaged, convolved, counted, of_a_gradient,
+    standardised, converted,
 )  # fmt: skip
 
 

@@ -17,7 +17,8 @@ from typing import Any, TypeVar
 import numpy as np
 
 from allbps.errors import AllBPsError, InPlaceError, TraceError
-from allbps.ir.handle import TracedArray, handed
+from allbps.ir.arraylike import NUMPY
+from allbps.ir.handle import TracedArray, handed, is_traced, resolved
 from allbps.ir.op import lift
 from allbps.ir.site import is_user_file
 
@@ -27,6 +28,9 @@ MAKERS: tuple[Any, ...] = (
     np.array, np.copy, np.eye, np.identity, np.linspace,
 )  # fmt: skip
 """What programs make the arrays with that they write into."""
+
+CONVERTERS: tuple[Any, ...] = (np.asarray, np.asanyarray, np.ascontiguousarray)
+"""What gives an array back as it is, where it is one already."""
 
 
 def or_its_twin(f: Callable[..., Any], run: Callable[[Callable[..., Any]], T]) -> T:
@@ -113,7 +117,7 @@ def _replaced(value: Any, known: dict[int, dict[str, Any]]) -> Any:
         twin = ModuleType(value.__name__)
         twin.__dict__.update(_following(value.__dict__, known))
         return twin
-    return _maker(value) if any(value is maker for maker in MAKERS) else value
+    return _maker(value) if any(value is maker for maker in (*MAKERS, *CONVERTERS)) else value
 
 
 def _with(f: FunctionType, names: Mapping[str, Any]) -> FunctionType:
@@ -127,6 +131,8 @@ def _with(f: FunctionType, names: Mapping[str, Any]) -> FunctionType:
 def _maker(function: Any) -> Callable[..., Any]:
     @wraps(function)
     def make(*args: Any, **kwargs: Any) -> Any:
+        if is_traced(*args[:1]):
+            return _of_traced(function, *args, **kwargs)
         array = function(*args, **kwargs)
         if not isinstance(array, np.ndarray) or array.dtype.kind not in "fc":
             return array
@@ -137,12 +143,21 @@ def _maker(function: Any) -> Callable[..., Any]:
     return make
 
 
+def _of_traced(function: Any, x: Any, *args: Any, **kwargs: Any) -> Any:
+    """What a maker gives for a traced array: a copy, or the array itself where NumPy gives it."""
+    alike = function in CONVERTERS and isinstance(x, TracedArray)
+    if alike and function(x.memory, *args, **kwargs) is x.memory:
+        return x
+    return handed(NUMPY[function](*map(resolved, (x, *args)), **resolved(kwargs)))
+
+
 class _NumPy(ModuleType):
     """NumPy, whose makers give arrays that follow."""
 
     def __init__(self) -> None:
         super().__init__("numpy")
-        self.__dict__.update({maker.__name__: _maker(maker) for maker in MAKERS})
+        made = {maker.__name__: _maker(maker) for maker in (*MAKERS, *CONVERTERS)}
+        self.__dict__.update(made)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(np, name)
