@@ -103,3 +103,46 @@ def test_where_forward_cannot_be_read_differences_judge():
 
     report = bp.check(Outside, torch.tensor(X))
     assert not report
+
+
+def normed(x):
+    return (x - x.mean(-1, keepdim=True)) / torch.sqrt(x.var(-1, keepdim=True, unbiased=False))
+
+
+def normed_back(g, x):
+    y, size = normed(x), torch.sqrt(x.var(-1, keepdim=True, unbiased=False))
+    return (g - g.mean(-1, keepdim=True) - y * (g * y).mean(-1, keepdim=True)) / size
+
+
+def shares(x):
+    return torch.softmax(x, -1).sum()
+
+
+def shares_back(g, x):
+    p = torch.softmax(x, -1)
+    return p * (g - (g * p).sum(-1, keepdim=True))
+
+
+CANCELLED = {
+    "norm": (normed, normed_back),
+    "sum of a softmax": (shares, shares_back),
+    "centred sum": (lambda x: (x - x.mean(0)).sum(0), lambda g, x: (g - g).expand(x.shape)),
+}
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+@pytest.mark.parametrize("name", CANCELLED)
+def test_rounding_that_is_left_where_gradients_cancel_is_no_fault(name, dtype):
+    x = torch.tensor(np.random.default_rng(9).normal(size=(5, 6)), dtype=dtype)
+    forward, backward = CANCELLED[name]
+    report = bp.check((lambda x: (forward(x), x), backward), x)
+    assert report, report.faults
+
+
+def test_a_backward_that_minds_strides_is_a_fault_where_gradients_cancel_too():
+    def strided(g, x):
+        return normed_back(g if g.is_contiguous() else 2 * g * x, x)
+
+    report = bp.check((lambda x: (normed(x), x), strided), torch.tensor(X))
+    assert not report
+    assert any("not contiguous" in fault for fault in report.faults)

@@ -7,7 +7,13 @@ from typing import Any
 
 import torch
 
-from allbps.torch.subject import Subject, is_float, otherwise_laid_out, overlaps
+from allbps.torch.subject import (
+    Subject,
+    as_laid_out,
+    otherwise_laid_out,
+    overlaps,
+    uneven,
+)
 
 Tensors = Sequence[torch.Tensor | None]
 
@@ -125,6 +131,7 @@ def _layouts(
     subject: Subject, results: Sequence[torch.Tensor], cotangents: Tensors, gradients: Tensors
 ) -> Iterator[str]:
     """Strides are nobody's business: neither those of inputs nor those of a given δ."""
+    value_noise, noise = noise_of(subject, results, cotangents, gradients)
     for words, layout in (("contiguous", in_a_row), ("not contiguous", otherwise_laid_out)):
         inputs = subject.fresh(layout)
         try:
@@ -132,33 +139,78 @@ def _layouts(
         except Exception as error:
             yield f"{words} inputs: {type(error).__name__}: {error}"
             continue
-        if any(not alike(a, b) for a, b in zip(results, other, strict=True)):
+        if any(not alike(*pair) for pair in zip(results, other, value_noise, strict=True)):
             yield f"the value is another where inputs are {words}: forward minds strides"
             continue
-        for k, a, b in zip(subject.moving, gradients, found, strict=True):
-            if not alike(a, b):
+        for k, a, b, moves in zip(subject.moving, gradients, found, noise, strict=True):
+            if not alike(a, b, moves):
                 yield f"the gradient of input {k} is another where inputs are {words}"
-    yield from _layouts_of_deltas(subject, results)
+    yield from _layouts_of_deltas(subject, results, cotangents)
     if any(isinstance(x, torch.Tensor) and overlaps(x) for x in subject.inputs):
         with torch.no_grad():
             value = subject.run(list(subject.inputs))
-        if any(not alike(a, b) for a, b in zip(results, value, strict=True)):
+        if any(not alike(*pair) for pair in zip(results, value, value_noise, strict=True)):
             yield "the value is another where elements of an input share memory (expand)"
 
 
-def _layouts_of_deltas(subject: Subject, results: Sequence[torch.Tensor]) -> Iterator[str]:
-    forms = {"expanded, as that of a sum is": _expanded, "not contiguous": _gaps}
-    plain = [torch.ones_like(y).contiguous() if is_float(y) else None for y in results]
-    right = subject.pulled(plain)
+def _layouts_of_deltas(
+    subject: Subject, results: Sequence[torch.Tensor], cotangents: Tensors
+) -> Iterator[str]:
+    forms = {"expanded, as that of a sum is": _expanded, "not contiguous": otherwise_laid_out}
     for words, form in forms.items():
+        given = [None if u is None else form(u) for u in cotangents]
+        plain = [None if u is None else in_a_row(u) for u in given]
+        right = subject.pulled(plain)
         try:
-            found = subject.pulled([form(y) if is_float(y) else None for y in results])
+            found = subject.pulled(given)
         except Exception as error:
             yield f"a given gradient that is {words}: {type(error).__name__}: {error}"
             continue
-        for k, a, b in zip(subject.moving, right, found, strict=True):
-            if not alike(a, b):
+        _, noise = noise_of(subject, results, plain, right)
+        for k, a, b, moves in zip(subject.moving, right, found, noise, strict=True):
+            if not alike(a, b, moves):
                 yield f"the gradient of input {k} is another where the given gradient is {words}"
+
+
+def _expanded(u: torch.Tensor) -> torch.Tensor:
+    """The first row, again and again where it lies."""
+    return u[:1].expand(u.shape) if u.dim() and u.numel() else u
+
+
+def noise_of(
+    subject: Subject, results: Sequence[torch.Tensor], cotangents: Tensors, gradients: Tensors
+) -> tuple[list[float], list[float]]:
+    """How far results and gradients move where all that goes in moves by its last digits.
+
+    Another layout means another order of sums. Where numbers cancel, as in the gradient of a sum
+    of a softmax, rounding is all that is left of them.
+
+    Returns:
+        The largest move of each result, and that of each moving input's gradient.
+
+    """
+    moved = [None if u is None else _shaken(u) for u in cotangents]
+    other = subject.run(subject.fresh(_shaken))
+    found = subject.pulled(moved, subject.fresh(_shaken))
+    return (
+        [_apart(a, b) for a, b in zip(results, other, strict=True)],
+        [_apart(a, b) for a, b in zip(gradients, found, strict=True)],
+    )
+
+
+def _shaken(x: torch.Tensor) -> torch.Tensor:
+    """Floating-point numbers, each moved by some units in its last place."""
+    if not x.is_floating_point():
+        return as_laid_out(x)
+    moves = uneven(x.shape, torch.Generator().manual_seed(5)).to(x)
+    return as_laid_out(x) * (1 + 4 * torch.finfo(x.dtype).eps * moves)
+
+
+def _apart(a: torch.Tensor | None, b: torch.Tensor | None) -> float:
+    """The largest difference; 0 where there is none to be told."""
+    if a is None or b is None or a.shape != b.shape or not a.numel():
+        return 0.0
+    return float(torch.nan_to_num(a.detach().double() - b.detach().double()).abs().max())
 
 
 def in_a_row(x: torch.Tensor) -> torch.Tensor:
@@ -166,16 +218,8 @@ def in_a_row(x: torch.Tensor) -> torch.Tensor:
     return x.detach().contiguous().clone()
 
 
-def _expanded(y: torch.Tensor) -> torch.Tensor:
-    return torch.ones((), dtype=y.dtype, device=y.device).expand(y.shape)
-
-
-def _gaps(y: torch.Tensor) -> torch.Tensor:
-    return otherwise_laid_out(torch.ones_like(y))
-
-
-def alike(a: torch.Tensor | None, b: torch.Tensor | None) -> bool:
-    """The same but for rounding; None is 0."""
+def alike(a: torch.Tensor | None, b: torch.Tensor | None, noise: float = 0.0) -> bool:
+    """The same but for rounding, which moves them by ``noise`` at least; None is 0."""
     if a is None or b is None:
         other = a if b is None else b
         return other is None or not bool(other.any())
@@ -183,9 +227,8 @@ def alike(a: torch.Tensor | None, b: torch.Tensor | None) -> bool:
         return False
     size = float(torch.maximum(a.detach().abs().max(), b.detach().abs().max())) if a.numel() else 0
     eps = torch.finfo(a.dtype).eps if a.is_floating_point() else 0.0
-    return bool(
-        torch.allclose(a, b, rtol=1e3 * eps, atol=1e3 * eps * size or 1e-300, equal_nan=True)
-    )
+    near = 1e3 * eps * size + 100 * noise or 1e-300
+    return bool(torch.allclose(a, b, rtol=1e3 * eps, atol=near, equal_nan=True))
 
 
 def _far(first: Tensors, second: Tensors, tolerance: float) -> float:
