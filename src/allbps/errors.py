@@ -48,6 +48,10 @@ class ShapeError(AllBPsError, ValueError):
     """Shapes that do not fit together."""
 
 
+class OutOfRangeError(ShapeError, IndexError):
+    """An index outside of an array, or with more parts than the array has axes."""
+
+
 class DtypeError(AllBPsError, TypeError):
     """A kind of number that the operation or its derivative cannot take."""
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import allbps as bp
 from allbps.verify import State, check
 from allbps.verify.once import digits_of_chance, rounded_once
 from allbps.verify.precision import Precision, looks
@@ -168,3 +169,72 @@ def test_whole_and_repeated_numbers_do_not_make_digits_of_decimals():
     found = looks({"r": (ones, ones.dtype), "b": (few, few.dtype)}, None)
     assert np.all(found["b"].unit == 0.01)
     assert found["b"].words == "2 decimals"
+
+
+# -- whole numbers ---------------------------------------------------------------------------------
+def curve(x, w, b):
+    return 0.5 * np.sum((np.tanh(x @ w + b) * 3 - 2) ** 2)
+
+
+def written_whole(change=lambda g: g, which=("x", "w", "b"), **options):
+    """name -> state of the gradients of ``curve`` as lists of whole numbers, one array changed."""
+    rng = np.random.default_rng(3)
+    values = {"x": 3 * rng.normal(size=(4, 3)), "w": rng.normal(size=(3, 2))}
+    values["b"] = rng.normal(size=2)
+    right = dict(zip("xwb", bp.grad(curve, (0, 1, 2))(*values.values()), strict=True))
+    given = {name: change(np.round(right[name])).astype(int).tolist() for name in which}
+    report = check(curve, gradients=given, judges=[], **values, **options)
+    return {mark.node: mark.state for mark in report.marks}
+
+
+@pytest.mark.parametrize("which", [("x", "w", "b"), ("w",), ("b",)])
+def test_whole_numbers_are_neither_right_nor_wrong_until_the_person_says_that_they_are_rounded(
+    which,
+):
+    assert set(written_whole(which=which).values()) == {State.UNDECIDED}
+    assert set(written_whole(which=which, decimals=0).values()) == {State.RIGHT}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda g: -g, lambda g: g + 1, lambda g: 2 * g, lambda g: 0 * g, lambda g: 0 * g + 1,
+        lambda g: g[::-1],
+    ],
+    ids=["sign", "one more", "doubled", "zeros", "ones", "reversed"],
+)  # fmt: skip
+def test_whole_numbers_that_are_off_are_wrong(change):
+    assert set(written_whole(change, which=("w", "b")).values()) == {State.WRONG}
+
+
+@pytest.mark.parametrize(
+    ("given", "at", "state"),
+    [
+        (-8, -3.9998, State.UNDECIDED),
+        ([-8, 3], [-3.9998, 1.4999], State.UNDECIDED),
+        ([1, 1], [0.4998, 0.5002], State.WRONG),
+        ([2, 2, 2], [0.99, 1.01, 1.001], State.WRONG),
+        ([0, 1], [0.1, 0.4], State.WRONG),
+        ([-8, 3], [-4.0, 1.5], State.RIGHT),
+    ],
+)
+def test_whole_numbers_that_are_all_the_same_or_nothing_but_0_and_1_are_made_otherwise(
+    given, at, state
+):
+    report = check(lambda x: np.sum(x**2), np.array(at), gradients={"x": given}, judges=[])
+    assert report.marks[0].state is state
+
+
+# -- every step rounded ----------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("seed", "way"),
+    [
+        (500520, Way("some", 2, said=True, stepwise=True)),
+        (500604, Way("arguments", 2, said=True, stepwise=True)),
+        (500604, Way("arguments", 2, said=False, stepwise=True)),
+    ],
+    ids=str,
+)
+def test_the_very_numbers_that_rounding_after_every_step_gives_are_right(seed, way):
+    said = marks(seed, way)
+    assert all(said.values()), "\n".join(map(str, said.values()))

@@ -160,16 +160,29 @@ class ArrayLike:
     def __getattr__(self, name: str) -> Any:
         """Any other array method is the NumPy function of its name, if allbps knows that.
 
-        So is a ufunc: ``np.sin`` of an array of objects calls ``.sin()`` of each of them.
+        So is a ufunc: ``np.sin`` of an array of objects calls ``.sin()`` of each of them. What an
+        array of NumPy's has besides is refused, not missing: ``hasattr`` is to decide as it does
+        for that.
         """
         if name in IN_PLACE_METHODS:
             raise in_place(self, f".{name}()")
         function = getattr(np, name, None)
         method = hasattr(np.ndarray, name) or isinstance(function, np.ufunc)
         if name.startswith("_") or not method or function not in NUMPY:
-            raise AttributeError(f"a traced array has no attribute {name!r}")
+            raise self._lacking(name)
         known = NUMPY[function]
         return lambda *args, **kwargs: call(known, f"x.{name}", (self, *args), kwargs)
+
+    def _lacking(self, name: str) -> Exception:
+        numbers = not self.shape and hasattr(self.dtype.type, name)
+        if name.startswith("_") or not (numbers or hasattr(np.ndarray, name)):
+            return AttributeError(f"a traced array has no attribute {name!r}")
+        return NoRuleError(
+            f"allbps has no rule for .{name} of a traced array",
+            where=str(user_site() or ""),
+            got=f"{label_of(self)}.{name}",
+            todo="write it with functions that have a rule",
+        )
 
     def __copy__(self) -> ArrayLike:
         return self  # nothing can change it

@@ -18,6 +18,7 @@ import numpy as np
 from allbps.errors import AllBPsError, ArgumentError, InPlaceError, NoRuleError, TraceError
 from allbps.ir.arraylike import NUMPY, ArrayLike
 from allbps.ir.site import Site, is_user_file, user_site
+from allbps.ir.swallowed import Swallowed
 
 
 def require_function(f: Any) -> None:
@@ -49,20 +50,35 @@ def call_user(f: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
     Raises:
         ArgumentError: ``f`` cannot be called, or returns a coroutine.
         NoRuleError: it calls a library that does not take traced arrays.
+        AllBPsError: such an error was raised and ``f`` caught it, which went another way then.
 
     """
     require_function(f)
+    swallowed = Swallowed()
     try:
-        returned = f(*args, **kwargs)
+        with swallowed.watching(f, *args, *kwargs.values()):
+            returned = f(*args, **kwargs)
     except Exception as error:
         told = _told(error, f, args)
         if told is None:
             raise
         raise told from None if told is error.__cause__ else error
+    for caught in swallowed.errors:
+        raise _caught(caught, _told(caught, f, args), f) from caught
     if inspect.iscoroutine(returned):
         returned.close()  # else Python complains that it was never awaited
         raise _is_async(f)
     return returned
+
+
+def _caught(error: Exception, told: AllBPsError | None, f: Any) -> AllBPsError:
+    """An error that ``f`` caught, in our words, and what follows from that it did."""
+    known = told or (error if isinstance(error, AllBPsError) else _no_objects(error))
+    name = getattr(f, "__name__", type(f).__name__)
+    return type(known)(
+        f"{known.what}; {name} catches this error and goes on, as it does not with plain numbers",
+        where=known.where, expected=known.expected, got=known.got, todo=known.todo,
+    )  # fmt: skip
 
 
 def _is_async(f: Any) -> ArgumentError:

@@ -34,6 +34,7 @@ from allbps.ir.arraylike import (
 from allbps.ir.node import Node
 from allbps.ir.site import user_site
 from allbps.ir.snapshots import snapshot
+from allbps.ir.traces import taken_apart
 from allbps.ir.viewing import Read, Write, indexing, is_basic, putting, reading, writing
 from allbps.ir.writes import Place, Writes, as_written, place_of
 from allbps.tree import leaves, rebuild
@@ -105,6 +106,14 @@ class TracedArray(ArrayLike):
     op = property(lambda self: self.node.op)
     inputs = property(lambda self: self.node.inputs)
     attrs = property(lambda self: self.node.attrs)
+
+    @property  # type: ignore[misc]
+    def __class__(self) -> Any:
+        """What ``isinstance`` is told: an array, or a number as NumPy's functions give it."""
+        memory = self._memory
+        if memory is None and self._node.shape:
+            return np.ndarray
+        return np.ndarray if isinstance(self.memory, np.ndarray) else self._node.dtype.type
 
     def __repr__(self) -> str:
         return repr(self.node).replace("Node", "TracedArray", 1)
@@ -312,6 +321,7 @@ class TracedArray(ArrayLike):
         apart = node.traces and node.is_inexact and node.size <= MOST_ELEMENTS
         if not apart or dtype not in (None, object):
             return node.__array__(dtype, copy)
+        taken_apart()
         elements = np.empty(node.shape, object)
         for place in np.ndindex(node.shape):
             elements[place] = TracedArray(node[place] if place else node, NUMBER)

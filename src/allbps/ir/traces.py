@@ -36,11 +36,15 @@ class Observation(NamedTuple):
 
 
 class _Trace:
-    """An open trace: its inputs, the values that were looked at, the plain arrays that were met."""
+    """An open trace: its inputs, the values that were looked at, the plain arrays that were met.
 
-    __slots__ = ("inputs", "observed", "snapshots")
+    ``apart`` says whether an array was taken apart into an array of objects.
+    """
+
+    __slots__ = ("apart", "inputs", "observed", "snapshots")
 
     def __init__(self) -> None:
+        self.apart = False
         self.inputs: set[Node] = set()
         self.observed: list[Observation] = []
         self.snapshots: dict[int, Snapshot] = {}
@@ -136,6 +140,17 @@ def observe(node: Node, purpose: str) -> Any:
 def observed_here() -> list[Observation]:
     """What was looked at in the innermost trace, in order."""
     return _here.get()[-1].observed
+
+
+def taken_apart() -> None:
+    """Say that NumPy was given the elements of a traced array one by one."""
+    if _here.get():
+        _here.get()[-1].apart = True
+
+
+def taken_apart_here() -> bool:
+    """Was NumPy given elements of a traced array in the innermost trace?"""
+    return bool(_here.get()) and _here.get()[-1].apart
 
 
 def carries_gradient(node: Node) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from allbps.errors import ArgumentError, ShapeError
+from allbps.errors import ArgumentError, OutOfRangeError, ShapeError
 from allbps.ir import (
     CONST,
     NUMPY,
@@ -141,7 +141,7 @@ def getitem_shape(*xs: Node, parts: Parts) -> Aval:
     try:
         picked = probe[numpy_index(parts, stand_ins)]
     except IndexError as error:
-        raise ShapeError(
+        raise OutOfRangeError(
             "the index does not fit {0}", expected=f"an index into {x.shape}", got=str(error)
         ) from None
     return picked.shape, x.dtype

@@ -6,8 +6,9 @@ two given δ lie steps that were not given: mistakes are tried at each of them, 
 compared with all given δ that depend on it.
 
 Numbers that a person rounded are read twice: as rounded once, at the end, and as rounded after
-every step, which excuses more. Where the second reading excuses what the first one does not, a
-mistake may hide: it is looked for, and what was found decides together with the other gradients.
+every step, which excuses more; where they are the very numbers that this gives, they are right.
+Where the second reading excuses what the first one does not, a mistake may hide: it is looked for,
+and what was found decides together with the other gradients.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from allbps.verify.marks import Mark, State
 from allbps.verify.onward import Onward
 from allbps.verify.precision import looks
 from allbps.verify.reading import Reading
+from allbps.verify.stepped import as_stepped
 
 
 def marks(
@@ -66,6 +68,9 @@ def _marked(
     said = once.verdicts()
     if not once.is_rounded or None not in said.values():
         return once.marks(said)
+    steps = as_stepped(onward, grid)
+    if steps is not None and not once.is_lost:
+        return once.marks_of_steps(steps)
     stepwise = Reading(backward, onward, mine, grid, once=False)
     excused = stepwise.verdicts()
     if None in excused.values():

@@ -106,6 +106,20 @@ class Precision:
         allowed = 0.5 * self.unit * (1 + 1e-6) + (SIGMAS * self.noise if noise else 0.0)
         return bool(np.all(np.abs(self.theirs - numbers) <= allowed))
 
+    def whole(self, numbers: Any) -> bool:
+        """Would these be rounded to the whole numbers, not all 0, that were handed in?"""
+        numbers, theirs = np.asarray(numbers), self.theirs
+        if numbers.shape != theirs.shape or not np.any(theirs) or np.any(self.unit):
+            return False
+        near = np.abs(theirs - numbers) <= 0.5 * (1 + 1e-6)
+        return bool(np.all(near) and np.array_equal(theirs, np.rint(theirs)))
+
+    @property
+    def is_telling(self) -> bool:
+        """Is there more than 0, 1 and −1, and not the same everywhere?"""
+        several = self.theirs.size == 1 or np.ptp(self.theirs) > 0
+        return bool(self.theirs.size and several and np.max(np.abs(self.theirs)) > 1)
+
     def around(self, numbers: Any) -> bool:
         """Could rounding at every step since the loss have led from these numbers to theirs?"""
         return replace(self, noise=self.far).within(numbers)

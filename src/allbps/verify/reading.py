@@ -202,7 +202,7 @@ class Reading:
         return self._mark(primal, State.UNDECIDED, mistakes=texts, note=note)
 
     def _agrees(self, primal: Node) -> str:
-        return f"it agrees to {self.precision[primal].words}"
+        return f"it agrees to {self.precision[primal].words or 'whole numbers'}"
 
     def marks(
         self,
@@ -225,6 +225,33 @@ class Reading:
             texts = tuple(one.text for one in some)
             made[x] = self._mark(x, State.UNDECIDED, mistakes=texts, note=self._excuse(x))
         return [mark for mark in (made[x] for x in self.given) if mark is not None]
+
+    def marks_of_steps(self, steps: Mapping[Node, Any]) -> list[Mark]:
+        """Every gradient's mark where all are what rounding after every step gives.
+
+        Args:
+            steps: the δ before their own rounding, which follow from the rounded ones.
+
+        """
+        evidence = [p.evidence(steps[x]) for x, p in self.grid.items()]
+        if any(p.believed for p in self.grid.values()) or enough(*evidence):
+            return [
+                self._mark(
+                    x,
+                    State.RIGHT,
+                    note=self._rounded(x, f"read as rounded to {p.words} after every step"),
+                )
+                for x, p in self.grid.items()
+            ]
+        return [self._few(x) for x in self.grid]
+
+    @property
+    def is_lost(self) -> bool:
+        """Is there an array of zeros, not to be told from a forgotten one, where more was due?"""
+        return any(
+            not np.any(p.theirs) and not p.within(self.true(x), noise=False)
+            for x, p in self.grid.items()
+        )
 
     def _excuse(self, primal: Node) -> str:
         words = self.precision[primal].words
@@ -351,8 +378,18 @@ class Reading:
     def _too_few_digits(self, primal: Node) -> bool:
         """Does it agree as far as it was written, in too few digits to say that it is right?"""
         p = self.precision[primal]
+        if self._is_whole(primal) and any(map(self._tells, self.order)):
+            return True
         agrees = p.within(self.true(primal), noise=False) or p.within(self.follows[primal])
         return agrees and not p.believed and bool(np.any(p.theirs))
+
+    def _is_whole(self, primal: Node) -> bool:
+        """Does it agree to whole numbers, of which nobody said that they were rounded?"""
+        p = self.precision[primal]
+        return p.whole(self.true(primal)) or p.whole(self.follows[primal])
+
+    def _tells(self, primal: Node) -> bool:
+        return self.precision[primal].is_telling and self._is_whole(primal)
 
     def _bounds(self, primal: Node, wrong: set[Node]) -> tuple[str, ...]:
         """The last δ that must be right and the first that may be wrong, as they are called."""

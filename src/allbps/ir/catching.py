@@ -1,0 +1,121 @@
+"""May a function catch an error? Seen from its code and from what that refers to, without a run."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import lru_cache, partial
+from types import CodeType, FunctionType, MethodType, ModuleType
+from typing import Any
+
+import numpy as np
+
+from allbps.ir.arraylike import ArrayLike
+from allbps.ir.site import is_user_file
+
+MOST = 1000
+"""Objects that are looked at; who refers to more is taken to catch errors."""
+
+_PLAIN = (np.ndarray, np.generic, np.ufunc, str, bytes, int, float, complex, type(None), ArrayLike)
+
+
+def may_catch(f: Callable[..., Any], *given: Any) -> bool:
+    """Is there a ``try`` or a ``with`` in ``f``, in what it may call, or in what it is given?
+
+    Functions of libraries other than NumPy are taken to have one.
+
+    >>> may_catch(lambda x: x + 1), may_catch(may_catch)
+    (False, False)
+    """
+    seen: set[int] = set()
+    pending: deque[Any] = deque([f, *given])
+    while pending:
+        thing = pending.popleft()
+        if isinstance(thing, _PLAIN) or id(thing) in seen:
+            continue
+        seen.add(id(thing))
+        if len(seen) > MOST or _catches(thing):
+            return True
+        pending.extend(_parts(thing))
+    return False
+
+
+def catches(code: CodeType) -> bool:
+    """Does this code, or a function written inside it, have a handler of errors?"""
+    return _read(code)[1]
+
+
+@lru_cache(4096)
+def _read(code: CodeType) -> tuple[frozenset[str], bool]:
+    """(names that code and the functions inside it read, whether one of them catches errors)."""
+    inner = [_read(part) for part in code.co_consts if isinstance(part, CodeType)]
+    names = frozenset(code.co_names).union(*(names for names, _ in inner))
+    return names, bool(code.co_exceptiontable) or any(caught for _, caught in inner)
+
+
+def _catches(thing: Any) -> bool:
+    if not isinstance(thing, FunctionType) or not is_user_file(thing.__code__.co_filename):
+        return False
+    return "-packages" in thing.__code__.co_filename or catches(thing.__code__)
+
+
+def _parts(thing: Any) -> Iterable[Any]:
+    """What a function, a class, an object or a container may call."""
+    for kinds, parts in _PARTS:
+        if isinstance(thing, kinds):
+            return parts(thing)
+    if _is_known(type(thing)):
+        return getattr(thing, "__wrapped__", None), *_cells(thing)
+    return type(thing), *getattr(thing, "__dict__", {}).values()
+
+
+def _of_function(f: FunctionType) -> Iterator[Any]:
+    yield getattr(f, "__wrapped__", None)
+    yield from _cells(f)
+    yield from f.__defaults__ or ()
+    if is_user_file(f.__code__.co_filename):
+        yield from _named(f)
+
+
+def _of_class(kind: type) -> Iterable[Any]:
+    return () if _is_known(kind) else (*vars(kind).values(), *kind.__bases__)
+
+
+_PARTS: tuple[tuple[Any, Callable[[Any], Iterable[Any]]], ...] = (
+    (FunctionType, _of_function),
+    (MethodType, lambda x: (x.__func__, x.__self__)),
+    (partial, lambda x: (x.func, *x.args, *x.keywords.values())),
+    ((classmethod, staticmethod), lambda x: (x.__func__,)),
+    (property, lambda x: (x.fget, x.fset)),
+    (Mapping, lambda x: x.values()),
+    ((list, tuple, set, frozenset, deque), lambda x: x),
+    (type, _of_class),
+    (ModuleType, lambda x: ()),  # what is named of it comes with the function that names it
+)
+"""Kind of thing -> what it may call."""
+
+
+def _is_known(kind: type) -> bool:
+    """Is this a class of Python's, NumPy's or ours?"""
+    return kind.__module__.partition(".")[0] in ("builtins", "numpy", "allbps", "functools")
+
+
+def _cells(f: Any) -> Iterator[Any]:
+    for cell in getattr(f, "__closure__", None) or ():
+        try:
+            yield cell.cell_contents
+        except ValueError:  # a name that has no value yet
+            continue
+
+
+def _named(f: FunctionType) -> Iterator[Any]:
+    """What a function's global names stand for; of modules, the parts that it names."""
+    names, _ = _read(f.__code__)
+    for name in names:
+        value = f.__globals__.get(name)
+        yield value
+        if isinstance(value, ModuleType) and value.__name__.partition(".")[0] not in (
+            "numpy",
+            "allbps",
+        ):
+            yield from (getattr(value, part, None) for part in names)
