@@ -15,6 +15,7 @@ from allbps.ir.graph import Graph, ancestors
 from allbps.ir.handle import (
     ARRAYS,
     IN_PLACE,
+    SAME,
     VIEWS,
     TracedArray,
     handed,
@@ -68,6 +69,7 @@ __all__ = [
     "NUMPY",
     "OPERATORS",
     "OPS",
+    "SAME",
     "VIEWS",
     "Aval",
     "Bad",

@@ -133,15 +133,6 @@ class ArrayLike:
         """One axis, in row-major order or, with ``"F"``, in column-major order."""
         return self.reshape(-1, order=order)
 
-    def compress(self, condition: Any, axis: int | None = None) -> Node:
-        """As ``numpy.ndarray.compress``."""
-        arguments = (condition, self, axis)
-        return cast("Node", call(NUMPY[np.compress], "x.compress", arguments, {}))
-
-    def dot(self, other: Any) -> Node:
-        """As ``numpy.dot``."""
-        return cast("Node", NUMPY[np.dot](self, other))
-
     @property
     def real(self) -> Node:
         """The real part: the array itself where the numbers are real."""
@@ -175,7 +166,8 @@ class ArrayLike:
 
     def _lacking(self, name: str) -> Exception:
         numbers = not self.shape and hasattr(self.dtype.type, name)
-        if name.startswith("_") or not (numbers or hasattr(np.ndarray, name)):
+        hidden = name.startswith("_") and name != "__dlpack__"
+        if hidden or not (numbers or hasattr(np.ndarray, name)):
             return AttributeError(f"a traced array has no attribute {name!r}")
         return NoRuleError(
             f"allbps has no rule for .{name} of a traced array",
@@ -370,16 +362,32 @@ class ArrayLike:
         return other // self, other % self
 
     def __floor__(self) -> Node:
-        return cast("Node", NUMPY[np.floor](self))
+        return self._whole(np.floor)
 
     def __ceil__(self) -> Node:
-        return cast("Node", NUMPY[np.ceil](self))
+        return self._whole(np.ceil)
 
     def __trunc__(self) -> Node:
-        return cast("Node", NUMPY[np.trunc](self))
+        return self._whole(np.trunc)
 
-    def __round__(self, digits: int = 0) -> Node:
+    def __round__(self, digits: int | None = None) -> Node:
+        if digits is None:
+            return self._whole(np.round)
         return cast("Node", NUMPY[np.round](self, digits))
+
+    def _whole(self, function: Any) -> Node:
+        """A whole number, as ``math.floor`` and ``round`` give one; it has no δ.
+
+        Raises:
+            ArgumentError: it is NaN or infinite.
+
+        """
+        if self.value is not None and not np.all(np.isfinite(self.value)):
+            raise ArgumentError(
+                f"{label_of(self)} is {self.value}, which is near no whole number",
+                where=str(user_site() or ""),
+            )
+        return cast("Node", NUMPY[np.astype](NUMPY[function](self), np.dtype(int)))
 
     def __and__(self, other: Any) -> Node:
         return cast("Node", NUMPY[np.bitwise_and](self, other))

@@ -13,13 +13,14 @@ nodes never sees a name.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from types import FunctionType, MethodType
 from typing import Any, cast
 
 import numpy as np
 
-from allbps.errors import DtypeError, ShapeError, TraceError
+from allbps.errors import DtypeError, InPlaceError, NoRuleError, ShapeError, TraceError
 from allbps.ir.arraylike import (
     MOST_ELEMENTS,
     NUMPY,
@@ -41,6 +42,9 @@ from allbps.tree import leaves, rebuild
 
 IN_PLACE: dict[Any, Callable[..., Any]] = {}
 """NumPy function that may write into its argument -> what it does with names, not nodes."""
+
+SAME: dict[Any, Callable[..., bool]] = {}
+"""NumPy function -> whether it gives the array itself that is its first argument."""
 
 VIEWS: set[Any] = set()
 """NumPy functions whose result may share the memory of their argument."""
@@ -258,27 +262,59 @@ class TracedArray(ArrayLike):
     @property
     def real(self) -> Any:
         """The array itself where it holds real numbers."""
-        return handed(NUMPY[np.real](self.node)) if self.is_complex else self
+        return _viewed(np.real, "x.real", NUMPY[np.real], (self,), {}) if self.is_complex else self
 
     @property
     def imag(self) -> Any:
         """The imaginary part: zeros where the numbers are real."""
-        return handed(NUMPY[np.imag](self.node))
+        if not self.is_complex:
+            return NUMPY[np.imag](self.node)
+        return _viewed(np.imag, "x.imag", NUMPY[np.imag], (self,), {})
+
+    def conj(self) -> Any:
+        """As ``numpy.ndarray.conj``: the array itself where it holds real numbers."""
+        return handed(NUMPY[np.conj](self.node), number=True) if self.is_complex else self
+
+    conjugate = conj
 
     def reshape(self, *shape: Any, order: str = "C", copy: bool | None = None) -> Any:
         """As ``numpy.ndarray.reshape``: one tuple or separate lengths."""
         lengths = shape[0] if len(shape) == 1 else shape
+        order = self.order_of("C" if order == "K" else order)
         made = _viewed(np.reshape, "x.reshape", NUMPY[np.reshape], (self, lengths, order), {})
         return made.copy() if copy else made
+
+    def ravel(self, order: str = "C") -> Any:
+        """As ``numpy.ndarray.ravel``: a view where the numbers lie in this order."""
+        if order == "K":
+            return self.transpose(self._nesting()).ravel()
+        arguments = (self, self.order_of(order))
+        return _viewed(np.ravel, "x.ravel", NUMPY[np.ravel], arguments, {})
+
+    def order_of(self, order: str) -> str:
+        """``"A"`` as what it means for this array."""
+        if order != "A" or not isinstance(self.memory, np.ndarray):
+            return order
+        return "F" if self.memory.flags.fnc else "C"
+
+    def _nesting(self) -> tuple[int, ...]:
+        """The axes as they lie in memory, the outermost first."""
+        strides = [abs(n) for n in getattr(self.memory, "strides", ())]
+        return tuple(sorted(range(self.ndim), key=lambda k: -strides[k] if strides else 0))
 
     def transpose(self, *axes: Any) -> Any:
         """As ``numpy.ndarray.transpose``: one tuple, separate axes, or none to reverse them."""
         order = axes[0] if len(axes) == 1 else axes or None
         return _viewed(np.transpose, "x.transpose", NUMPY[np.transpose], (self, order), {})
 
+    def compress(self, condition: Any, axis: int | None = None) -> TracedArray:
+        """As ``numpy.ndarray.compress``."""
+        arguments = (resolved(condition), self.node, axis)
+        return TracedArray(call(NUMPY[np.compress], "x.compress", arguments, {}))
+
     def flatten(self, order: str = "C") -> Any:
         """As ``numpy.ndarray.flatten``: a copy."""
-        return TracedArray(self.node.reshape(-1, order=order))
+        return self.ravel(order).copy()
 
     def view(self, *kind: Any) -> Any:
         """As ``numpy.ndarray.view``, with the same dtype."""
@@ -321,10 +357,16 @@ class TracedArray(ArrayLike):
         apart = node.traces and node.is_inexact and node.size <= MOST_ELEMENTS
         if not apart or dtype not in (None, object):
             return node.__array__(dtype, copy)
+        if sys._getframe(1).f_code.co_name == "as_strided":
+            raise NoRuleError(
+                "allbps has no rule for np.lib.stride_tricks.as_strided, which looks into memory",
+                where=str(user_site() or ""),
+                todo="np.lib.stride_tricks.sliding_window_view, or allbps.functional.as_strided",
+            )
         taken_apart()
-        elements = np.empty(node.shape, object)
+        elements = np.empty_like(self.memory if node.shape else NUMBER, object)
         for place in np.ndindex(node.shape):
-            elements[place] = TracedArray(node[place] if place else node, NUMBER)
+            elements[place] = TracedElement(node[place] if place else node, self, bool(copy))
         elements.flags.writeable = bool(copy)
         return elements
 
@@ -351,6 +393,8 @@ class TracedArray(ArrayLike):
     ) -> Any:
         if function in IN_PLACE:
             return IN_PLACE[function](*args, **kwargs)
+        if _is_the_array_itself(function, args, kwargs):
+            return args[0]
         name = numpy_name(function)
         if function in VIEWS:
             return _viewed(function, name, NUMPY[function], args, kwargs)
@@ -486,6 +530,46 @@ class TracedView(TracedArray):
         return same and self.is_fresh
 
 
+class TracedElement(TracedArray):
+    """One number of what ``np.asarray`` and ``np.array`` make of a traced array.
+
+    The two cannot be told apart here, and what is written into the array later is seen by the first
+    alone. So the number is refused from then on.
+    """
+
+    __slots__ = ("source",)
+    source: TracedArray | None
+
+    def __init__(self, node: Node, source: TracedArray, copied: bool) -> None:
+        super().__init__(node, NUMBER)
+        root = source.root if isinstance(source, TracedView) else source
+        object.__setattr__(self, "source", None if copied else root)
+        _set_version(self, root.version)
+
+    @property
+    def node(self) -> Node:
+        """What the number was.
+
+        Raises:
+            InPlaceError: the array that it was taken of has been written into.
+
+        """
+        source = self.source
+        if source is not None and source.version != self.version:
+            raise InPlaceError(
+                f"{label_of(source.node)} has been written into since np.asarray or np.array took"
+                " its numbers, and only the first would follow",
+                where=str(user_site() or ""),
+                todo="leave np.asarray out, or write np.copy(x) for an array of its own",
+            )
+        return self._node
+
+    @property
+    def seen_node(self) -> Node | None:
+        """The number itself."""
+        return self._node
+
+
 class Flat:
     """The elements of an array in row-major order: ``x.flat``."""
 
@@ -586,6 +670,11 @@ def is_traced(*operands: Any) -> bool:
         or (isinstance(x, dict) and is_traced(*x.values()))
         for x in operands
     )
+
+
+def _is_the_array_itself(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    itself = SAME.get(function)
+    return itself is not None and isinstance(args[0], TracedArray) and itself(*args, **kwargs)
 
 
 def _into(

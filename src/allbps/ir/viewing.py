@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from allbps.ir.arraylike import OPERATORS
+from allbps.ir.arraylike import OPERATORS, ArrayLike
 from allbps.ir.node import Node
 
 if TYPE_CHECKING:
@@ -59,4 +59,6 @@ def is_basic(index: Any) -> bool:
     """Is an index made of whole numbers, slices, None and … alone, so that NumPy gives a view?"""
     kinds = (int, slice, type(None), type(Ellipsis), np.integer)
     parts = index if isinstance(index, tuple) else (index,)
-    return all(isinstance(part, kinds) and not isinstance(part, bool) for part in parts)
+    return all(
+        isinstance(part, kinds) and not isinstance(part, (bool, ArrayLike)) for part in parts
+    )

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from allbps.ir.arraylike import NUMPY, OPERATORS
+from allbps.ir.arraylike import NUMPY, OPERATORS, ArrayLike
 from allbps.ir.node import Node
 from allbps.ir.site import Site, placed_at, user_site
 
@@ -107,7 +107,7 @@ def place_of(index: Any, shape: tuple[int, ...]) -> Place | None:
         return None
     place = []
     for part, length in zip(parts, shape, strict=False):
-        if not isinstance(part, (int, np.integer)) or isinstance(part, bool):
+        if not isinstance(part, (int, np.integer)) or isinstance(part, (bool, ArrayLike)):
             return None
         counted = operator.index(part)
         if not -length <= counted < length:

@@ -119,7 +119,7 @@ def matrix_power(a: Any, n: int) -> Node:
     if n < 0:
         return matrix_power(inv(node), -n)
     if n == 0:
-        return node * 0.0 + np.eye(node.shape[-1], dtype=node.dtype)
+        return lift(np.broadcast_to(np.eye(node.shape[-1], dtype=node.dtype), node.shape).copy())
     made, square = None, node
     for bit in reversed(f"{n:b}"):
         if bit == "1":

@@ -12,6 +12,7 @@ from allbps.ir import Node, constant, lift, numpy_function, user_site
 from allbps.numpy_api.joining import stack
 from allbps.numpy_api.shapes import moveaxis
 from allbps.ops.arithmetic import raise_to
+from allbps.ops.comparison import where
 from allbps.ops.function import astype, exp, log
 from allbps.ops.index import getitem, getitem_by
 from allbps.ops.join import joined
@@ -75,9 +76,10 @@ def linspace(
     start, stop = lift(start), lift(stop)
     gaps = num - 1 if endpoint else num
     step = (stop - start) / float(max(gaps, 1))
-    shares = np.arange(num, dtype=step.dtype) / max(gaps, 1)
-    shares = shares.astype(step.dtype).reshape((-1,) + (1,) * step.ndim)
-    made = start * (1.0 - shares) + stop * shares
+    places = np.arange(num, dtype=step.dtype).reshape((-1,) + (1,) * step.ndim)
+    made = places * step + start
+    if endpoint and num > 1:
+        made = where(places == num - 1, stop, made)
     made = made if axis == 0 else moveaxis(made, 0, axis)
     made = made if dtype is None else astype(made, dtype=np.dtype(dtype))
     return (made, step) if retstep else made

@@ -30,6 +30,8 @@ STATISTICS = {"maximum": np.max, "minimum": np.min, "median": np.median}
 def pad_by(x: Any, pad_width: Any, mode: Any = "constant", **options: Any) -> Node:
     """``numpy.pad``, all named modes."""
     node = lift(x)
+    if not node.ndim:
+        return node
     width = _widths(pad_width, node.ndim)
     if mode in ("constant", "empty"):
         return _pad_constant(node, width, options.get("constant_values", 0))

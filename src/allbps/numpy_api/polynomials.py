@@ -176,6 +176,11 @@ def _complex_roots(name: str, p: Any) -> NoRuleError:
 @numpy_function(np.trim_zeros)
 def trim_zeros(filt: Any, trim: str = "fb", axis: Any = None) -> Node:
     """``numpy.trim_zeros`` of a vector."""
+    return getitem_by(lift(filt), without_zeros(filt, trim, axis))
+
+
+def without_zeros(filt: Any, trim: str = "fb", axis: Any = None) -> slice:
+    """What ``numpy.trim_zeros`` keeps of a vector."""
     node = lift(filt)
     if node.ndim != 1 or axis not in (None, 0, -1):
         raise ArgumentError(
@@ -185,9 +190,9 @@ def trim_zeros(filt: Any, trim: str = "fb", axis: Any = None) -> Node:
         )
     found = np.flatnonzero(holds(node, "np.trim_zeros"))
     if not found.size:
-        return getitem_by(node, slice(0, 0))
+        return slice(0, 0)
     start, stop, ends = int(found[0]), int(found[-1]) + 1, trim.lower()
-    return getitem_by(node, slice(start if "f" in ends else 0, stop if "b" in ends else node.size))
+    return slice(start if "f" in ends else 0, stop if "b" in ends else node.size)
 
 
 @numpy_function(np.vander)

@@ -24,11 +24,16 @@ from allbps.ops.shapes import normal_axis
 
 
 # -- dot and its relatives -------------------------------------------------------------------------
+def strong(x: Any) -> Node:
+    """A node; Python's numbers decide the dtype as arrays do, which they do in no operator."""
+    return lift(np.asarray(x) if isinstance(x, (int, float, complex)) else x)
+
+
 @numpy_function(np.dot)
 def dot(a: Any, b: Any, out: Any = None) -> Node:
     """``numpy.dot``: the last axis of a with the last but one of b."""
     refuse("dot", out=out)
-    a, b = lift(a), lift(b)
+    a, b = strong(a), strong(b)
     if not a.ndim or not b.ndim:
         return mul(a, b)
     if b.ndim <= 2:
@@ -45,7 +50,7 @@ def vdot(a: Any, b: Any) -> Node:
 @numpy_function(np.inner)
 def inner(a: Any, b: Any) -> Node:
     """``numpy.inner``: the last axes with each other."""
-    a, b = lift(a), lift(b)
+    a, b = strong(a), strong(b)
     return tensordot(a, b, (-1, -1)) if a.ndim and b.ndim else mul(a, b)
 
 

@@ -12,6 +12,7 @@ from allbps.ir import (
     ARRAYS,
     IN_PLACE,
     NUMPY,
+    SAME,
     VIEWS,
     Node,
     TracedArray,
@@ -21,6 +22,7 @@ from allbps.ir import (
     traced_among,
     user_site,
 )
+from allbps.numpy_api.polynomials import without_zeros
 from allbps.numpy_api.shapes import resize
 from allbps.ops.index import getitem_by, put_add_op, put_by
 from allbps.ops.shape import broadcast_to, reshape, reshape_to
@@ -29,12 +31,22 @@ VIEWS.update(
     (
         np.array_split, np.atleast_1d, np.atleast_2d, np.atleast_3d, np.broadcast_arrays,
         np.broadcast_to, np.diag, np.diagonal, np.dsplit, np.einsum, np.expand_dims, np.flip,
-        np.fliplr, np.flipud, np.hsplit, np.linalg.diagonal, np.linalg.matrix_transpose,
+        np.fliplr, np.flipud, np.hsplit, np.imag, np.linalg.diagonal, np.linalg.matrix_transpose,
         np.matrix_transpose, np.meshgrid, np.moveaxis, np.ravel, np.real, np.reshape, np.rollaxis,
         np.rot90, np.split, np.squeeze, np.swapaxes, np.transpose, np.unstack, np.vsplit,
         np.lib.stride_tricks.sliding_window_view,
     )
 )  # fmt: skip
+SAME.update(
+    {
+        np.real_if_close: lambda a, tol=100: not a.is_complex,
+        np.astype: lambda x, dtype, /, *, copy=True, device=None: (
+            not copy and x.dtype == np.dtype(dtype)
+        ),
+        np.diff: lambda a, n=1, *_, **__: n == 0,
+        np.linalg.matrix_power: lambda a, n: n == 1,
+    }
+)
 ARRAYS.update(
     (
         np.array, np.asarray, np.asanyarray, np.copy, np.choose, np.empty_like, np.full_like,
@@ -130,9 +142,37 @@ def put_along_axis(arr: TracedArray, indices: Any, values: Any, axis: int | None
     arr[tuple(own)] = values
 
 
-def nan_to_num(x: Any, copy: bool = True, **numbers: Any) -> Any:
+def ravel(a: Any, order: str = "C") -> Any:
+    """``numpy.ravel``: a view where the numbers lie in this order."""
+    name = a if isinstance(a, TracedArray) else TracedArray(lift(resolved(a)))
+    return name.ravel(order)
+
+
+def reshaped(a: Any, /, shape: Any, order: str = "C", *, copy: bool | None = None) -> Any:
+    """``numpy.reshape``."""
+    name = a if isinstance(a, TracedArray) else TracedArray(lift(resolved(a)))
+    return name.reshape(shape, order=order, copy=copy)
+
+
+def trimmed(filt: Any, trim: str = "fb", axis: Any = None) -> Any:
+    """``numpy.trim_zeros``: a part of the array."""
+    return filt[without_zeros(resolved(filt), trim, axis)]
+
+
+def over_axes(func: Any, a: Any, axes: Any) -> Any:
+    """``numpy.apply_over_axes``: the array itself where no axes are named."""
+    if isinstance(a, TracedArray) and np.size(axes) == 0:
+        return a
+    return handed(NUMPY[np.apply_over_axes](resolved(func), resolved(a), axes))
+
+
+IN_PLACE.update({np.ravel: ravel, np.reshape: reshaped, np.trim_zeros: trimmed})
+IN_PLACE[np.apply_over_axes] = over_axes
+
+
+def nan_to_num(x: Any, copy: bool = True, *numbers: Any, **named: Any) -> Any:
     """``numpy.nan_to_num``: with ``copy=False`` the array itself is written over."""
-    made = NUMPY[np.nan_to_num](resolved(x), **resolved(numbers))
+    made = NUMPY[np.nan_to_num](resolved(x), True, *resolved(numbers), **resolved(named))
     if copy or not isinstance(x, TracedArray) or not isinstance(x.memory, np.ndarray):
         return handed(made, number=True)
     x.assign(made)

@@ -63,6 +63,10 @@ def d_real(g: Node, y: Node, x: Node) -> Node:
     return g
 
 
+def real_written(x: Node, new: Node) -> Node:
+    return from_parts(new, imag(x))
+
+
 real = Op(
     name="real",
     doc="The real part of z = x + i y.",
@@ -70,6 +74,7 @@ real = Op(
     shape=real_shape,
     numpy="np.real({x})",
     torch="torch.real({x})",
+    written=real_written,
     rules=(Rule(d_real, '{y} = Re({x}), "so" δ{x} = δ{y}'),),
     notation=Notation("Re({x})"),
     complex=True,
@@ -81,6 +86,10 @@ def d_imag(g: Node, y: Node, x: Node) -> Node:
     return mul(g, I_TIMES_MINUS)
 
 
+def imag_written(x: Node, new: Node) -> Node:
+    return from_parts(real(x), new)
+
+
 imag = Op(
     name="imag",
     doc="The imaginary part of z = x + i y.",
@@ -88,6 +97,7 @@ imag = Op(
     shape=real_shape,
     numpy="np.imag({x})",
     torch="torch.imag({x})",
+    written=imag_written,
     rules=(Rule(d_imag, '{y} = Re(−i {x}), "so" δ{x} = −i δ{y}'),),
     notation=Notation("Im({x})"),
     complex=True,
