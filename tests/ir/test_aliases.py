@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import allbps as bp
-from allbps.errors import AllBPsError, InPlaceError, NoRuleError
+from allbps.errors import AllBPsError, InPlaceError, NoRuleError, TraceError
 from allbps.ir import TracedArray
 from allbps.ir.arraylike import ArrayLike
 
@@ -171,5 +171,43 @@ def test_memory_seen_another_way_is_refused():
         lambda x: np.sum(np.from_dlpack(x)),
     ]
     for f in from_memory:
-        with pytest.raises(NoRuleError):
+        with pytest.raises((NoRuleError, TraceError)):
             bp.grad(f)(X)
+
+
+LAID_OUT = """
+x | x.T | x.T.copy() | np.copy(x.T) | x[::-1].copy() | x.copy("F") | x.T.astype(float)
+np.zeros_like(x.T) + x | np.ones_like(x.T) | np.full_like(x.T, 2.0) | np.empty_like(x.T) * 0 + x
+np.sort(x.T) | np.sort(x.T, 0) | np.partition(x.T, 1, 0) | np.cumsum(x.T, 0) | np.tile(x.T, 1)
+np.take(x, [0, 1, 2], 1) | x.take([0, 1, 2], 1) | x[:, [0, 1, 2]] | x.T[[0, 1, 2]]
+np.delete(x.T, 0, 0) | np.insert(x.T, 0, 1.0, 0) | np.pad(x.T, 1, mode="edge") | np.block([[x.T]])
+np.where(x.T > 0, x.T, 0)
+np.select([x.T > 0], [x.T]) | np.choose((x.T > 0).astype(int), [x.T, x.T]) | np.abs(x.T)
+np.piecewise(x.T, [x.T > 0], [2.0, 3.0]) | np.gradient(x.T)[0] | np.cross(x, x) | np.dot(x.T, 2.0)
+np.einsum("ij,kj->ik", x, np.sin(x)) | np.einsum("ij,kj->ik", x, np.sin(x)) - x[0] | x.T @ x
+np.linalg.inv(x.T + 5 * np.eye(3)) | np.linalg.qr(x)[0] | np.linalg.eigh(x.T @ x)[1] * 1.0
+np.concatenate([x.T, x.T]) | np.stack([x.T, x.T], -1)[..., 0] | np.repeat(x.T, 2, 1)
+np.roll(x.T, 1)
+np.sum(np.transpose(np.stack([x, x])), axis=0) | np.fft.ifft(np.fft.fft(x, axis=0), axis=0).real
+"""
+LAID_OUT = [made.strip() for line in LAID_OUT.strip().splitlines() for made in line.split(" | ")]
+
+
+@pytest.mark.parametrize("layout", ["rows", "columns", "gaps"])
+@pytest.mark.parametrize("made", LAID_OUT)
+def test_a_row_of_an_array_is_a_view_where_it_lies_so_for_numpy(made, layout):
+    for row in ("z.reshape(-1)", "z.ravel()", "z.ravel('F')", "z.T.reshape(-1)"):
+        scope = {"np": np}
+        lines = ["def f(x):", f"    z = {made}", f"    y = {row}", "    y[1::2] = 7.0"]
+        exec("\n".join([*lines, "    return x, z"]), scope)
+        f = scope["f"]
+        try:
+            expected = [np.array(part) for part in f(LAYOUTS[layout]())]
+        except ValueError:
+            continue  # NumPy refuses it
+        try:
+            found, _ = bp.vjp(lambda x, f=f: [1.0 * part for part in f(x)], LAYOUTS[layout]())
+        except AllBPsError:
+            continue
+        for part, right in zip(found, expected, strict=True):
+            np.testing.assert_allclose(part, right, atol=1e-12, err_msg=row)

@@ -1,5 +1,6 @@
 """Functions of one number or two, as plain NumPy and by ``vjp``."""
 
+import math
 import operator
 
 import numpy as np
@@ -260,3 +261,48 @@ def test_bitwise_operators_are_for_masks():
         "  expected: masks such as x > 0\n"
         "  got:      float64 and float64"
     )
+
+
+def test_a_piece_of_piecewise_sees_its_own_elements_alone(agrees):
+    x = np.array([-2.0, -0.5, 0.3, 1.7])
+    roots = [lambda v: -(v**2), np.sqrt]
+    np.testing.assert_allclose(
+        bp.grad(lambda x: np.sum(np.piecewise(x, [x < 0, x >= 0], roots) ** 2))(x),
+        [-32, -0.5, 1, 1],
+    )  # the root of a negative number is no part of it
+    agrees(lambda x: np.piecewise(x, [x < 0], [lambda v: v - v.mean(), lambda v: v * v.sum()]), x)
+    agrees(lambda x: np.piecewise(x, x < 0, [lambda v: v * v.size, 3.0]), x)
+    agrees(lambda x: np.piecewise(x, [x > 9, x < 0], [lambda v: 1 / v.size, lambda v: v * 2]), x)
+    with pytest.raises(ArgumentError, match="one function for each condition"):
+        bp.vjp(lambda x: np.piecewise(x, [x < 0], [1.0, 2.0, 3.0]), x)
+
+
+def test_whole_numbers_near_a_traced_one_are_whole():
+    kinds = []
+
+    def f(x):
+        whole = [round(x), math.floor(x), math.ceil(x), math.trunc(x)]
+        kinds.extend(part.dtype for part in whole)
+        return x * sum(whole) + round(x, 1)
+
+    assert bp.value_and_grad(f)(1.7) == (1.7 * 6 + 1.7, 6)
+    assert set(kinds) == {np.dtype(int)}
+    with pytest.raises(ArgumentError, match="near no whole number"):
+        bp.grad(lambda x: x * math.floor(x))(np.nan)
+
+
+def test_complex_arrays_say_that_they_are():
+    def f(x):
+        z = x * (1 + 0.5j)
+        assert np.iscomplexobj(z)
+        assert not np.isrealobj(z)
+        assert np.isrealobj(x)
+        return np.sum(np.abs(z))
+
+    bp.grad(f)(np.ones(2))
+
+
+def test_nan_to_num_takes_its_numbers_by_place():
+    x = np.array([1.0, np.nan, np.inf])
+    value, _ = bp.vjp(lambda x: np.nan_to_num(x, True, 0.5, 2.0), x)
+    np.testing.assert_array_equal(value, [1.0, 0.5, 2.0])

@@ -169,7 +169,7 @@ class ArrayLike:
         hidden = name.startswith("_") and name != "__dlpack__"
         if hidden or not (numbers or hasattr(np.ndarray, name)):
             return AttributeError(f"a traced array has no attribute {name!r}")
-        return NoRuleError(
+        return TraceError(
             f"allbps has no rule for .{name} of a traced array",
             where=str(user_site() or ""),
             got=f"{label_of(self)}.{name}",

@@ -32,6 +32,7 @@ from allbps.ir.arraylike import (
     label_of,
     numpy_name,
 )
+from allbps.ir.layout import as_laid, laid_over
 from allbps.ir.node import Node
 from allbps.ir.site import user_site
 from allbps.ir.snapshots import snapshot
@@ -48,6 +49,9 @@ SAME: dict[Any, Callable[..., bool]] = {}
 
 VIEWS: set[Any] = set()
 """NumPy functions whose result may share the memory of their argument."""
+
+COMPUTING: set[Any] = {np.einsum, np.imag}
+"""Those of them that may also give numbers of their own."""
 
 ARRAYS: set[Any] = set()
 """NumPy functions that give an array even where it has no axes, and not a number."""
@@ -81,7 +85,8 @@ class TracedArray(ArrayLike):
     def node(self) -> Node:
         """What the array holds now."""
         if self._writes is not None:
-            _set_node(self, self._writes.together())
+            made = self._writes.together()
+            _set_node(self, laid_over(made, self.memory) if made.shape[1:] else made)
             _set_writes(self, None)
         return self._node
 
@@ -126,9 +131,8 @@ class TracedArray(ArrayLike):
     def bind(self, node: Node) -> None:
         """Let the array hold what ``node`` says from now on."""
         assert isinstance(node, Node), "a name stands for a node, never for another name"
-        if self._memory is None:
-            self.memory  # noqa: B018  (kept, before its node goes)
-        _set_node(self, node)
+        memory = self.memory  # kept, before its node goes
+        _set_node(self, laid_over(node, memory) if node.shape[1:] else node)
         _set_writes(self, None)
         _set_version(self, self.version + 1)
 
@@ -326,8 +330,10 @@ class TracedArray(ArrayLike):
         """As ``numpy.ndarray.astype``."""
         if not copy and np.dtype(dtype) == self.dtype:
             return self
-        memory = None if isinstance(self.memory, np.ndarray) else NUMBER
-        return TracedArray(NUMPY[np.astype](self.node, dtype), memory)
+        made = as_laid(
+            NUMPY[np.astype](self.node, dtype), np.ndarray.astype, (self, dtype), options
+        )
+        return TracedArray(made, None if isinstance(self.memory, np.ndarray) else NUMBER)
 
     @property
     def flat(self) -> Any:
@@ -343,6 +349,7 @@ class TracedArray(ArrayLike):
             if function in VIEWS:
                 return _viewed(function, f"x.{name}", NUMPY[function], (self, *args), kwargs)
             made = method(*map(resolved, args), **resolved(kwargs))
+            made = as_laid(made, getattr(np.ndarray, name, None), (self, *args), kwargs)
             return handed(made) if out is None else _into((out,), (made,), function)[0]
 
         return run
@@ -405,18 +412,22 @@ class TracedArray(ArrayLike):
         made = self.node.__array_function__(function, types, operands, resolved(kwargs))
         if out is not None:
             return _into((out,), (made,), function)[0]
+        made = as_laid(made, function, args, kwargs)
         return handed(made, number=function not in ARRAYS)
 
     def __copy__(self) -> TracedArray:
         number = not isinstance(self.memory, np.ndarray)
-        return TracedArray(self.node, NUMBER if number else None)
+        made = as_laid(self.node, np.copy, (self,), {})
+        return TracedArray(made, NUMBER if number else None)
 
     def __deepcopy__(self, memo: object) -> TracedArray:
         return self.__copy__()
 
     def copy(self, order: str = "C") -> TracedArray:
-        """As ``numpy.ndarray.copy``."""
-        return self.__copy__()
+        """As ``numpy.ndarray.copy``: row by row, whatever lay otherwise."""
+        if not isinstance(self.memory, np.ndarray):
+            return self.__copy__()
+        return TracedArray(as_laid(self.node, np.ndarray.copy, (self, order), {}))
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         raise TraceError(
@@ -715,6 +726,7 @@ def _viewed(
 ) -> Any:
     """What a function gives that may return views: NumPy itself says which results are."""
     made = call(known, name, tuple(map(resolved, args)), resolved(kwargs))
+    made = as_laid(made, function, args, kwargs) if function in COMPUTING else made
     plain = function(*map(_memory_of, args), **{k: _memory_of(x) for k, x in kwargs.items()})
     sources = [x for x in _spread([*args, *kwargs.values()]) if isinstance(x, TracedArray)]
     if isinstance(made, (list, tuple)):
@@ -796,7 +808,7 @@ def _laid(node: Node) -> Any:
     value = node.value
     if not isinstance(value, np.ndarray):
         return NUMBER
-    return value if value.flags.writeable else np.empty(node.shape, node.dtype)
+    return value if value.flags.writeable else np.empty_like(value)
 
 
 def _broadcasts(shape: tuple[int, ...], to: tuple[int, ...]) -> bool:

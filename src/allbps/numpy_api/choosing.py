@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -12,9 +13,9 @@ from allbps.ir import Node, lift, numpy_function, promote, user_site
 from allbps.numpy_api.arguments import refuse
 from allbps.numpy_api.questions import holds
 from allbps.numpy_api.shapes import at, moveaxis
-from allbps.ops.comparison import where
+from allbps.ops.comparison import logical_not, logical_or, not_equal, where
 from allbps.ops.function import astype
-from allbps.ops.index import getitem_by, put_add_op
+from allbps.ops.index import getitem_by, put_add_op, put_by
 from allbps.ops.questions import argpartition
 from allbps.ops.shape import broadcast_to, reshape_to
 from allbps.ops.shapes import normal_axis
@@ -50,15 +51,34 @@ def select(condlist: Sequence[Any], choicelist: Sequence[Any], default: Any = 0)
 
 @numpy_function(np.piecewise)
 def piecewise(x: Any, condlist: Any, funclist: Sequence[Any], *args: Any, **kw: Any) -> Node:
-    """``numpy.piecewise``: each condition with its own function or number."""
+    """``numpy.piecewise``: a function sees the elements of its condition, and no others."""
     node = lift(x)
     conditions = [condlist] if lift(condlist[0]).ndim < node.ndim else list(condlist)
-    values = [f(node, *args, **kw) if callable(f) else f for f in funclist]
-    default = values.pop() if len(values) > len(conditions) else 0.0
-    made = broadcast_to(lift(default), shape=node.shape)
-    for condition, value in zip(conditions, values, strict=True):
-        made = where(condition, value, made)  # a later condition wins, as in NumPy
-    return made if made.dtype == node.dtype else astype(made, dtype=node.dtype)
+    masks = [broadcast_to(_truth(condition), shape=node.shape) for condition in conditions]
+    pieces = list(funclist)
+    if not 0 <= len(pieces) - len(masks) <= 1:
+        raise ArgumentError(
+            "np.piecewise needs one function for each condition, and one more at most",
+            where=str(user_site() or ""),
+            expected=f"{len(masks)} or {len(masks) + 1}",
+            got=str(len(pieces)),
+        )
+    made = lift(np.zeros(node.shape, node.dtype)[()])
+    if len(pieces) > len(masks):
+        masks.append(logical_not(reduce(logical_or, masks)))
+    for mask, piece in zip(masks, pieces, strict=True):  # a later condition wins, as in NumPy
+        if not callable(piece):
+            made = where(mask, astype(lift(piece), dtype=node.dtype), made)
+            continue
+        chosen = getitem_by(node, mask)
+        if chosen.size:
+            made = put_by(made, mask, piece(chosen, *args, **kw))
+    return made
+
+
+def _truth(condition: Any) -> Node:
+    node = lift(condition)
+    return node if node.dtype.kind == "b" else not_equal(node, 0)
 
 
 @numpy_function(np.compress)
