@@ -311,3 +311,15 @@ def test_an_index_that_numpy_refuses_is_refused(index):
         SMALL[index]
     with pytest.raises((ArgumentError, DtypeError)):
         bp.grad(lambda a: np.sum(a[index]))(SMALL)
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x: np.sum(np.angle(1.5 + 1j * np.array([x[0], x[1]]))),
+        lambda x: np.sum(np.cov(np.array([[x[0], x[1]], [x[1], 2.0]]))),
+    ],
+)
+def test_numpy_stumbling_over_objects_is_told_in_words(f):
+    with pytest.raises(TraceError, match="cannot compute with an array of traced numbers"):
+        bp.grad(f)(np.array([0.5, 1.5]))

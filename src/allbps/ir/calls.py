@@ -108,7 +108,16 @@ def _told(error: Exception, f: Any, args: tuple[Any, ...]) -> AllBPsError | None
         known = _into_asarray(error)
     if known is None and isinstance(error, (TypeError, ValueError)):
         known = _no_objects(error) if any(sign in str(error) for sign in _SIGNS) else None
+    if isinstance(error, AttributeError) and _is_within_numpy(error):
+        known = _no_objects(error)
     return known
+
+
+def _is_within_numpy(error: Exception) -> bool:
+    """Did NumPy's own code stumble over an array of traced numbers?"""
+    *_, last = [step.tb_frame for step in _steps(error.__traceback__)]
+    own = str(last.f_globals.get("__name__", "")).partition(".")[0] == "numpy"
+    return own and any(map(_holds_traced, last.f_locals.values()))
 
 
 # -- libraries -------------------------------------------------------------------------------------
@@ -270,7 +279,7 @@ _SIGNS = (
 
 def _no_objects(error: Exception) -> TraceError:
     said = re.sub(r"Node|TracedArray|ArrayLike", "traced array", str(error))
-    objects = said == str(error)
+    objects = said == str(error) or isinstance(error, AttributeError)
     return TraceError(
         "NumPy cannot compute with an array of traced numbers that np.array made"
         if objects
