@@ -19,6 +19,7 @@ import numpy as np
 from allbps.errors import AllBPsError, InPlaceError, TraceError
 from allbps.ir.arraylike import NUMPY
 from allbps.ir.handle import TracedArray, handed, is_traced, resolved
+from allbps.ir.layout import as_laid
 from allbps.ir.op import lift
 from allbps.ir.site import is_user_file
 
@@ -148,7 +149,8 @@ def _of_traced(function: Any, x: Any, *args: Any, **kwargs: Any) -> Any:
     alike = function in CONVERTERS and isinstance(x, TracedArray)
     if alike and function(x.memory, *args, **kwargs) is x.memory:
         return x
-    return handed(NUMPY[function](*map(resolved, (x, *args)), **resolved(kwargs)))
+    made = NUMPY[function](*map(resolved, (x, *args)), **resolved(kwargs))
+    return handed(as_laid(made, function, (x, *args), kwargs))
 
 
 class _NumPy(ModuleType):
