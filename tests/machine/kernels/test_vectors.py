@@ -42,7 +42,24 @@ def test_a_loop_that_cannot_become_vectors_is_noticed(target, capfd):
     assert "not vectorized" in capfd.readouterr().err
 
 
-def test_a_loop_shorter_than_a_vector_is_not_asked_to_become_one(target, capfd):
+def test_what_is_left_of_a_short_loop_becomes_shorter_vectors_without_a_word(target, capfd):
+    from allbps.machine.language.words import Reals, kernel, lanes
+
+    @kernel
+    def a_few(x: Reals, y: Reals) -> None:
+        for i in lanes(23):
+            y[i] = x[i] + y[i]
+
+    program = Program(target, single=True)
+    program.export(a_few)
+    code = str(native.optimise(program.text(), target))
+    assert f"load <{target.lanes(4)} x float>" in code
+    assert "load <4 x float>" in code
+    assert "masked" not in code
+    assert capfd.readouterr().err == ""
+
+
+def test_two_or_three_turns_are_no_vector_and_may_depend_on_each_other(target, capfd):
     from allbps.machine.language.words import Reals, kernel, lanes
 
     @kernel

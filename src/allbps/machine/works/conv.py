@@ -1,7 +1,8 @@
 """Plain convolutions as tasks, on images kept as (N, H, W, C) and weights as (h, w, C, O).
 
-One tiny image is done by plain loops, 3×3 windows over many channels by Winograd's algorithm, a
-few taps by a kernel of their own (see :mod:`.taps`), everything else directly.
+One tiny image is done by plain loops, of one channel line by line (see :mod:`.lines`), 3×3 windows
+over many channels by Winograd's algorithm, a few taps by a kernel of their own (see :mod:`.taps`),
+everything else directly.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from allbps.machine.language.operands import HI, LO, Memory, Operand, Scratch
 from allbps.machine.language.words import BIAS, RELU
 from allbps.machine.planning.layout import Shape, image_layout, weight_layout
 from allbps.machine.planning.plan import Work
-from allbps.machine.works import taps
+from allbps.machine.works import lines, taps
 from allbps.machine.works.masks import Gate, gate_of, mask_of
 from allbps.machine.works.places import Places
 from allbps.machine.works.products import Product
@@ -33,7 +34,10 @@ def emit_conv(places: Places, work: Work) -> None:
     blocks: dict[str, Operand] = {"J": out, "I": image, "K": weight}
     epilogue: dict[str, Operand] = {"bias": bias or out, "flags": flags}
     images: dict[str, Operand] = {"scratch": Scratch(win.padded), "lo": LO, "hi": HI}
-    if win.small and not flags:
+    if lines.fits(win) and not flags:
+        call = lines.forward(program, win, out.name).on(**blocks, lo=0, hi=1)
+        _add(program, work, win, ONCE, call)
+    elif win.small and not flags:
         _add(program, work, win, ONCE, small.small_conv_forward.on(**blocks, **win.taps))
     elif win.by_winograd(program):
         _by_winograd(program, work, win, out, image, weight, epilogue)
@@ -174,6 +178,10 @@ def emit_conv_weights(places: Places, work: Work) -> None:
     delta = places.as_layout(g, image_layout(g.shape)).memory
     image = places.as_layout(x, image_layout(x.shape)).memory
     out = places.put(work.outputs[0], weight_layout(shape))
+    if lines.fits(win):
+        kernel = lines.weights(program, win, out.memory.name)
+        _add(program, work, win, ONCE, kernel.on(D=out.memory, G=delta, I=image, lo=0, hi=1))
+        return
     if win.small:
         call = small.small_conv_weights.on(D=out.memory, G=delta, I=image, **win.taps)
         _add(program, work, win, ONCE, call)

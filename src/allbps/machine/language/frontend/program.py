@@ -79,14 +79,22 @@ class Program:
             return PTR
         return {"Int": I64, "Real": self.real, "Double": DOUBLE, "Bool": I1}[kind]
 
-    def loop_metadata(self, interleave: int) -> tuple[Reference, Reference]:
-        """Metadata that names a loop's memory accesses, and says they are independent."""
+    def loop_metadata(
+        self, interleave: int, width: int, *, known: bool
+    ) -> tuple[Reference, Reference]:
+        """Metadata that names a loop's memory accesses, and says they are independent.
+
+        Where the number of turns is ``known``, LLVM is kept from writing them out one by one before
+        it thinks of vectors.
+        """
         first = 10_000 + 8 * len(self._metadata)
         properties = [
             f'!"llvm.loop.parallel_accesses", !{first}',
             f'!"llvm.loop.interleave.count", i32 {interleave}',
-            f'!"llvm.loop.vectorize.width", i32 {self.lanes}',
+            f'!"llvm.loop.vectorize.width", i32 {width}',
         ]
+        if known:
+            properties.append('!"llvm.loop.unroll.disable"')
         if self.insist:
             properties.append('!"llvm.loop.vectorize.enable", i1 true')
         own = ", ".join(f"!{first + 1 + i}" for i in range(len(properties) + 1))

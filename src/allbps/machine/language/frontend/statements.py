@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import builtins
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from allbps.machine.language import words
 from allbps.machine.language.errors import KernelError
@@ -135,18 +135,41 @@ class Statements(Expressions):
             return
         start, stop = (0, arguments[0]) if len(arguments) == 1 else arguments[:2]
         step = arguments[2] if len(arguments) == 3 else 1
-        ends = (start, stop)
-        few = all(isinstance(x, int) for x in ends) and stop - start < self.program.lanes
-        if word is words.lanes and not few:
+        if word is words.lanes:
             options = {k.arg: self.expr(k.value) for k in node.iter.keywords}
-            group, loop = self.program.loop_metadata(options.get("interleave", 1))
-            outer, self.group = self.group, group
-            self._counted(node, start, stop, step, loop)
-            self.group = outer
-        elif word is builtins.range or word is words.lanes:
+            self._in_lanes(node, (start, stop, step), options.get("interleave", 1))
+        elif word is builtins.range:
             self._counted(node, start, stop, step, None)
         else:
             raise self.refuse(node, "loops over neither range, lanes nor unroll")
+
+    def _in_lanes(self, node: ast.For, bounds: tuple[Expr, Expr, Expr], interleave: int) -> None:
+        """Turns that depend on no other: vectors, and shorter ones for a few that are left."""
+        start, stop, _ = bounds
+        known = isinstance(start, int) and isinstance(stop, int)
+        if not known or stop - start >= LONG * self.program.lanes:
+            self._vectors(node, bounds, interleave, self.program.lanes, known=False)
+            return
+        for first, end, width in _vectors_of(start, stop, self.program.lanes):
+            if width == 1:
+                self._counted(node, first, end, 1, None)
+            else:
+                self._vectors(node, (first, end, 1), interleave, width, known=True)
+
+    def _vectors(
+        self,
+        node: ast.For,
+        bounds: tuple[Expr, Expr, Expr],
+        interleave: int,
+        width: int,
+        *,
+        known: bool,
+    ) -> None:
+        """A loop of which LLVM makes vectors of ``width`` numbers."""
+        group, loop = self.program.loop_metadata(interleave, width, known=known)
+        outer, self.group = self.group, group
+        self._counted(node, *bounds, loop)
+        self.group = outer
 
     def _counted(
         self, node: ast.For, start: Expr, stop: Expr, step: Expr, metadata: Reference | None
@@ -173,3 +196,23 @@ class Statements(Expressions):
         if metadata is not None:
             back.set_metadata("llvm.loop", metadata)
         self.b.position_at_end(after)
+
+
+LONG = 8
+"""Vectors of a loop that hardly notices what is left over behind them."""
+SHORTEST = 4
+"""Turns that are worth a vector."""
+
+
+def _vectors_of(start: int, stop: int, lanes: int) -> Iterator[tuple[int, int, int]]:
+    """Stretches of a loop, each with a width of vectors that fills it.
+
+    >>> list(_vectors_of(0, 46, 16))
+    [(0, 32, 16), (32, 40, 8), (40, 44, 4), (44, 46, 1)]
+    """
+    width = lanes
+    while start < stop:
+        end = start + (stop - start) // width * width
+        if start < end:
+            yield start, end, width
+        start, width = end, width // 2 if width >= 2 * SHORTEST else 1
