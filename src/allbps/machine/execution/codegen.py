@@ -9,7 +9,7 @@ from functools import cached_property
 from allbps.machine.execution.printing import Printer, condition, indented, written
 from allbps.machine.kernels.batch import fetch, fetch_bytes, fetch_integers
 from allbps.machine.language.calls import Finite
-from allbps.machine.language.operands import HI, LO, RATES, Memory, Operation, Variable
+from allbps.machine.language.operands import HI, LO, RATES, Memory, Variable
 from allbps.machine.language.words import (
     Kernel,
     as_bytes,
@@ -202,12 +202,20 @@ class _Writer:
         """The kernel that takes many steps: fetch examples, one step, keep the loss."""
         printer, t = self.printer, written(STEP)
         used = {LOSSES, DONE, loss}
-        tasks = [_fetch(feed) for feed in self.layout.feeds]
+        feeds = self.layout.feeds
+        sizes = [Variable(f"size{k}") for k in range(len(feeds))]
+        tasks = [_fetch(feed, size) for feed, size in zip(feeds, sizes, strict=True)]
         used |= {block for task in tasks for block in task.blocks}
         lines = [*self._declarations(used)]
         turn = []
         if tasks:
-            turn += [f"{written(EXAMPLES)} = {self._entry(BATCH)}", f"if {written(EXAMPLES)} > 0:"]
+            lines.append(f"{written(EXAMPLES)} = {self._entry(BATCH)}")
+            each = printer.word(max, written(EXAMPLES), 1)
+            lines += (
+                f"{written(size)} = {feed.block.size} // {each}"
+                for feed, size in zip(feeds, sizes, strict=True)
+            )
+            turn.append(f"if {written(EXAMPLES)} > 0:")
             turn += indented(printer.region(tasks))
         finite = condition(Finite(loss))
         turn += [
@@ -278,11 +286,11 @@ def _sections(regions: Sequence[Sequence[Task]]) -> Iterator[tuple[int, list[Seq
 FETCH: Mapping[str, Kernel[..., None]] = {"Real": fetch, "Int": fetch_integers, "Byte": fetch_bytes}
 
 
-def _fetch(feed: Feed) -> Task:
-    """The next examples of a data set, copied to the argument that a step reads."""
+def _fetch(feed: Feed, size: Variable) -> Task:
+    """The next examples of a data set, each of that size, copied to the argument of a step."""
     call = FETCH[feed.block.kind].on(
         X=feed.block, data=feed.data, order=ORDER + STEP * EXAMPLES,
-        size=Operation(feed.block.size, "//", EXAMPLES), lo=LO, hi=HI,
+        size=size, lo=LO, hi=HI,
     )  # fmt: skip
     cut = Cut(EXAMPLES, min(16, max(1, feed.block.size // 4096)))
     return Task(f"{feed.block.name}: the next examples", cut, (call,))
