@@ -183,3 +183,9 @@ def test_a_product_is_cut_along_k_only_where_rows_and_columns_are_few(target):
 def test_rows_of_a_transposed_product_stay_whole(target):
     """So that the piece that has made rows of δW can move the same rows of W."""
     assert cut_product(784, 512, 128, target, 4, transposed=True).columns == 1
+
+
+@pytest.mark.parametrize("across", [False, True])
+def test_a_product_of_few_rows_is_cut_for_many_threads(across, target):
+    """128 examples are one or two blocks of rows; the rest are columns."""
+    assert cut_product(128, 512, 256, target, 4, across=across).pieces >= 8

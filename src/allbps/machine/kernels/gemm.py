@@ -222,10 +222,11 @@ def cut_product(
     only once, which is best done in the order of its memory. Where B lies ``across``, every block
     of rows turns its own panels.
     """
+    wanted = max(1, min(PIECES, M * N * K // WORTH_A_PIECE))
     if not target.packs:
         wide = K * N * itemsize > target.caches[1] // 2
-        return _cut_unpacked(M, N, K, wide=wide, fewest=ROWS_ACROSS if across else 48)
-    wanted = max(1, min(PIECES, M * N * K // WORTH_A_PIECE))
+        fewest, least = ROWS_ACROSS if across else 48, 0 if transposed else wanted // 2
+        return _cut_unpacked(M, N, K, wide=wide, fewest=fewest, least=least)
     few = 3 * target.tile_rows[target.panel] >= M and (M == 1 or N <= K) and not across
     if few and wanted * 64 <= K:
         return Blocks(1, 1, wanted)  # so that each piece reads B from one end to the other
@@ -251,10 +252,16 @@ ROWS_ACROSS = 128
 """Rows that pay for turning a panel of B."""
 
 
-def _cut_unpacked(M: int, N: int, K: int, *, wide: bool, fewest: int) -> Blocks:
-    """Blocks of rows; of a B too ``wide`` for the second cache 64 columns at a time."""
-    columns = max(1, -(-N // 64)) if wide else 1
+def _cut_unpacked(M: int, N: int, K: int, *, wide: bool, fewest: int, least: int) -> Blocks:
+    """Blocks of rows; of a B too ``wide`` for the second cache 64 columns at a time.
+
+    So, too, where there are not the ``least`` pieces that all threads can share.
+    """
+    panels = max(1, -(-N // 64))
+    columns = panels if wide else 1
     rows = max(1, min(M // fewest, -(-24 // columns)))
+    if rows * columns < least:
+        columns = min(panels, 2 * least // rows)
     depth = max(1, min(K // 512, -(-16 // (rows * columns)))) if rows * columns < 8 else 1
     return Blocks(rows, columns, depth)
 
