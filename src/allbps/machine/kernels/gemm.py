@@ -51,6 +51,14 @@ def gemm(
         _blocks(C + lo * ldc, ldc, A + lo * sar, sar, sak, B, ldb, rows, N, K, flags, bias, scratch)
 
 
+@inline
+def depth_of(block: int, blocks: int, K: int, most: int) -> tuple[int, int]:
+    """Where a block of K begins, and how deep it is: whole lines, at most so many."""
+    even = (K + blocks - 1) // blocks
+    each = min((even + LINE - 1) // LINE * LINE, most)
+    return block * each, min(each, K - block * each)
+
+
 @kernel
 def _blocks(
     C: Reals, ldc: Int, A: Reals, sar: Int, sak: Int, B: Reals, ldb: Int,
@@ -60,8 +68,7 @@ def _blocks(
     room, most = scratch + DEPTH * PANEL, DEPTH // 4 if PACKS and rows <= 3 * TILE else DEPTH
     blocks = max(1, (K + most - 1) // most)  # K = 0 still has to write C
     for block in range(blocks):
-        k = block * K // blocks
-        depth = (block + 1) * K // blocks - k
+        k, depth = depth_of(block, blocks, K, most)
         first = flags & ADD_TO if block == 0 else 1
         last = flags & (BIAS | RELU) if block == blocks - 1 else 0
         a, b = A + k * sak, B + k * ldb
@@ -89,8 +96,7 @@ def gemm_across(
     """
     blocks = max(1, (K + DEPTH - 1) // DEPTH)
     for block in range(blocks):
-        k = block * K // blocks
-        depth = (block + 1) * K // blocks - k
+        k, depth = depth_of(block, blocks, K, DEPTH)
         first = flags & ADD_TO if block == 0 else 1
         last = flags & (BIAS | RELU) if block == blocks - 1 else 0
         for n in range(0, N, PANEL):
@@ -177,14 +183,16 @@ def batched_gemm(
 def transpose(T: Reals, ldt: Int, A: Reals, lda: Int, rows: Int, lo: Int, hi: Int) -> None:
     """Rows lo..hi of T[j, i] = A[i, j], i < rows: the (K, N) operand that A@Bᵀ needs.
 
-    In squares as wide as a vector, one beside the other until they fill whole lines of T, and one
-    by one where no square fits.
+    In squares as wide as a vector, one beside the other until they fill whole lines of T; the last
+    ones overlap those before them. One by one where no square fits.
     """
+    fits = rows >= LANES and hi - lo >= LANES
     for line in range(0, rows, LINE):
         for j0 in range(lo, hi, LANES):
             for i0 in range(line, min(line + LINE, rows), LANES):
-                if i0 + LANES <= rows and j0 + LANES <= hi:
-                    transpose_square(T + (j0 * ldt + i0), ldt, A + (i0 * lda + j0), lda)
+                if fits:
+                    i, j = min(i0, rows - LANES), min(j0, hi - LANES)
+                    transpose_square(T + (j * ldt + i), ldt, A + (i * lda + j), lda)
                 else:
                     for j in range(j0, min(j0 + LANES, hi)):
                         for i in range(i0, min(i0 + LANES, rows)):
@@ -224,8 +232,9 @@ def cut_product(
     """
     wanted = max(1, min(PIECES, M * N * K // WORTH_A_PIECE))
     if not target.packs:
-        wide = K * N * itemsize > target.caches[1] // 2
-        fewest, least = ROWS_ACROSS if across else 48, 0 if transposed else wanted // 2
+        wide = min(K, target.depth(itemsize)) * N * itemsize > target.caches[1] // 2
+        fewest = ROWS_ACROSS if across else 64 if transposed else 48
+        least = 0 if transposed else wanted // 2
         return _cut_unpacked(M, N, K, wide=wide, fewest=fewest, least=least)
     few = 3 * target.tile_rows[target.panel] >= M and (M == 1 or N <= K) and not across
     if few and wanted * 64 <= K:
@@ -233,7 +242,7 @@ def cut_product(
     rows = max(1, -(-M // target.block_rows(itemsize)))
     panel = target.panel * target.lanes(itemsize)
     if transposed:
-        rows = max(rows, min(wanted, M // 32, max(wanted // 2, M // 48)))
+        rows = max(rows, min(wanted, M // 32, max(wanted // 2, M // 64)))
         columns = max(1, min(-(-wanted // (2 * rows)), N // (2 * panel)))
     else:
         columns = max(1, min(wanted // rows, N // (2 * panel)))
