@@ -24,6 +24,7 @@ from allbps.sheet import sheet
 from allbps.trace import bound, check_inputs, trace_bound
 
 if TYPE_CHECKING:
+    from allbps.readings.levels import Level
     from allbps.verify import Report
     from allbps.verify.plain import Witness
 
@@ -313,8 +314,15 @@ class Worked:
         report = self.verify() if verify else None
         texts = {"tex": self.to_latex, "md": self.to_markdown, "json": self.to_json}
         with without_collection():
-            derived = self.derivation
-            return walk(Parts(self.backward, derived, self.to_svg, self.program(), texts, report))
+            derived, drawn = self.derivation, self.to_svg
+            source = self.program()
+            return walk(Parts(self.backward, derived, drawn, source, texts, self._levels, report))
+
+    def _levels(self) -> Iterable[Level]:
+        """The insides of the picture's boxes; it has some by block."""
+        from allbps.readings.levels import levels
+
+        return levels(self.backward, self.values, self.symbols) if self.by == "block" else ()
 
     def to_json(self) -> str:
         """Names, formulas, numbers, reasons and lines, for a program to read."""

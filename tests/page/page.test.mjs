@@ -29,6 +29,7 @@ async function open(name, options = {}) {
   page.on("pageerror", (e) => page.errors.push(e.message));
   page.on("dialog", (d) => (page.errors.push(`dialog: ${d.message()}`), d.dismiss()));
   await page.goto(`file://${folder}/${name}.html`);
+  if (options.javaScriptEnabled !== false) await page.locator(".packed").waitFor({ state: "detached" });
   return page;
 }
 
@@ -230,6 +231,56 @@ test("the transformer block takes at most eight sheets of paper", async () => {
   const pdf = (await page.pdf({ format: "A4", preferCSSPageSize: true })).toString("latin1");
   const sheets = pdf.match(/\/Type\s*\/Page[^s]/g).length;
   assert.ok(sheets <= 8, `${sheets} sheets`);
+  await page.context().close();
+});
+
+test("a box opens level by level, the crumbs lead back, and a step elsewhere closes it", async () => {
+  const page = await open("nested", { viewport: { width: 1500, height: 1000 } });
+  const figure = page.locator(".aside > figure > svg");
+  const crumbs = page.locator(".crumbs button");
+  assert.equal(await crumbs.count(), 0);
+  const opened = [];
+  for (let depth = 1; (await figure.locator("[data-level]").count()) > 0; depth++) {
+    await figure.locator("[data-level]").first().press("Enter");
+    assert.equal(await crumbs.count(), depth + 1);
+    opened.push(await crumbs.last().textContent());
+  }
+  assert.ok(opened.length >= 2, opened.join());
+  assert.ok((await figure.locator("[data-node]").count()) > 1); // the values themselves
+  assert.equal(await crumbs.last().getAttribute("aria-current"), "true");
+  const name = await figure.locator(".computed[data-node]").first().getAttribute("data-node");
+  await figure.locator(`[data-node="${name}"]`).click();
+  assert.ok((await figure.locator(".now-card").count()) > 0);
+  await crumbs.nth(1).click();
+  assert.equal(await crumbs.count(), 2);
+  await page.keyboard.press("End"); // of the whole net, which lies outside of the box
+  assert.ok((await figure.locator(".now-card").count()) > 0);
+  await crumbs.first().click().catch(() => {});
+  assert.equal(await crumbs.count(), 0);
+  assert.deepEqual(page.errors, []);
+  await page.context().close();
+});
+
+test("a packed derivation reads without script, and walks and saves like any other with it", async () => {
+  const still = await open("nested", { javaScriptEnabled: false });
+  const lines = still.locator("p[data-name]:visible");
+  assert.ok((await lines.count()) > 50);
+  assert.match((await lines.allTextContents()).join("\n"), /because/);
+  await still.context().close();
+  const page = await open("nested");
+  assert.equal(await page.locator("p[data-name]").count(), 0);
+  await page.keyboard.press("Home");
+  for (let k = 0; k < 5; k++) await page.keyboard.press("ArrowRight");
+  assert.equal(await page.locator(".derivation .step:not(.given):not(.later)").count(), 5);
+  await page.keyboard.press("End");
+  assert.equal(await page.locator(".derivation .step.later").count(), 0);
+  await page.locator(".save summary").click();
+  for (const [label, form] of [["LaTeX", /\\end\{document\}/], ["JSON", /"steps"/], ["SVG", /<\/svg>$/]]) {
+    const waiting = page.waitForEvent("download");
+    await page.getByRole("button", { name: `Save as ${label}` }).click();
+    assert.match(fs.readFileSync(await (await waiting).path(), "utf8"), form);
+  }
+  assert.deepEqual(page.errors, []);
   await page.context().close();
 });
 

@@ -16,6 +16,23 @@ def hostile(x, y):
     return np.sum(z)
 
 
+def half(x, W):
+    h = np.tanh(x @ W)
+    return h * h
+
+
+def layer(x, W):
+    a = half(x, W)
+    b = half(a, W)
+    return a + b
+
+
+def nested(x, W):
+    for _ in range(12):
+        x = layer(x, W)
+    return np.sum(x)
+
+
 def hundreds(x, M):
     for _ in range(150):
         y = np.sin(x)
@@ -45,6 +62,9 @@ def test_pages_in_a_browser(in_browser, tmp_path):
     w.to_html(tmp_path / "hostile.html", verify=True)
     w = bp.explain(hundreds, np.array([0.5, -1.0]), np.ones((20, 20)))
     w.to_html(tmp_path / "hundreds.html", verify=True)
+    w = bp.explain(nested, np.ones((2, 3)), np.eye(3)).shown(by="block")
+    w.to_html(tmp_path / "nested.html")
+    assert 'class="packed"' in (tmp_path / "nested.html").read_text()
     sizes = {page.stem: page.stat().st_size for page in tmp_path.glob("*.html")}
     assert max(sizes.values()) <= 400_000, sizes
     in_browser(HERE / "page.test.mjs", PAGES=str(tmp_path))

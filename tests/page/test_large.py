@@ -133,3 +133,42 @@ def test_large_arrays_of_a_page_have_one_and_small_ones_do_not():
     html = w.to_html()
     assert html.count('class="heat"') == sum(bool(step.summary) for step in w.derivation) > 0
     assert 'class="heat"' not in bp.explain(lambda X: np.sum(X * X), np.ones((3, 3))).to_html()
+
+
+# -- a long derivation ---------------------------------------------------------------------------
+def packed_of(html):
+    text = re.search(r'<script type="application/octet-stream">([^<]*)</script>', html)[1]
+    return zlib.decompress(base64.b64decode(text)).decode()
+
+
+@pytest.mark.parametrize("by", ["operation", "line", "block"])
+def test_a_long_derivation_lies_packed_in_its_page_below_itself_as_plain_text(by):
+    w = worked(40).shown(by=by)
+    assert len(w.backward.traced.graph.nodes) < LARGE
+    html = w.to_html()
+    names = sorted(step.name for step in w.derivation)
+    assert sorted(re.findall(r'data-name="([^"]*)"', html)) == names
+    inner = packed_of(html)
+    assert sorted(set(re.findall(r'class="step [^"]*" data-step="([^"]*)"', inner))) == names
+    assert len(html) < len(inner) / 2
+
+
+@pytest.mark.parametrize("by", ["operation", "line", "block"])
+def test_a_large_net_has_a_page_by_line_and_by_block_too(by):
+    w = worked(120).shown(by=by)
+    shown = re.findall(r'data-name="([^"]*)"', w.to_html())
+    assert sorted(shown) == sorted(step.name for step in w.derivation)
+
+
+def test_a_page_of_many_pictures_draws_them_coarsely():
+    def squares(X):
+        for _ in range(10):
+            X = X * X
+        return np.sum(X)
+
+    def side(f):
+        html = bp.explain(f, np.ones((64, 64))).to_html()
+        return pixels(html[html.index('class="heat"') :]).shape
+
+    assert side(squares) == (24, 24)
+    assert side(lambda X: np.sum(X)) == (64, 64)

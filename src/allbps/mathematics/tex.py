@@ -93,7 +93,14 @@ def _(math: Matrix) -> str:
 
 @latex.register
 def _(math: Row) -> str:
-    return reduce(join, map(latex, math.parts), "")
+    return reduce(join, map(_in_row, (None, *math.parts), math.parts), "")
+
+
+def _in_row(before: Math | None, part: Math) -> str:
+    """A part of a row; after a word the sign of a number is no difference: ``from {-2}``."""
+    text = latex(part)
+    is_signed = isinstance(before, Text) and isinstance(part, Number) and text.startswith("-")
+    return f"{{{text}}}" if is_signed else text
 
 
 @latex.register

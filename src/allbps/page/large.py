@@ -30,23 +30,33 @@ def is_large(backward: Backward) -> bool:
     return len(backward.traced.graph.nodes) > LARGE
 
 
-def in_pieces(backward: Backward, derivation: Derivation, verdicts: Mapping[str, str]) -> str:
-    """The derivation as closed pieces; box k of the overview links to ``part-k``."""
-    return _Author(backward, derivation, verdicts).text()
+def in_pieces(
+    backward: Backward, derivation: Derivation, verdicts: Mapping[str, str], *, plain: bool = False
+) -> str:
+    """The derivation as closed pieces; box k of the overview links to ``part-k``.
+
+    Args:
+        backward: the graph with its δ nodes.
+        derivation: its steps; values without a step stand in the formulas of others.
+        verdicts: name of a δ -> what the judges said of it.
+        plain: the pieces stand open, and no array has a picture.
+    """
+    return _Author(backward, derivation, verdicts, plain).text()
 
 
 class _Author:
     def __init__(
-        self, backward: Backward, derivation: Derivation, verdicts: Mapping[str, str]
+        self, backward: Backward, derivation: Derivation, verdicts: Mapping[str, str], plain: bool
     ) -> None:
         self.backward, self.derivation, self.verdicts = backward, derivation, verdicts
+        self.most_heated, self.open = (0, ' open="open"') if plain else (MOST_HEATED, "")
         self.heated = 0
         self.contributions: dict[str, list[Step]] = {}
         steps = {step.name: step for step in derivation if step.kind != "given"}
         for delta in backward.steps:
             for term in delta.terms if len(delta.terms) > 1 else ():
                 own = self.contributions.setdefault(term.consumer.name, [])
-                own.append(steps[term.node.name])
+                own += [steps[term.node.name]] if term.node.name in steps else []
         self.steps = steps
 
     def text(self) -> str:
@@ -55,7 +65,10 @@ class _Author:
         given = [step for step in self.derivation if step.kind == "given"]
         own = [self.steps[name] for x in graph.inputs if (name := f"d{x.name}") in self.steps]
         content = "".join(map(self.step, [*given, *own]))
-        shown = [f'<details class="piece" id="part-0"><summary>Given</summary>{content}</details>']
+        shown = [
+            f'<details class="piece"{self.open} id="part-0"><summary>Given</summary>'
+            f"{content}</details>"
+        ]
         shown += [self.piece(part, f"part-{k}") for k, part in enumerate(parts, 1)]
         return "\n".join(shown)
 
@@ -65,13 +78,14 @@ class _Author:
         count = len(piece.nodes)
         named = f' id="{name}"' if name else ""
         return (
-            f'<details class="piece"{named}><summary>{escape(piece.label)}'
+            f'<details class="piece"{self.open}{named}><summary>{escape(piece.label)}'
             f" <small>{count} value{'s' * (count != 1)}</small></summary>{inner}</details>"
         )
 
     def leaf(self, piece: Piece) -> Iterator[str]:
         """The values of a piece forward, then their δ backward."""
-        yield from (self.step(self.steps[node.name]) for node in piece.nodes if node.name)
+        shown = (self.steps[node.name] for node in piece.nodes if node.name in self.steps)
+        yield from map(self.step, shown)
         for node in reversed(piece.nodes):
             if (name := f"d{node.name}") in self.steps:
                 yield self.step(self.steps[name])
@@ -90,7 +104,7 @@ class _Author:
         )
 
     def picture(self, step: Step) -> str:
-        if not step.summary or self.heated >= MOST_HEATED:
+        if not step.summary or self.heated >= self.most_heated:
             return ""
         self.heated += 1
         return heat(step.value, step.symbol)

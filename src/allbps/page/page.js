@@ -50,25 +50,27 @@ function save(blob, name) {
 const valuesOf = (box) => box.dataset.nodes.split(" ");
 
 class Walk {
-  constructor(section, number) {
+  constructor(section, number, data) {
     this.section = section;
-    const data = JSON.parse(section.querySelector("script[type='application/json']").textContent);
     this.steps = data.steps;
     this.inside = data.inside;
     this.tables = data.tables;
     this.at = this.steps.length; // all shown
+    this.shown = this.at; // what the page was last made to show
     this.timer = null;
-    this.boxes = [...section.querySelectorAll("svg [data-nodes]")];
-    this.place = new Map(this.steps.map((step, k) => [step.name, k + 1]));
+    this.waiting = []; // parts of the picture, each with the step that it appears with
     this.marks = this.steps.map((step) => this.marksOf(step));
     this.own = new Map(); // a value's name -> its steps, each with its number
     this.steps.forEach((step, k) => {
       if (!this.own.has(step.of)) this.own.set(step.of, []);
       this.own.get(step.of).push([step, k + 1]);
     });
+    this.levels = new Map([...section.querySelectorAll("template[data-level]")].map((t) => [t.dataset.level, t]));
+    this.whole = section.querySelector(".aside > figure > svg");
     this.controls(number);
     this.saving(data);
     this.listen();
+    this.picture("");
     this.show();
     this.reachable();
   }
@@ -90,8 +92,54 @@ class Walk {
       block: this.named(".step", "step", step.name)[0],
       code: this.named(".line", "step", step.name),
       lines,
-      cards: [...this.named("svg [data-node]", "node", step.of), ...this.boxes.filter((box) => valuesOf(box).includes(step.of))],
+      cards: [], // in the picture that is shown
     };
+  }
+
+  // shows the inside of a box; "" is the whole net
+  picture(path) {
+    this.path = path;
+    const svg = path ? this.levels.get(path).content.firstElementChild.cloneNode(true) : this.whole;
+    if (svg) {
+      this.section.querySelector(".aside > figure").replaceChildren(svg);
+      if (path || !svg.hasAttribute("aria-label")) this.wire(svg);
+      this.deal(svg);
+    }
+    const above = path.split(".").map((_, k, all) => all.slice(0, k).join("."));
+    const crumbs = [...above, path].map((at) => {
+      const label = at ? this.levels.get(at).dataset.label : "Whole net";
+      const made = button(label, at === path ? `Shown: ${label}` : `Back to ${label}`, () => this.leave(at));
+      if (at === path) made.setAttribute("aria-current", "true");
+      return made;
+    });
+    this.crumbs.replaceChildren(...(path ? crumbs : []));
+  }
+
+  // each step's cards, and the boxes that hold its value
+  deal(svg) {
+    const cards = [...svg.querySelectorAll("[data-node]")];
+    const boxes = [...svg.querySelectorAll("[data-nodes]")].map((box) => [box, new Set(valuesOf(box))]);
+    const found = new Map(cards.map((card) => [card.dataset.node, [card]]));
+    this.waiting = cards.flatMap((card) => {
+      const own = this.own.get(card.dataset.node) ?? [];
+      const value = own.find(([step]) => !step.back);
+      const delta = own.filter(([step]) => step.back).at(-1);
+      return [[card.querySelector(".value"), value], [card.querySelector(".own-delta"), delta]]
+        .filter(([e, of]) => e && of)
+        .map(([e, [, k]]) => [e, k]);
+    });
+    this.steps.forEach((step, k) => {
+      const around = boxes.filter(([, names]) => names.has(step.of)).map(([box]) => box);
+      this.marks[k].cards = [...(found.get(step.of) ?? []), ...around];
+    });
+  }
+
+  // from a crumb to the picture that it names
+  leave(path) {
+    this.picture(path);
+    this.show();
+    (this.crumbs.lastElementChild ?? this.run).focus();
+    this.reachable();
   }
 
   controls(number) {
@@ -116,6 +164,10 @@ class Walk {
     this.chain.className = "chain";
     this.chain.hidden = true;
     this.section.querySelector(".aside").append(this.chain);
+    this.crumbs = document.createElement("nav");
+    this.crumbs.className = "crumbs";
+    this.crumbs.setAttribute("aria-label", "Blocks around what the picture shows");
+    this.section.querySelector(".aside").prepend(this.crumbs);
   }
 
   // what is shown, as a file: texts that lie packed in the page, the picture and the source as drawn
@@ -128,11 +180,12 @@ class Walk {
     const add = (label, ending, make) =>
       box.append(button(label, `Save as ${label}`, async () => save(await make(), `${name}.${ending}`)));
     for (const [ending, label] of Object.entries(texts))
-      if (data.saved[ending]) add(label, ending, () => unpacked(data.saved[ending]));
-    const svg = this.section.querySelector(".aside svg");
-    if (svg) {
-      add("SVG", "svg", () => new Blob([drawn(svg)], { type: "image/svg+xml" }));
-      add("PNG", "png", () => painted(svg));
+      if (data.texts?.[ending]) add(label, ending, () => new Blob([data.texts[ending]]));
+      else if (data.saved?.[ending]) add(label, ending, () => unpacked(data.saved[ending]));
+    const shown = () => this.section.querySelector(".aside > figure > svg");
+    if (shown()) {
+      add("SVG", "svg", () => new Blob([drawn(shown())], { type: "image/svg+xml" }));
+      add("PNG", "png", () => painted(shown()));
     }
     const source = [...this.section.querySelectorAll(".sources pre")].at(-1);
     if (source)
@@ -144,18 +197,6 @@ class Walk {
   listen() {
     this.section.addEventListener("keydown", (event) => this.key(event));
     this.section.addEventListener("pointerenter", () => (Walk.active = this));
-    const svg = this.section.querySelector("svg");
-    if (svg) {
-      svg.setAttribute("role", "group");
-      svg.setAttribute("aria-label", svg.querySelector("title").textContent);
-      svg.style.setProperty("--natural", `${svg.getAttribute("width")}px`);
-    }
-    for (const card of this.section.querySelectorAll("svg :is([data-node], [data-nodes])")) {
-      card.setAttribute("role", "button");
-      card.setAttribute("tabindex", "0");
-      card.setAttribute("aria-label", card.querySelector("title").textContent.split("\n")[0]);
-      this.press(card, () => (card.dataset.node ? this.visit(card.dataset.node) : this.enter(card)));
-    }
     this.steps.forEach((step, k) => {
       const { block, code, lines } = this.marks[k];
       if (block) this.press(block, () => this.go(k + 1), true);
@@ -165,6 +206,19 @@ class Walk {
       }
       if (block && this.inside[step.name]) this.look(block, this.inside[step.name]);
     });
+  }
+
+  // a picture's cards and boxes as what can be pressed
+  wire(svg) {
+    svg.setAttribute("role", "group");
+    svg.setAttribute("aria-label", svg.querySelector("title").textContent);
+    svg.style.setProperty("--natural", `${svg.getAttribute("width")}px`);
+    for (const card of svg.querySelectorAll("[data-node], [data-nodes]")) {
+      card.setAttribute("role", "button");
+      card.setAttribute("tabindex", "0");
+      card.setAttribute("aria-label", card.querySelector("title").textContent.split("\n")[0]);
+      this.press(card, () => (card.dataset.node ? this.visit(card.dataset.node) : this.enter(card)));
+    }
   }
 
   press(element, act, mouseOnly = false) {
@@ -226,11 +280,17 @@ class Walk {
   move(k) {
     this.at = Math.max(0, Math.min(this.steps.length, k));
     this.section.classList.add("stepping");
+    if (this.at) this.follow(this.marks[this.at - 1]);
     this.show();
     if (!this.at) return;
     const { block, cards } = this.marks[this.at - 1];
     if (cards[0]) this.center(cards[0]);
     if (block) this.reveal(block);
+  }
+
+  // out of a box where a step lies outside of it
+  follow(marks) {
+    while (this.path && !marks.cards.length) this.picture(this.path.split(".").slice(0, -1).join("."));
   }
 
   // to a step without scrolling, after the numbers have changed
@@ -240,13 +300,14 @@ class Walk {
     this.show();
   }
 
-  // the picture scrolls inside its own frame where it is taller than the window
+  // the picture scrolls inside its own frame where it is larger
   center(card) {
     const frame = this.section.querySelector("figure");
     const [outer, inner] = [frame.getBoundingClientRect(), card.getBoundingClientRect()];
     const behavior = still ? "auto" : "smooth";
-    const off = inner.top + inner.height / 2 - outer.top - outer.height / 2;
-    if (frame.scrollHeight > frame.clientHeight + 1) frame.scrollBy({ top: off, behavior });
+    const top = inner.top + inner.height / 2 - outer.top - outer.height / 2;
+    const left = inner.left + inner.width / 2 - outer.left - outer.width / 2;
+    frame.scrollBy({ top, left, behavior });
   }
 
   reveal(block) {
@@ -269,9 +330,11 @@ class Walk {
     this.explain(name);
   }
 
-  // a box: to the first of its values that has a step
+  // a box: its inside, if it has one, and the first of its values that has a step
   enter(box) {
-    const first = valuesOf(box).flatMap((name) => this.own.get(name) ?? []).find(([step]) => !step.back);
+    const own = valuesOf(box).flatMap((name) => this.own.get(name) ?? []);
+    const first = own.find(([step]) => !step.back) ?? own[0];
+    if (this.levels.has(box.dataset.level)) this.leave(box.dataset.level);
     if (first) this.go(first[1]);
   }
 
@@ -295,9 +358,10 @@ class Walk {
 
   show() {
     const stepping = this.section.classList.contains("stepping");
-    const reached = new Set(this.steps.slice(0, this.at).map((step) => step.name));
-    for (const e of this.section.querySelectorAll("[data-step]"))
-      if (this.place.has(e.dataset.step)) e.classList.toggle("later", !reached.has(e.dataset.step));
+    const [from, to] = [Math.min(this.at, this.shown), Math.max(this.at, this.shown)];
+    for (const { block, code } of this.marks.slice(from, to))
+      for (const e of [block, ...code]) e?.classList.toggle("later", this.at < this.shown);
+    this.shown = this.at;
     this.cards();
     for (const e of this.section.querySelectorAll(".now, .now-card"))
       e.classList.remove("now", "now-card");
@@ -318,13 +382,7 @@ class Walk {
 
   // a value appears with its step, a δ with the last of its own
   cards() {
-    for (const card of this.section.querySelectorAll("svg [data-node]")) {
-      const own = this.own.get(card.dataset.node) ?? [];
-      const value = own.find(([step]) => !step.back);
-      const delta = own.filter(([step]) => step.back).at(-1);
-      card.querySelector(".value")?.classList.toggle("later", Boolean(value) && this.at < value[1]);
-      card.querySelector(".own-delta")?.classList.toggle("later", Boolean(delta) && this.at < delta[1]);
-    }
+    for (const [e, k] of this.waiting) e.classList.toggle("later", this.at < k);
   }
 
   // an element of a result: which numbers meet in it, and the sum written out
@@ -421,12 +479,31 @@ class Pieces {
   }
 }
 
+// a long derivation lies packed below its plain text, which it takes the place of
+async function opened(section) {
+  const made = document.createElement("template");
+  made.innerHTML = await (await unpacked(section.querySelector(":scope > script").textContent)).text();
+  section.replaceWith(made.content);
+}
+
+// what a derivation says to the script, as text or packed
+async function told(section) {
+  const text = section.querySelector("script[type='application/json']").textContent;
+  return text.startsWith("{") ? text : (await unpacked(text)).text();
+}
+
 Walk.active = null;
 let walks = [];
-function wake() {
+async function wake() {
   for (const walk of walks) walk.stop();
   Walk.active = null;
-  walks = [...document.querySelectorAll(".walk")].map((section, k) => new Walk(section, k));
+  walks = [];
+  const packed = "DecompressionStream" in window ? [...document.querySelectorAll(".packed")] : [];
+  for (const section of packed) section.hidden = true;
+  await Promise.all(packed.map(opened));
+  const sections = [...document.querySelectorAll(".walk")];
+  const texts = await Promise.all(sections.map(told));
+  walks = sections.map((section, k) => new Walk(section, k, JSON.parse(texts[k])));
   for (const section of document.querySelectorAll(".pieces")) new Pieces(section);
 }
 wake();

@@ -5,24 +5,35 @@ from __future__ import annotations
 import base64
 import gc
 import json
+import re
 import zlib
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from html import escape
 from typing import Any
 
 from allbps.backward import Backward
-from allbps.page.heat import heat
+from allbps.page.heat import COARSE, FINE, heat
 from allbps.page.large import in_pieces, is_large
 from allbps.page.listing import listing
 from allbps.readings.derivation import Derivation, Step
 from allbps.readings.element import inside
+from allbps.readings.levels import Level
 from allbps.readings.mathml import to_mathml
 from allbps.readings.overview import overview
 from allbps.readings.source import Program
 from allbps.verify import Finding, Report, Verdict
+
+WHOLE = 270_000
+"""Bytes of a derivation that lies in its page as it is; a larger one lies there packed."""
+FLAT = 2.5
+"""A picture of so much more width than height."""
+PLAIN = 50_000
+"""The same of what the script alone reads."""
+FEW_PICTURES = 12
+"""So many arrays of a page are drawn finely; of more each is drawn coarsely."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +44,7 @@ class Parts:
         picture: draws the graph.
         program: the emitted source.
         texts: ending of a file -> writes the reading that the page can save under it.
+        levels: draws the insides of the picture's boxes.
         report: what the judges say, if they were asked.
     """
 
@@ -41,6 +53,7 @@ class Parts:
     picture: Callable[[], str]
     program: Program
     texts: Mapping[str, Callable[[], str]] = field(default_factory=dict)
+    levels: Callable[[], Iterable[Level]] = tuple
     report: Report | None = None
 
 
@@ -60,24 +73,66 @@ def walk(parts: Parts) -> str:
     """The HTML of one derivation, with what the script needs to step through it."""
     if is_large(parts.backward):
         return _walk_in_pieces(parts)
-    primals = _primals(parts.backward)
     seen, tables = _shared(inside(parts.derivation))
+    primals = _primals(parts.backward)
     data = {
         "steps": [_told(step, primals) for step in parts.derivation if step.kind != "given"],
         "inside": seen,
         "tables": tables,
-        "saved": {ending: _packed(write()) for ending, write in parts.texts.items()},
         "title": parts.derivation.title,
     }
-    pictures = {s.name: heat(s.value, s.symbol) for s in parts.derivation if s.summary}
+    texts = {ending: write() for ending, write in parts.texts.items()}
+    body = _body(parts)
+    saved = {"saved": {ending: _packed(text) for ending, text in texts.items()}}
+    told = _json(data | saved)
+    whole = _section(body, told if len(told.encode()) <= PLAIN else _packed(told))
+    if len(whole.encode()) <= WHOLE:
+        return whole
+    packed = _packed(_section(body, _json(data | {"texts": texts})))
     return (
-        '<section class="walk">\n'
-        f'<div class="both"><div class="aside"><figure>{parts.picture()}</figure></div>\n'
-        f"{to_mathml(parts.derivation, _verdicts(parts.report), pictures)}</div>\n"
-        f'<div class="sources">{"".join(_sources(parts))}</div>\n'
-        f'<script type="application/json">{_json(data)}</script>\n'
-        "</section>"
+        f'<section class="packed">\n{_in_plain_text(parts)}'
+        f'<script type="application/octet-stream">{packed}</script></section>'
     )
+
+
+def _section(body: str, data: str) -> str:
+    return (
+        f'<section class="walk">\n{body}<script type="application/json">{data}</script>\n</section>'
+    )
+
+
+def _body(parts: Parts) -> str:
+    """Picture, steps and sources."""
+    tall = [step for step in parts.derivation if step.summary]
+    detail = FINE if len(tall) <= FEW_PICTURES else COARSE
+    pictures = {step.name: heat(step.value, step.symbol, detail) for step in tall}
+    svg = _undescribed(parts.picture())
+    return (
+        f'<div class="both{" flat" if _is_flat(svg) else ""}"><div class="aside">'
+        f"<figure>{svg}</figure>{''.join(map(_template, parts.levels()))}"
+        f"</div>\n{to_mathml(parts.derivation, _verdicts(parts.report), pictures)}</div>\n"
+        f'<div class="sources">{"".join(_sources(parts))}</div>\n'
+    )
+
+
+def _template(level: Level) -> str:
+    """The inside of a box, which nothing draws before it is opened."""
+    label = escape(level.label, quote=True)
+    return (
+        f'<template data-level="{level.path}" data-label="{label}">'
+        f"{_undescribed(level.svg)}</template>"
+    )
+
+
+def _is_flat(svg: str) -> bool:
+    """Is the picture so wide that the steps stand below it, not beside it?"""
+    found = re.search(r' width="([\d.]+)" height="([\d.]+)"', svg)
+    return found is not None and float(found[1]) > FLAT * float(found[2])
+
+
+def _undescribed(svg: str) -> str:
+    """A picture without its own account of every value: the steps stand beside it."""
+    return re.sub(r"<desc>.*?</desc>\n?", "", svg, count=1, flags=re.DOTALL)
 
 
 def _shared(seen: Mapping[str, list[dict[str, Any]]]) -> tuple[dict[str, Any], list[Any]]:
@@ -101,18 +156,28 @@ def _packed(text: str) -> str:
 
 def _walk_in_pieces(parts: Parts) -> str:
     """The same of a net that is too large to be shown at once."""
-    lines = listing([step.site for step in parts.derivation if step.site])
-    own = "\n".join(text for _, text in lines)
     count = len(parts.backward.traced.graph.nodes)
     return (
         '<section class="pieces">\n'
         f"<p>{count} values, in pieces that open: what the function computes in order, and in each"
-        " piece first the values, then their δ back.</p>\n"
-        f"<figure>{overview(parts.backward, anchor='part')}</figure>\n"
-        f"{in_pieces(parts.backward, parts.derivation, _verdicts(parts.report))}\n"
+        f" piece first the values, then their δ back.</p>\n{_pieces(parts)}</section>"
+    )
+
+
+def _in_plain_text(parts: Parts) -> str:
+    """What stands in place of a packed derivation where no script runs."""
+    return f'<div class="pieces">\n{_pieces(parts, plain=True)}</div>\n'
+
+
+def _pieces(parts: Parts, plain: bool = False) -> str:
+    """An overview, the steps as lines of text, both sources."""
+    lines = listing([step.site for step in parts.derivation if step.site])
+    own = "\n".join(text for _, text in lines)
+    steps = in_pieces(parts.backward, parts.derivation, _verdicts(parts.report), plain=plain)
+    return (
+        f"<figure>{overview(parts.backward, anchor='part')}</figure>\n{steps}\n"
         f"{_folded('Your function', own) if own else ''}"
         f"{_folded('Forward and backward in NumPy', parts.program.text)}"
-        "</section>"
     )
 
 

@@ -105,12 +105,17 @@ def _paragraph(kind: str, content: str) -> str:
 
 def _converted(tex: str, block: bool) -> str:
     found: str = _converter().convert_with_local_state(tex, displaystyle=block)
+    found = _SIGNED.sub(r"<mtd\1><mn>\2", found)
     # entities that HTML knows and XML does not, as characters
     return re.sub(
         r"&(\w+);",
         lambda m: m[0] if m[1] in XML_ENTITIES else html5.get(f"{m[1]};", m[0]),
         found,
     )
+
+
+_SIGNED = re.compile(r"<mtd([^>]*)><mo[^>]*>(−)</mo><mn>")
+"""A number of a matrix that is negative: one sign string, with no space for an operator."""
 
 
 @cache

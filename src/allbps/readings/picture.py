@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,6 +28,7 @@ def picture(
     values: Mapping[str, Any],
     symbols: Mapping[str, str] | None = None,
     theme: str = "auto",
+    only: Set[Node] | None = None,
 ) -> str:
     """The forward graph, from arguments to result, with the δ of every value on its card.
 
@@ -39,6 +40,7 @@ def picture(
         values: every number by name.
         symbols: name -> how to write it, where the name itself would not do.
         theme: "light", "dark", or "auto" for what the reader's device prefers.
+        only: these values and what they are computed from; all where None.
 
     Raises:
         ArgumentError: the graph is too large for a picture, or there is no such theme.
@@ -46,7 +48,7 @@ def picture(
     """
     if theme not in THEMES:
         raise ArgumentError(f"unknown theme {theme!r}", expected=", ".join(THEMES), got=repr(theme))
-    found = scene(backward, values, symbols)
+    found = scene(backward, values, symbols, only)
     return draw(backward.traced.title, found.cards, found.arrows, found.layout, theme)
 
 
@@ -70,14 +72,17 @@ class Scene:
 
 
 def scene(
-    backward: Backward, values: Mapping[str, Any], symbols: Mapping[str, str] | None = None
+    backward: Backward,
+    values: Mapping[str, Any],
+    symbols: Mapping[str, str] | None = None,
+    only: Set[Node] | None = None,
 ) -> Scene:
     """Cards, arrows and their places; arguments as of ``picture``.
 
     Raises:
         ArgumentError: the graph is too large for a picture.
     """
-    dealer = Dealer(backward, values, choose_symbols(backward, symbols or {}))
+    dealer = Dealer(backward, values, choose_symbols(backward, symbols or {}), only)
     if len(dealer.shown) > LARGEST:
         raise ArgumentError(
             f"a picture of {len(dealer.shown)} values could not be read",
@@ -85,7 +90,7 @@ def scene(
             todo="picture a part of the net, or read the derivation as text",
         )
     cards = [dealer.card(node) for node in dealer.shown]
-    uses = list(_uses(backward, cards))
+    uses = [use for use in _uses(backward, cards) if only is None or cards[use[1]].node in only]
     labels = [_label(dealer, term) for _, _, term in uses]
     layout = arrange(
         [Box(card.width, card.height) for card in cards],
@@ -111,7 +116,7 @@ def _uses(backward: Backward, cards: list[Card]) -> Iterator[tuple[int, int, Ter
     }
     for node in backward.traced.graph.nodes:
         for index, operand in enumerate(node.inputs):
-            if operand in place:
+            if operand in place and node in place:
                 yield place[operand], place[node], terms.get((node, index))
 
 

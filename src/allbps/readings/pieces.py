@@ -74,7 +74,7 @@ def _parts(nodes: Sequence[Node], depth: int) -> list[Piece]:
             runs.append((block, some))
     found: list[Piece] = []
     for block, some in runs:
-        found += _between(some) if block is None else [_block(block, some, depth)]
+        found += _between(some, depth) if block is None else [_block(block, some, depth)]
     return _numbered(found)
 
 
@@ -99,8 +99,11 @@ def _numbered(found: Sequence[Piece]) -> list[Piece]:
     return named
 
 
-def _between(nodes: Sequence[Node]) -> list[Piece]:
-    """What stands in no block, by iterations and by length."""
+def _between(nodes: Sequence[Node], depth: int) -> list[Piece]:
+    """What stands in no block, by iterations and by length; a call of one value by its name."""
+    within = nodes[0].site.within[depth:] if nodes[0].site else ()
+    if len(nodes) == 1 and within:
+        return [Piece(within[0].label, tuple(nodes))]
     found: list[Piece] = []
     for run in _loops(_rounds(nodes)):
         count = len(run)

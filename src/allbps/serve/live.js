@@ -54,7 +54,7 @@ function complain(error) {
   if (at("body").childElementCount) say("p", "Below is what was derived before.");
 }
 
-function show(found) {
+async function show(found) {
   document.title = `${found.title} · allbps`;
   at("title").textContent = found.title;
   at("lead").textContent = found.lead;
@@ -63,7 +63,7 @@ function show(found) {
   at("remark").hidden = !found.remark;
   const places = walks.map((walk) => (walk.section.classList.contains("stepping") ? walk.at : null));
   at("body").innerHTML = found.html; // made and escaped by allbps; the policy runs no script in it
-  wake();
+  await wake();
   walks.forEach((walk, k) => places[k] != null && walk.restore(places[k]));
   fields(found.arrays);
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -140,12 +140,18 @@ class Dealer:
         backward: the graph with its δ nodes.
         values: every number by name.
         symbols: node -> how it is written.
+        only: these values and what they are computed from have cards; all where None.
 
     """
 
     def __init__(
-        self, backward: Backward, values: Mapping[str, Any], symbols: Mapping[Node, str]
+        self,
+        backward: Backward,
+        values: Mapping[str, Any],
+        symbols: Mapping[Node, str],
+        only: Set[Node] | None = None,
     ) -> None:
+        self.only = only
         self.backward, self.values, self.symbols = backward, values, symbols
         self.pen = Writer(symbols)
         self.outputs = set(backward.traced.graph.outputs)
@@ -157,7 +163,11 @@ class Dealer:
         """The values with a card of their own, arguments nobody uses first."""
         graph = self.backward.traced.graph
         unused = [x for x in graph.inputs if x not in graph.users]
-        return tuple(node for node in (*unused, *graph.nodes) if node in self.symbols)
+        named = [node for node in (*unused, *graph.nodes) if node in self.symbols]
+        if self.only is None:
+            return tuple(named)
+        wanted = {*self.only, *(x for node in self.only for x in node.inputs)}
+        return tuple(node for node in named if node in wanted)
 
     def card(self, node: Node) -> Card:
         """The card of one value."""
