@@ -173,7 +173,7 @@ def test_other_options_are_named(tmp_path, workers):
     )
     for code, _, err in ended(started):
         assert code == 2
-        assert "worker 1 has another option lr than worker 0" in err
+        assert "worker 1 has a different option lr from worker 0" in err
         assert "0.1, as worker 0 has it" in err
 
 
@@ -181,10 +181,10 @@ def test_other_options_are_named(tmp_path, workers):
 @pytest.mark.parametrize(
     ("facts", "said"),
     [
-        (lambda rank: {"data set": f"{rank}"}, "worker 1 has another data set than worker 0"),
+        (lambda rank: {"data set": f"{rank}"}, "worker 1 has a different data set from worker 0"),
         (
             lambda rank: {"version of": {"numpy": "2.1", "torch": f"2.{rank}"}},
-            "worker 1 has another version of torch than worker 0",
+            "worker 1 has a different version of torch from worker 0",
         ),
         (lambda rank: {"option": {"parts": 8 + rank}}, "worker 1 has another option parts"),
     ],

@@ -119,5 +119,5 @@ def test_a_file_that_is_no_model_is_a_message(tmp_path):
     with pytest.raises(UserFileError, match="there is no file"):
         bp.onnx.load(tmp_path / "none.onnx")
     (tmp_path / "bad.onnx").write_bytes(b"not a model")
-    with pytest.raises(UserFileError, match="no valid ONNX model"):
+    with pytest.raises(UserFileError, match="is not a valid ONNX model"):
         bp.onnx.load(tmp_path / "bad.onnx")

@@ -247,6 +247,8 @@ test("a box opens level by level, the crumbs lead back, and a step elsewhere clo
   }
   assert.ok(opened.length >= 2, opened.join());
   assert.ok((await figure.locator("[data-node]").count()) > 1); // the values themselves
+  await page.keyboard.press("Home");
+  assert.equal(await figure.locator(".computed .value:not(.later), .own-delta:not(.later)").count(), 0);
   assert.equal(await crumbs.last().getAttribute("aria-current"), "true");
   const name = await figure.locator(".computed[data-node]").first().getAttribute("data-node");
   await figure.locator(`[data-node="${name}"]`).click();

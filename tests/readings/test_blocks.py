@@ -231,3 +231,23 @@ def test_modules_of_pytorch_are_blocks_by_their_paths():
     assert labels(worked, "forward") == [("cell",), ("cell, call 2",), ("head",), ()]
     nodes = [n for n in worked.backward.traced.graph.nodes if n.inputs]
     assert [p.label for p in unfolded(pieces(nodes))][:3] == ["cell", "cell, call 2", "head"]
+
+
+squashed = lambda a: 1 / (1 + np.exp(-a))  # noqa: E731 - as people write a helper
+
+
+def gated(x, W):
+    h = squashed(x @ W)
+    return np.sum(h)
+
+
+@pytest.mark.parametrize("by", ["operation", "line", "block"])
+def test_what_a_lambda_computes_stands_on_the_line_that_calls_it(by):
+    w = bp.explain(gated, np.ones((1, 2)), np.eye(2)).shown(by=by)
+    lines = {step.site.text for step in w.derivation.of_kind("forward")}
+    assert lines == {"h = squashed(x @ W)", "return np.sum(h)"}
+
+
+def test_a_lambda_that_is_explained_itself_keeps_its_own_line():
+    w = bp.explain(lambda x: np.sum(np.tanh(x)), np.ones(2))
+    assert {step.site.function for step in w.derivation.of_kind("forward")} == {"<lambda>"}

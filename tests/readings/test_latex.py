@@ -27,7 +27,8 @@ def compiled(text, folder, engine=PDFLATEX):
 def test_a_step_in_latex(matrix):
     tex = to_latex(matrix)
     assert (
-        r"\step{\delta Z_{4} \equiv \frac{\partial L}{\partial Z_{4}} = \delta Y^{p}"
+        r"\step{\delta Z_{4} \equiv \frac{\partial L}{\partial Z_{4}}"
+        r" = \frac{\partial Y^{p}}{\partial Z_{4}}\,\delta Y^{p} = \delta Y^{p}"
         r" = \begin{bmatrix} -0.038 & 1.500 \\ 0.904 & 0.731 \end{bmatrix}}{}"
     ) in tex
     assert (

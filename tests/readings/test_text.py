@@ -33,7 +33,8 @@ Backward
   δZ₃ ≡ ∂L/∂Z₃ = (∂Z₄/∂Z₃) δZ₄ = W₂ δZ₄ = 4 · 1 = 4
       because Z₄ = Z₃ W₂, ∂Z₄/∂Z₃ = W₂
 
-  δZ₂ ≡ ∂L/∂Z₂ = (∂Z₃/∂Z₂) δZ₃ = Z₃ (1 − Z₃) δZ₃ = 0.5 (1 − 0.5) · 4 = 1
+  δZ₂ ≡ ∂L/∂Z₂ = (∂Z₃/∂Z₂) δZ₃ = σ′(Z₂) δZ₃ = Z₃ (1 − Z₃) δZ₃
+               = 0.5 (1 − 0.5) · 4 = 1
       because Z₃ = σ(Z₂), ∂Z₃/∂Z₂ = σ′(Z₂) = Z₃ (1 − Z₃)
 
   δZ₁ ≡ ∂L/∂Z₁ = (∂Z₂/∂Z₁) δZ₂ = δZ₂ = 1
@@ -109,8 +110,10 @@ def block_of(derived, name, width=80):
 
 def test_matrices_stand_side_by_side_on_one_baseline(matrix):
     assert block_of(matrix, "dZ3", 100).splitlines() == [
-        "  δZ₃ ≡ ∂L/∂Z₃ = δZ₄ W₂ᵀ = ⎡ −0.038  1.500 ⎤ ⎡ 2  −1 ⎤ = ⎡ −0.076   1.538 ⎤",
-        "                           ⎣  0.904  0.731 ⎦ ⎣ 0   1 ⎦   ⎣  1.808  −0.173 ⎦",
+        "  δZ₃ ≡ ∂L/∂Z₃ = (∂Z₄/∂Z₃) δZ₄ = δZ₄ W₂ᵀ = ⎡ −0.038  1.500 ⎤ ⎡ 2  −1 ⎤"
+        " = ⎡ −0.076   1.538 ⎤",
+        "                                           ⎣  0.904  0.731 ⎦ ⎣ 0   1 ⎦"
+        "   ⎣  1.808  −0.173 ⎦",
         "      because Z₄ = Z₃ W₂, ∂Z₄/∂Z₃ = W₂ᵀ",
     ]
 
@@ -133,7 +136,8 @@ def test_no_line_is_wider_than_asked(scalar, matrix, conv, shared, width):
 def test_equations_break_before_equals_signs_and_operators(matrix):
     lines = block_of(matrix, "dZ2", 60).splitlines()
     assert lines == [
-        "  δZ₂ ≡ ∂L/∂Z₂ = δZ₃ ⊙ Z₃ ⊙ (1 − Z₃)",
+        "  δZ₂ ≡ ∂L/∂Z₂ = (∂Z₃/∂Z₂) δZ₃ = σ′(Z₂) ⊙ δZ₃",
+        "               = δZ₃ ⊙ Z₃ ⊙ (1 − Z₃)",
         "               = ⎡ −0.0758   1.5379 ⎤ ⊙ ⎡ 0.73106  0.50000 ⎤",
         "                 ⎣  1.8082  −0.1730 ⎦   ⎣ 0.81757  0.73106 ⎦",
     ]
@@ -152,7 +156,8 @@ def test_large_tensors_become_a_summary():
     derived = bp.explain(f, X=rng.normal(size=(64, 10)), W=rng.normal(size=(10, 9))).derivation
     rows = to_text(derived, 100).splitlines()
     assert f"  Z  = X W   {derived['Z'].summary}     # Z = X @ W" in rows
-    assert f"  δZ  ≡ ∂L/∂Z  = δt₁ ⊙ 2 Z   {derived['dZ'].summary}" in rows
+    chain = "(∂t₁/∂Z) δt₁ = δt₁ ⊙ 2 Z"
+    assert f"  δZ  ≡ ∂L/∂Z  = {chain}   {derived['dZ'].summary}" in rows
     assert derived["Z"].summary.startswith("shape (64, 9), from −")
 
 

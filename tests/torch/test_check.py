@@ -50,7 +50,7 @@ def test_what_is_broken_beside_numbers_is_told(function):
 def test_another_forward_pass_than_the_reference():
     report = bp.check(lambda x: np.sin(x) + 1e-3, X, gradients=backwards.Sine)
     assert not report
-    assert report.faults == ("forward gives another value than the reference, in result 0",)
+    assert report.faults == ("forward and the reference give different values, in result 0",)
 
 
 class Deep(torch.nn.Module):

@@ -149,7 +149,7 @@ def test_all_that_does_not_fit_is_named_at_once(module):
 
 
 def test_what_is_no_state_dict(module):
-    with pytest.raises(ArgumentError, match="Tensor is no state dict"):
+    with pytest.raises(ArgumentError, match="Tensor is not a state dict"):
         bp.torch.from_state(torch.ones(2), {})
     with pytest.raises(ArgumentError, match=r'checkpoint\["model"\]'):
         bp.torch.from_state({"model": module.state_dict(), "epoch": 3}, {})

@@ -53,7 +53,7 @@ class TorchExchange:
         self.size: int = self._distributed.get_world_size(group)
         if self.rank < 0:
             raise ArgumentError(
-                "this process is no worker of the group",
+                "this process is not a worker of the group",
                 expected="a group that it belongs to",
                 got=repr(group),
             )

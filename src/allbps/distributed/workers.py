@@ -55,7 +55,7 @@ class Workers:
             facts: what must be the same, name by name, as JSON has it.
 
         Raises:
-            ArgumentError: a worker has something else than worker 0.
+            ArgumentError: a worker differs from worker 0.
 
         """
         said = [json.loads(text) for text in self.tell(json.dumps(facts, sort_keys=True))]
@@ -64,7 +64,7 @@ class Workers:
                 other = _flat(theirs).get(name)
                 if other != value:
                     raise ArgumentError(
-                        f"worker {rank} has another {name} than worker 0",
+                        f"worker {rank} has a different {name} from worker 0",
                         expected=f"{value}, as worker 0 has it",
                         got=str(other),
                         todo="start all workers with the same command, data and versions",

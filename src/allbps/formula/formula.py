@@ -238,6 +238,13 @@ def _shapes(text: str) -> Iterator[tuple[str, tuple[int, ...]]]:
     for said in filter(str.strip, re.split(r"[;,](?![^(]*\))", text)):
         matched = _GIVEN.fullmatch(said)
         sizes = re.findall(r"\d+", matched[2]) if matched else []
-        if matched is None or len(sizes) > 2 or any(len(size) > 6 for size in sizes):
-            raise FormulaError("a shape cannot be read", expected="X: 2×3, η: ()", got=said.strip())
+        if matched is None or len(sizes) > 2:
+            got = said.strip()
+            got = got if len(got) <= 60 else f"{got[:59]}…"
+            raise FormulaError("a shape cannot be read", expected="X: 2×3, η: ()", got=got)
+        if any(len(size) > len(str(LARGEST)) for size in sizes):
+            raise FormulaError(
+                f"{matched[1]} is too large", expected=f"at most {LARGEST} numbers",
+                got=f"{said.strip()[:60]}",
+            )  # fmt: skip
         yield matched[1].translate(LOWERED), tuple(map(int, sizes))

@@ -49,7 +49,7 @@ from allbps.ir.op import (
     promote,
     values_on_demand,
 )
-from allbps.ir.site import Site, placed_at, user_site
+from allbps.ir.site import Site, line_site, placed_at, user_site
 from allbps.ir.snapshots import as_argument, original_of, snapshot
 from allbps.ir.traces import (
     Observation,
@@ -102,6 +102,7 @@ __all__ = [
     "is_weak",
     "label",
     "lift",
+    "line_site",
     "named_arguments",
     "new_input",
     "numpy_function",

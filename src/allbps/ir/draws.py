@@ -95,7 +95,7 @@ class Draws:
             before, first = self._expected[len(self._sources)]
             if fixed and before != seed:
                 raise ArgumentError(
-                    "a generator has another seed than it had before",
+                    "a generator has a different seed from before",
                     expected=f"seed {before}",
                     got=f"seed {seed}",
                     todo="give it the seed it had, or start over",

@@ -20,7 +20,7 @@ from allbps.ir.foreign import refuse_foreign
 from allbps.ir.handle import TracedArray, handed, resolved
 from allbps.ir.node import NO_ATTRS, ON_DEMAND, Node
 from allbps.ir.notation import Notation, Template
-from allbps.ir.site import user_site
+from allbps.ir.site import line_site, user_site
 from allbps.ir.snapshots import as_argument
 from allbps.ir.traces import belongs_here
 from allbps.ir.wording import in_user_terms
@@ -508,4 +508,4 @@ def apply(op: Op, inputs: tuple[Node, ...], attrs: Mapping[str, Any] = NO_ATTRS)
         value = ON_DEMAND if late else op.run([node.value for node in inputs], attrs)
     if not traces and value is not None and all(map(is_weak, inputs)):
         return constant(value)  # arithmetic of Python numbers stays a Python number
-    return Node(op, inputs, shape, dtype, attrs=attrs, value=value, site=user_site(), traces=traces)
+    return Node(op, inputs, shape, dtype, attrs=attrs, value=value, site=line_site(), traces=traces)

@@ -125,10 +125,21 @@ def place_at(site: Site | None) -> None:
 
 def user_site() -> Site | None:
     """The user's line that is running now."""
+    return _placed.get() or _site_of(user_frame())
+
+
+def line_site() -> Site | None:
+    """The same for a reader: of a lambda that the function calls, the line that calls it."""
     placed = _placed.get()
     if placed is not None:
         return placed
     frame = user_frame()
+    if frame is not None and frame.f_code.co_name == "<lambda>":
+        frame = Calls.here().caller(frame)
+    return _site_of(frame)
+
+
+def _site_of(frame: FrameType | None) -> Site | None:
     if frame is None:
         return None
     code = frame.f_code
@@ -154,11 +165,16 @@ class Calls:
         """Those of the function that is being watched; none that is known where there is none."""
         return _calls.get() or Calls()
 
+    def caller(self, frame: FrameType) -> FrameType:
+        """The function that a lambda runs in; itself, where it is the one that is watched."""
+        around = _user_caller(frame)
+        if frame.f_code.co_name != "<lambda>" or around is None or id(around) not in self._around:
+            return frame
+        return self.caller(around)
+
     def enter(self, frame: FrameType) -> None:
         """Note that a user function begins to run."""
-        caller = frame.f_back
-        while caller is not None and not is_user_file(caller.f_code.co_filename):
-            caller = caller.f_back
+        caller = _user_caller(frame)
         if caller is None or id(caller) not in self._around:  # the function that is watched
             self._around[id(frame)] = ()
             return
@@ -181,6 +197,14 @@ class Calls:
             if type(local.get(name)) in (int, str)
         )
         return (*around, *turns)
+
+
+def _user_caller(frame: FrameType) -> FrameType | None:
+    """The innermost frame of user code around this one."""
+    caller = frame.f_back
+    while caller is not None and not is_user_file(caller.f_code.co_filename):
+        caller = caller.f_back
+    return caller
 
 
 _calls: ContextVar[Calls | None] = ContextVar("allbps_calls", default=None)

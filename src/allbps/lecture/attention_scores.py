@@ -28,7 +28,7 @@ def jacobians(worked: Worked) -> Mapping[str, Any]:
         low = "₁₂₃"[i]
         jacobian = np.diag(s[i]) - np.outer(s[i], s[i])
         shown[f"J{'¹²³'[i]}"] = jacobian
-        shown[f"δz{low} = J{'¹²³'[i]} δs{low}"] = jacobian @ delta[i]
+        shown[f"δz{low} = J{'¹²³'[i]} δs{low}"] = (jacobian @ delta[i])[:, None]
     return shown
 
 
@@ -49,6 +49,9 @@ SYSTEM = System(
             "$δx = δz y$ and $δy = δzᵀ x$."
         ),
         Example(attention_scores, {"x": X, "y": Y}, cotangents={"s": DELTA_S}, by="line"),
-        Numbers("Row by row, with the Jacobian matrices written out", jacobians),
+        Numbers(
+            "Row by row, with the Jacobian matrices written out; a row of δz stands as a column",
+            jacobians,
+        ),
     ),
 )

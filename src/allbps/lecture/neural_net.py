@@ -42,6 +42,7 @@ SYSTEM = System(
             },
             wrt=("W1", "b1", "W2", "b2"),
             symbols={"Yp": "Yᵖ"},
+            labels={"dYp": "Intermediate values, 1 to 5", "dW1": "Parameters, 1 to 4"},
         ),
     ),
 )

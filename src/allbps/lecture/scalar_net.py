@@ -32,6 +32,7 @@ SYSTEM = System(
             {"X": 2.0, "W1": 0.5, "b1": -1.0, "W2": 4.0, "b2": -1.0, "Y": 3.0},
             wrt=("W1", "b1", "W2", "b2"),
             symbols={"Yp": "Yᵖ"},
+            labels={"dYp": "Intermediate values, 1 to 5", "dW1": "Parameters, 1 to 4"},
         ),
     ),
 )

@@ -30,7 +30,8 @@ SYMBOLS = {"yp": "yᵖ"}
 def jacobian_and_product(worked: Worked) -> Mapping[str, Any]:
     yp, y, delta = worked["yp"].value, worked["y"].value, worked["yp"].delta
     jacobian = np.diag(yp) - np.outer(yp, yp)
-    return {"J": jacobian, "δyᵖ": delta, "J δyᵖ": jacobian @ delta, "yᵖ − y": yp - y}
+    vectors = {"δyᵖ": delta, "J δyᵖ": jacobian @ delta, "yᵖ − y": yp - y}
+    return {"J": jacobian} | {name: vector[:, None] for name, vector in vectors.items()}
 
 
 SYSTEM = System(
@@ -53,7 +54,10 @@ SYSTEM = System(
             fixed=("y",),
             caption="The two pieces, one after the other",
         ),
-        Numbers("The softmax Jacobian and its product with δyᵖ", jacobian_and_product),
+        Numbers(
+            "The softmax Jacobian and its product with δyᵖ, which stands here as a column",
+            jacobian_and_product,
+        ),
         Prose(
             "The product collapses. For one logit: "
             "$δlogitsᵢ = Σₖ (∂yᵖₖ/∂logitsᵢ) (−yₖ/yᵖₖ) = −yᵢ (1 − yᵖᵢ) + Σₖ≠ᵢ yₖ yᵖᵢ"

@@ -274,7 +274,7 @@ class TrainStep(Called):
         for x in rest:
             if batched and x.shape[:1] != numbers.shape[1:]:
                 raise ShapeError(
-                    "order has a different number of examples per step than was compiled",
+                    "order has a different number of examples per step from what was compiled",
                     expected=f"(steps, {x.shape[0] if x.shape else 1})",
                     got=str(numbers.shape),
                 )

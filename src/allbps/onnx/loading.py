@@ -180,7 +180,7 @@ def _read(path: Path) -> onnx.ModelProto:
         onnx.checker.check_model(found)
     except Exception as error:  # protobuf and onnx raise many kinds
         raise UserFileError(
-            f"{path} is no valid ONNX model",
+            f"{path} is not a valid ONNX model",
             expected="a file written by an ONNX exporter",
             got=str(error).splitlines()[0][:200] if str(error) else type(error).__name__,
         ) from error

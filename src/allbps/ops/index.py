@@ -21,6 +21,7 @@ from allbps.ir import (
     Rule,
     Sample,
     lift,
+    line_site,
     user_site,
 )
 from allbps.ir.node import ON_DEMAND
@@ -154,7 +155,7 @@ def d_getitem(g: Node, y: Node, *xs: Node, index: int, parts: Parts) -> Node:
     attrs = {"shape": xs[0].shape, "parts": parts}
     return Node(
         put_add_op, (g,), xs[0].shape, g.dtype,
-        attrs=attrs, value=ON_DEMAND, site=user_site(), traces=g.traces,
+        attrs=attrs, value=ON_DEMAND, site=line_site(), traces=g.traces,
     )  # fmt: skip
 
 
@@ -398,7 +399,7 @@ def picked_from(x: Node, arrays: Sequence[Node], parts: Parts, shape: tuple[int,
     if not any(map(_is_unknown_mask, arrays)):
         return getitem(x, *arrays, parts=parts)
     inputs = (x, *arrays)
-    return Node(getitem, inputs, shape, x.dtype, attrs={"parts": parts}, site=user_site())
+    return Node(getitem, inputs, shape, x.dtype, attrs={"parts": parts}, site=line_site())
 
 
 def _is_unknown_mask(array: Node) -> bool:

@@ -59,9 +59,9 @@ def _power_of_ten(eps: float) -> Math:
 
 def standardise_because(x: Formula, y: Formula, axes: Axes, eps: float) -> Math:
     return write(
-        '{y} = ({x} − μ) / s, "where" μ "and" s "depend on" {x} "too:"'
-        " δ{x} = (δ{y} − mean(δ{y}) − {y} ⊙ mean(δ{y} ⊙ {y})) / s",
-        x=x, y=y,
+        '{y} = ({x} − μ) / s, "where" μ = mean({x}) "and" s = √(mean(({x} − μ)²) + {eps})'
+        ' "depend on" {x} "too"',
+        x=x, y=y, eps=_power_of_ten(eps),
     )  # fmt: skip
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy
 
-from allbps.ir import NUMPY, Aval, Node, Notation, Op, Sample, Zero, user_site
+from allbps.ir import NUMPY, Aval, Node, Notation, Op, Sample, Zero, line_site
 from allbps.ir.draws import draws_here
 from allbps.ir.traces import depth_here
 
@@ -144,5 +144,5 @@ def key_node(seed: int) -> Node:
     attrs = {"seed": seed, "step": step}
     return Node(
         key_op, (), (2,), numpy.dtype(numpy.int64), attrs=attrs, value=key_op.run([], attrs),
-        site=user_site(), traces=1 if depth_here() else 0,
+        site=line_site(), traces=1 if depth_here() else 0,
     )  # fmt: skip

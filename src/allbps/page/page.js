@@ -55,6 +55,7 @@ class Walk {
     this.steps = data.steps;
     this.inside = data.inside;
     this.tables = data.tables;
+    this.within = data.within; // what has no step of its own -> the value whose step tells of it
     this.at = this.steps.length; // all shown
     this.shown = this.at; // what the page was last made to show
     this.timer = null;
@@ -121,7 +122,7 @@ class Walk {
     const boxes = [...svg.querySelectorAll("[data-nodes]")].map((box) => [box, new Set(valuesOf(box))]);
     const found = new Map(cards.map((card) => [card.dataset.node, [card]]));
     this.waiting = cards.flatMap((card) => {
-      const own = this.own.get(card.dataset.node) ?? [];
+      const own = this.stepsOf(card.dataset.node);
       const value = own.find(([step]) => !step.back);
       const delta = own.filter(([step]) => step.back).at(-1);
       return [[card.querySelector(".value"), value], [card.querySelector(".own-delta"), delta]]
@@ -164,7 +165,8 @@ class Walk {
     this.chain.className = "chain";
     this.chain.hidden = true;
     this.section.querySelector(".aside").append(this.chain);
-    this.crumbs = document.createElement("nav");
+    this.crumbs = document.createElement("div");
+    this.crumbs.setAttribute("role", "group");
     this.crumbs.className = "crumbs";
     this.crumbs.setAttribute("aria-label", "Blocks around what the picture shows");
     this.section.querySelector(".aside").prepend(this.crumbs);
@@ -320,14 +322,18 @@ class Walk {
     }
   }
 
+  stepsOf(name) {
+    return this.own.get(name) ?? this.own.get(this.within[name]) ?? [];
+  }
+
   // a card: first to its value, from there to its δ
   visit(name) {
-    const own = this.own.get(name) ?? [];
+    const own = this.stepsOf(name);
     const forward = own.find(([step]) => !step.back);
     const back = own.filter(([step]) => step.back).at(-1);
     const target = back && (!forward || this.at >= forward[1] || !this.section.classList.contains("stepping")) ? back : forward || back;
     if (target) this.go(target[1]);
-    this.explain(name);
+    this.explain(this.own.has(name) ? name : (this.within[name] ?? name));
   }
 
   // a box: its inside, if it has one, and the first of its values that has a step

@@ -79,6 +79,7 @@ def walk(parts: Parts) -> str:
         "steps": [_told(step, primals) for step in parts.derivation if step.kind != "given"],
         "inside": seen,
         "tables": tables,
+        "within": _within(parts),
         "title": parts.derivation.title,
     }
     texts = {ending: write() for ending, write in parts.texts.items()}
@@ -215,6 +216,18 @@ def _primals(backward: Backward) -> Mapping[str, str]:
         found[delta.node.name] = delta.primal.name
         if len(delta.terms) > 1:  # a single one is the δ itself, or that of the value after it
             found |= {term.node.name: delta.primal.name for term in delta.terms}
+    return found
+
+
+def _within(parts: Parts) -> Mapping[str, str]:
+    """Name of a value without a step -> the value with one in whose formula it stands."""
+    shown = {step.name for step in parts.derivation}
+    graph = parts.backward.traced.graph
+    found: dict[str, str] = {}
+    for node in reversed(graph.nodes):
+        if node.inputs and node.name not in shown and (users := graph.users[node]):
+            user = users[0][0].name
+            found[node.name] = found.get(user, user)
     return found
 
 

@@ -13,8 +13,8 @@ import numpy as np
 from allbps.backprop import Delta, Term
 from allbps.backward import Backward
 from allbps.errors import unknown_name
-from allbps.ir import CONST, Node, Site, ancestors
-from allbps.mathematics import Math
+from allbps.ir import CONST, Formula, Node, Site, ancestors
+from allbps.mathematics import Math, write
 from allbps.mathematics.tree import Matrix, Number, Relation
 from allbps.ops.reduce import sum_
 from allbps.readings.blocks import Heading, Headings, blocks_of, forward_order
@@ -42,7 +42,7 @@ class Step:
         site: the user's line; that of the value for a δ, that of the use for a contribution.
         pen: writes everything about it.
         meaning: writes what the symbol stands for, ``∂L/∂Z₃``; None where there is no loss.
-        chain: writes the chain rule of numbers, ``(∂Z₃/∂Z₂) δZ₃``; None for arrays and sums.
+        chain: writes the chain rule, ``(∂Z₃/∂Z₂) δZ₃`` and ``σ′(Z₂) δZ₃``; None for sums.
         of: the node whose number or array it is; None for an absent δ.
         node: the node that computes it; None for what is given and for an absent δ.
         value_of: the number or array of a node.
@@ -63,7 +63,7 @@ class Step:
     pen: Writer = field(repr=False)
     head: Say = field(repr=False)
     meaning: Say | None = field(repr=False, default=None)
-    chain: Say | None = field(repr=False, default=None)
+    chain: Callable[[Writer], list[Math]] | None = field(repr=False, default=None)
     node: Node | None = field(repr=False, default=None)
     value_of: Callable[[Node], Any] = field(repr=False, default=lambda node: None)
     reasons: tuple[Say, ...] = field(repr=False, default=())
@@ -122,7 +122,7 @@ class Step:
     def sides(self) -> list[Math]:
         """What stands between the equals signs: chain rule, formula, numbers, value."""
         right = self.right()
-        chain = [self.chain(self.pen)] if self.chain else []
+        chain = self.chain(self.pen) if self.chain else []
         return [*chain, *([right] if right else []), *self.numbers()]
 
     def numbers(self) -> list[Math]:
@@ -406,15 +406,26 @@ class _Author:
         loss = self._loss
         return None if loss is None else lambda pen: pen.phrase("∂{L}/∂{x}", L=loss, x=primal)
 
-    def _chain(self, term: Term) -> Say | None:
-        """∂next/∂this · ∂L/∂next, where both are numbers and the next is not the loss."""
+    def _chain(self, term: Term) -> Callable[[Writer], list[Math]] | None:
+        """∂next/∂this · ∂L/∂next, unless the next is the loss, whose δ is 1."""
         x, y = term.consumer.inputs[term.index], term.consumer
-        if y in self.hidden:
-            return None
-        if x.shape != () or y.shape != () or y is self._loss:
+        if y in self.hidden or y is self._loss:
             return None
         after = self.backward.deltas[y].node
-        return lambda pen: pen.phrase("(∂{y}/∂{x}) {g}", y=y, x=x, g=after)
+
+        def written(pen: Writer) -> list[Math]:
+            """Where the because says what the factor is; its name too, as in σ′(Z₂) δZ₃."""
+            local = pen.local_derivative(term)
+            factor = pen.phrase("∂{y}/∂{x}", y=y, x=x)
+            if not isinstance(local, Relation) or local.sides[0] != factor:
+                return []
+            chain = pen.phrase("(∂{y}/∂{x}) {g}", y=y, x=x, g=after)
+            _, *named, _ = local.sides
+            product = "{f} {g}" if y.shape == () else "{f} ⊙ {g}"
+            of = [Formula(name, y.shape) for name in named]
+            return [chain, *(write(product, f=f, g=pen.named(after)) for f in of)]
+
+        return written
 
     def _because(self, term: Term) -> tuple[Say, ...]:
         def forward(pen: Writer) -> Math:

@@ -12,6 +12,7 @@ from allbps.ir import CONST, INPUT, Formula, Node, spelled
 from allbps.mathematics import Binding, Math, parse, write
 from allbps.mathematics.binding import binding
 from allbps.mathematics.letters import UNDERLINE
+from allbps.mathematics.signs import negated
 from allbps.mathematics.tree import Matrix, Number, Symbol
 from allbps.readings.numbers import (
     USUAL,
@@ -147,12 +148,24 @@ class Writer:
     def _shown_by_value(self, nodes: list[Node]) -> set[Node]:
         """The parts of a formula in numbers that appear as their values."""
         symbolic = self._write(nodes, self._symbolic)
+        turned = self._turned_back(nodes)
         return {
             x
             for x in nodes[:-1]
             if self._is_leaf(x)
-            or x.op.name == "transpose"
-            or (binding(symbolic[x].math) >= Binding.ATOM and any(z.ndim for z in x.inputs))
+            or (x.op.name == "transpose" and x not in turned)
+            or (
+                x not in turned
+                and binding(symbolic[x].math) >= Binding.ATOM
+                and any(z.ndim for z in x.inputs)
+            )
+        }
+
+    def _turned_back(self, nodes: list[Node]) -> set[Node]:
+        """Factors of a product that is transposed: (Aᵀ B)ᵀ is written Bᵀ A."""
+        outer = (x.inputs[0] for x in nodes if x.op.name == "transpose")
+        return {
+            x for y in outer if y.op.name == "matmul" and not self._is_leaf(y) for x in y.inputs
         }
 
     def _enough(
@@ -204,6 +217,8 @@ class Writer:
         if node.op is CONST:
             return self._of(node, self._constant(node.value))
         operands = [done[x] for x in self._factors(node)]
+        if node.op.name == "neg":
+            return self._of(node, negated(operands[0].math))
         return self._of(node, node.op.notation.write(_by_name(node, operands), node.attrs))
 
     def _factors(self, node: Node) -> tuple[Node, ...]:

@@ -5,6 +5,7 @@ A fragment has no preamble and no macros of its own; it needs amsmath alone.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
@@ -36,8 +37,29 @@ def to_fragment(derivation: Derivation) -> str:
     for heading, steps in _stretches(derivation):
         rows = " \\\\\n".join(row for step in steps for row in _rows(step))
         parts.append(f"% {heading}\n\\begin{{align*}}\n{rows}\n\\end{{align*}}\n")
-    text = printable("\n".join(parts))
+    text = _by_decimals(printable("\n".join(parts)))
     return SHORT_DEFINITION * has_letters(text) + text
+
+
+def _by_decimals(text: str) -> str:
+    r"""The matrices as arrays with their columns at the right, which needs no preamble.
+
+    >>> _by_decimals(r"\begin{bmatrix} 1.5 & 2 \\ -0.5 & 0 \end{bmatrix}")
+    '\\left[\\begin{array}{@{}rr@{}} 1.5 & 2 \\\\ -0.5 & 0 \\end{array}\\right]'
+    """
+    return _MATRIX.sub(_array, text)
+
+
+_MATRIX = re.compile(r"\\begin\{([bp])matrix\} (.*?) \\end\{\1matrix\}")
+
+
+def _array(found: re.Match[str]) -> str:
+    left, right = {"b": ("[", "]"), "p": ("(", ")")}[found[1]]
+    columns = found[2].partition(r"\\")[0].count("&") + 1
+    return (
+        rf"\left{left}\begin{{array}}{{@{{}}{'r' * columns}@{{}}}} {found[2]}"
+        rf" \end{{array}}\right{right}"
+    )
 
 
 def _stretches(derivation: Derivation) -> Iterator[tuple[str, list[Step]]]:

@@ -96,7 +96,7 @@ def _altered(label: str, x: Any, wanted: Wanted) -> Any:
         return np.asarray(array)[()]
     if given.shape != shape:  # the numbers of another shape, from before it was changed
         raise ArgumentError(
-            f"{label} has another shape", expected=str(shape), got=str(given.shape),
+            f"{label} has a different shape", expected=str(shape), got=str(given.shape),
         )  # fmt: skip
     if array.dtype.kind in "iu" and np.any(given != np.round(given)):
         raise ArgumentError(f"{label} holds whole numbers", got=str(given.tolist())[:60])

@@ -73,6 +73,6 @@ def _server(waitress: Any, app: App, port: int, patience: int = PATIENCE) -> Any
         )  # fmt: skip
     except OSError as error:
         raise ArgumentError(
-            f"port {port} cannot be listened on: {error.strerror}", expected="a free port",
+            f"cannot listen on port {port}: {error.strerror}", expected="a free port",
             todo="leave --port out",
         ) from None  # fmt: skip

@@ -108,8 +108,8 @@ def _of_lecture(wanted: Wanted) -> Subject:
         first = next(iter(by_example.values()))
         if not _as_told(first):
             remark = (
-                "The text was written for the lecture's numbers; with yours, some of what it says"
-                " need not hold. The derivations do."
+                "The text was written for the lecture's numbers; with yours, some of it may not"
+                " hold. The derivations do."
             )
     return Subject(replace(original, sections=sections), remark)
 

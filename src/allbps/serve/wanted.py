@@ -13,6 +13,8 @@ from allbps.errors import ArgumentError
 
 MOST = 10_000
 """Numbers in an array that a page sends or asks for."""
+DEEPEST = 8
+"""Axes that it may have."""
 LARGEST_SEED = 2**32 - 1
 
 
@@ -107,7 +109,11 @@ def _shape(label: str, value: Any) -> tuple[int, ...]:
 
 
 def _small(label: str, shape: tuple[int, ...]) -> None:
-    if len(shape) > 8 or math.prod(shape) > MOST:
+    if len(shape) > DEEPEST:
+        raise ArgumentError(
+            f"{label} has too many axes", expected=f"at most {DEEPEST}", got=f"{len(shape)}"
+        )
+    if math.prod(shape) > MOST:
         raise ArgumentError(
             f"{label} is too large to change here", expected=f"at most {MOST} numbers",
             got=f"{math.prod(shape)} numbers",

@@ -232,7 +232,7 @@ def _numpy_dtype(name: str) -> np.dtype[Any]:
         dtype = np.dtype(object)
     if dtype.kind not in "fiub":
         raise DtypeError(
-            f"a tensor of {name} is no array of real numbers",
+            f"a tensor of {name} is not an array of real numbers",
             expected="floating-point or whole numbers, or truth values", got=f"torch.{name}",
         )  # fmt: skip
     return dtype

@@ -330,4 +330,4 @@ def _other_value(f: Any, xs: Sequence[Any], inputs: Sequence[Any], results: Any)
         if not alike(a.detach().double(), b.detach().double()) and not torch.allclose(
             a.detach().double(), b.detach().double(), rtol=1e-5, atol=1e-7
         ):
-            yield f"forward gives another value than the reference, in result {k}"
+            yield f"forward and the reference give different values, in result {k}"

@@ -99,7 +99,7 @@ def _alone(subject: Subject, cotangents: Tensors, gradients: Tensors) -> Iterato
             continue
         if not alike(found, gradients[place]):
             yield (
-                f"the gradient of input {k} is another where only it needs one: look at"
+                f"the gradient of input {k} differs when only it needs one: look at"
                 " ctx.needs_input_grad, and at the order of what backward returns"
             )
 
@@ -140,17 +140,17 @@ def _layouts(
             yield f"{words} inputs: {type(error).__name__}: {error}"
             continue
         if any(not alike(*pair) for pair in zip(results, other, value_noise, strict=True)):
-            yield f"the value is another where inputs are {words}: forward minds strides"
+            yield f"the value differs when inputs are {words}: forward depends on strides"
             continue
         for k, a, b, moves in zip(subject.moving, gradients, found, noise, strict=True):
             if not alike(a, b, moves):
-                yield f"the gradient of input {k} is another where inputs are {words}"
+                yield f"the gradient of input {k} differs when inputs are {words}"
     yield from _layouts_of_deltas(subject, results, cotangents)
     if any(isinstance(x, torch.Tensor) and overlaps(x) for x in subject.inputs):
         with torch.no_grad():
             value = subject.run(list(subject.inputs))
         if any(not alike(*pair) for pair in zip(results, value, value_noise, strict=True)):
-            yield "the value is another where elements of an input share memory (expand)"
+            yield "the value differs when elements of an input share memory (expand)"
 
 
 def _layouts_of_deltas(
@@ -169,7 +169,7 @@ def _layouts_of_deltas(
         _, noise = noise_of(subject, results, plain, right)
         for k, a, b, moves in zip(subject.moving, right, found, noise, strict=True):
             if not alike(a, b, moves):
-                yield f"the gradient of input {k} is another where the given gradient is {words}"
+                yield f"the gradient of input {k} differs when the given gradient is {words}"
 
 
 def _expanded(u: torch.Tensor) -> torch.Tensor:

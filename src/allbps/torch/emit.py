@@ -238,7 +238,7 @@ def _all_missing(missing: Iterable[tuple[Node, str]]) -> NoRuleError:
         f"{len(rows)} operation{'s' if len(rows) > 1 else ''} of this module"
         f" cannot be written in NumPy yet: {names}",
         where="\n            ".join(shown),
-        expected="operations of allbps.torch.table, or what PyTorch takes apart into them",
+        expected="operations of allbps.torch.table, or what PyTorch decomposes into them",
         todo="write the forward pass without them, or add a line to src/allbps/torch/table/"
         " (docs/pytorch.md shows how)",
     )

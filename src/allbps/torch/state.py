@@ -98,7 +98,7 @@ def _tensors(state: Any) -> State:
     given = state.state_dict() if isinstance(state, torch.nn.Module) else state
     if not isinstance(given, Mapping):
         raise ArgumentError(
-            f"{type(state).__name__} is no state dict",
+            f"{type(state).__name__} is not a state dict",
             expected="a module, or a dict of tensors by name",
             got=type(state).__name__,
         )

@@ -106,14 +106,14 @@ class TrainStep:
     def _say(self, key: Any, found: CompiledStep | None) -> None:
         name = type(self.module).__name__
         if found is not None:
-            why = "a buffer has changed that its step takes as a constant"
+            why = "a buffer that the step takes as a constant has changed"
         elif any(key[2:] == other[2:] for other in self._compiled):
             shapes = ", ".join(str(x[0]) for x in key[1] if isinstance(x, tuple) and len(x) == 2)
-            why = f"a batch has another shape: {shapes}"
+            why = f"a batch has a different shape: {shapes}"
         else:
             why = "train() or eval(), requires_grad, an option, the module or optimizer has changed"
         warnings.warn(
-            f"the step of {name} is compiled again, once, since {why}",
+            f"the step of {name} is compiled again, once, because {why}",
             CompiledAgainWarning, stacklevel=4,
         )  # fmt: skip
 

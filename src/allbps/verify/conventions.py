@@ -59,7 +59,7 @@ def convention(
         return ""
     if not legal:
         return ""
-    return f"by another convention than ours at {block.kink(odd)}; any choice there is right"
+    return f"by a convention different from ours at {block.kink(odd)}; any choice there is right"
 
 
 def _near(off: Any, right: Any, precision: Precision) -> Any:

@@ -61,7 +61,7 @@ def _array(name: str, leaf: Any) -> NDArray[Any]:
         array = np.asarray(None)
     if array.dtype.name not in KINDS.values():
         raise DtypeError(
-            f"the parameter {name} is no array of numbers that a file can hold",
+            f"the parameter {name} is not an array of numbers that a file can hold",
             expected="an array of float64, float32, float16 or whole numbers",
             got=f"{type(leaf).__name__} of {getattr(leaf, 'dtype', array.dtype)}",
         )
