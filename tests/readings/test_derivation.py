@@ -240,3 +240,45 @@ def test_time_grows_linearly_and_no_depth_is_too_deep():
     derived = derivation(worked.backward, worked.values)
     assert len(derived.steps) == 1 + 2 * 6000 + 1
     assert all(len(step.formula) < 60 for step in derived)
+
+
+def chains(derived):
+    """name of a δ -> the sides between what it means and its formula."""
+    return {
+        step.name: [side.inline for side in step.chain(step.pen)]
+        for step in derived.of_kind("contribution", "delta")
+        if step.chain
+    }
+
+
+def test_the_chain_rule_stands_on_the_line_with_the_name_of_the_derivative(scalar, matrix):
+    assert chains(scalar)["dZ2"] == ["(∂Z₃/∂Z₂) δZ₃", "σ′(Z₂) δZ₃"]
+    assert chains(matrix)["dZ2"] == ["(∂Z₃/∂Z₂) δZ₃", "σ′(Z₂) ⊙ δZ₃"]
+    assert chains(matrix)["dW2"] == ["(∂Z₄/∂W₂) δZ₄"]
+    assert "dYp" not in chains(matrix)  # δ of the loss is 1
+
+
+def test_no_factor_stands_there_that_the_because_does_not_name(conv):
+    assert chains(conv) == {"dI": [], "dK": []}
+
+
+def test_the_transpose_of_a_product_shows_its_factors_as_they_are():
+    def scores(x, y):
+        z = x @ y.T
+        return z
+
+    x, y = np.array([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]), np.array([[1.0, 0.0], [0.0, 1.0]])
+    w = bp.explain(scores, x, y, cotangents={"z": np.ones((3, 2))}).shown(by="line")
+    filled, _ = w["y"].steps[-1].numbers()
+    assert w["y"].formula == "δy = δzᵀ x"
+    assert filled.inline.endswith("ᵀ [1 2; 3 4; 5 6]")
+
+
+def test_two_minus_signs_before_a_product_are_none():
+    def logistic(z):
+        p = 1 / (1 + np.exp(-z))
+        return p
+
+    w = bp.explain(logistic, np.array([0.5]), cotangents={"p": np.ones(1)}).shown(by="line")
+    assert w["z"].formula == "δz = (δp ⊙ p / (1 + exp(−z))) ⊙ exp(−z)"
+    assert w.verify()

@@ -73,3 +73,12 @@ def test_reasons_and_lines_stand_beside_their_step(scalar):
     text = to_mathml(scalar)
     assert "<code>Z3 = F.sigmoid(Z2)</code>" in text
     assert '<p class="because">because <math>' in text
+
+
+def test_a_negative_number_is_one_numeral_in_a_matrix_and_stands_close_after_a_word():
+    html = mathml(r"\begin{bmatrix} -0.5 & 1 \\ 2 & -3 \end{bmatrix}")
+    assert "<mn>−0.5</mn>" in html
+    assert "<mo" not in html.partition("<mtable")[2].partition("</mtable>")[0]
+    said = parse('"from" −2.5 "to" −1').latex
+    assert said == r"\text{from }{-2.5}\text{ to }{-1}"
+    assert '<mo lspace="0" rspace="0">−</mo><mn>2.5</mn>' in mathml(said)

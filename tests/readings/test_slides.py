@@ -10,7 +10,7 @@ from allbps.readings.slides import to_beamer, to_fragment
 MACROS = {
     "begin", "end", "bmatrix", "frac", "delta", "partial", "equiv", "text", "qquad", "quad",
     "sigma", "lVert", "rVert", "tfrac", "odot", "left", "right", "top", "sum", "mathrm", "cdot",
-    "dots",
+    "dots", "begingroup", "endgroup", "allowdisplaybreaks",
 }  # fmt: skip
 """What a document with amsmath knows."""
 
@@ -48,3 +48,11 @@ def test_both_are_formats():
     worked = bp.explain(lambda x: np.sum(x**2), x=np.ones(2))
     assert worked.render("fragment") == worked.to_fragment()
     assert worked.render("beamer").startswith(r"\documentclass")
+
+
+def test_matrices_of_a_fragment_end_at_their_decimals(matrix):
+    tex = to_fragment(matrix)
+    assert "matrix}" not in tex
+    kernel = r"0.5 & 1.0 \\ 0 & -0.5 \\ 1.0 & 0.5"
+    assert rf"\left[\begin{{array}}{{@{{}}rr@{{}}}} {kernel} \end{{array}}\right]" in tex
+    environments_match(tex)

@@ -142,3 +142,19 @@ def test_a_request_that_is_none_is_answered_in_words(asked):
     error = answer(asked, "")["error"]
     assert error["what"]
     assert "allbps failed" not in error["what"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "what"),
+    [
+        ({"shapes": "X: 1000000000×2"}, "X is too large"),
+        ({"shapes": f"X: {'9×' * 300}9"}, "a shape cannot be read"),
+        ({"sizes": {"X": [1] * 30}}, "X has too many axes"),
+        ({"sizes": {"X": [10**9, 10**9]}}, "X is too large to change here"),
+        ({"numbers": {"X": [[[[[[[[[[1.0]]]]]]]]]]}}, "X has too many axes"),
+    ],
+)
+def test_a_size_beyond_the_limits_is_named_for_what_it_is(asked, what):
+    error = answer({"source": "formula", "formula": "X W"} | asked, "")["error"]
+    assert error["what"] == what
+    assert len(error["got"]) <= 60

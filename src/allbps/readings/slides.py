@@ -35,10 +35,11 @@ def to_fragment(derivation: Derivation) -> str:
     """``align*`` environments with the relation signs below each other, to paste into a text."""
     parts = []
     for heading, steps in _stretches(derivation):
-        rows = " \\\\\n".join(row for step in steps for row in _rows(step))
+        rows = " \\\\\n".join(" \\\\*\n".join(_rows(step)) for step in steps)  # \\\\*: no new page
         parts.append(f"% {heading}\n\\begin{{align*}}\n{rows}\n\\end{{align*}}\n")
     text = _by_decimals(printable("\n".join(parts)))
-    return SHORT_DEFINITION * has_letters(text) + text
+    whole = f"\\begingroup\\allowdisplaybreaks\n{text}\\endgroup\n"
+    return SHORT_DEFINITION * has_letters(text) + whole
 
 
 def _by_decimals(text: str) -> str:
