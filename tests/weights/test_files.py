@@ -234,7 +234,11 @@ def test_numbers_that_numpy_has_not_are_named(tmp_path):
         ({"a": {"b": np.zeros(1)}, "a.b": np.zeros(1)}, ArgumentError, "the name a.b"),
         (np.zeros(3), ArgumentError, "a parameter needs a name"),
         ({"a": "text"}, DtypeError, "the parameter a is not an array of numbers"),
-        ({"a": np.zeros(1, np.longdouble)}, DtypeError, "the parameter a is not an array of numbers"),
+        (
+            {"a": np.zeros(1, np.longdouble)},
+            DtypeError,
+            "the parameter a is not an array of numbers",
+        ),
     ],
 )
 def test_parameters_that_cannot_be_written(tmp_path, params, error, message):

@@ -315,11 +315,18 @@ class Walk {
   reveal(block) {
     for (let e = block; e !== this.section; e = e.parentElement) if (e.matches("details")) e.open = true;
     const { top, bottom } = block.getBoundingClientRect();
-    const bar = this.section.querySelector(".controls").getBoundingClientRect().height;
+    const bar = this.covered();
     if (top < bar || bottom > innerHeight) {
       const by = top < bar ? top - bar - 8 : bottom - innerHeight + 8;
       scrollBy({ top: by, behavior: still ? "auto" : "smooth" });
     }
+  }
+
+  // how much of the window the controls cover, and a picture that stays below them
+  covered() {
+    const fixed = [...this.section.querySelectorAll(".controls, .flat > .aside")];
+    const stays = fixed.filter((e) => getComputedStyle(e).position === "sticky");
+    return stays.reduce((sum, e) => sum + e.getBoundingClientRect().height, 0);
   }
 
   stepsOf(name) {
