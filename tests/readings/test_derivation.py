@@ -107,7 +107,7 @@ def test_many_uses_are_counted_not_listed():
     def f(x):
         return x * 1.0 + x * 2.0 + x * 3.0 + x * 4.0 + x * 5.0
 
-    assert bp.explain(f, 1.0).derivation["dx"].because == "x is used 5 times, in t₁, t₂ and …"
+    assert bp.explain(f, 1.0).derivation["dx"].because == "x is used 5 times, in t₁, t₂, …"
 
 
 def test_an_output_that_is_used_again_has_a_given_share():

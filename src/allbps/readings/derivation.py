@@ -24,6 +24,8 @@ from allbps.readings.numbers import USUAL, Numerals, is_small, summary, summary_
 from allbps.readings.orientation import columns
 from allbps.readings.symbols import symbols as choose_symbols
 
+FEW = 4
+"""So many uses of a value are named."""
 Made = TypeVar("Made")
 Say = Callable[[Writer], Math]
 """Writes one thing with whichever writer it is given."""
@@ -450,8 +452,9 @@ class _Author:
     def _uses(self, delta: Delta) -> Say:
         consumers = dict.fromkeys(self._shown(term.consumer) for term in delta.terms)
         nodes = {f"y{k}": y for k, y in enumerate(consumers)}
-        *first, last = [f"{{{k}}}" for k in nodes] if len(nodes) <= 4 else ["{y0}", "{y1}", "…"]
+        *first, last = [f"{{{k}}}" for k in nodes]
         listed = f'{", ".join(first)} "and" {last}' if first else last
+        listed = listed if len(nodes) <= FEW else "{y0}, {y1}, …"
         count = len(delta.terms)
         times = "twice" if count == 2 else f"{count} times"
         template = f'{{x}} "is used {times}, in" {listed}'
