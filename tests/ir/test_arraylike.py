@@ -96,8 +96,8 @@ REFUSED = {
         "  got:      a plain array of shape (3,)\n"
         "  fix:      make it with np.zeros_like(x), np.empty_like(x) or np.zeros(n, like=x)",
     ),
-    "np.asarray(x, float)": (
-        lambda x: np.sum(np.asarray(x, float)), TraceError,
+    "np.asarray(x, np.float32)": (
+        lambda x: float(np.asarray(x, np.float32)[0]), TraceError,
         "float() of x[0] would cut its gradient\n" + CUT.format("x[0]"),
     ),
     "float(x)": (
@@ -171,6 +171,20 @@ def test_the_line_is_the_users_where_compiled_code_asks_for_numbers():
     with pytest.raises(TraceError) as caught:
         bp.grad(lambda x: np.sum(rng.normal(x, 1.0)))(np.ones(3))
     assert "test_arraylike.py" in caught.value.where
+
+
+def test_a_whole_number_of_what_is_looked_at_has_no_slope_and_is_looked_at_in_every_call():
+    def f(x):
+        repeats = int(x[0])
+        return np.sum(x) * repeats + sum(np.sum(x**2) for _ in range(int(x[1] + x[2])))
+
+    x = np.array([2.7, 0.6, 0.9])
+    np.testing.assert_allclose(bp.grad(f)(x), 2.0 + 2 * x)
+    step = bp.compile(f, x, params="x")
+    for other in (x, np.array([3.2, 1.6, 0.9]), np.array([-1.9, 0.1, 0.2])):
+        value, delta = step(other)
+        np.testing.assert_allclose(value, f(other), rtol=1e-12)
+        np.testing.assert_allclose(delta, bp.grad(f)(other), rtol=1e-12)
 
 
 def test_masks_counts_and_places_may_become_plain():

@@ -210,7 +210,9 @@ class ArrayLike:
         return bool(self.known("an if or while"))
 
     def __int__(self) -> int:
-        return int(self._plain("int"))
+        """What is left without the places behind the point, whose slope is 0 as that of a floor."""
+        whole = NUMPY[np.trunc](self) if self._loses_gradient else self
+        return int(whole._plain("int"))
 
     def __index__(self) -> int:
         return int(self._plain("operator.index").__index__())
