@@ -96,10 +96,6 @@ REFUSED = {
         "  got:      a plain array of shape (3,)\n"
         "  fix:      make it with np.zeros_like(x), np.empty_like(x) or np.zeros(n, like=x)",
     ),
-    "np.asarray(x, np.float32)": (
-        lambda x: float(np.asarray(x, np.float32)[0]), TraceError,
-        "float() of x[0] would cut its gradient\n" + CUT.format("x[0]"),
-    ),
     "float(x)": (
         lambda x: float(x[0]), TraceError,
         "float() of x[0] would cut its gradient\n" + CUT.format("x[0]"),

@@ -73,24 +73,10 @@ def memory(x):
     return k * np.sum(x * x)
 
 
-def objects(x):
-    try:
-        return np.sum(np.linalg.inv(np.array([[x[0], 1.0], [2.0, x[1]]])))
-    except Exception:
-        return np.sum(x)
-
-
 def library(x):
     try:
         return np.sum(scipy.linalg.expm(np.outer(x, x)))
     except Exception:
-        return np.sum(x)
-
-
-def no_loop(x):
-    try:
-        return np.sum(np.exp2(np.spacing(np.array([x[0], x[1]]))))
-    except TypeError:
         return np.sum(x)
 
 
@@ -106,7 +92,7 @@ class Net:
 
 
 SWALLOWING = [
-    maths, all_errors, suppressed, in_a_helper, option, text, memory, objects, library, no_loop,
+    maths, all_errors, suppressed, in_a_helper, option, text, memory, library,
     Net(), functools.partial(lambda k, x: k * maths(x), 2.0), Net().__call__,
 ]  # fmt: skip
 

@@ -120,9 +120,26 @@ def converted(x):
     return np.sum(np.array([y, z[:2]]) ** 2) + np.sum(np.ascontiguousarray(z) * W)
 
 
+def into_itself(x):
+    y = np.asarray(x)
+    y += np.sin(x)
+    return np.sum(x * W)
+
+
+def of_parts(x):
+    try:
+        return np.sum(np.linalg.inv(np.array([[x[0, 0], 1.0], [2.0, x[1, 1]]])))
+    except Exception:
+        return np.sum(x)
+
+
+def mixed(x):
+    return np.sum(np.sin(np.array([x[0, 0], 1.0])) * np.array([x[0, 1], x[1, 0]], dtype=float))
+
+
 PROGRAMS = (
     rows, refilled, elimination, warped, filtered, averaged, convolved, counted, of_a_gradient,
-    standardised, converted,
+    standardised, converted, into_itself, of_parts, mixed,
 )  # fmt: skip
 
 
