@@ -238,3 +238,31 @@ def test_whole_numbers_that_are_all_the_same_or_nothing_but_0_and_1_are_made_oth
 def test_the_very_numbers_that_rounding_after_every_step_gives_are_right(seed, way):
     said = marks(seed, way)
     assert all(said.values()), "\n".join(map(str, said.values()))
+
+
+@pytest.mark.parametrize(("seed", "decimals"), [(800010, 3), (800012, 3), (800026, 2)])
+@pytest.mark.parametrize("said", [True, False])
+def test_who_rounds_now_and_then_inside_of_lines_too_is_not_called_wrong(seed, decimals, said):
+    net = hand_ins.passed(hand_ins.drawn(seed))
+    rng = np.random.default_rng(len(net.written) * 7 + len(net.onward.deltas))
+    known, given, written = dict(net.onward.right), {}, set(net.written)
+    for delta in net.onward.deltas:
+        x, g = delta.primal, known[delta.node]
+        if delta.terms:
+            g = net.onward.compute(delta.node, known)
+        rounds = delta.terms and (x in written or rng.random() < 0.6)
+        known[delta.node] = np.round(g, decimals) if rounds else g
+        if x in written:
+            given[x.name] = np.round(g, decimals) + 0.0
+    found = hand_ins.marks_of(net, Way("all", decimals, said, True), given)
+    wrong = [mark for mark in found if mark.state in (State.WRONG, State.FOLLOWS)]
+    assert not wrong, "\n".join(map(str, wrong))
+
+
+@pytest.mark.parametrize("kind", ["sign", "doubled", "halved", "zeros", "times its length"])
+def test_a_mistake_is_not_excused_by_rounding_inside_of_lines(kind):
+    for seed in (800010, 800012):
+        net = hand_ins.passed(hand_ins.drawn(seed))
+        name = next(x.name for x in net.written if x.name.startswith("W"))
+        said = marks(seed, Way("all", 3, said=True, stepwise=False), (name, kind, False))
+        assert said[name].state is State.WRONG

@@ -74,7 +74,8 @@ def _marked(
     stepwise = Reading(backward, onward, mine, grid, once=False)
     excused = stepwise.verdicts()
     if None in excused.values():
-        return once.marks(said) if once.is_evident else stepwise.marks(excused)
+        found = once.marks(said) if once.is_evident else stepwise.marks(excused)
+        return Reading(backward, onward, mine, grid, once=False, inside=True).excused(found)
     return _doubted(once, said, stepwise, excused)
 
 

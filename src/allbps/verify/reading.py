@@ -47,6 +47,7 @@ class Reading:
         grid: Mapping[Node, Precision],
         *,
         once: bool,
+        inside: bool = False,
     ) -> None:
         """Read a hand-in.
 
@@ -56,10 +57,11 @@ class Reading:
             given: primal -> the gradient that was handed in.
             grid: how each of them looks.
             once: as rounded at the end, or after every step?
+            inside: after every step inside a line, too?
 
         """
         self.backward, self.onward, self.given, self.grid = backward, onward, given, grid
-        self.once = once
+        self.once, self.inside = once, inside
         self.places = Places(onward, self.given)
         self.order = sorted(self.given, key=lambda x: -x.born)
         self.known = self._known() if once else frozenset()
@@ -126,9 +128,12 @@ class Reading:
         """Primal -> how far rounding moves what follows from the given δ, and the right one."""
         none = dict.fromkeys(self.onward.of, 0.0)
         if not self.once:
-            near = of_rounding(self.onward, self.own, self._units, self._coarsest, from_own=True)
-            far = of_rounding(
-                self.onward, self.own, self._units, self._coarsest, from_own=False
+            near, far = (
+                of_rounding(
+                    self.onward, self.own, self._units, self._coarsest,
+                    from_own=from_own, inside=self.inside,
+                )
+                for from_own in (True, False)
             )  # fmt: skip
             return near, far
         if all(x in self.known for x in rough):
@@ -252,6 +257,22 @@ class Reading:
             not np.any(p.theirs) and not p.within(self.true(x), noise=False)
             for x, p in self.grid.items()
         )
+
+    def excused(self, found: Sequence[Mark]) -> Sequence[Mark]:
+        """The same marks; those that are not right cannot be decided where rounding explains all.
+
+        A mistake that explains a wrong number exactly is likelier, and forbids it.
+        """
+        named = any(mark.mistakes for mark in found if mark.state is State.WRONG)
+        if named or None in self.verdicts().values():
+            return found
+        primals = {x.name: x for x in self.given}
+        return [mark if mark else self._doubt(primals[mark.node]) for mark in found]
+
+    def _doubt(self, primal: Node) -> Mark:
+        words = self.precision[primal].words
+        note = f"rounding to {words} after every step, inside of lines too, explains it"
+        return self._mark(primal, State.UNDECIDED, note=note)
 
     def _excuse(self, primal: Node) -> str:
         words = self.precision[primal].words

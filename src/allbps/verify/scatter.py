@@ -77,9 +77,10 @@ def of_rounding(
     unit: Any,
     *,
     from_own: bool,
+    inside: bool = False,
 ) -> dict[Node, Any]:
     """Primal -> how far its δ moves where every δ on the way to it is rounded."""
-    moves = moves_of_rounding(onward, own, units, unit, from_own=from_own)
+    moves = moves_of_rounding(onward, own, units, unit, from_own=from_own, inside=inside)
     return {primal: _size(moved) for primal, moved in moves.items()}
 
 
@@ -90,6 +91,7 @@ def moves_of_rounding(
     unit: Any,
     *,
     from_own: bool,
+    inside: bool = False,
 ) -> dict[Node, Any]:
     """Primal -> by how much its δ moves in each of several runs in which δ are rounded.
 
@@ -99,6 +101,7 @@ def moves_of_rounding(
         units: given primal -> the last place its numbers were rounded to.
         unit: the last place of what lies between.
         from_own: does a step start from the δ that were given, where some were?
+        inside: are the steps inside a line of the person's rounded too?
 
     """
     rng = np.random.default_rng(0)
@@ -111,7 +114,7 @@ def moves_of_rounding(
             before[primal] = g
             if from_own and primal in units:
                 g = base[onward.of[primal].node]
-            elif is_numbered(primal.name):
+            elif is_numbered(primal.name) and not inside:
                 return g  # a step inside a line of the person's
             return g + units.get(primal, unit) * rng.uniform(-0.5, 0.5, np.shape(g))
 
