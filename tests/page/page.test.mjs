@@ -181,6 +181,13 @@ test("names that the user chose inject nothing", async () => {
   assert.equal(await page.locator("script").count(), 2); // the data and the page's own
   assert.deepEqual(page.errors, []);
   await page.context().close();
+  const turns = await open("turns");
+  await turns.locator(".aside > figure [data-level]").first().press("Enter");
+  assert.match(await turns.locator(".crumbs button").last().textContent(), /<img src=x/);
+  assert.equal(await turns.locator("img, iframe, object").count(), 0);
+  assert.equal(await turns.locator("script").count(), 2);
+  assert.deepEqual(turns.errors, []);
+  await turns.context().close();
 });
 
 test("a click on a card goes there and shows its whole chain-rule sum", async () => {

@@ -16,6 +16,16 @@ def hostile(x, y):
     return np.sum(z)
 
 
+EVIL = [f'"><img src=x onerror=alert({k})></template><script>alert(9)</script>' for k in range(2)]
+
+
+def evil_turns(x, W):
+    for name in EVIL:  # noqa: B007 - a turn is called by it
+        y = np.tanh(x @ W)
+        x = x + y
+    return np.sum(x)
+
+
 def half(x, W):
     h = np.tanh(x @ W)
     return h * h
@@ -62,6 +72,8 @@ def test_pages_in_a_browser(in_browser, tmp_path):
     w.to_html(tmp_path / "hostile.html", verify=True)
     w = bp.explain(hundreds, np.array([0.5, -1.0]), np.ones((20, 20)))
     w.to_html(tmp_path / "hundreds.html", verify=True)
+    w = bp.explain(evil_turns, np.ones((2, 3)), np.eye(3)).shown(by="block")
+    w.to_html(tmp_path / "turns.html")
     w = bp.explain(nested, np.ones((2, 3)), np.eye(3)).shown(by="block")
     w.to_html(tmp_path / "nested.html")
     assert 'class="packed"' in (tmp_path / "nested.html").read_text()
