@@ -76,7 +76,9 @@ def lecture(
         list[str] | None, typer.Argument(metavar="[NAME]…", help="Systems to show; all by default.")
     ] = None,
     show_list: Annotated[bool, typer.Option("--list", help="List the systems.")] = False,
-    form: Annotated[str, typer.Option("--format", help=FORM)] = "text",
+    form: Annotated[
+        str | None, typer.Option("--format", help=f"{FORM} Text by default; with --out all.")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Write the files into this folder.")] = None,
     check: Annotated[bool, typer.Option("--check", help="Verify every δ instead.")] = False,
     seed: Annotated[
@@ -100,10 +102,10 @@ def lecture(
         if not passed:
             raise typer.Exit(FAILED)
     elif out is not None:
-        chosen = None if form == "text" else form
+        chosen = "json" if as_json else form
         typer.echo(commands.write(names or [], out, chosen, seed, **numerals))
     else:
-        chosen = "json" if as_json else form
+        chosen = "json" if as_json else form or "text"
         typer.echo(commands.show(names or [], chosen, seed, _width(), **numerals))
 
 

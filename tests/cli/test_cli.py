@@ -60,6 +60,14 @@ def test_lecture_writes_into_a_folder(allbps, tmp_path):
     }
 
 
+@pytest.mark.parametrize(
+    ("asked", "ending"), [(("--format", "text"), "txt"), (("--json",), "json")]
+)
+def test_a_format_that_is_asked_for_is_the_only_one_written(allbps, tmp_path, asked, ending):
+    assert allbps("lecture", "relu", *asked, "--out", tmp_path)[0] == 0
+    assert [path.name for path in tmp_path.iterdir()] == [f"relu.{ending}"]
+
+
 def test_another_seed_draws_other_numbers_of_the_same_shape(allbps):
     first = allbps("lecture", "convolution", "--seed", 1, "--json")[1]
     again = allbps("lecture", "convolution", "--seed", 1, "--json")[1]
