@@ -52,14 +52,15 @@ def workers(digits):
     """Starts workers of ``allbps train``; none outlives its test."""
     started = []
 
-    def start(out, size, *more, of_one=lambda rank: ()):
+    def start(out, size, *more, of_one=lambda rank: (), program=lambda rank: ["-m", "allbps"]):
         port = free_port()
-        command = [sys.executable, "-m", "allbps", "train", "--data", str(digits), "--quiet"]
+        command = ["train", "--data", str(digits), "--quiet"]
         command += ["--batch-size", "20", "--timeout", "60", "--out", str(out), *more]
         for rank in range(size):
             started.append(
                 subprocess.Popen(
-                    [*command, *of_one(rank)], env={**os.environ, **environment(rank, size, port)},
+                    [sys.executable, *program(rank), *command, *of_one(rank)],
+                    env={**os.environ, **environment(rank, size, port)},
                     stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
                 )
             )  # fmt: skip
@@ -177,6 +178,41 @@ def test_other_options_are_named(tmp_path, workers):
         assert "0.1, as worker 0 has it" in err
 
 
+OTHER_VERSION = """
+import allbps.train.together as together
+from allbps.cli import main
+real = together.version
+together.version = lambda name: "0.1" if name == "numpy" else real(name)
+main()
+"""
+
+
+def test_another_version_in_one_worker_is_named_by_all(tmp_path, workers):
+    started = workers(
+        tmp_path / "run", 2, "--epochs", "3",
+        program=lambda rank: ["-c", OTHER_VERSION] if rank else ["-m", "allbps"],
+    )  # fmt: skip
+    for code, _, err in ended(started):
+        assert code == 2
+        assert "worker 1 has another version of numpy than worker 0" in err
+        assert "0.1" in err
+        assert "Traceback" not in err
+    assert not (tmp_path / "run" / "checkpoint.safetensors").exists()
+
+
+def test_data_that_one_worker_lacks_ends_all_with_its_message(tmp_path, workers):
+    started = workers(
+        tmp_path / "run", 2, "--epochs", "3",
+        of_one=lambda rank: ("--data", str(tmp_path / "nowhere")) if rank else (),
+    )  # fmt: skip
+    (code, _, err), (other, _, own) = ended(started)
+    assert (code, other) == (1, 2)
+    assert "worker 1 cannot go on" in err
+    assert "nowhere" in err
+    assert "nowhere" in own
+    assert "--resume" not in err + own
+
+
 # -- meeting, in this process ----------------------------------------------------------------------
 @pytest.mark.parametrize(
     ("facts", "said"),
@@ -236,6 +272,21 @@ def test_a_port_in_use_is_named(monkeypatch):
             monkeypatch.setenv(name, value)
         with pytest.raises(ArgumentError, match=f"port {port} is in use"):
             joined(1.0)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("RANK", "one", "RANK in the environment"), ("RANK", "2", "there is no worker 2 of 2"),
+        ("WORLD_SIZE", "0", "WORLD_SIZE"), ("MASTER_PORT", "99999", "from 1 to 65535"),
+    ],
+)  # fmt: skip
+def test_numbers_in_the_environment_that_make_no_sense_are_named(monkeypatch, name, text, said):
+    for key, value in {**environment(0, 2, 29500), name: text}.items():
+        monkeypatch.setenv(key, value)
+    with pytest.raises(ArgumentError) as caught:
+        joined(1.0)
+    assert said in str(caught.value)
 
 
 def test_an_environment_in_halves_is_refused(monkeypatch):

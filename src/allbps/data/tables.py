@@ -279,7 +279,9 @@ def _decoded(file: Path, column: Any) -> NDArray[Any]:
                 clear = "transparency" in image.info
                 plain = image if image.mode in ("L", "RGB") and not clear else _plain(image)
                 found.append(np.asarray(plain))
-        except (UnidentifiedImageError, OSError, SyntaxError) as error:
+        except UnidentifiedImageError as error:
+            raise UserFileError(f"row {row} of {file} is not an image that Pillow knows") from error
+        except (OSError, SyntaxError) as error:
             raise UserFileError(f"row {row} of {file} is not an image: {error}") from error
     sizes = {array.shape for array in found}
     if len(sizes) > 1:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from allbps.errors import ArgumentError, WorkerError
 from allbps.extras import needs
 
-TODO = "go on from the last checkpoint with --resume, with any number of workers"
+TODO = "start all workers again"
 
 
 def torch_distributed() -> Any:

@@ -11,8 +11,9 @@ import json
 import os
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,7 @@ from numpy.typing import NDArray
 from allbps.distributed.exchange import TorchExchange, torch_distributed
 from allbps.errors import AllBPsError, ArgumentError, WorkerError
 
+T = TypeVar("T")
 WANTED = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 """What torchrun puts into the environment."""
 
@@ -69,6 +71,32 @@ class Workers:
                         got=str(other),
                         todo="start all workers with the same command, data and versions",
                     )
+
+    def each(self, work: Callable[[], T]) -> T:
+        """What a work gives here, once every worker has done it.
+
+        Raises:
+            AllBPsError: this worker cannot do it.
+            WorkerError: another one cannot.
+
+        """
+        if self.exchange is None:
+            return work()
+        problem: AllBPsError | None = None
+        try:
+            found = work()
+        except AllBPsError as error:
+            problem = error
+        said = self.tell("" if problem is None else str(problem))
+        if any(said):
+            with suppress(WorkerError):  # nobody ends before all have heard
+                self.tell("")
+        if problem is not None:
+            raise problem
+        for rank, text in enumerate(said):
+            if text:
+                raise WorkerError(f"worker {rank} cannot go on", got=text)
+        return found
 
     def tell(self, text: str) -> list[str]:
         """Let every worker have the texts of all, in the order of ranks."""
@@ -148,7 +176,7 @@ def joined(timeout: float) -> Workers | None:
 
     Raises:
         MissingExtraError: PyTorch is not installed.
-        ArgumentError: the environment is not what torchrun makes it; a port is in use.
+        ArgumentError: the environment is not as torchrun makes it, or the port is in use.
         WorkerError: a worker did not come.
 
     """
@@ -162,7 +190,14 @@ def joined(timeout: float) -> Workers | None:
             got="no " + ", ".join(missing),
             todo="start workers with torchrun",
         )
-    rank, size = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
+    rank, size = _number("RANK", 0, None), _number("WORLD_SIZE", 1, None)
+    if rank >= size:
+        raise ArgumentError(
+            f"there is no worker {rank} of {size}",
+            expected=f"RANK from 0 to {size - 1}",
+            got=f"RANK={rank}, WORLD_SIZE={size}",
+            todo="start workers with torchrun",
+        )
     distributed, wait = torch_distributed(), timedelta(seconds=timeout)
     store = _store(distributed, rank, wait)
     _await_all(store, rank, size, timeout)
@@ -179,9 +214,27 @@ def joined(timeout: float) -> Workers | None:
     return Workers(TorchExchange(distributed.group.WORLD), store)
 
 
+def _number(name: str, least: int, most: int | None) -> int:
+    """A whole number in the environment.
+
+    Raises:
+        ArgumentError: it is none, or out of its range.
+
+    """
+    text = os.environ[name]
+    if text.isdecimal() and least <= int(text) and (most is None or int(text) <= most):
+        return int(text)
+    raise ArgumentError(
+        f"{name} in the environment is no number of its kind",
+        expected=f"a whole number from {least}" + ("" if most is None else f" to {most}"),
+        got=repr(text),
+        todo="start workers with torchrun",
+    )
+
+
 def _store(distributed: Any, rank: int, wait: timedelta) -> Any:
     """Where workers meet, as torchrun says."""
-    host, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
+    host, port = os.environ["MASTER_ADDR"], _number("MASTER_PORT", 1, 65535)
     theirs = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
     try:
         store = distributed.TCPStore(

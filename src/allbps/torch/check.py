@@ -20,6 +20,7 @@ from allbps.names import identifier
 from allbps.torch.contract import alike
 from allbps.torch.examine import Examination, examine
 from allbps.torch.net import from_module
+from allbps.torch.replaced import called_with
 from allbps.torch.subject import Subject, is_float
 from allbps.trace import Traced
 from allbps.tree import leaves
@@ -127,12 +128,13 @@ def _module(
     """Parameters are inputs too."""
     params = {name: p for name, p in module.named_parameters() if p.requires_grad}
     count = len(inputs)
-    buffers = {name: b.detach().clone() for name, b in module.named_buffers()}
+    ids = [id(p) for p in params.values()]
+    buffers = {id(b): b.detach().clone() for b in module.buffers()}
 
     def called(*given: Any) -> Any:
-        own = dict(zip(params, given[count:], strict=True))
-        fresh = {name: b.clone() for name, b in buffers.items()}
-        return torch.func.functional_call(module, {**own, **fresh}, given[:count])
+        own = dict(zip(ids, given[count:], strict=True))
+        fresh = {number: b.clone() for number, b in buffers.items()}
+        return called_with(module, {**own, **fresh}, given[:count])
 
     values = [p.detach().clone().requires_grad_() for p in params.values()]
     return called, [*inputs, *values], [*_names(module.forward, count, False), *params]

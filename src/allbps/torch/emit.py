@@ -23,7 +23,7 @@ from allbps.ir import Site
 from allbps.torch.table import writers_of
 from allbps.torch.table.named import by_name
 from allbps.torch.table.use import NotWrittenError, Use, Writer
-from allbps.torch.where import class_of, path_of, said, site_of
+from allbps.torch.where import class_of, own_name, path_of, said, site_of
 
 RESERVED = {"np", "F", "bp", "parts", "special", "rng", "params", "buffers", "constants"}
 """Names that emitted source uses for other things."""
@@ -211,7 +211,7 @@ def _refuse_writes(program: ExportedProgram) -> None:
             )
         if spec.kind.name == "PARAMETER_MUTATION":
             raise ArgumentError(
-                f"forward writes into the parameter {spec.target}",
+                f"forward writes into the parameter {own_name(str(spec.target))}",
                 where=_writer_of(program, spec.arg.name),
                 expected="a forward pass that leaves parameters to the optimizer",
             )

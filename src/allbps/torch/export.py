@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import logging
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -15,7 +16,13 @@ from torch.export.graph_signature import OutputKind
 from torch.fx import GraphModule, Node
 
 from allbps.errors import AllBPsError
-from allbps.torch.refusals import in_words, no_backward_of_its_own
+from allbps.torch.attributes import Writes
+from allbps.torch.refusals import (
+    in_words,
+    no_backward_of_its_own,
+    no_gradient_inside,
+    no_shapes_by_values,
+)
 from allbps.torch.table import writers_of
 
 ROUNDS = 4
@@ -23,22 +30,35 @@ ROUNDS = 4
 
 
 def exported(
-    module: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]
-) -> ExportedProgram:
+    module: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any],
+    writes: Writes | None = None,
+) -> ExportedProgram:  # fmt: skip
     """The graph of a module on arguments of these shapes, in its present mode.
 
     What the table has no text for is taken apart by PyTorch's own decompositions.
 
+    Args:
+        module: it; its attributes are left as they are.
+        args: example arguments.
+        kwargs: example arguments by keyword.
+        writes: where to note which attributes its forward pass writes.
+
     Raises:
-        ArgumentError: the module decides by values, or cannot be exported for another reason.
+        ArgumentError: the module decides by values, keeps state beside its buffers, or cannot be
+            exported for another reason.
         NotDifferentiableError: it applies a ``torch.autograd.Function``.
 
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            with no_backward_of_its_own(), _masks_as_given(), _quiet(), torch.enable_grad():
+            with (
+                (writes or Writes(module)).put_back(), no_backward_of_its_own(),
+                no_gradient_inside(), _masks_as_given(), _distributions_as_given(),
+                _attributes_as_written(), _quiet(), torch.enable_grad(),
+            ):  # fmt: skip
                 program: ExportedProgram = torch.export.export(module, args, dict(kwargs))
+            no_shapes_by_values(program, module)
             _stop_where_no_grad_was(program.graph_module)
             program = program.run_decompositions({})
             for _ in range(ROUNDS):
@@ -67,6 +87,30 @@ def _masks_as_given() -> Iterator[None]:
         yield
     finally:
         layers._detect_is_causal_mask = original
+
+
+@contextmanager
+def _distributions_as_given() -> Iterator[None]:
+    """Inside, ``torch.distributions`` does not look at the numbers it is given, as by ``-O``."""
+    kind: Any = torch.distributions.Distribution
+    before = kind._validate_args
+    kind.set_default_validate_args(False)
+    try:
+        yield
+    finally:
+        kind.set_default_validate_args(before)
+
+
+@contextmanager
+def _attributes_as_written() -> Iterator[None]:
+    """Inside, PyTorch does not put attributes back itself before we have looked."""
+    trace: Any = importlib.import_module("torch.export._trace")
+    original = trace._detect_attribute_assignment
+    trace._detect_attribute_assignment = lambda *args, **kwargs: nullcontext()
+    try:
+        yield
+    finally:
+        trace._detect_attribute_assignment = original
 
 
 @contextmanager

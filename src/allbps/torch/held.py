@@ -5,15 +5,14 @@ Numbers inside of parameters and buffers may change at any time; this is about w
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from operator import is_
 from typing import Any
 
 import torch
 from torch import nn
 
-_OPTIONS = (bool, int, float, complex, str, bytes, type(None), tuple)
-"""Kinds of attributes that ``forward`` may decide by: rates, temperatures, modes."""
+from allbps.torch.attributes import OPTIONS, Written
 
 
 class Held:
@@ -21,17 +20,19 @@ class Held:
 
     Args:
         parts: the modules.
+        written: (id of a module, attribute) that a forward pass writes before it reads it.
 
     """
 
-    def __init__(self, parts: Iterable[nn.Module]) -> None:
+    def __init__(self, parts: Iterable[nn.Module], written: Collection[Written] = ()) -> None:
         self._held: list[tuple[dict[str, Any], tuple[str, ...], list[Any]]] = []
         for part in parts:
             own = vars(part)
             rooms: list[Any] = [part._parameters, part._buffers, part._modules]
             self._held += [(room, tuple(room), list(room.values())) for room in rooms if room]
             # train() and eval() are looked at apart, since both modes are kept
-            names = [n for n, v in own.items() if n != "training" and _is_taken(v)]
+            taken = [n for n, v in own.items() if n != "training" and _is_taken(v)]
+            names = [n for n in taken if (id(part), n) not in written]
             if names:
                 self._held.append((own, tuple(names), [own[n] for n in names]))
 
@@ -49,11 +50,11 @@ class Held:
 
 
 def _is_taken(value: Any) -> bool:
-    return isinstance(value, (*_OPTIONS, torch.Tensor))
+    return isinstance(value, (*OPTIONS, torch.Tensor))
 
 
 def _same(now: Sequence[Any], before: Sequence[Any]) -> bool:
     return all(map(is_, now, before)) or all(
-        a is b or (type(a) is type(b) and isinstance(a, _OPTIONS) and a == b)
+        a is b or (type(a) is type(b) and isinstance(a, OPTIONS) and a == b)
         for a, b in zip(now, before, strict=True)
     )

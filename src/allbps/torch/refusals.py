@@ -8,10 +8,11 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.export import ExportedProgram
 
 from allbps.errors import AllBPsError, ArgumentError, DtypeError, NotDifferentiableError
 from allbps.torch.table.use import DTYPES
-from allbps.torch.where import calling_line, raised_at
+from allbps.torch.where import PREFIX, calling_line, raised_at, said
 
 
 def check_module(module: Any) -> None:
@@ -85,34 +86,84 @@ def check_tensor(tensor: Any, name: str, cure: str) -> None:
 
 DECIDES = (
     "data-dependent", "DataDependent", "unbacked", "_local_scalar_dense", "Could not guard",
+    "DynamicOutputShape", "type must be tuple of ints,but got FakeTensor",
 )  # fmt: skip
 """How PyTorch says that a forward pass looks at values."""
 
 
+def name_of(module: nn.Module) -> str:
+    """What a module is called: by its class; a module with its loss by the module's."""
+    return type(getattr(module, PREFIX, module)).__name__
+
+
+def decides(name: str, where: str, got: str) -> ArgumentError:
+    """The error for a forward pass that is not the same for all values."""
+    return ArgumentError(
+        f"{name}.forward decides by the values of tensors",
+        where=where,
+        expected="a forward pass that is the same for all values",
+        got=got,
+        todo="torch.where(condition, a, b) for if and for x[mask]; weights of 0 and 1 for what"
+        " counts; a mask for sequences of several lengths; no .item(), .tolist() or nonzero()",
+    )
+
+
+def no_shapes_by_values(program: ExportedProgram, module: nn.Module) -> None:
+    """Refuse results that have as many numbers as values say.
+
+    Raises:
+        ArgumentError: there is one, such as ``x[mask]``.
+
+    """
+    found = [node for node in program.graph.nodes if _follows_from_values(node.meta.get("val"))]
+    for node in sorted(found, key=lambda node: not said(node)):  # one with a line, if there is one
+        raise decides(
+            name_of(module), said(node), f"{node.target}, whose shape follows from values"
+        )
+
+
+def _follows_from_values(value: Any) -> bool:
+    sizes = value.shape if isinstance(value, torch.Tensor) else (value,)
+    return any(isinstance(size, torch.SymInt) for size in sizes)
+
+
 def in_words(error: Exception, module: nn.Module) -> AllBPsError:
     """What torch.export raised on a module, as an error with the user's line."""
-    what = f"{type(module).__name__} cannot be exported as one graph"
+    name = name_of(module)
+    what = f"{name} cannot be exported as one graph"
     text = str(error)
     first = next((line.strip() for line in text.splitlines() if line.strip()), "")
     where = raised_at(error)
-    decides = (
-        "data-dependent",
-        "GuardOnDataDependent",
-        "DataDependent",
-        "unbacked",
-        "aten._local_scalar_dense",
-        "Could not guard",
-    )
-    if any(sign in type(error).__name__ + text for sign in decides):
-        return ArgumentError(
-            f"{type(module).__name__}.forward decides by the values of tensors",
-            where=where, expected="a forward pass that is the same for all values",
-            got=first[:200],
-            todo="torch.where(condition, a, b) for if; a mask for sequences of several lengths;"
-            " no .item(), .tolist() or nonzero()",
-        )  # fmt: skip
+    if any(sign in type(error).__name__ + text for sign in DECIDES):
+        return decides(name, where, first[:200])
     return ArgumentError(what, where=where, expected="a forward pass that torch.export can follow",
                          got=f"{type(error).__name__}: {first[:300]}")  # fmt: skip
+
+
+@contextmanager
+def no_gradient_inside() -> Iterator[None]:
+    """Inside, ``torch.autograd.grad`` is refused: export does not follow it.
+
+    Raises:
+        NotDifferentiableError: it was called.
+
+    """
+    original = torch.autograd.grad
+
+    def refused(*args: Any, **kwargs: Any) -> Any:
+        raise NotDifferentiableError(
+            "forward takes a gradient itself, which torch.export does not follow",
+            where=calling_line(),
+            expected="a forward pass without torch.autograd.grad",
+            todo="write that derivative out; or write the net in NumPy's style, where"
+            " bp.grad may stand inside of what is differentiated",
+        )
+
+    torch.autograd.grad = refused
+    try:
+        yield
+    finally:
+        torch.autograd.grad = original
 
 
 @contextmanager

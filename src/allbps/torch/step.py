@@ -13,6 +13,7 @@ from torch.utils import _pytree as pytree
 
 from allbps.errors import ArgumentError
 from allbps.torch.arguments import array
+from allbps.torch.attributes import Writes, Written
 from allbps.torch.checked import compare_with_eager
 from allbps.torch.compiled import CompiledStep
 from allbps.torch.export import exported, first_result
@@ -49,6 +50,7 @@ class TrainStep:
         self._kind, self._seed, self._check = known(optimizer), seed, check
         self._options = {"threads": threads, "max_norm": max_norm}
         self._compiled: dict[Any, CompiledStep] = {}
+        self._written: set[Written] = set()
         self._parts = list(self._whole.modules())
         self._look()
         self._memory = Memory(optimizer, self._kind)
@@ -120,7 +122,11 @@ class TrainStep:
     def _compile(
         self, args: tuple[Any, ...], kwargs: Mapping[str, Any], inputs: Any
     ) -> CompiledStep:
-        program = exported(self._whole, args, kwargs)
+        writes = Writes(self._whole)
+        program = exported(self._whole, args, kwargs, writes)
+        if writes.written - self._written:
+            self._written |= writes.written
+            self._look()
         check_loss(first_result(program), self._whole.loss)
         names = {id(p): name for name, p in self.module.named_parameters()}
         names |= {id(p): f"loss.{n}" for n, p in _parameters(self._whole.loss)}
@@ -147,7 +153,7 @@ class TrainStep:
     def _look(self) -> None:
         """Remember which modules, parameters, buffers and options there are."""
         self._parts = list(self._whole.modules())
-        self._held = Held(self._parts)
+        self._held = Held(self._parts, self._written)
         self._params = list(self._whole.parameters())
         self._by_id = {id(p): p for p in self._params}
         self._structure = structure(self.optimizer)

@@ -86,7 +86,8 @@ def raised_at(error: BaseException) -> str:
         if inside:
             last = inside[-1]
             return str(Site(last.filename, last.lineno or 0, last.name))
-    return ""
+    told = [m for one in chain for m in _FRAME.finditer(str(one)) if is_users(m["file"])]
+    return str(Site(told[-1]["file"], int(told[-1]["line"]), told[-1]["function"])) if told else ""
 
 
 def calling_line() -> str:

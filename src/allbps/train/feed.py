@@ -10,14 +10,17 @@ import multiprocessing
 import os
 import time
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from allbps.data import Examples, Streamed
+from allbps.errors import ArgumentError
 
 AHEAD = 1 << 26
 """Bytes that are read ahead."""
@@ -76,9 +79,10 @@ class Feed:
             draws = None if self._draws is None else self._draws[batch]
             return self.examples.read(batch, draws), self.examples.labels[batch]
         started = time.perf_counter()
-        x = self._ready.popleft()[1].result()
-        self.waited += time.perf_counter() - started
-        self._fill()
+        with _told():
+            x = self._ready.popleft()[1].result()
+            self.waited += time.perf_counter() - started
+            self._fill()
         return x, self.examples.labels[batch]
 
     def close(self) -> None:
@@ -112,6 +116,25 @@ class Feed:
         if self.examples.source.decodes:
             return self._pool.submit(_read, batch, draws)
         return self._pool.submit(self.examples.read, batch, draws)
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Say in words that the processes are gone.
+
+    Raises:
+        ArgumentError: they are.
+
+    """
+    try:
+        yield
+    except BrokenProcessPool as error:
+        raise ArgumentError(
+            "the processes that decode images have ended",
+            got=str(error),
+            todo='in a script, start the training under if __name__ == "__main__":, since they'
+            " import the script too; elsewhere see whether memory has run out, or --no-stream",
+        ) from error
 
 
 _examples: list[Streamed] = []

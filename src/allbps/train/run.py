@@ -70,10 +70,7 @@ def run(options: TrainOptions, *, quiet: bool = True, workers: Workers | None = 
     workers = workers or Workers.alone()
     if workers.exchange is not None and options.parts is None:
         options = replace(options, parts=USUAL_PARTS)
-    dataset = _dataset(options)
-    parts = _parts(dataset, options)
-    if options.normalise or options.augment:
-        parts = _changed(parts, options)
+    dataset, parts = workers.each(lambda: _examples(options))
     if workers.exchange is not None:
         workers.agree(**facts(options, dataset.fingerprint))
     course = _course(parts, options, workers)
@@ -96,14 +93,29 @@ def run(options: TrainOptions, *, quiet: bool = True, workers: Workers | None = 
         see = _Saving(start, watch, save)
         try:
             moment = train(course, start, stop=stop, watch=see, save=save)
-        except WorkerError:
+        except WorkerError as error:
             save(see.moment)
+            error.todo = _how_to_go_on(path, workers)
             raise
         finally:
             course.task.feed.close()
     save(moment)
     interrupted = not finished(options, moment)
     return _conclude(dataset, parts, course, moment, watch, interrupted)
+
+
+def _how_to_go_on(path: Path, workers: Workers) -> str:
+    """What to do when a worker has been lost while all were training."""
+    if workers.leads:
+        return f"go on from {path} with --resume, with any number of workers"
+    return "go on from the checkpoint that worker 0 wrote with --resume, with any number of workers"
+
+
+def _examples(options: TrainOptions) -> tuple[Dataset, Parts]:
+    """The data, and the examples for each purpose."""
+    dataset = _dataset(options)
+    parts = _parts(dataset, options)
+    return dataset, _changed(parts, options) if options.normalise or options.augment else parts
 
 
 def _dataset(options: TrainOptions) -> Dataset:

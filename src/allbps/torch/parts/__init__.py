@@ -13,6 +13,7 @@ from allbps.torch.parts.activations import (
     vector_norm,
 )
 from allbps.torch.parts.attention import attention
+from allbps.torch.parts.halves import mirrored
 from allbps.torch.parts.losses import binary_cross_entropy, binary_cross_entropy_with_logits
 from allbps.torch.parts.places import (
     added_at,
@@ -57,6 +58,7 @@ __all__ = [
     "lstm",
     "maximum",
     "minimum",
+    "mirrored",
     "pad",
     "pad_by",
     "pixel_shuffle",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from allbps.torch.table.use import NotWrittenError, Use, Writers, call
+from allbps.torch.table.use import NotWrittenError, Use, Writers
 
 
 def _svd(use: Use) -> str:
@@ -18,11 +18,18 @@ def _qr(use: Use) -> str:
 
 
 def _eigh(use: Use) -> str:
-    given = use.text("A" if "A" in use.values else "self")
-    half = "" if use["UPLO"] == "L" else f", UPLO={use.text('UPLO')}"
+    given = _mirrored(use.text("A" if "A" in use.values else "self"), use["UPLO"] == "U")
     if use.values.get("compute_v", True):
-        return f"np.linalg.eigh({given}{half})"
-    return f"(np.linalg.eigvalsh({given}{half}), None)"
+        return f"np.linalg.eigh({given})"
+    return f"(np.linalg.eigvalsh({given}), None)"
+
+
+def _eigvalsh(use: Use) -> str:
+    return f"np.linalg.eigvalsh({_mirrored(use.text('self'), use['UPLO'] == 'U')})"
+
+
+def _mirrored(text: str, upper: bool) -> str:
+    return f"parts.mirrored({text}{', upper=True' if upper else ''})"
 
 
 def _solution(use: Use) -> str:
@@ -35,15 +42,18 @@ def _solution(use: Use) -> str:
 
 
 def _cholesky(use: Use) -> str:
-    return f"np.linalg.cholesky({use.text('self')}{', upper=True' if use['upper'] else ''})"
+    upper = bool(use["upper"])
+    more = ", upper=True" if upper else ""
+    return f"np.linalg.cholesky({_mirrored(use.text('self'), upper)}{more})"
 
 
 def _pinv(use: Use) -> str:
     if use["atol"] is not None:
         raise NotWrittenError("atol")
     more = "" if use["rtol"] is None else f", rtol={use.text('rtol')}"
-    more += ", hermitian=True" if use["hermitian"] else ""
-    return f"np.linalg.pinv({use.text('self')}{more})"
+    given = use.text("self")
+    given = f"parts.mirrored({given}, even=False)" if use["hermitian"] else given
+    return f"np.linalg.pinv({given}{more})"
 
 
 ALGEBRA: dict[str, Writers] = {
@@ -51,7 +61,7 @@ ALGEBRA: dict[str, Writers] = {
     "aten._linalg_svd.default": _svd,
     "aten.linalg_svdvals.default": "np.linalg.svd({A}, compute_uv=False)",
     "aten.linalg_eigh.default": _eigh,
-    "aten.linalg_eigvalsh.default": call("np.linalg.eigvalsh", "self UPLO"),
+    "aten.linalg_eigvalsh.default": _eigvalsh,
     "aten.linalg_det.default": "np.linalg.det({A})",
     "aten.det.default": "np.linalg.det({self})",
     "aten.linalg_slogdet.default": "np.linalg.slogdet({A})",
