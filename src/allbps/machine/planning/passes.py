@@ -2,7 +2,7 @@
 
 Each pass takes a plan and gives a plan. A chain of element-by-element works becomes one loop, a
 bias and a ReLU ride on the product before them, a ReLU is done by the pooling after it, and sums
-work out what they add up while they add.
+work out what they add up while they add, products too.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from allbps.machine.planning.epilogues import (
 from allbps.machine.planning.loops import join_loops, make_loops
 from allbps.machine.planning.plan import Plan
 from allbps.machine.planning.sums import sum_in_product, sum_once, sum_while_computing
+from allbps.machine.planning.terms import add_products
 
 
 def passes(plan: Plan) -> Plan:
@@ -29,6 +30,7 @@ def passes(plan: Plan) -> Plan:
         add_bias,
         clip_in_product,
         mask_in_product,
+        add_products,
         make_loops,
         sum_once,
         sum_in_product,

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from allbps.machine.planning.plan import Plan, Value, Work
-
-TURN = (1, 0)
+from allbps.machine.planning.terms import TURN, pairs_of, turns
 
 
 def turn_products(plan: Plan) -> Plan:
@@ -17,7 +16,7 @@ def turn_products(plan: Plan) -> Plan:
     works: dict[Work, list[Work]] = {}
     removed = set()
     for turned in plan.works:
-        product = plan.maker.get(turned.inputs[0]) if _turns(turned) else None
+        product = plan.maker.get(turned.inputs[0]) if turns(turned) else None
         if product is not None and _can_be_turned(plan, product):
             removed.add(product)
             works[turned] = _turned(product, turned)
@@ -25,13 +24,10 @@ def turn_products(plan: Plan) -> Plan:
     return replace(plan, works=tuple(kept))
 
 
-def _turns(work: Work) -> bool:
-    return work.kind == "transpose" and tuple(work.attrs["axes"]) == TURN
-
-
 def _can_be_turned(plan: Plan, product: Work) -> bool:
-    """Is it a plain product of two matrices, the first of them lying the other way round?"""
+    """Is it a plain product of two matrices, or a sum of such, the first lying the other way?"""
     plain = product.kind == "matmul" and not product.steps and len(product.inputs) == 2
+    plain = plain or product.kind == "matmul_sum"
     if not plain or any(len(x.shape) != 2 for x in product.inputs):
         return False
     return plan.only_reader(product.outputs[0]) is not None and _lies_turned(plan, product)
@@ -46,12 +42,10 @@ def _lies_turned(plan: Plan, product: Work) -> bool:
 
 
 def _turned(product: Work, turned: Work) -> list[Work]:
-    a, b = product.inputs
-    left = Value(b.shape[::-1], b.dtype, b.name)
-    right = Value(a.shape[::-1], a.dtype, a.name)
-    axes = {"axes": TURN}
-    return [
-        Work("transpose", (b,), (left,), axes),
-        Work("transpose", (a,), (right,), axes),
-        Work("matmul", (left, right), turned.outputs, product.attrs, product.node),
-    ]
+    works, operands = list[Work](), list[Value]()
+    for pair in pairs_of(product):
+        for x in pair[::-1]:
+            operands.append(Value(x.shape[::-1], x.dtype, x.name))
+            works.append(Work("transpose", (x,), (operands[-1],), {"axes": TURN}))
+    made = Work(product.kind, tuple(operands), turned.outputs, product.attrs, product.node)
+    return [*works, made]

@@ -15,7 +15,7 @@ from math import prod
 import numpy as np
 
 from allbps.machine.planning.plan import Value, Work
-from allbps.machine.works.gemm import emit_matmul
+from allbps.machine.works.gemm import emit_matmul, emit_sum_of_products
 from allbps.machine.works.picks import pick
 from allbps.machine.works.places import Places
 from allbps.machine.works.sums import emit_sum
@@ -156,5 +156,5 @@ class _Contraction:
         return Lettered(made, letters)
 
 
-KERNELS = {"einsum": emit_einsum, "matmul": emit_product}
+KERNELS = {"einsum": emit_einsum, "matmul": emit_product, "matmul_sum": emit_sum_of_products}
 """Kind of work -> what makes its tasks."""

@@ -97,7 +97,7 @@ class Emitter:
         steps = work.steps or (work,)
         for step in steps:
             named = step.node is not None and step.node.op.name == step.kind
-            if not named and step.kind not in ("broadcast_to", "identity", "assemble"):
+            if not named and step.kind not in OWN:
                 raise AssertionError(f"{step.kind} has neither a kernel nor a NumPy text")
         if any(value.size for value in work.outputs):
             self.by_numpy.append(work)
@@ -122,6 +122,10 @@ class Emitter:
         self.program.add(label, ONCE, python=InPython(call, reads, writes), traffic=0, work=work)
 
 
+OWN = ("broadcast_to", "identity", "assemble", "matmul_sum")
+"""Works of the machine's own that NumPy can do, too."""
+
+
 def _is_empty(work: Work) -> bool:
     """Are there no numbers to read, or none to write?"""
     reads_none = bool(work.inputs) and all(value.size == 0 for value in work.inputs)
@@ -140,6 +144,8 @@ def _run(step: Work, values: list[Any]) -> Any:
         return values[0]
     if step.kind == "assemble":
         return assembled(step, values)
+    if step.kind == "matmul_sum":
+        return sum(a @ b for a, b in zip(values[::2], values[1::2], strict=True))
     if step.kind == "relu" and step.node is None:
         return np.maximum(values[0], 0)
     assert step.node is not None

@@ -8,15 +8,18 @@ copied first.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from allbps.machine.kernels.gemm import batched_gemm, gemm_scratch
-from allbps.machine.language.operands import HI, LO, Scratch
+from allbps.machine.language.operands import HI, LO, Memory, Scratch
 from allbps.machine.language.target import host
 from allbps.machine.planning.layout import Layout, Run, Shape, common_refinement, merged, row_major
 from allbps.machine.planning.plan import Value, Work
+from allbps.machine.planning.terms import pairs_of
 from allbps.machine.works.masks import mask_of
 from allbps.machine.works.places import Places
-from allbps.machine.works.products import Product
-from allbps.machine.works.tasks import Cut, NoKernelError, Place
+from allbps.machine.works.products import Product, ProductSum
+from allbps.machine.works.tasks import Cut, NoKernelError, Place, Program
 
 
 def run_of(layout: Layout, dims: tuple[int, ...]) -> Run | None:
@@ -31,17 +34,30 @@ def emit_matmul(places: Places, work: Work) -> None:
     """A matmul, with bias and ReLU if asked, as tasks.
 
     Raises:
-        NoKernelError: operands with leading axes that are not the same.
+        NoKernelError: operands with leading axes that are not the same, or of whole numbers.
 
     """
     a, b = work.inputs[:2]
-    if b.size == 0 or a.size == 0:
+    if b.size == 0 or a.size == 0 or a.dtype.kind != "f" or b.dtype.kind != "f":
         raise NoKernelError
     if len(b.shape) > 2:
         _emit_batched(places, work)
         return
-    left, right = _operands(places, a, b)
-    _product(places, work, left, right).emit()
+    walk = _walk(places, a, b)
+    made = places.put(work.outputs[0], walk.result)
+    bias = places.of(work.inputs[2]).memory if work.attrs.get("bias") else None
+    relu, mask = bool(work.attrs.get("relu")), mask_of(places, work, made)
+    walk.product(places.program, work, made.memory, bias, relu, mask).emit()
+
+
+def emit_sum_of_products(places: Places, work: Work) -> None:
+    """Σₜ Aₜ Bₜ as one task: each piece adds the terms up where they belong."""
+    walks = [_walk(places, a, b) for a, b in pairs_of(work)]
+    if any(walk.result != walks[0].result for walk in walks):
+        walks = [_walk(places, a, b, plain=True) for a, b in pairs_of(work)]
+    made = places.put(work.outputs[0], walks[0].result)
+    terms = [walk.product(places.program, work, made.memory) for walk in walks]
+    ProductSum(tuple(terms)).emit()
 
 
 def _axes(value: Value, side: str) -> tuple[tuple[int, ...], int]:
@@ -129,9 +145,38 @@ def _summed_first(
     return Layout(dims, tuple(axes))
 
 
-def _product(places: Places, work: Work, left: Place, right: Place) -> Product:
-    """How both operands are walked, and where the result goes: rows as A holds them."""
-    a, b = work.inputs[:2]
+@dataclass(frozen=True)
+class Walk:
+    """How both operands of a product are walked, and how its result lies: rows as A holds them."""
+
+    left: Memory
+    sar: int
+    sak: int
+    right: Memory
+    sbk: int
+    sbn: int
+    M: int
+    N: int
+    K: int
+    result: Layout
+
+    def product(
+        self, program: Program, work: Work, out: Memory, bias: Memory | None = None,
+        relu: bool = False, mask: Memory | None = None,
+    ) -> Product:  # fmt: skip
+        """The product that is made so."""
+        return Product(
+            program, work, label(work), self.left, self.sar, self.sak, self.right, self.sbk,
+            self.sbn, self.M, self.N, self.K, out, bias, relu, mask,
+        )  # fmt: skip
+
+
+def _walk(places: Places, a: Value, b: Value, *, plain: bool = False) -> Walk:
+    """How two operands are walked where they lie, or, ``plain``, each in row-major order."""
+    if plain:
+        left, right = (places.as_layout(x, row_major(x.shape)) for x in (a, b))
+    else:
+        left, right = _operands(places, a, b)
     outer_a, k_a = _axes(a, "left")
     outer_b, k_b = _axes(b, "right")
     rows, columns = _dims(left.layout, outer_a), _dims(right.layout, outer_b)
@@ -145,12 +190,9 @@ def _product(places: Places, work: Work, left: Place, right: Place) -> Product:
     (K, sak), (_, sbk) = runs[0][0], runs[1][0]
     (M, sar), (N, sbn) = row_run, run_of(right.layout, columns) or (1, 0)
     layouts = left.layout, right.layout
-    made = places.put(work.outputs[0], _result(layouts, (rows, columns), (outer_a, outer_b)))
-    bias = places.of(work.inputs[2]).memory if work.attrs.get("bias") else None
-    return Product(
-        places.program, work, label(work), left.memory, sar, sak, right.memory, sbk or N,
-        sbn or 1, M, N, K, made.memory, bias, bool(work.attrs.get("relu")),
-        mask_of(places, work, made),
+    made = _result(layouts, (rows, columns), (outer_a, outer_b))
+    return Walk(
+        left.memory, sar, sak, right.memory, sbk or N, sbn or 1, M, N, K, made
     )  # fmt: skip
 
 
@@ -168,6 +210,9 @@ def _result(
 def label(work: Work) -> str:
     """``Z = A @ B + b, ReLU`` for people."""
     names = [value.name or "…" for value in work.inputs]
+    if work.kind == "matmul_sum":
+        count = len(names) // 2
+        return f"{work.outputs[0].name or '…'} = {names[0]} @ {names[1]} + …, {count} terms"
     text = f"{work.outputs[0].name or '…'} = {names[0]} @ {names[1]}"
     text += f" + {names[2]}" if work.attrs.get("bias") else ""
     text += f" where {names[2]} > 0" if work.attrs.get("mask") else ""

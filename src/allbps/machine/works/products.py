@@ -11,7 +11,7 @@ from allbps.machine.kernels.small import small_product
 from allbps.machine.language.calls import Call
 from allbps.machine.language.operands import HI, LO, PIECE, Memory, Operand, Pointer, Scratch
 from allbps.machine.language.target import host
-from allbps.machine.language.words import BIAS, RELU
+from allbps.machine.language.words import ADD_TO, BIAS, RELU
 from allbps.machine.planning.plan import Work
 from allbps.machine.works.masks import Gate
 from allbps.machine.works.tasks import ONCE, Cut, Program, Rows, partial
@@ -80,7 +80,7 @@ class Product:
             return
 
         def into(target: Pointer) -> tuple[Call, ...]:
-            return self._piece(target, blocks, self.flags), *self._masked_piece(target, blocks)
+            return self.piece(target, blocks, self.flags), *self._masked_piece(target, blocks)
 
         rows = Rows(self.M, blocks.pieces, self.N, into)
         self._add(cut, into(self.out), rows if blocks.columns == 1 else None)
@@ -94,7 +94,8 @@ class Product:
     def _sizes(self) -> dict[str, int]:
         return {"M": self.M, "N": self.N, "K": self.K}
 
-    def _piece(self, target: Pointer, blocks: Blocks, flags: int) -> Call:
+    def piece(self, target: Pointer, blocks: Blocks, flags: int) -> Call:
+        """The call that makes a piece of it."""
         operands: dict[str, Operand] = {
             "C": target, "ldc": self.N, "A": self.left, "sar": self.sar, "sak": self.sak,
             "B": self.right, **self._sizes, "flags": flags, "bias": self.bias or self.left,
@@ -122,7 +123,7 @@ class Product:
         """Partial products, then their sum with bias, ReLU and mask."""
         count, size = blocks.depth, self.M * self.N * blocks.depth
         parts = partial(self.program, self.out.name, self.M * self.N, Cut(count, count))
-        self._add(cut, (self._piece(parts.memory, blocks, 0),))
+        self._add(cut, (self.piece(parts.memory, blocks, 0),))
 
         def into(target: Pointer) -> tuple[Call, ...]:
             finish = kernels.finish_product.on(
@@ -148,3 +149,31 @@ class Product:
     def _add(self, cut: Cut, calls: tuple[Call, ...], rows: Rows | None = None) -> None:
         flops = 2 * self.M * self.N * self.K
         self.program.add(self.label, cut, *calls, flops=flops, work=self.work, rows=rows)
+
+
+@dataclass(frozen=True)
+class ProductSum:
+    """out (M, N) = Σₜ leftₜ (M, Kₜ) · rightₜ (Kₜ, N): products with one result."""
+
+    terms: tuple[Product, ...]
+
+    def emit(self) -> None:
+        """One task, cut as a product over all of the sum; a piece makes its part term by term."""
+        first, itemsize = self.terms[0], self.terms[0].program.real.itemsize
+        K = sum(term.K for term in self.terms)
+        blocks = cut_product(
+            first.M, first.N, K, host(), itemsize, transposed=first.sar == 1, across=first.across
+        )
+        blocks = Blocks(blocks.rows, blocks.columns, 1)
+
+        def into(target: Pointer) -> tuple[Call, ...]:
+            return tuple(
+                term.piece(target, blocks, ADD_TO if k else 0) for k, term in enumerate(self.terms)
+            )
+
+        rows = Rows(first.M, blocks.pieces, first.N, into)
+        first.program.add(
+            first.label, Cut(blocks.pieces, blocks.pieces), *into(first.out),
+            flops=2 * first.M * first.N * K, work=first.work,
+            rows=rows if blocks.columns == 1 else None,
+        )  # fmt: skip
