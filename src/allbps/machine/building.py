@@ -30,6 +30,7 @@ from allbps.machine.planning.rules import Rule
 from allbps.machine.planning.substitutes import substitutes
 from allbps.machine.planning.turned import turn_products
 from allbps.machine.request import Request, request
+from allbps.machine.works.chains import join_rows
 from allbps.machine.works.emit import Blocks, Emitter
 from allbps.machine.works.places import Places
 from allbps.machine.works.random import emit_next_step
@@ -128,6 +129,7 @@ def build(
         results = ends.results[: len(ends.results) - len(asked.carried)]
         if more is not None:
             more(program, training.deltas, results, blocks, ends.holds is not None)
+        program.tasks = join_rows(program.tasks)
         feeds = _feeds(ends, asked) if training.loss is not None else []
         columns = training.rule.columns if training.rule is not None else 0
         executable = Executable(program, blocks, feeds, training.loss, options.threads, columns)

@@ -99,6 +99,7 @@ def _operands(places: Places, a: Value, b: Value) -> tuple[Place, Place]:
     columns = run_of(right.layout, _dims(right.layout, outer_b))
     dense = columns is not None and columns[1] in (0, 1)
     across = columns is not None and len(run_b) == 1 and run_b[0][1] == 1 and a.size > run_a[0][0]
+    across = across and places.readers(b) < 2  # several turn it once for all of them
     if len(run_b) > 1 or not (dense or across):
         lengths = tuple(cut[0][piece][0] for piece in range(len(order)))
         right = places.as_layout(b, _summed_first(lengths, order, right.layout, b.shape, k_b))

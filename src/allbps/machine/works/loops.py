@@ -15,7 +15,7 @@ from allbps.machine.planning.loops import scalar_kind
 from allbps.machine.planning.plan import Value, Work
 from allbps.machine.planning.scalar import BOOL
 from allbps.machine.works.nests import Nest, nest_of
-from allbps.machine.works.tasks import Cut, Place, Program
+from allbps.machine.works.tasks import ByRow, Cut, Place, Program, Stretch, owned
 from allbps.machine.works.text import (
     TYPES,
     Array,
@@ -65,7 +65,20 @@ def add_loop(
 ) -> None:
     """A task that does a loop."""
     loop = write_loop(program, work, nest, inputs, outputs)
-    program.add(doc_of(work), loop.cut, loop.on(), flops=loop.flops, work=work)
+    arrays = [*outputs, *inputs]
+    strides = [nest.strides[0]] * len(outputs) + list(nest.strides[1:])
+
+    def by_row(rows: int) -> ByRow | None:
+        if nest.lengths[0] % rows:
+            return None
+        each = prod((nest.lengths[0] // rows, *nest.lengths[1:-1]))
+        own = owned(
+            (place.memory, Stretch.of(rows, nest.lengths, steps, place.start))
+            for (_, place), steps in zip(arrays, strides, strict=True)
+        )
+        return ByRow((loop.on(LO * each, HI * each),), own)
+
+    program.add(doc_of(work), loop.cut, loop.on(), flops=loop.flops, work=work, by_row=by_row)
 
 
 def write_loop(

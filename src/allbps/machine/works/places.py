@@ -63,6 +63,10 @@ class Places:
         """What the work that made a value kept for its δ, as its second result."""
         return self._plan.maker[value].outputs[1]
 
+    def readers(self, value: Value) -> int:
+        """How many works of the plan read a value."""
+        return len(self._plan.users.get(value, ()))
+
     def landed(self, value: Value) -> bool:
         """Does a value lie in a part of a larger block?"""
         return value in self._parts

@@ -14,10 +14,14 @@ from allbps.machine.language.target import host
 from allbps.machine.language.words import ADD_TO, BIAS, RELU
 from allbps.machine.planning.plan import Work
 from allbps.machine.works.masks import Gate
-from allbps.machine.works.tasks import ONCE, Cut, Program, Rows, partial
+from allbps.machine.works.tasks import ONCE, ByRow, Cut, Program, Rows, Stretch, owned, partial
 
 SMALL_PRODUCT = 4096
 """Up to this many multiplications plain loops beat the microkernel's overhead."""
+
+
+SMALL_ROWS = 1 << 22
+"""Up to this many multiplications a product is over so soon that waiting for others shows."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +111,11 @@ class Product:
         return kernels.product_piece.on(**operands, ldb=self.sbk)
 
     def _scratch(self, rows: int) -> Scratch:
-        return Scratch(gemm_scratch(host(), self.program.real.itemsize, rows, self.K))
+        return Scratch(gemm_scratch(host(), self._itemsize, rows, self.K))
+
+    @property
+    def _itemsize(self) -> int:
+        return self.program.real.itemsize
 
     def _masked_piece(self, target: Pointer, blocks: Blocks) -> tuple[Call, ...]:
         if self.mask is None:
@@ -148,7 +156,46 @@ class Product:
 
     def _add(self, cut: Cut, calls: tuple[Call, ...], rows: Rows | None = None) -> None:
         flops = 2 * self.M * self.N * self.K
-        self.program.add(self.label, cut, *calls, flops=flops, work=self.work, rows=rows)
+        self.program.add(
+            self.label, cut, *calls, flops=flops, work=self.work, rows=rows, by_row=self._by_row,
+            small_rows=self.M if self._is_small else 0,
+        )  # fmt: skip
+
+    @property
+    def _is_small(self) -> bool:
+        """Would waiting for others behind it show, and can each thread hold all of B?"""
+        room = host().caches[1] // 2
+        return self.M * self.N * self.K <= SMALL_ROWS and self.K * self.N * self._itemsize <= room
+
+    def _by_row(self, rows: int) -> ByRow | None:
+        """It is cut along its rows, each of which reads all of B."""
+        if rows != self.M or not self._is_small:
+            return None
+        operands: dict[str, Operand] = {
+            "ldc": self.N, "sar": self.sar, "sak": self.sak, "B": self.right, "N": self.N,
+            "K": self.K, "flags": self.flags, "bias": self.bias or self.left,
+            "scratch": self._scratch(self.M),
+        }  # fmt: skip
+        if self.across:
+            call = kernels.gemm_across.on(
+                **operands, C=self.out + LO * self.N, A=self.left + LO * self.sar, sbn=self.sbn,
+                rows=HI - LO,
+            )  # fmt: skip
+        else:
+            call = kernels.gemm.on(
+                **operands, C=self.out, A=self.left, ldb=self.sbk, lo=LO, hi=HI
+            )  # fmt: skip
+        made = Stretch(0, self.N)
+        touched = [
+            (self.out, made), (self.right, None),
+            (self.left, Stretch.of(rows, (rows, self.K), (self.sar, self.sak))),
+        ]  # fmt: skip
+        if self.bias is not None:
+            touched.append((self.bias, None))
+        if self.gate is None:
+            return ByRow((call,), owned(touched))
+        touched.append((self.gate.memory, made))
+        return ByRow((call, self.gate.on(self.out)), owned(touched))
 
 
 @dataclass(frozen=True)

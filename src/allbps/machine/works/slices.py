@@ -55,6 +55,7 @@ def _assembled(places: Places, work: Work) -> Place:
         own = None if like is None else places.strided(like)
         simple = own is not None and own.whole and own.window(()) is not None
         there = places.put(out, own.layout if own is not None and simple else row_major(out.shape))
+        there.memory.shared = work.attrs["covers"]  # parts do not overlap
         if not work.attrs["covers"]:
             zero(places.program, there.memory)
     return places.of(out)

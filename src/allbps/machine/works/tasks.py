@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import keyword
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -114,6 +114,60 @@ class Rows:
 
 
 @dataclass(frozen=True)
+class Stretch:
+    """What belongs to each row in a block of memory: ``width`` numbers, row 0 at ``start``."""
+
+    start: int
+    width: int
+
+    @classmethod
+    def of(
+        cls, rows: int, lengths: Sequence[int], strides: Sequence[int], start: int = 0
+    ) -> Stretch | None:
+        """That of an array in a nest of loops whose first is cut into ``rows``; None for a mess."""
+        each = lengths[0] // rows
+        width = strides[0] * each
+        if width <= 0 or min(strides) < 0:
+            return None
+        last = (each - 1) * strides[0]
+        last += sum((n - 1) * step for n, step in zip(lengths[1:], strides[1:], strict=True))
+        inside = start % width
+        return cls(start - inside, width) if inside + last < width else None
+
+    def by_row_with(self, other: Stretch, rows: int) -> bool:
+        """Do rows of the one and the other meet only where they have the same number?"""
+        before = self.start + rows * self.width <= other.start
+        behind = other.start + rows * other.width <= self.start
+        return self == other or before or behind
+
+
+@dataclass(frozen=True)
+class ByRow:
+    """A task whose rows can be done one by one: the calls for rows LO..HI.
+
+    Attributes:
+        calls: they.
+        own: memory of which each row has a stretch of its own; all else is read as a whole.
+
+    """
+
+    calls: tuple[Call, ...]
+    own: Mapping[Memory, Stretch]
+
+
+def owned(stretches: Iterable[tuple[Memory, Stretch | None]]) -> dict[Memory, Stretch]:
+    """The memory of which each row has one stretch of its own."""
+    found: dict[Memory, set[Stretch | None]] = {}
+    for memory, stretch in stretches:
+        found.setdefault(memory, set()).add(stretch)
+    return {
+        memory: stretch
+        for memory, (stretch, *more) in found.items()
+        if stretch is not None and not more
+    }
+
+
+@dataclass(frozen=True)
 class InPython:
     """An operation without a kernel: a Python function, and the memory that it touches."""
 
@@ -134,6 +188,8 @@ class Task:
         site: the user's line behind it.
         rows: how the pieces make the result, where each makes whole rows of it.
         python: instead of calls, a Python function.
+        by_row: the same cut into so many rows, where that can be done.
+        small_rows: how many rows it has, if it is a product so small that waiting shows.
 
     """
 
@@ -145,6 +201,8 @@ class Task:
     site: str = ""
     rows: Rows | None = None
     python: InPython | None = None
+    by_row: Callable[[int], ByRow | None] | None = None
+    small_rows: int = 0
 
     @cached_property
     def reads(self) -> tuple[Memory, ...]:
@@ -229,6 +287,8 @@ class Program:
         rows: Rows | None = None,
         python: InPython | None = None,
         site: str = "",
+        by_row: Callable[[int], ByRow | None] | None = None,
+        small_rows: int = 0,
     ) -> None:
         """A task; what it moves and its line are those of ``work``, where there is one."""
         if traffic is None:
@@ -236,7 +296,9 @@ class Program:
             traffic = sum(value.size for value in values)
         if work is not None and work.site is not None:
             site = f"line {work.site.line}"
-        self.tasks.append(Task(label, cut, calls, flops, traffic, site, rows, python))
+        self.tasks.append(
+            Task(label, cut, calls, flops, traffic, site, rows, python, by_row, small_rows)
+        )
 
     @property
     def scratch(self) -> int:
