@@ -12,12 +12,14 @@ from allbps.sheet import sheet, table
 
 
 def stage_rows(regions: Sequence[Sequence[Task]]) -> list[Mapping[str, Any]]:
-    """What each task does; tasks of one stage run at once."""
+    """What each task does; tasks of one stage run at once, or row by row one behind the other."""
     return [
-        {"stage": k, "work": task.label, "pieces": task.cut.pieces, "flops": task.flops,
-         "numbers": task.traffic, "line": task.site, "numpy": task.python is not None}
+        {"stage": k, "work": part.label + (", row by row" if task.joined else ""),
+         "pieces": task.cut.pieces, "flops": part.flops, "numbers": part.traffic,
+         "line": part.site, "numpy": part.python is not None}
         for k, region in enumerate(regions, 1)
         for task in region
+        for part in task.joined or (task,)
     ]  # fmt: skip
 
 

@@ -10,8 +10,8 @@ from allbps.machine.kernels.conv import (
     conv_input,
     conv_weights,
     flip_weights,
-    patches,
 )
+from allbps.machine.kernels.windows import fold, windows
 
 torch = pytest.importorskip("torch")
 
@@ -58,13 +58,27 @@ def test_forward_with_bias_and_relu(case, native, near):
     near(J, np.maximum(want["J"], 0))
 
 
-def test_patches_times_weights_are_the_convolution(case, native, near):
+def test_what_the_window_sees_is_a_matrix_and_is_handed_back_as_unfold_and_fold_do(
+    case, native, near, draw
+):
     I, K, bias, _, want, _, (H, W, C, O, h, w, s, p) = case
     N, oh, ow, _ = want["J"].shape
-    P = np.full((N * oh * ow, h * w * C), np.nan, I.dtype)
-    for row in range(N * oh):
-        native(patches)(P, I, H, W, C, h, w, s, p, row, row + 1)
-    near(P @ K.reshape(-1, O) + bias, want["J"].reshape(-1, O))
+    each, pixels = h * w * N * oh * ow, N * H * W
+    numbered = torch.arange(1.0, pixels + 1).reshape(N, 1, H, W)
+    places = torch.nn.functional.unfold(numbered, (h, w), padding=p, stride=s).transpose(0, 1)
+    at = np.where(places.numpy() == 0, pixels, places.numpy() - 1).astype(np.int64).ravel()
+    P, scratch = np.full((C, each), np.nan, I.dtype), np.full(pixels + 1, np.nan, I.dtype)
+    for c in range(C):
+        native(windows)(P, I, at, C, pixels, each, scratch, c, c + 1)
+    seen = P.reshape(C * h * w, N * oh * ow)
+    near(seen.T @ K.transpose(2, 0, 1, 3).reshape(-1, O) + bias, want["J"].reshape(-1, O))
+
+    back, D = draw(N * oh * ow, C * h * w), np.full(I.shape, np.nan, I.dtype)
+    for n in range(N):
+        native(fold)(D, back, H, W, C, h, w, s, p, n, n + 1)
+    columns = torch.tensor(back, dtype=torch.float64).reshape(N, oh * ow, -1).transpose(1, 2)
+    whole = torch.nn.functional.fold(columns, (H, W), (h, w), padding=p, stride=s)
+    near(D, whole.permute(0, 2, 3, 1).numpy())
 
 
 def test_delta_of_the_weights_in_partials(case, native, near):

@@ -57,22 +57,6 @@ def cut_patch(
 
 
 @kernel
-def patches(
-    P: Reals, I: Reals, H: Int, W: Int, C: Int, h: Int, w: Int, s: Int, p: Int, lo: Int, hi: Int
-) -> None:
-    """P (N·oh·ow, h·w·C): what the window sees at each pixel, for rows lo..hi of all N·oh.
-
-    With it a convolution is one matrix product, and so are its δ.
-    """
-    oh, ow = (H + 2 * p - h) // s + 1, (W + 2 * p - w) // s + 1
-    for row in range(lo, hi):
-        image, i0 = I + row // oh * H * W * C, row % oh * s - p
-        for j in range(ow):
-            to = P + (row * ow + j) * h * w * C
-            cut_patch(to, image, H, W, C, i0, j * s - p, h, w)
-
-
-@kernel
 def conv_forward(
     J: Reals, I: Reals, K: Reals, bias: Reals, flags: Int, scratch: Reals,
     H: Int, W: Int, C: Int, O: Int, h: Int, w: Int, s: Int, p: Int, lo: Int, hi: Int,

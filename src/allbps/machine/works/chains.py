@@ -64,7 +64,7 @@ class _Chain:
             Cut(self.rows, self.rows // EACH),
             tuple(call for part in self.parts for call in part.calls),
             sum(task.flops for task in self.tasks), sum(task.traffic for task in self.tasks),
-            first.site,
+            first.site, joined=tuple(self.tasks),
         )  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 One tiny image is done by plain loops, of one channel line by line (see :mod:`.lines`), 3×3 windows
 over many channels by Winograd's algorithm, a few taps by a kernel of their own (see :mod:`.taps`),
+many channels on few pixels as products with the weights where they lie (see :mod:`.deep`),
 everything else directly.
 """
 
@@ -14,7 +15,7 @@ from allbps.machine.language.operands import HI, LO, Memory, Operand, Scratch
 from allbps.machine.language.words import BIAS, RELU
 from allbps.machine.planning.layout import Shape, image_layout, weight_layout
 from allbps.machine.planning.plan import Work
-from allbps.machine.works import lines, taps
+from allbps.machine.works import deep, lines, taps
 from allbps.machine.works.masks import Gate, gate_of, mask_of
 from allbps.machine.works.places import Places
 from allbps.machine.works.products import Product
@@ -26,6 +27,9 @@ def emit_conv(places: Places, work: Work) -> None:
     """J = I * K + b, ReLU."""
     program, (x, w) = places.program, work.inputs[:2]
     win = Window.of(x.shape, w.shape, work)
+    if win.is_deep(program):
+        deep.emit_forward(places, work, win, conv_label(work) + AS_PRODUCT)
+        return
     image = places.as_layout(x, image_layout(x.shape)).memory
     weight = places.as_layout(w, weight_layout(w.shape)).memory
     bias = places.of(work.inputs[2]).memory if work.attrs.get("bias") else None
@@ -45,41 +49,27 @@ def emit_conv(places: Places, work: Work) -> None:
         kernel = taps.written_for(program, win, flags, out.name)
         call = kernel.on(**blocks, bias=bias or out, **images)
         _add(program, work, win, win.images, call)
-    elif win.by_product(program):
-        pixels = _pixels(program, image, win)
+    elif win.is_pixel:
         _product(
-            program, work, win, pixels, weight, out, bias, relu=bool(work.attrs.get("relu"))
+            program, work, win, image, weight, out, bias, relu=bool(work.attrs.get("relu"))
         ).emit()
     else:
         call = kernels.conv_forward.on(**blocks, **epilogue, **win.sizes, **images)
         _add(program, work, win, win.images, call)
 
 
-def _pixels(program: Program, image: Memory, win: Window) -> Memory:
-    """The image as a matrix: what the window sees at each pixel of the result."""
-    if win.is_pixel:
-        return image
-    size = win.h * win.w * win.C
-    pixels = program.memory(f"{image.name}_patches", win.N * win.oh * win.ow * size)
-    call = kernels.patches.on(
-        P=pixels, I=image, H=win.H, W=win.W, C=win.C, h=win.h, w=win.w, s=win.s, p=win.p,
-        lo=LO, hi=HI,
-    )  # fmt: skip
-    cut = Cut.of(win.N * win.oh, win.ow * size * 4)
-    program.add(f"patches of {image.name}", cut, call, traffic=2 * pixels.size)
-    return pixels
-
-
 def _product(
     program: Program, work: Work, win: Window, pixels: Memory, weight: Memory, out: Memory,
     bias: Memory | None = None, mask: Memory | None = None, *, relu: bool = False,
 ) -> Product:  # fmt: skip
-    """Pixels of the result, times weights: (N·oh·ow, h·w·C) · (h·w·C, O)."""
-    K = win.h * win.w * win.C
+    """Pixels times weights: (N·H·W, C) · (C, O)."""
     return Product(
-        program, work, f"{conv_label(work)}, as one product", pixels, K, 1, weight, win.O, 1,
-        win.N * win.oh * win.ow, win.O, K, out, bias, relu, mask,
+        program, work, conv_label(work) + AS_PRODUCT, pixels, win.C, 1, weight, win.O, 1,
+        win.N * win.H * win.W, win.O, win.C, out, bias, relu, mask,
     )  # fmt: skip
+
+
+AS_PRODUCT = ", as one product"
 
 
 def _by_winograd(
@@ -136,6 +126,9 @@ def emit_conv_input(places: Places, work: Work) -> None:
     program, (g, w) = places.program, work.inputs[:2]
     shape: Shape = work.attrs["shape"]
     win = Window.of(shape, w.shape, work)
+    if win.is_deep(program):
+        deep.emit_input(places, work, win, conv_label(work) + AS_PRODUCT)
+        return
     delta = places.as_layout(g, image_layout(g.shape)).memory
     weight = places.as_layout(w, weight_layout(w.shape)).memory
     made = places.put(work.outputs[0], image_layout(shape))
@@ -149,10 +142,10 @@ def emit_conv_input(places: Places, work: Work) -> None:
         back, plain = win.backwards(), dict[str, Operand](bias=out, flags=0)
         _by_winograd(program, work, back, out, delta, flipped, plain, gate)
         return
-    if win.by_product(program) and win.s == 1:
-        back = win.backwards()
-        pixels = _pixels(program, delta, back)
-        _product(program, work, back, pixels, flipped, out, mask=mask_of(places, work, made)).emit()
+    if win.is_pixel:
+        _product(
+            program, work, win.backwards(), delta, flipped, out, mask=mask_of(places, work, made)
+        ).emit()
         return
     call = kernels.conv_input.on(D=out, G=delta, F=flipped, **win.sizes, lo=LO, hi=HI)
     _add(program, work, win, win.images, call, *([gate.on(out)] if gate is not None else []))
@@ -175,6 +168,9 @@ def emit_conv_weights(places: Places, work: Work) -> None:
     program, (g, x) = places.program, work.inputs
     shape: Shape = work.attrs["shape"]
     win = Window.of(x.shape, shape, work)
+    if win.is_deep(program):
+        deep.emit_weights(places, work, win, conv_label(work) + AS_PRODUCT)
+        return
     delta = places.as_layout(g, image_layout(g.shape)).memory
     image = places.as_layout(x, image_layout(x.shape)).memory
     out = places.put(work.outputs[0], weight_layout(shape))
@@ -186,14 +182,13 @@ def emit_conv_weights(places: Places, work: Work) -> None:
         call = small.small_conv_weights.on(D=out.memory, G=delta, I=image, **win.taps)
         _add(program, work, win, ONCE, call)
         return
-    winograd_pays = win.by_winograd(program)
-    if win.by_product(program) and not winograd_pays:
-        pixels, rows = _pixels(program, image, win), win.h * win.w * win.C
+    if win.is_pixel:
         Product(
-            program, work, f"{conv_label(work)}, as one product", pixels, 1, rows, delta, win.O, 1,
-            rows, win.O, win.N * win.oh * win.ow, out.memory,
+            program, work, conv_label(work) + AS_PRODUCT, image, 1, win.C, delta, win.O, 1, win.C,
+            win.O, win.N * win.H * win.W, out.memory,
         ).emit()  # fmt: skip
         return
+    winograd_pays = win.by_winograd(program)
     cut, parts = partial_over_images(program, out, win.N, win.parts if winograd_pays else PARTS)
     if winograd_pays:
         room = _room(win)

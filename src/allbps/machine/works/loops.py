@@ -14,7 +14,7 @@ from allbps.machine.planning.layout import Layout
 from allbps.machine.planning.loops import scalar_kind
 from allbps.machine.planning.plan import Value, Work
 from allbps.machine.planning.scalar import BOOL
-from allbps.machine.works.nests import Nest, nest_of
+from allbps.machine.works.nests import Nest, in_lines, nest_of
 from allbps.machine.works.tasks import ByRow, Cut, Place, Program, Stretch, owned
 from allbps.machine.works.text import (
     TYPES,
@@ -126,7 +126,7 @@ def add_move(program: Program, work: Work, x: Value, here: Place, there: Place) 
     """A task that copies a value from one place to another."""
     step = Work("identity", (x,), (x,), node=work.node)
     copy = Work("loop", (x,), (x,), node=work.node, steps=(step,))
-    nest = nest_of(x.shape, [there.layout, here.layout])
+    nest = in_lines(nest_of(x.shape, [there.layout, here.layout]))
     add_loop(program, copy, nest, [(x, here)], [(x, there)])
 
 

@@ -82,3 +82,34 @@ def nest_of_runs(axes: Sequence[Sequence[Sequence[Run]]], leading: int = 0) -> N
     lengths = tuple(length for length, _ in joined) or (1,)
     columns = tuple(strides for _, strides in joined) or ((0,) * count,)
     return Nest(lengths, tuple(zip(*columns, strict=True)))
+
+
+LINE = 16
+"""Numbers of four bytes that fill a cache line."""
+FAR = 4096
+"""Numbers that an axis must span: less stays in the first cache, in any order."""
+
+
+def in_lines(nest: Nest) -> Nest:
+    """The nest of a copy between two arrays that are dense along different axes, line by line.
+
+    Element by element, one of the two would be walked in leaps that leave every line after one
+    number. So the longer of the two axes is cut into lines: of each a few numbers side by side,
+    for all turns of the other loops, in the order of the array in which these lie dense.
+    """
+    dense = [next((k for k, step in enumerate(steps) if step == 1), None) for steps in nest.strides]
+    if None in dense or dense[0] == dense[1]:
+        return nest
+    longer = max((k for k in dense if k is not None), key=lambda k: nest.lengths[k])
+    other = nest.strides[1 if dense[0] == longer else 0]
+    count, rest = divmod(nest.lengths[longer], LINE)
+    if rest or other[longer] < LINE or other[longer] * nest.lengths[longer] < FAR:
+        return nest
+    order = sorted((k for k in range(len(other)) if k != longer), key=lambda k: -other[k])
+    return Nest(
+        (count, *(nest.lengths[k] for k in order), LINE),
+        tuple(
+            (steps[longer] * LINE, *(steps[k] for k in order), steps[longer])
+            for steps in nest.strides
+        ),
+    )

@@ -9,9 +9,11 @@ way the product reads them.
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Mapping
+from typing import Any
 
 import numpy as np
 
+from allbps.machine.language.operands import Memory
 from allbps.machine.planning.assembly import landings
 from allbps.machine.planning.layout import Layout, row_major
 from allbps.machine.planning.plan import Plan, Value, Work
@@ -43,6 +45,7 @@ class Places:
         self._views: dict[Value, Work] = {}
         self._parts: dict[Value, Place] = {}
         self._copies: dict[tuple[Value, Layout], Place] = {}
+        self.windows: dict[Any, Memory] = {}  # what a convolution made for itself and its δ
         self.landings = landings(plan)
         for value in plan.inputs:
             if value not in self._open and value not in self._known:

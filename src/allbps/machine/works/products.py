@@ -83,11 +83,19 @@ class Product:
             self._by_depth(blocks, cut)
             return
 
-        def into(target: Pointer) -> tuple[Call, ...]:
-            return self.piece(target, blocks, self.flags), *self._masked_piece(target, blocks)
+        if blocks.columns == 1:
+            rows = self._rows(blocks.rows)
+            self._add(cut, rows.into(self.out), rows)
+        else:
+            self._add(cut, self._pieces(self.out, blocks))
 
-        rows = Rows(self.M, blocks.pieces, self.N, into)
-        self._add(cut, into(self.out), rows if blocks.columns == 1 else None)
+    def _pieces(self, target: Pointer, blocks: Blocks) -> tuple[Call, ...]:
+        return self.piece(target, blocks, self.flags), *self._masked_piece(target, blocks)
+
+    def _rows(self, pieces: int) -> Rows:
+        """Its rows in so many pieces."""
+        blocks = Blocks(pieces, 1, 1)
+        return Rows(self.M, pieces, self.N, lambda to: self._pieces(to, blocks), self._rows)
 
     @property
     def across(self) -> bool:

@@ -94,6 +94,7 @@ class Rows:
         pieces: into how many pieces they are cut.
         width: numbers in each.
         into: the calls of a piece, given what points at row 0.
+        finer: the same in so many pieces, where there may be more of them.
 
     """
 
@@ -101,6 +102,7 @@ class Rows:
     pieces: int
     width: int
     into: Callable[[Pointer], tuple[Call, ...]]
+    finer: Callable[[int], Rows] | None = None
 
     @property
     def cut(self) -> Cut:
@@ -111,6 +113,13 @@ class Rows:
     def most(self) -> int:
         """Numbers of the largest piece."""
         return -(-self.count // self.pieces) * self.width
+
+    def within(self, most: int) -> Rows | None:
+        """The same in pieces of at most so many numbers, where that can be."""
+        if self.most <= most:
+            return self
+        rows = most // self.width
+        return self.finer(-(-self.count // rows)) if rows and self.finer is not None else None
 
 
 @dataclass(frozen=True)
@@ -190,6 +199,7 @@ class Task:
         python: instead of calls, a Python function.
         by_row: the same cut into so many rows, where that can be done.
         small_rows: how many rows it has, if it is a product so small that waiting shows.
+        joined: the tasks that it is made of, each row of which it takes through all of them.
 
     """
 
@@ -203,6 +213,7 @@ class Task:
     python: InPython | None = None
     by_row: Callable[[int], ByRow | None] | None = None
     small_rows: int = 0
+    joined: tuple[Task, ...] = ()
 
     @cached_property
     def reads(self) -> tuple[Memory, ...]:

@@ -14,6 +14,7 @@ from allbps.machine.kernels.fill import move, move_bytes, move_integers
 from allbps.machine.kernels.reduce import clip_factor, sum_of_squares
 from allbps.machine.language.calls import Finite
 from allbps.machine.language.operands import HI, LO, PIECE, RATES, Memory, Scratch
+from allbps.machine.language.target import host
 from allbps.machine.language.words import Routine
 from allbps.machine.planning.layout import row_major
 from allbps.machine.planning.plan import Work
@@ -22,10 +23,12 @@ from allbps.machine.works.emit import Blocks, Emitter
 from allbps.machine.works.loops import Loop, arrays_read, write_loop
 from allbps.machine.works.nests import nest_of
 from allbps.machine.works.places import Places
-from allbps.machine.works.tasks import ONCE, Cut, NoKernelError, Place, Program, Task
+from allbps.machine.works.tasks import ONCE, Cut, NoKernelError, Place, Program, Rows, Task
 
-LARGEST = 1 << 16
-"""Numbers of a δ that a thread may keep to itself: they should stay in its second cache."""
+
+def _largest(program: Program) -> int:
+    """Numbers of a δ that a thread may keep to itself: they should stay in its second cache."""
+    return host().caches[1] // 2 // program.real.itemsize
 
 
 @dataclass(frozen=True)
@@ -117,7 +120,8 @@ def emit_updates(
             continue
         product = _product(program, moving, moved) if loop.dense else None
         if product is not None:
-            _emit_by_rows(program, update, moving, loop, product, loss, begin)
+            task, rows = product
+            _emit_by_rows(program, update, moving, loop, task, rows, loss, begin)
         else:
             call = loop.on().when(Finite(loss))
             size = 3 * layout.size
@@ -150,7 +154,7 @@ def _emit_works(update: Update, moving: Moving, loss: Memory, blocks: Blocks) ->
     return emitter.by_numpy
 
 
-def _product(program: Program, moving: Moving, moved: Set[Memory]) -> Task | None:
+def _product(program: Program, moving: Moving, moved: Set[Memory]) -> tuple[Task, Rows] | None:
     """The task that makes δ in blocks of rows, if nothing else needs it and a block is small.
 
     It must read no parameter: others might have been moved when it runs.
@@ -162,20 +166,20 @@ def _product(program: Program, moving: Moving, moved: Set[Memory]) -> Task | Non
     (task,) = touching
     if moved & {*task.reads} or task.rows is None:
         return None
-    return task if task.rows.most <= LARGEST else None
+    rows = task.rows.within(_largest(program))
+    return None if rows is None else (task, rows)
 
 
 def _emit_by_rows(
-    program: Program, update: Update, moving: Moving, loop: Loop, product: Task, loss: Memory,
-    begin: int,
+    program: Program, update: Update, moving: Moving, loop: Loop, product: Task, rows: Rows,
+    loss: Memory, begin: int,
 ) -> None:  # fmt: skip
     """δ and update as one task: each piece moves the rows whose δ it has just made.
 
     So δ never goes through memory: it stands in scratch memory from ``begin`` on. The task stands
     last, behind all who read the parameter.
     """
-    assert product.rows is not None
-    rows, width = product.rows, product.rows.width
+    width = rows.width
     delta = Scratch(rows.most, begin) + LO * -width
     own = {name: delta for name, block in loop.blocks.items() if block is moving.delta.memory}
     program.tasks.remove(product)

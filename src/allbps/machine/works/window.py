@@ -149,16 +149,15 @@ class Window:
             max(1, min(PARTS, self.N * self.tiles // (2 * FEWEST_TILES))) if self._heavy else PARTS
         )
 
-    def by_product(self, program: Program) -> bool:
-        """Is it one matrix product, of patches where the window is more than a pixel?
+    def is_deep(self, program: Program) -> bool:
+        """Are there so many channels on so few pixels that the weights are what counts?
 
-        A pixel's window needs none. Patches pay where a row of the result is short and the weights
-        fill a good part of the second cache: the direct form walks through them for each row.
+        Windows side by side pay where a row of the result is short and the weights fill a good part
+        of the second cache: the direct form walks through them for each row.
         """
-        if self.is_pixel:
-            return True
         size = self.h * self.w * self.C * self.O * program.real.itemsize
-        return self.ow < 8 and size > host().caches[1] // 4 and min(self.C, self.O) >= 64
+        wide = self.ow < 8 and size > host().caches[1] // 4 and min(self.C, self.O) >= 64
+        return wide and not self.is_pixel and not self.by_winograd(program)
 
     def backwards(self) -> Window:
         """The window that makes δI of δJ with flipped weights; for stride 1."""
