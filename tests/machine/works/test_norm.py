@@ -11,10 +11,11 @@ import allbps.functional as F
 torch = pytest.importorskip("torch")
 
 
+@pytest.mark.parametrize("around", [(4, 6), (7,), ()], ids=["images", "sequences", "features"])
 @pytest.mark.parametrize("activated", [False, True])
 @pytest.mark.parametrize("training", [False, True])
-def test_batch_norm_in_training_and_evaluation(training, activated, doubles):
-    x, g = doubles(5, 3, 4, 6), doubles(5, 3, 4, 6)
+def test_batch_norm_in_training_and_evaluation(training, activated, around, doubles):
+    x, g = doubles(5, 3, *around), doubles(5, 3, *around)
     mean, gain, shift = doubles(3), doubles(3), doubles(3)
     var = doubles(3) ** 2 + 0.5
 
@@ -34,3 +35,4 @@ def test_batch_norm_in_training_and_evaluation(training, activated, doubles):
     np.testing.assert_allclose(value, total.item(), rtol=1e-10)
     for name, leaf in zip(("x", "gain", "shift"), given, strict=True):
         np.testing.assert_allclose(deltas[name], leaf.grad.numpy(), rtol=1e-9, atol=1e-12)
+    assert any("= norm(" in row["work"] for row in step.stages().rows) == training

@@ -133,6 +133,11 @@ def image_layout(shape: Shape) -> Layout:
     return in_order(shape, (0, 2, 3, 1)) if len(shape) == 4 else row_major(shape)
 
 
+def channels_inside(shape: Shape) -> Layout:
+    """(N, C, …) with the channels innermost."""
+    return in_order(shape, (0, *range(2, len(shape)), 1))
+
+
 def weight_layout(shape: Shape) -> Layout:
     """(h, w, C, O)."""
     return in_order(shape, (2, 3, 1, 0)) if len(shape) == 4 else row_major(shape)

@@ -34,7 +34,11 @@ def _kind(node: Node) -> str | None:
     axes, ndim = normal_axes(node.attrs["axes"], node.ndim), node.ndim
     if axes == (ndim - 1,):
         return "layer_norm"
-    return "batch_norm" if ndim == 4 and axes == (0, 2, 3) else None
+    return "batch_norm" if axes == _all_but_channels(ndim) else None
+
+
+def _all_but_channels(ndim: int) -> tuple[int, ...]:
+    return (0, *range(2, ndim))
 
 
 def _alone(graph: Graph, node: Node, name: str) -> Node | None:
@@ -55,7 +59,8 @@ def _fits(kind: str, node: Node, vector: Node) -> bool:
         return False
     if kind == "layer_norm":
         return vector.shape == node.shape[-1:]
-    return vector.shape in ((node.shape[1], 1, 1), (1, node.shape[1], 1, 1))
+    shape = (node.shape[1], *(1 for _ in node.shape[2:]))
+    return vector.shape in (shape, (1, *shape))
 
 
 def _stands(
@@ -110,7 +115,7 @@ def _sums_of_squares(graph: Graph, x: Node) -> Iterator[Node]:
 
 def _over_images(node: Node) -> bool:
     axis, ndim = node.attrs["axis"], node.inputs[0].ndim
-    return isinstance(axis, tuple) and normal_axes(axis, ndim) == (0, 2, 3)
+    return isinstance(axis, tuple) and normal_axes(axis, ndim) == _all_but_channels(ndim)
 
 
 def _index(node: Node, operand: Node) -> int:

@@ -16,6 +16,7 @@ from allbps.ir import CONST, INPUT, Graph, Node, Op, ancestors, placed_at
 from allbps.machine.planning.attentions import attentions
 from allbps.machine.planning.norms import norms
 from allbps.machine.planning.plan import Fused, Stand
+from allbps.machine.planning.transposed import transposed
 from allbps.ops.comparison import where
 from allbps.ops.index import put_op
 from allbps.ops.own import OwnOp
@@ -61,6 +62,7 @@ def substitutes(
     found.update(_losses(graph, deltas))
     found.update(norms(graph, deltas))
     found.update(attentions(graph, deltas))
+    found.update(transposed(graph, deltas))
     for node in graph.nodes:
         with placed_at(node.site):
             if node.op is detach:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from allbps.machine.kernels import norm as kernels
 from allbps.machine.language.operands import HI, LO
 from allbps.machine.language.words import RELU, SKIP
-from allbps.machine.planning.layout import Layout, image_layout, row_major
+from allbps.machine.planning.layout import Layout, channels_inside, row_major
 from allbps.machine.planning.plan import Value, Work
 from allbps.machine.works.places import Places
 from allbps.machine.works.tasks import ONCE, Cut, Place, partial
@@ -13,7 +13,7 @@ from allbps.machine.works.tasks import ONCE, Cut, Place, partial
 
 def _rows(x: Value, channel: int) -> tuple[Layout, int, int]:
     """The layout in which channels are dense, how many rows there are, and how many channels."""
-    layout = image_layout(x.shape) if channel == 1 else row_major(x.shape)
+    layout = channels_inside(x.shape) if channel == 1 else row_major(x.shape)
     return layout, x.size // x.shape[channel], x.shape[channel]
 
 

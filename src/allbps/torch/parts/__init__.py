@@ -31,8 +31,6 @@ from allbps.torch.parts.recurrent import gru, lstm, rnn_relu, rnn_tanh
 from allbps.torch.parts.resampling import (
     adaptive_avg_pool1d,
     avg_pool1d,
-    conv_transpose1d,
-    conv_transpose2d,
     upsample_linear,
     upsample_nearest,
 )
@@ -46,8 +44,6 @@ __all__ = [
     "avg_pool1d",
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
-    "conv_transpose1d",
-    "conv_transpose2d",
     "elu",
     "embedding",
     "gather",

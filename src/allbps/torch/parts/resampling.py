@@ -1,4 +1,4 @@
-"""Images and sequences of another size: transposed convolution, upsampling, means of parts."""
+"""Images and sequences of another size: upsampling, means of parts."""
 
 from __future__ import annotations
 
@@ -10,60 +10,6 @@ import numpy as np
 import allbps.functional as F
 
 Size = int | Sequence[int]
-
-
-def _pair(value: Size) -> tuple[int, int]:
-    return (value, value) if isinstance(value, int) else (int(value[0]), int(value[1]))
-
-
-def conv_transpose2d(
-    x: Any, weight: Any, bias: Any = None, *, stride: Size = 1, padding: Size = 0,
-    output_padding: Size = 0, groups: int = 1, dilation: Size = 1,
-) -> Any:  # fmt: skip
-    """The δ of a convolution's input as a layer: (N, C, H, W), (C, O / groups, h, w).
-
-    Zeros between the pixels, then a convolution with the kernels turned round.
-    """
-    if x.ndim == 3:
-        options = {"stride": stride, "padding": padding, "output_padding": output_padding}
-        made = conv_transpose2d(x[None], weight, bias, groups=groups, dilation=dilation, **options)
-        return made[0]
-    (s, t), (p, q), (e, f) = _pair(stride), _pair(padding), _pair(output_padding)
-    (d, c), (h, w) = _pair(dilation), weight.shape[2:]
-    n, channels, height, width = x.shape
-    if (s, t) != (1, 1):
-        x = np.reshape(x, (n, channels, height, 1, width, 1))
-        x = np.pad(x, ((0, 0),) * 3 + ((0, s - 1), (0, 0), (0, t - 1)))
-        x = np.reshape(x, (n, channels, height * s, width * t))
-        x = x[:, :, : (height - 1) * s + 1, : (width - 1) * t + 1]
-    around = (c * (w - 1) - q, c * (w - 1) - q + f, d * (h - 1) - p, d * (h - 1) - p + e)
-    x = _cropped(x, around)
-    each = weight.shape[1]
-    kernels = np.reshape(weight[:, :, ::-1, ::-1], (groups, channels // groups, each, h, w))
-    kernels = np.reshape(np.swapaxes(kernels, 1, 2), (groups * each, channels // groups, h, w))
-    return F.conv2d(x, kernels, bias, dilation=(d, c), groups=groups)
-
-
-def _cropped(x: Any, around: tuple[int, int, int, int]) -> Any:
-    """Zeros around (left, right, above, below); a negative number of them cuts off."""
-    left, right, above, below = around
-    rows = slice(max(-above, 0), x.shape[2] - max(-below, 0))
-    columns = slice(max(-left, 0), x.shape[3] - max(-right, 0))
-    x = x[:, :, rows, columns] if min(around) < 0 else x
-    return F.pad(x, tuple(max(k, 0) for k in around)) if max(around) > 0 else x
-
-
-def conv_transpose1d(
-    x: Any, weight: Any, bias: Any = None, *, stride: int = 1, padding: int = 0,
-    output_padding: int = 0, groups: int = 1, dilation: int = 1,
-) -> Any:  # fmt: skip
-    """As ``conv_transpose2d``, along one axis: (N, C, L), (C, O / groups, l)."""
-    made = conv_transpose2d(
-        np.expand_dims(x, -2), np.expand_dims(weight, -2), bias, stride=(1, stride),
-        padding=(0, padding), output_padding=(0, output_padding), groups=groups,
-        dilation=(1, dilation),
-    )  # fmt: skip
-    return np.reshape(made, (*made.shape[:-2], made.shape[-1]))
 
 
 def adaptive_avg_pool1d(x: Any, output_size: Size) -> Any:

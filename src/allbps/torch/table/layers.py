@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from allbps.torch.table.use import REDUCTIONS, NotWrittenError, Use, Writer, Writers, call, number
@@ -31,23 +32,15 @@ def _called(function: str, use: Use, options: list[str]) -> str:
     return f"{function}({', '.join([use.text('input'), use.text('weight'), *options])})"
 
 
-def _conv(axes: int) -> Writer:
-    return lambda use: _called(
-        f"F.conv{axes}d", use, _told(use, axes, "stride padding dilation groups")
-    )
-
-
-def _conv_transpose(axes: int) -> Writer:
-    words = "stride padding output_padding dilation groups"
-    return lambda use: _called(f"parts.conv_transpose{axes}d", use, _told(use, axes, words))
+def _conv(axes: int, *, turned: bool = False) -> Callable[[Use], str]:
+    words = "stride padding dilation groups" + " output_padding" * turned
+    function = f"F.conv_transpose{axes}d" if turned else f"F.conv{axes}d"
+    return lambda use: _called(function, use, _told(use, axes, words))
 
 
 def _convolution(use: Use) -> str:
     """Any convolution, as PyTorch takes one over three axes apart."""
-    axes, turned = len(use.shape("input")) - 2, use["transposed"]
-    words = "stride padding dilation groups" + " output_padding" * turned
-    function = f"F.conv_transpose{axes}d" if turned else f"F.conv{axes}d"
-    return _called(function, use, _told(use, axes, words))
+    return _conv(len(use.shape("input")) - 2, turned=use["transposed"])(use)
 
 
 # -- pooling ---------------------------------------------------------------------------------------
@@ -292,8 +285,8 @@ LAYERS: dict[str, Writers] = {
     "aten.conv1d.padding": _conv(1),
     "aten.conv2d.default": _conv(2),
     "aten.conv2d.padding": _conv(2),
-    "aten.conv_transpose1d.default": _conv_transpose(1),
-    "aten.conv_transpose2d.input": _conv_transpose(2),
+    "aten.conv_transpose1d.default": _conv(1, turned=True),
+    "aten.conv_transpose2d.input": _conv(2, turned=True),
     "aten.max_pool1d.default": _max_pool(1),
     "aten.max_pool2d.default": _max_pool(2),
     "aten.avg_pool1d.default": _avg_pool1d,
