@@ -574,3 +574,29 @@ def test_a_constant_that_stays_is_one_and_what_cannot_change_is_not_copied():
     assert kept[0] is kept[1]
     assert kept[0] is not c
     assert kept[2] is frozen
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x, y: np.divide(x, y, out=np.zeros_like(x), where=y != 0),
+        lambda x, y: np.divide(1.0, y, out=np.copy(x), where=y > 0),
+        lambda x, y: np.sqrt(y, out=np.zeros_like(x), where=y > 0),
+        lambda x, y: np.log(y, out=np.ones_like(x), where=y > 0),
+        lambda x, y: np.arccosh(y, out=np.ones_like(x), where=y > 1),
+        lambda x, y: np.power(y, 0.5, out=np.zeros_like(x), where=y > 0),
+    ],
+)
+def test_what_where_leaves_out_has_no_part_in_the_gradient(f):
+    x, y = np.array([1.0, 2.0, 3.0, 4.0]), np.array([2.0, 0.0, -1.0, 1.5])
+    value, pullback = bp.vjp(f, x, y)
+    np.testing.assert_array_equal(value, f(x, y))
+    step, found = 1e-6, pullback(np.ones(4))
+    for k, which in enumerate((x, y)):
+        for place in (0, 2, 3):
+            low, high = [x.copy(), y.copy()], [x.copy(), y.copy()]
+            low[k][place] -= step
+            high[k][place] += step
+            expected = np.sum(f(*high) - f(*low)) / (2 * step)
+            assert found[k][place] == pytest.approx(expected, rel=1e-7, abs=1e-8), which
+    assert np.all(np.isfinite(found))

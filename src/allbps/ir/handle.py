@@ -388,6 +388,8 @@ class TracedArray(ArrayLike):
             _refuse_plain(ufunc, out, self)
             how.update({key: kwargs.pop(key) for key in how if key in kwargs})
         operands = [resolved(x) for x in inputs]
+        if how["where"] is not True:
+            operands = _harmless(ufunc, operands, resolved(how["where"]))
         made = ArrayLike.__array_ufunc__(self.node, ufunc, method, *operands, **resolved(kwargs))
         if out is None:
             return handed(made, number=True)
@@ -681,6 +683,18 @@ def is_traced(*operands: Any) -> bool:
         or (isinstance(x, dict) and is_traced(*x.values()))
         for x in operands
     )
+
+
+def _harmless(ufunc: Any, operands: list[Any], where: Any) -> list[Any]:
+    """Operands that are numbers of no consequence where ``where`` does not hold.
+
+    A quotient by 0 that is not wanted would make NaN of the δ that is not wanted either.
+    """
+    harmless = 1.5 if ufunc is np.arccosh else 0.5  # where each of them has a slope
+    return [
+        NUMPY[np.where](where, x, harmless) if isinstance(x, Node) and x.is_inexact else x
+        for x in operands
+    ]
 
 
 def _is_the_array_itself(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
