@@ -3,15 +3,17 @@
     python benchmarks/scaling.py [--rounds 7] [--steps 5]
 
 Every set-up is a group of processes that wait for a word; they take their turns, so that whatever
-else the machine does meets all of them, and the least time of a step counts: by the clock, and of
-the CPU in all processes together, which other programs disturb less. The last line holds the
-constants of the model in docs/scaling.md.
+else the machine does meets all of them. The median of a step counts: by the clock, and of the CPU
+in all processes together, which other programs disturb less. The efficiency of two processes of one
+thread is the median of the quotients of neighbouring turns. The last line holds the constants of
+the model in docs/scaling.md.
 """
 
 import argparse
 import json
 import os
 import socket
+import statistics
 import subprocess
 import sys
 import time
@@ -20,10 +22,10 @@ import numpy as np
 
 NETS = {"mlp": ((1, 28, 28), 512), "lenet": ((1, 28, 28), 128)}
 """Net -> shape of an image, examples in a batch."""
-TWO = "2 × 1 thread, 8 parts"
+ONE, TWO = "2 threads, 8 parts", "2 × 1 thread, 8 parts"
 SETUPS = {
     "2 threads, whole": (1, 2, None),
-    "2 threads, 8 parts": (1, 2, 8),
+    ONE: (1, 2, 8),
     TWO: (2, 1, 8),
     "1 thread, whole": (1, 1, None),
     "1 thread, 8 parts": (1, 1, 8),
@@ -125,8 +127,22 @@ def measure(model, rounds, steps):
         for process in group:
             process.stdin.close()
             process.wait()
-    best = {name: [1e3 * min(t) for t in zip(*found, strict=True)] for name, found in times.items()}
-    return best, facts[TWO], links
+    return times, facts[TWO], links
+
+
+def medians(times):
+    """Name -> (ms by the clock, ms of CPU)."""
+    return {
+        name: [1e3 * statistics.median(t) for t in zip(*found, strict=True)]
+        for name, found in times.items()
+    }
+
+
+def efficiency(times):
+    """One process with two threads beside two processes with one, by the clock and by CPU."""
+    pairs = zip(times[ONE], times[TWO], strict=True)
+    quotients = [(one[0] / two[0], one[1] / two[1]) for one, two in pairs]
+    return [statistics.median(column) for column in zip(*quotients, strict=True)]
 
 
 def main():
@@ -134,15 +150,16 @@ def main():
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--steps", type=int, default=5)
     options = parser.parse_args()
-    print("| net, batch | parameters | " + " | ".join(SETUPS) + " | sent by each |")
-    print("|---|--:|" + "--:|" * (len(SETUPS) + 1))
+    print("| net, batch | parameters | " + " | ".join(SETUPS) + " | efficiency | sent by each |")
+    print("|---|--:|" + "--:|" * (len(SETUPS) + 2))
     links = []
     for model, (_, size) in NETS.items():
-        ms, facts, more = measure(model, options.rounds, options.steps)
+        times, facts, more = measure(model, options.rounds, options.steps)
         links += more
-        shown = " | ".join(f"{clock:.1f} ({cpu:.1f})" for clock, cpu in ms.values())
-        row = f"| {model}, {size} | {facts['parameters']:,} | {shown} | {facts['sent']:,} |"
-        print(row, flush=True)
+        shown = [f"{facts['parameters']:,}"]
+        shown += [f"{clock:.1f} ({cpu:.1f})" for clock, cpu in medians(times).values()]
+        shown += ["{:.0%} ({:.0%})".format(*efficiency(times)), f"{facts['sent']:,}"]
+        print(f"| {model}, {size} | {' | '.join(shown)} |", flush=True)
     small, large = min(link[0] for link in links), max(link[1] for link in links)
     print(f"\na small exchange: {small * 1e6:.0f} µs; a large one: {large / 1e9:.2f} GB/s")
 
