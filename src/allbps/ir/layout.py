@@ -53,9 +53,12 @@ def _by_rows(x: Any) -> bool:
         return all(map(_by_rows, x))
     if isinstance(x, str):
         return x not in ("F", "A")  # an order that is asked for
-    if isinstance(x, Node) and not x.is_worked_out:
-        return True  # it is laid out when it is read
-    value = _value(x) if isinstance(x, ArrayLike) else x
+    if isinstance(x, ArrayLike):
+        node: Any = x if isinstance(x, Node) else x.node
+        if not node.is_worked_out:
+            return True  # nobody may ask for its numbers here
+        x = node
+    value = _value(x)
     return not isinstance(value, np.ndarray) or value.flags.c_contiguous
 
 
