@@ -241,7 +241,7 @@ def test_another_size_of_batch_is_compiled_once_and_said():
     step, _, (other, theirs), data = both(lambda m: torch.optim.Adam(m.parameters(), 0.01))
     go_on(step, other, theirs, data[:2])
     few = batches(3, size=3, seed=5)
-    with pytest.warns(bp.torch.CompiledAgainWarning, match=r"another shape: \(3, 3\), \(3,\)"):
+    with pytest.warns(bp.torch.CompiledAgainWarning, match=r"a different shape: \(3, 3\), \(3,\)"):
         go_on(step, other, theirs, few[:1])
     go_on(step, other, theirs, [*data[2:4], *few])
 
