@@ -22,7 +22,6 @@ from allbps.errors import (
     DtypeError,
     NameUnknownError,
     NonFiniteError,
-    NoRuleError,
     NotScalarError,
     ShapeError,
 )
@@ -126,7 +125,6 @@ def is_complex(case):
 
 CASES = list(declared())
 REAL = [case for case in CASES if not is_complex(case)]
-COMPLEX = [case for case in CASES if is_complex(case)]
 
 
 @pytest.mark.parametrize("first", range(0, len(REAL), FAMILY))
@@ -159,13 +157,6 @@ def test_every_operation_compiles_to_its_numpy_value_and_gradient(first):
         np.testing.assert_allclose(
             grads[key], want[key], rtol=1e-10, atol=1e-12 * scale, err_msg=name
         )
-
-
-@pytest.mark.parametrize("case", COMPLEX, ids=[name for name, *_ in COMPLEX])
-def test_an_operation_on_complex_numbers_is_refused(case):
-    _, op, xs, attrs = case
-    with pytest.raises((DtypeError, NoRuleError), match=r"real numbers|complex"):
-        compile(lambda a, b: np.sum(np.real(op(*(a, b)[: len(xs)], **attrs))), xs[0], xs[-1])
 
 
 def test_a_function_without_parameters_returns_its_container():
