@@ -409,7 +409,7 @@ for _dtype in ("double", "half", "float", "cdouble", "cfloat"):
     }
 
     def _cast(x: Any, _dtype: str = _numpys.get(_dtype, "float64"), **options: Any) -> Any:
-        return np.astype(np.asarray(x) if np.isscalar(x) else x, np.dtype(_dtype))
+        return x.astype(_dtype) if hasattr(x, "astype") else np.dtype(_dtype).type(x)
 
     SPELLINGS[_dtype] = _cast
 

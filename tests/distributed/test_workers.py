@@ -174,7 +174,7 @@ def test_other_options_are_named(tmp_path, workers):
     )
     for code, _, err in ended(started):
         assert code == 2
-        assert "worker 1 has a different option lr from worker 0" in err
+        assert "worker 1 differs from worker 0 in the option lr" in err
         assert "0.1, as worker 0 has it" in err
 
 
@@ -194,7 +194,7 @@ def test_another_version_in_one_worker_is_named_by_all(tmp_path, workers):
     )  # fmt: skip
     for code, _, err in ended(started):
         assert code == 2
-        assert "worker 1 has another version of numpy than worker 0" in err
+        assert "worker 1 differs from worker 0 in the version of numpy" in err
         assert "0.1" in err
         assert "Traceback" not in err
     assert not (tmp_path / "run" / "checkpoint.safetensors").exists()
@@ -217,12 +217,15 @@ def test_data_that_one_worker_lacks_ends_all_with_its_message(tmp_path, workers)
 @pytest.mark.parametrize(
     ("facts", "said"),
     [
-        (lambda rank: {"data set": f"{rank}"}, "worker 1 has a different data set from worker 0"),
+        (lambda rank: {"data set": f"{rank}"}, "worker 1 differs from worker 0 in the data set"),
         (
             lambda rank: {"version of": {"numpy": "2.1", "torch": f"2.{rank}"}},
-            "worker 1 has a different version of torch from worker 0",
+            "worker 1 differs from worker 0 in the version of torch",
         ),
-        (lambda rank: {"option": {"parts": 8 + rank}}, "worker 1 has another option parts"),
+        (
+            lambda rank: {"option": {"parts": 8 + rank}},
+            "worker 1 differs from worker 0 in the option parts",
+        ),
     ],
 )
 def test_workers_that_differ_are_told_in_what(facts, said):

@@ -66,7 +66,7 @@ class Workers:
                 other = _flat(theirs).get(name)
                 if other != value:
                     raise ArgumentError(
-                        f"worker {rank} has a different {name} from worker 0",
+                        f"worker {rank} differs from worker 0 in the {name}",
                         expected=f"{value}, as worker 0 has it",
                         got=str(other),
                         todo="start all workers with the same command, data and versions",

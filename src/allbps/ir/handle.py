@@ -119,10 +119,10 @@ class TracedArray(ArrayLike):
     @property  # type: ignore[misc]
     def __class__(self) -> Any:
         """What ``isinstance`` is told: an array, or a number as NumPy's functions give it."""
-        memory = self._memory
-        if memory is None and self._node.shape:
-            return np.ndarray
-        return np.ndarray if isinstance(self.memory, np.ndarray) else self._node.dtype.type
+        node = self._node
+        if self._memory is None and (node.shape or not node.is_worked_out):
+            return np.ndarray if node.shape else node.dtype.type
+        return np.ndarray if isinstance(self.memory, np.ndarray) else node.dtype.type
 
     def __repr__(self) -> str:
         return repr(self.node).replace("Node", "TracedArray", 1)
