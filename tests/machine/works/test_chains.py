@@ -109,3 +109,16 @@ def test_rows_of_two_arrays_in_one_block_are_apart_or_the_same():
     assert Stretch(32, 4).by_row_with(Stretch(0, 4), 8)
     assert not Stretch(0, 4).by_row_with(Stretch(28, 4), 8)
     assert not Stretch(0, 4).by_row_with(Stretch(0, 8), 8)
+
+
+def test_a_product_in_parts_of_its_sum_is_not_done_row_by_row(rng):
+    x, g = rng.standard_normal((18432, 16)), rng.standard_normal((18432, 2))
+    other = rng.standard_normal((16, 300))
+
+    def both(x, g, other):
+        return x.T @ g, np.tanh(other) * 2.0
+
+    step = bp.compile(both, x, g, other)
+    for got, want in zip(step(x, g, other), both(x, g, other), strict=True):
+        np.testing.assert_allclose(got, want, rtol=1e-9, atol=1e-9)
+    assert any("partial products" in row["work"] for row in step.stages().rows)

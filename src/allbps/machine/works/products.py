@@ -139,7 +139,9 @@ class Product:
         """Partial products, then their sum with bias, ReLU and mask."""
         count, size = blocks.depth, self.M * self.N * blocks.depth
         parts = partial(self.program, self.out.name, self.M * self.N, Cut(count, count))
-        self._add(cut, (self.piece(parts.memory, blocks, 0),))
+        flops = 2 * self.M * self.N * self.K  # a part of K in each piece: never row by row
+        piece = self.piece(parts.memory, blocks, 0)
+        self.program.add(self.label, cut, piece, flops=flops, work=self.work)
 
         def into(target: Pointer) -> tuple[Call, ...]:
             finish = kernels.finish_product.on(
