@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from allbps.ir.captured import captured
 from allbps.ir.draws import Draws
 from allbps.random import seed_of
 
@@ -122,19 +123,10 @@ def parts_of(thing: Any) -> list[tuple[str, Any]]:
 
 
 def _parts_of_function(f: FunctionType) -> list[tuple[str, Any]]:
-    cells = zip(f.__code__.co_freevars, f.__closure__ or (), strict=True)
-    inside = [(name, cell.cell_contents) for name, cell in cells if _filled(cell)]
+    inside = list(captured(f).items())
     names = _global_names(f.__code__)
     outside = [(name, f.__globals__[name]) for name in names if name in f.__globals__]
     return inside + outside + [("", x) for x in (f.__defaults__ or ())]
-
-
-def _filled(cell: Any) -> bool:
-    try:
-        cell.cell_contents  # noqa: B018
-    except ValueError:
-        return False
-    return True
 
 
 def _global_names(code: CodeType) -> Iterator[str]:

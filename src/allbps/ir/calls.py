@@ -10,15 +10,16 @@ import sysconfig
 import traceback
 from collections.abc import Callable, Iterator
 from functools import cache
-from types import CellType, FrameType, TracebackType
+from types import FrameType, TracebackType
 from typing import Any
 
 import numpy as np
 
 from allbps.errors import AllBPsError, ArgumentError, InPlaceError, NoRuleError, TraceError
-from allbps.ir.arraylike import NUMPY, ArrayLike
+from allbps.ir.arraylike import NUMPY
+from allbps.ir.captured import captured
 from allbps.ir.site import Site, is_user_file, user_site
-from allbps.ir.swallowed import Swallowed
+from allbps.ir.swallowed import Swallowed, holds_traced
 
 
 def require_function(f: Any) -> None:
@@ -174,21 +175,8 @@ def _is_users(frame: FrameType) -> bool:
 
 
 def _holds_traced(value: Any) -> bool:
-    if isinstance(value, ArrayLike):
-        return True
-    if isinstance(value, np.ndarray) and value.dtype.kind == "O":
-        return any(isinstance(part, ArrayLike) for part in value.flat)
-    if inspect.isfunction(value):
-        value = [cell.cell_contents for cell in value.__closure__ or () if not _is_empty(cell)]
-    return isinstance(value, (tuple, list)) and any(isinstance(x, ArrayLike) for x in value)
-
-
-def _is_empty(cell: CellType) -> bool:
-    try:
-        cell.cell_contents  # noqa: B018
-    except ValueError:
-        return True
-    return False
+    """Is it traced, or a container of what is, or a function that captured it?"""
+    return holds_traced(list(captured(value).values()) if inspect.isfunction(value) else value)
 
 
 def _not_traced(

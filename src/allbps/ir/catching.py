@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from allbps.ir.arraylike import ArrayLike
+from allbps.ir.captured import captured
 from allbps.ir.site import is_user_file
 
 MOST = 1000
@@ -65,13 +66,13 @@ def _parts(thing: Any) -> Iterable[Any]:
         if isinstance(thing, kinds):
             return parts(thing)
     if _is_known(type(thing)):
-        return getattr(thing, "__wrapped__", None), *_cells(thing)
+        return getattr(thing, "__wrapped__", None), *captured(thing).values()
     return type(thing), *getattr(thing, "__dict__", {}).values()
 
 
 def _of_function(f: FunctionType) -> Iterator[Any]:
     yield getattr(f, "__wrapped__", None)
-    yield from _cells(f)
+    yield from captured(f).values()
     yield from f.__defaults__ or ()
     if is_user_file(f.__code__.co_filename):
         yield from _named(f)
@@ -98,14 +99,6 @@ _PARTS: tuple[tuple[Any, Callable[[Any], Iterable[Any]]], ...] = (
 def _is_known(kind: type) -> bool:
     """Is this a class of Python's, NumPy's or ours?"""
     return kind.__module__.partition(".")[0] in ("builtins", "numpy", "allbps", "functools")
-
-
-def _cells(f: Any) -> Iterator[Any]:
-    for cell in getattr(f, "__closure__", None) or ():
-        try:
-            yield cell.cell_contents
-        except ValueError:  # a name that has no value yet
-            continue
 
 
 def _named(f: FunctionType) -> Iterator[Any]:

@@ -123,7 +123,7 @@ def _is_ours(error: Exception, below: list[FrameType]) -> bool:
     """
     if isinstance(error, AllBPsError):
         return bool(below)  # else the user's own
-    if any(_holds_traced(value) for frame in below for value in frame.f_locals.values()):
+    if any(holds_traced(value) for frame in below for value in frame.f_locals.values()):
         return True
     if not isinstance(error, (TypeError, ValueError, AttributeError)):
         return False
@@ -133,12 +133,13 @@ def _is_ours(error: Exception, below: list[FrameType]) -> bool:
     )
 
 
-def _holds_traced(value: Any) -> bool:
-    if isinstance(value, np.ndarray) and value.dtype.kind == "O":
-        return any(isinstance(part, ArrayLike) for part in value.flat)
-    if type(value) in (list, tuple):
-        return any(isinstance(part, ArrayLike) for part in value)
-    return isinstance(value, ArrayLike)
+def holds_traced(value: Any) -> bool:
+    """Is it traced, or an array of objects, a list or a tuple of what is?"""
+    if isinstance(value, ArrayLike):
+        return True
+    if isinstance(value, np.ndarray):
+        return value.dtype.kind == "O" and any(isinstance(part, ArrayLike) for part in value.flat)
+    return isinstance(value, (list, tuple)) and any(isinstance(part, ArrayLike) for part in value)
 
 
 def _comes_plainly(error: Exception, below: list[FrameType]) -> bool:
@@ -198,7 +199,7 @@ def _plain(x: Any) -> Any:
         node: Any = x if isinstance(x, Node) else x.node
         return np.array(node.value) if node.shape else np.array(node.value)[()]
     if isinstance(x, np.ndarray):
-        if not _holds_traced(x):
+        if not holds_traced(x):
             return x.copy()
         return np.array([_plain(part) for part in x.flat]).reshape(x.shape)
     if type(x) in (list, tuple):

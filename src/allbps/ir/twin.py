@@ -9,7 +9,7 @@ for nobody else.
 from __future__ import annotations
 
 import dis
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from functools import partial, wraps
 from types import CodeType, FunctionType, MethodType, ModuleType
 from typing import Any, TypeVar
@@ -18,6 +18,7 @@ import numpy as np
 
 from allbps.errors import AllBPsError, InPlaceError, TraceError
 from allbps.ir.arraylike import NUMPY
+from allbps.ir.captured import captured
 from allbps.ir.handle import TracedArray, handed, is_traced, resolved
 from allbps.ir.layout import as_laid
 from allbps.ir.op import lift
@@ -67,7 +68,7 @@ def twin_of(f: Any) -> Callable[..., Any] | None:
         return None if inner is None else MethodType(inner, f.__self__)
     if not isinstance(f, FunctionType) or not _is_own(f.__code__.co_filename):
         return None
-    if _writes_globals(f.__code__) or any(isinstance(x, TracedArray) for x in _captured(f)):
+    if _writes_globals(f.__code__) or any(isinstance(x, TracedArray) for x in captured(f).values()):
         return None
     return _with(f, _following(f.__globals__, {}))
 
@@ -75,14 +76,6 @@ def twin_of(f: Any) -> Callable[..., Any] | None:
 def _is_own(file: str) -> bool:
     """Is this a file of the user's, and not of a library that was installed?"""
     return bool(file) and is_user_file(file) and "-packages" not in file
-
-
-def _captured(f: FunctionType) -> Iterator[Any]:
-    for cell in f.__closure__ or ():
-        try:
-            yield cell.cell_contents
-        except ValueError:  # a name that has no value yet
-            continue
 
 
 def _writes_globals(code: CodeType) -> bool:

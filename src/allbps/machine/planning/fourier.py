@@ -15,9 +15,9 @@ import numpy as np
 from allbps.errors import NoRuleError
 from allbps.ir import Node, lift, user_site
 from allbps.machine.planning.pairs import Pair
-from allbps.ops.index import getitem_by
+from allbps.ops.fourier import at, to_length
 from allbps.ops.join import concatenate
-from allbps.ops.shape import flip, pad, reshape, transpose
+from allbps.ops.shape import flip, reshape, transpose
 
 SHORT = 96
 """Up to this length one matrix is faster than two."""
@@ -42,9 +42,10 @@ def fft(z: Pair, axis: int, sign: int = -1) -> Pair:
 
 def rfft(z: Pair, axis: int) -> Pair:
     """The first half of ``fft``."""
+    axis %= z.some.ndim
     made = fft(z, axis)
     n = made.some.shape[axis]
-    return made.map(lambda part: _at(part, axis, slice(0, n // 2 + 1)))
+    return made.map(lambda part: at(part, axis, slice(0, n // 2 + 1)))
 
 
 def ifft(z: Pair, axis: int) -> Pair:
@@ -57,22 +58,12 @@ def ifft(z: Pair, axis: int) -> Pair:
 def irfft(z: Pair, n: int, axis: int) -> Node:
     """The real numbers whose ``rfft`` this is: the other half holds conjugate numbers."""
     axis %= z.some.ndim
-    half = z.map(lambda part: _to_length(part, n // 2 + 1, axis))
-    rest = half.map(lambda part: _at(part, axis, slice(1, n - n // 2)))
+    half = z.map(lambda part: to_length(part, n // 2 + 1, axis))
+    rest = half.map(lambda part: at(part, axis, slice(1, n - n // 2)))
     turned = rest.conj().map(lambda part: flip(part, axis=(axis,)))
     both = zip(half.full(), turned.full(), strict=True)
     whole = Pair(*(concatenate(a, b, axis=axis) for a, b in both))
     return ifft(whole, axis).full()[0]
-
-
-def _at(x: Node, axis: int, part: slice) -> Node:
-    return getitem_by(x, (slice(None),) * (axis % x.ndim) + (part,))
-
-
-def _to_length(x: Node, n: int, axis: int) -> Node:
-    missing = n - x.shape[axis]
-    width = tuple((0, missing if k == axis else 0) for k in range(x.ndim))
-    return pad(x, width=width) if missing else x
 
 
 # -- along the last axis ---------------------------------------------------------------------------
