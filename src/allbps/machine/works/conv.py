@@ -18,7 +18,7 @@ from allbps.machine.planning.plan import Work
 from allbps.machine.works import deep, lines, taps
 from allbps.machine.works.masks import Gate, gate_of, mask_of
 from allbps.machine.works.places import Places
-from allbps.machine.works.products import Product
+from allbps.machine.works.products import Product, Walk
 from allbps.machine.works.tasks import ONCE, Cut, Partial, Place, Program, partial
 from allbps.machine.works.window import PARTS, Window
 
@@ -63,10 +63,8 @@ def _product(
     bias: Memory | None = None, mask: Memory | None = None, *, relu: bool = False,
 ) -> Product:  # fmt: skip
     """Pixels times weights: (N·H·W, C) · (C, O)."""
-    return Product(
-        program, work, conv_label(work) + AS_PRODUCT, pixels, win.C, 1, weight, win.O, 1,
-        win.N * win.H * win.W, win.O, win.C, out, bias, relu, mask,
-    )  # fmt: skip
+    walk = Walk(pixels, win.C, 1, weight, win.O, 1, win.N * win.H * win.W, win.O, win.C)
+    return walk.product(program, work, conv_label(work) + AS_PRODUCT, out, bias, mask, relu=relu)
 
 
 AS_PRODUCT = ", as one product"
@@ -183,10 +181,8 @@ def emit_conv_weights(places: Places, work: Work) -> None:
         _add(program, work, win, ONCE, call)
         return
     if win.is_pixel:
-        Product(
-            program, work, conv_label(work) + AS_PRODUCT, image, 1, win.C, delta, win.O, 1, win.C,
-            win.O, win.N * win.H * win.W, out.memory,
-        ).emit()  # fmt: skip
+        walk = Walk(image, 1, win.C, delta, win.O, 1, win.C, win.O, win.N * win.H * win.W)
+        walk.product(program, work, conv_label(work) + AS_PRODUCT, out.memory).emit()
         return
     winograd_pays = win.by_winograd(program)
     cut, parts = partial_over_images(program, out, win.N, win.parts if winograd_pays else PARTS)

@@ -23,7 +23,7 @@ from allbps.machine.planning.plan import Value, Work
 from allbps.machine.works.loops import transposition
 from allbps.machine.works.masks import gate_of
 from allbps.machine.works.places import Places
-from allbps.machine.works.products import Product
+from allbps.machine.works.products import Walk
 from allbps.machine.works.tasks import Cut, Program
 from allbps.machine.works.window import Window
 
@@ -34,9 +34,8 @@ def emit_forward(places: Places, work: Work, win: Window, label: str) -> None:
     weight = places.as_layout(w, row_major(w.shape)).memory
     seen, pixels, K = _windows(places, x, win), win.N * win.oh * win.ow, _terms(win)
     turned = program.memory(f"{work.outputs[0].name}_turned", win.O * pixels)
-    Product(
-        program, work, label, weight, K, 1, seen, pixels, 1, win.O, pixels, K, turned
-    ).emit()  # fmt: skip
+    walk = Walk(weight, K, 1, seen, pixels, 1, win.O, pixels, K)
+    walk.product(program, work, label, turned).emit()
     out = places.put(work.outputs[0], image_layout(work.outputs[0].shape)).memory
     flags = BIAS * bool(work.attrs.get("bias")) + RELU * bool(work.attrs.get("relu"))
     made = program.memory(f"{out.name}_plain", out.size) if flags else out
@@ -57,9 +56,8 @@ def emit_input(places: Places, work: Work, win: Window, label: str) -> None:
     delta = places.as_layout(g, image_layout(g.shape)).memory
     pixels, K = win.N * win.oh * win.ow, _terms(win)
     seen = program.memory(f"{delta.name}_windows", pixels * K)
-    Product(
-        program, work, label, delta, win.O, 1, weight, K, 1, pixels, K, win.O, seen
-    ).emit()  # fmt: skip
+    walk = Walk(delta, win.O, 1, weight, K, 1, pixels, K, win.O)
+    walk.product(program, work, label, seen).emit()
     made = places.put(work.outputs[0], image_layout(work.outputs[0].shape))
     gate = gate_of(places, work, made, win.N)
     call = kernels.fold.on(
@@ -79,9 +77,8 @@ def emit_weights(places: Places, work: Work, win: Window, label: str) -> None:
     across = program.memory(f"{seen.name}_across", pixels * K)
     _turn(program, seen, across, K, pixels)
     out = places.put(work.outputs[0], row_major(work.outputs[0].shape)).memory
-    Product(
-        program, work, label, delta, 1, win.O, across, K, 1, win.O, K, pixels, out
-    ).emit()  # fmt: skip
+    walk = Walk(delta, 1, win.O, across, K, 1, win.O, K, pixels)
+    walk.product(program, work, label, out).emit()
 
 
 def _terms(win: Window) -> int:

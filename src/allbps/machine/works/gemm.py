@@ -8,18 +8,16 @@ copied first.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from allbps.machine.kernels.gemm import batched_gemm, gemm_scratch
-from allbps.machine.language.operands import HI, LO, Memory, Scratch
+from allbps.machine.language.operands import HI, LO, Scratch
 from allbps.machine.language.target import host
 from allbps.machine.planning.layout import Layout, Run, Shape, common_refinement, merged, row_major
 from allbps.machine.planning.plan import Value, Work
 from allbps.machine.planning.terms import pairs_of
 from allbps.machine.works.masks import mask_of
 from allbps.machine.works.places import Places
-from allbps.machine.works.products import Product, ProductSum
-from allbps.machine.works.tasks import Cut, NoKernelError, Place, Program
+from allbps.machine.works.products import ProductSum, Walk
+from allbps.machine.works.tasks import Cut, NoKernelError, Place
 
 
 def run_of(layout: Layout, dims: tuple[int, ...]) -> Run | None:
@@ -43,20 +41,20 @@ def emit_matmul(places: Places, work: Work) -> None:
     if len(b.shape) > 2:
         _emit_batched(places, work)
         return
-    walk = _walk(places, a, b)
-    made = places.put(work.outputs[0], walk.result)
+    walk, layout = _walk(places, a, b)
+    made = places.put(work.outputs[0], layout)
     bias = places.of(work.inputs[2]).memory if work.attrs.get("bias") else None
     relu, mask = bool(work.attrs.get("relu")), mask_of(places, work, made)
-    walk.product(places.program, work, made.memory, bias, relu, mask).emit()
+    walk.product(places.program, work, label(work), made.memory, bias, mask, relu=relu).emit()
 
 
 def emit_sum_of_products(places: Places, work: Work) -> None:
     """Σₜ Aₜ Bₜ as one task: each piece adds the terms up where they belong."""
     walks = [_walk(places, a, b) for a, b in pairs_of(work)]
-    if any(walk.result != walks[0].result for walk in walks):
+    if any(layout != walks[0][1] for _, layout in walks):
         walks = [_walk(places, a, b, plain=True) for a, b in pairs_of(work)]
-    made = places.put(work.outputs[0], walks[0].result)
-    terms = [walk.product(places.program, work, made.memory) for walk in walks]
+    made = places.put(work.outputs[0], walks[0][1])
+    terms = [walk.product(places.program, work, label(work), made.memory) for walk, _ in walks]
     ProductSum(tuple(terms)).emit()
 
 
@@ -146,34 +144,11 @@ def _summed_first(
     return Layout(dims, tuple(axes))
 
 
-@dataclass(frozen=True)
-class Walk:
-    """How both operands of a product are walked, and how its result lies: rows as A holds them."""
+def _walk(places: Places, a: Value, b: Value, *, plain: bool = False) -> tuple[Walk, Layout]:
+    """How two operands are walked where they lie, or, ``plain``, each in row-major order.
 
-    left: Memory
-    sar: int
-    sak: int
-    right: Memory
-    sbk: int
-    sbn: int
-    M: int
-    N: int
-    K: int
-    result: Layout
-
-    def product(
-        self, program: Program, work: Work, out: Memory, bias: Memory | None = None,
-        relu: bool = False, mask: Memory | None = None,
-    ) -> Product:  # fmt: skip
-        """The product that is made so."""
-        return Product(
-            program, work, label(work), self.left, self.sar, self.sak, self.right, self.sbk,
-            self.sbn, self.M, self.N, self.K, out, bias, relu, mask,
-        )  # fmt: skip
-
-
-def _walk(places: Places, a: Value, b: Value, *, plain: bool = False) -> Walk:
-    """How two operands are walked where they lie, or, ``plain``, each in row-major order."""
+    And how the result lies: rows as A holds them.
+    """
     if plain:
         left, right = (places.as_layout(x, row_major(x.shape)) for x in (a, b))
     else:
@@ -192,9 +167,7 @@ def _walk(places: Places, a: Value, b: Value, *, plain: bool = False) -> Walk:
     (M, sar), (N, sbn) = row_run, run_of(right.layout, columns) or (1, 0)
     layouts = left.layout, right.layout
     made = _result(layouts, (rows, columns), (outer_a, outer_b))
-    return Walk(
-        left.memory, sar, sak, right.memory, sbk or N, sbn or 1, M, N, K, made
-    )  # fmt: skip
+    return Walk(left.memory, sar, sak, right.memory, sbk or N, sbn or 1, M, N, K), made
 
 
 def _result(

@@ -25,10 +25,34 @@ SMALL_ROWS = 1 << 22
 
 
 @dataclass(frozen=True)
-class Product:
-    """out (M, N) = left (M, K) · right (K, N) + bias, then ReLU or a ReLU's mask.
+class Walk:
+    """How the operands of left (M, K) · right (K, N) are walked.
 
     left[r, k] is at r*sar + k*sak, right[k, n] at k*sbk + n*sbn; one of sbk and sbn is 1.
+    """
+
+    left: Memory
+    sar: int
+    sak: int
+    right: Memory
+    sbk: int
+    sbn: int
+    M: int
+    N: int
+    K: int
+
+    def product(
+        self, program: Program, work: Work, label: str, out: Memory, bias: Memory | None = None,
+        mask: Memory | None = None, *, relu: bool = False,
+    ) -> Product:  # fmt: skip
+        """The product that is made so."""
+        return Product(**vars(self), program=program, work=work, label=label, out=out, bias=bias,
+                       mask=mask, relu=relu)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Product(Walk):
+    """out (M, N) = left · right + bias, then ReLU or a ReLU's mask.
 
     Attributes:
         program: where the tasks go.
@@ -41,19 +65,10 @@ class Product:
     program: Program
     work: Work
     label: str
-    left: Memory
-    sar: int
-    sak: int
-    right: Memory
-    sbk: int
-    sbn: int
-    M: int
-    N: int
-    K: int
     out: Memory
     bias: Memory | None = None
-    relu: bool = False
     mask: Memory | None = None
+    relu: bool = False
 
     @property
     def gate(self) -> Gate | None:
