@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from allbps.bench.agree import BOUND, STEPS, deviation, reference_losses
 from allbps.bench.deadline import Deadline
+from allbps.bench.held import AVX2, in_words, obeyed
 from allbps.bench.module_work import ModuleWork
 from allbps.bench.peer import PEERS, Peer, Runner, cores, peer_named
 from allbps.bench.report import BenchReport, Entry, RowResult
@@ -38,6 +39,7 @@ class BenchOptions:
         trials: measure compile time and memory too, in processes of their own.
         minutes: how long all of it may take. Rows share the time; what there is no time for is
             left out, and said to be.
+        width: bytes in everyone's vectors, to which this process is held; 0 where nobody is.
 
     """
 
@@ -46,6 +48,7 @@ class BenchOptions:
     rounds: int = 7
     trials: bool = True
     minutes: float = 8.0
+    width: int = 0
 
     def __post_init__(self) -> None:
         require("--rounds", self.rounds, at_least=1)
@@ -101,7 +104,8 @@ def begun(options: BenchOptions) -> tuple[BenchReport, list[Peer]]:
     present = [peer for peer in options.asked if peer.version]
     missing = [peer.name for peer in options.asked if not peer.version]
     versions = {peer.library: peer.version for peer in present if peer.library}
-    return BenchReport(_machine(), versions, missing, []), present
+    where = _machine() | ({"peers": in_words(obeyed())} if options.width == AVX2 else {})
+    return BenchReport(where, versions, missing, []), present
 
 
 class _Race:

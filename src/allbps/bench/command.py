@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -12,6 +11,7 @@ import typer
 
 from allbps.bench.bench import BenchOptions, begun
 from allbps.bench.bench import bench as measure
+from allbps.bench.held import begin_again
 from allbps.bench.module_work import MODULES
 from allbps.bench.peer import PEERS
 from allbps.bench.report import BenchReport, RowResult
@@ -41,7 +41,7 @@ def bench(
         BenchOptions.minutes
     ),
     width: Annotated[
-        int, typer.Option(help="Bytes in our vectors: 64, 32 or 16; the CPU's own by default.")
+        int, typer.Option(help="Bytes in vectors: 64, 32 (peers too) or 16; else the CPU's own.")
     ] = 0,
     out: Annotated[Path | None, typer.Option(help="Folder for bench.json, .md and a plot.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
@@ -50,9 +50,10 @@ def bench(
 
     Each row is printed when it is done. Ctrl-C ends the run and keeps what was measured.
     """
-    options = BenchOptions(_names(rows), _names(peers), rounds, trials, minutes)
+    options = BenchOptions(_names(rows), _names(peers), rounds, trials, minutes, width)
     if width:
-        _hold_to(width)
+        with needs("llvmlite", extra="machine", purpose="allbps bench --width"):
+            begin_again(width)
     if not as_json:
         typer.echo(begun(options)[0].head)
     shown: list[RowResult] = []
@@ -75,15 +76,6 @@ def bench(
         raise typer.Exit(INTERRUPTED)
     if not report.agrees:
         raise typer.Exit(FAILED)
-
-
-def _hold_to(width: int) -> None:
-    """Hold our code, here and in the processes of the trials, to vectors of this many bytes."""
-    with needs("llvmlite", extra="machine", purpose="allbps bench --width"):
-        from allbps.machine.language.target import WIDTH, host
-    os.environ[WIDTH] = str(width)
-    host.cache_clear()
-    host()  # says what is wrong with the width
 
 
 def _write(folder: Path, report: BenchReport, text: str) -> None:
