@@ -239,3 +239,12 @@ def test_a_cotangent_is_numbers_by_name(cotangents, message):
     with pytest.raises(ArgumentError) as caught:
         bp.explain(twice, X, cotangents=cotangents)
     assert str(caught.value) == message
+
+
+def test_what_is_written_into_its_arrays_changes_no_reading():
+    x = np.array([1.0, 2.0])
+    worked = bp.explain(lambda x: np.sum(x * x), x=x)
+    for array in (worked["x"].value, worked["x"].delta, x):
+        array[0] = 5.0
+    np.testing.assert_array_equal(worked["x"].value, [1.0, 2.0])
+    np.testing.assert_array_equal(worked["x"].delta, [2.0, 4.0])

@@ -186,7 +186,7 @@ def _recorded(
         given: dict[Node, str] = {}
         called = f.called if isinstance(f, ArrangesArguments) else identifier
         opened = {name: _open(name, tree, bit, given, called) for name, tree in arguments.items()}
-        named = {name: named_arguments(opened[name], tree) for name, tree in arguments.items()}
+        named = named_arguments(opened, dict(arguments))
         with watcher.watching():
             returned = call_bound(run, named)
         observed = observed_here()

@@ -224,9 +224,7 @@ def value_and_grad(
         places = [_place(k, args, f) for k in chosen]
         with within() as bit:
             opened = {k: _open(args[k], bit, f, k) for k in places}
-            named = [
-                named_arguments(opened[k], x) if k in opened else x for k, x in enumerate(args)
-            ]
+            named = named_arguments([opened.get(k, x) for k, x in enumerate(args)], list(args))
             returned = call_user(called, *named, **kwargs)
             y, aux = _split(returned, f) if has_aux else (returned, None)
             loss = _scalar(y, f)
@@ -314,7 +312,7 @@ def _vjp(
 ) -> tuple[Any, Callable[[Any], tuple[Any, ...]]]:
     with within() as bit:
         opened = [_open(x, bit, f, k) for k, x in enumerate(xs)]
-        returned = call_user(called, *map(named_arguments, opened, xs))
+        returned = call_user(called, *named_arguments(opened, list(xs)))
         outputs = [_float_output(leaf, _name(f)) for leaf in leaves(returned)]
         if not outputs:
             raise ArgumentError(

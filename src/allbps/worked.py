@@ -59,6 +59,11 @@ class Entry:
         return sheet(typeset(list(self.steps)))
 
 
+def _handed_out(value: Any) -> Any:
+    """A copy of an array: what is written into it changes no reading."""
+    return value.copy() if isinstance(value, np.ndarray) else value
+
+
 @dataclass(frozen=True, eq=False)
 class Worked:
     """What ``explain`` returns.
@@ -110,8 +115,8 @@ class Worked:
         forward, delta = self._steps.get(own), self._steps.get(f"d{own}")
         return Entry(
             name=name,
-            value=self.values[own],
-            delta=self.values.get(f"d{own}"),
+            value=_handed_out(self.values[own]),
+            delta=_handed_out(self.values.get(f"d{own}")),
             formula=delta.formula if delta else "",
             because=delta.because if delta else "",
             forward=forward.formula if forward else "",

@@ -222,3 +222,53 @@ def test_a_row_of_an_array_is_a_view_where_it_lies_so_for_numpy(made, layout):
             continue
         for part, right in zip(found, expected, strict=True):
             np.testing.assert_allclose(part, right, atol=1e-12, err_msg=row)
+
+
+def doubled(a, b):
+    a *= 2.0
+    return np.sum(a * b)
+
+
+def first(a, b):
+    a[0] = 3.0
+    return np.sum(a * b)
+
+
+ROW = np.array([1.0, 2.0, 3.0])
+SHARED = [(ROW, ROW), (ROW, ROW[::-1]), (ROW[:2], ROW[1:])]
+APART = [(ROW, ROW.copy()), (ROW[:1], ROW[1:2]), (ROW[::2], ROW.repeat(2)[1::4])]
+ASKED = [
+    lambda f, *xs: bp.value_and_grad(f, argnums=(0, 1))(*xs)[0],
+    lambda f, *xs: bp.value_and_grad(f)(*xs)[0],
+    lambda f, *xs: bp.vjp(f, *xs)[0],
+    lambda f, *xs: bp.jvp(f, xs, xs)[0],
+    lambda f, *xs: bp.explain(f, *xs)["L"].value,
+]
+
+
+@pytest.mark.parametrize("ask", ASKED)
+@pytest.mark.parametrize("f", [doubled, first])
+def test_a_write_into_memory_that_two_arguments_share_is_refused(f, ask):
+    for xs in SHARED:
+        with pytest.raises(InPlaceError, match="another argument shares its memory"):
+            ask(f, *xs)
+    for xs in APART:
+        assert ask(f, *xs) == f(*map(np.copy, xs))
+    for xs in (*SHARED, *APART):
+        assert ask(lambda a, b: np.sum(a * b), *xs) == np.sum(xs[0] * xs[1])
+
+
+def test_a_view_whose_places_cannot_be_followed_is_read_and_not_written():
+    def read(x):
+        windows = np.lib.stride_tricks.sliding_window_view(x, 2, writeable=True)
+        x[1] = 5.0 * x[0]
+        return np.sum(windows**2)
+
+    def written(x):
+        windows = np.lib.stride_tricks.sliding_window_view(x, 2, writeable=True)
+        windows[1] = 0.0
+        return np.sum(x**2)
+
+    np.testing.assert_allclose(bp.grad(read)(ROW), [2 + 4 * 25, 0, 6])
+    with pytest.raises(InPlaceError, match="whose places cannot be followed"):
+        bp.grad(written)(ROW)

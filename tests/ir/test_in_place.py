@@ -600,3 +600,21 @@ def test_what_where_leaves_out_has_no_part_in_the_gradient(f):
             expected = np.sum(f(*high) - f(*low)) / (2 * step)
             assert found[k][place] == pytest.approx(expected, rel=1e-7, abs=1e-8), which
     assert np.all(np.isfinite(found))
+
+
+def turned(x):
+    z = x + 1j * x**2
+    z.real *= 2.0
+    z.imag[0] = x[1]
+    z.imag += z.real
+    z.imag = 3.0 * z.imag
+    return np.sum(z.real**2 + z.imag**3)
+
+
+def test_parts_of_complex_numbers_are_written_alone():
+    x = np.array([0.7, -1.2])
+    value, gradient = bp.value_and_grad(turned)(x)
+    assert value == pytest.approx(turned(x), rel=1e-14)
+    for k, move in enumerate(1e-6 * np.eye(2)):
+        slope = (turned(x + move) - turned(x - move)) / 2e-6
+        assert gradient[k] == pytest.approx(slope, rel=1e-8)

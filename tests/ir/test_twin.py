@@ -228,3 +228,27 @@ def test_nothing_outside_of_the_function_changes():
     bp.grad(rows)(X)
     assert {name: rows.__globals__[name] for name in kept} == kept
     assert type(np.zeros(3)) is np.ndarray
+
+
+def squares(y, z):
+    z *= 2.0
+    return np.sum(y * z)
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x: squares(y := x.copy(), np.array(y, copy=False)),
+        lambda x: squares(y := x.copy(), np.array(y, copy=None)),
+        lambda x: squares(y := x.copy(), np.array(y, copy=None, ndmin=3)),
+        lambda x: squares(y := x.copy(), np.array(y, copy=None, order="F")),
+        lambda x: squares(y := x.copy(), np.asarray(y)),
+        lambda x: squares(y := x.copy(), np.array(y)),
+        lambda x: squares(y := x.copy(), np.array(y, ndmin=3)),
+    ],
+)
+def test_an_array_is_copied_where_numpy_copies_it(f):
+    value, gradient = bp.value_and_grad(f)(X)
+    assert value == f(X)
+    followed = value == 4 * np.sum(X**2)
+    np.testing.assert_allclose(gradient, (8.0 if followed else 4.0) * X)

@@ -326,3 +326,15 @@ def test_random_programs_that_branch(program, points):
             want, right = gradient(f, x)
             np.testing.assert_allclose(value, want, rtol=1e-12, atol=1e-14)
             np.testing.assert_allclose(slope, right, rtol=1e-12, atol=1e-14)
+
+
+def test_a_text_made_of_a_number_is_looked_at():
+    def f(x):
+        return x[0] * (2.0 if f"{x[1]:.0f}" == "1" else 3.0)
+
+    step = compile(f, np.array([1.0, 1.0]), params=0)
+    for second in (1.0, 2.0, 1.2, 0.0):
+        x = np.array([1.0, second])
+        value, slope = step(x)
+        assert value == f(x)
+        np.testing.assert_array_equal(slope, [f(x), 0.0])

@@ -306,3 +306,8 @@ def test_nan_to_num_takes_its_numbers_by_place():
     x = np.array([1.0, np.nan, np.inf])
     value, _ = bp.vjp(lambda x: np.nan_to_num(x, True, 0.5, 2.0), x)
     np.testing.assert_array_equal(value, [1.0, 0.5, 2.0])
+
+
+def test_a_float_power_of_a_size_has_all_its_derivatives_at_zero():
+    f = bp.hessian(lambda x: np.sum(np.float_power(np.fabs(x), 2)))
+    np.testing.assert_array_equal(f(np.zeros(2)), 2 * np.eye(2))

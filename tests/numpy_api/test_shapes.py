@@ -314,3 +314,13 @@ def test_a_mistake_gets_its_message(name):
     assert "test_shapes.py" in caught.value.where
     caught.value.where = ""
     assert str(caught.value) == message
+
+
+def test_a_shape_is_whole_numbers_in_any_sequence():
+    x = np.arange(6.0)
+    for shape in (np.array([2, 3]), [2, 3], (np.int8(2), -1), range(2, 4), np.array(6), 6):
+        value, _ = bp.vjp(lambda x, shape=shape: np.reshape(x, shape), x)
+        np.testing.assert_array_equal(value, np.reshape(x, shape))
+    for shape in ((2.0, 3.0), np.array([2.0, 3.0]), 6.0):
+        with pytest.raises(ArgumentError, match="integer"):
+            bp.vjp(lambda x, shape=shape: np.reshape(x, shape), x)

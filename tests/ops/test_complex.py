@@ -220,3 +220,11 @@ def test_a_complex_argument_of_a_derivation_and_compiled_code_say_what_they_lack
         bp.explain(lambda z: np.sum(np.abs(z)), Z)
     with pytest.raises(NoRuleError, match="has no formula for its parts"):
         compile(lambda x: np.sum(np.abs(np.linalg.eigvals(x))), RNG.normal(size=(3, 3)), params="x")
+
+
+def test_the_square_of_a_size_has_all_its_derivatives_at_zero():
+    def squared(x):
+        return np.abs(x[0] + 1j * x[1]) ** 2
+
+    np.testing.assert_array_equal(bp.hessian(squared)(np.zeros(2)), 2 * np.eye(2))
+    np.testing.assert_allclose(bp.hessian(squared)(np.array([3.0, 4.0])), 2 * np.eye(2), atol=1e-15)

@@ -208,3 +208,32 @@ def test_plain_numbers_and_reversed_slices_in_torch(f, dtype):
     for ours, other in ((worked["y"].value, y), (worked["z"].delta, gradients["z"])):
         assert str(other.dtype) == f"torch.{dtype}"
         np.testing.assert_allclose(other, ours, rtol=1e-12 if dtype == "float64" else 1e-6)
+
+
+APART = [
+    (0, slice(None), [0, 1]), (slice(None), [0, 1], slice(None), 2), (-1, ..., [0, 1, 1]),
+    (0, None, [1, 2, 0]), ([0, 2], slice(None), [1, 1], 0), (np.array(1), slice(None), [0, 2]),
+    (np.array(1), slice(None), np.array([[0, 2], [1, 0]]), 0), ([0, 1], None, 1),
+    (slice(None), 0, slice(None), [True, False, True]), (0, [0, 2]), (slice(None), 0, [0, 2]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("dialect", ["torch", "jax"])
+@pytest.mark.parametrize("index", APART, ids=str)
+def test_numbers_apart_from_arrays_in_an_index_put_the_axes_where_numpy_does(index, dialect):
+    other = pytest.importorskip({"torch": "torch", "jax": "jax.numpy"}[dialect])
+    weights = np.random.default_rng(1).normal(size=81)
+
+    def net(x):
+        y = x.copy()
+        y[index] *= weights[: y[index].size].reshape(y[index].shape)
+        return np.sum(y * y * weights.reshape(x.shape)) + np.sum(y[index] ** 3)
+
+    x = np.random.default_rng(0).normal(size=(3, 3, 3, 3))
+    scope = {}
+    exec(bp.explain(net, x).to_source(dialect), scope)
+    value, gradients = scope["net"](other.asarray(x))
+    right, gradient = bp.value_and_grad(net)(x)
+    assert right == pytest.approx(net(x), rel=1e-13)
+    np.testing.assert_allclose(value, right, rtol=1e-5)
+    np.testing.assert_allclose(gradients["x"], gradient, rtol=1e-4, atol=1e-5)

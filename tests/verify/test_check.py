@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 
 import allbps.functional as F
-from allbps.errors import ArgumentError, NameUnknownError, NonFiniteError, ShapeError
+from allbps.errors import (
+    ArgumentError,
+    NameUnknownError,
+    NonFiniteError,
+    ShapeError,
+    SingularError,
+)
 from allbps.ops.activation import relu, sigmoid_op
 from allbps.verify import State, check
 
@@ -247,3 +253,13 @@ def test_zeros_are_right_only_where_the_right_gradient_rounds_to_zero(slope, pas
     marks = {mark.node: bool(mark) for mark in report.marks}
     assert marks == {"u": True, "x": passes}
     assert passes == ("forgotten one" in str(report))
+
+
+def test_a_matrix_that_the_backward_pass_cannot_invert_is_said():
+    def f(m):
+        sign, size = np.linalg.slogdet(m)
+        return sign * np.exp(size)
+
+    with pytest.raises(SingularError, match="singular matrix") as caught:
+        check(f, np.zeros((3, 3)))
+    assert "np.linalg.inv" in str(caught.value)

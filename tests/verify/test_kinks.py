@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+import allbps as bp
 from allbps.ops.activation import relu
 from allbps.verify import Verdict, check
 
@@ -111,3 +112,34 @@ def test_pooling_with_ties_is_never_accused(X, seed):
 
     report = check(pool, X, seed=seed)
     assert not report.disagreements, report
+
+
+W = np.array([1.0, 0.5, 0.0])
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x: np.sum(np.where(x == 0, 5.0, x)),
+        lambda x: np.sum(np.sign(x) * (x + 3.0)),
+        lambda x: np.sum(bp.grad(lambda v: np.max(v[:2] + 1.0) * np.min(v[:2] + 1.0))(x) * W),
+    ],
+)
+def test_where_a_value_lies_apart_from_both_sides_there_is_no_slope_to_choose(f):
+    report = check(f, np.array([0.0, 0.0, 2.0]))
+    assert not report, report
+    assert "off the values on both sides" in str(report)
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x: np.sum(np.floor(x) * x),
+        lambda x: np.sum(np.where(x > 0, x, x + 1.0)),
+        lambda x: np.sum(np.round(x) + x),
+    ],
+)
+def test_at_a_jump_on_one_side_the_slope_on_the_other_is_a_convention(f):
+    report = check(f, np.array([0.0, 2.0, 1.5]))
+    assert report, report
+    assert "a convention at a kink" in str(report) or "no derivative" not in str(report)

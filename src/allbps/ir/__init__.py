@@ -1,5 +1,6 @@
 """The graph: what an operation is (Op), one use of it (Node), a whole computation (Graph)."""
 
+from allbps.ir.arguments import named_arguments
 from allbps.ir.arraylike import (
     COMPLEX,
     NUMPY,
@@ -20,7 +21,6 @@ from allbps.ir.handle import (
     TracedArray,
     handed,
     is_traced,
-    named_arguments,
     resolved,
 )
 from allbps.ir.node import Node

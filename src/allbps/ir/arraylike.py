@@ -263,7 +263,7 @@ class ArrayLike:
         return self.known(purpose)
 
     def __format__(self, spec: str) -> str:
-        return repr(self) if self.value is None else format(self.value, spec)
+        return repr(self) if self.value is None else format(self.known("a text"), spec)
 
     # -- NumPy's protocols ---------------------------------------------------------------------
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:

@@ -39,7 +39,6 @@ from allbps.ir.snapshots import snapshot
 from allbps.ir.traces import taken_apart
 from allbps.ir.viewing import Read, Write, indexing, is_basic, putting, reading, writing
 from allbps.ir.writes import Place, Writes, as_written, place_of
-from allbps.tree import leaves, rebuild
 
 IN_PLACE: dict[Any, Callable[..., Any]] = {}
 """NumPy function that may write into its argument -> what it does with names, not nodes."""
@@ -66,20 +65,24 @@ class TracedArray(ArrayLike):
     Attributes:
         node: what the array holds now.
         version: how often it has been written into.
+        is_shared: it was passed for several arguments of the function, or parts of it were; which
+            of them a write would have to reach is not followed.
 
     """
 
-    __slots__ = ("_memory", "_node", "_writes", "version")
+    __slots__ = ("_memory", "_node", "_writes", "is_shared", "version")
     _node: Node
     _memory: Any
     _writes: Writes | None
     version: int
+    is_shared: bool
 
     def __init__(self, node: Node, memory: Any = None) -> None:
         _set_node(self, node)
         _set_memory(self, memory)
         _set_writes(self, None)
         _set_version(self, 0)
+        _set_shared(self, False)
 
     @property
     def node(self) -> Node:
@@ -131,6 +134,7 @@ class TracedArray(ArrayLike):
     def bind(self, node: Node) -> None:
         """Let the array hold what ``node`` says from now on."""
         assert isinstance(node, Node), "a name stands for a node, never for another name"
+        self._may_be_written()
         memory = self.memory  # kept, before its node goes
         _set_node(self, laid_over(node, memory) if node.shape[1:] else node)
         _set_writes(self, None)
@@ -191,6 +195,7 @@ class TracedArray(ArrayLike):
         new = None if place is None else as_written(value, self._node, place)
         if place is None or new is None:
             return False
+        self._may_be_written()
         self.memory  # noqa: B018  (kept, before its node goes)
         writes = self._writes
         if writes is None or not writes.takes(place):
@@ -200,13 +205,17 @@ class TracedArray(ArrayLike):
         _set_version(self, self.version + 1)
         return True
 
+    def _may_be_written(self) -> None:
+        if self.is_shared:
+            raise in_place(self._node, "another argument shares its memory; pass a copy for one")
+
     def __setattr__(self, key: str, value: Any) -> None:
-        if key in ("flat", "real") and value is self:
-            return
+        if value is self:
+            return  # x.real += 1 of real numbers has written into x already
         if key == "flat":
             self.flat[:] = value
-        elif key == "real":
-            self[...] = value
+        elif key == "real" or (key == "imag" and self.is_complex):
+            getattr(self, key)[...] = value
         else:
             raise in_place(self.node, f"set the attribute .{key}")
 
@@ -445,6 +454,7 @@ _set_node = vars(TracedArray)["_node"].__set__  # past __setattr__, which refuse
 _set_memory = vars(TracedArray)["_memory"].__set__
 _set_version = vars(TracedArray)["version"].__set__
 _set_writes = vars(TracedArray)["_writes"].__set__
+_set_shared = vars(TracedArray)["is_shared"].__set__
 
 
 class TracedView(TracedArray):
@@ -478,9 +488,7 @@ class TracedView(TracedArray):
     ) -> None:
         root = parent.root if isinstance(parent, TracedView) else parent
         put = object.__setattr__
-        _set_node(self, node)
-        _set_memory(self, memory)
-        _set_writes(self, None)
+        super().__init__(node, memory)
         _set_version(self, root.version)
         put(self, "parent", parent)
         put(self, "root", root)
@@ -522,7 +530,7 @@ class TracedView(TracedArray):
         while isinstance(view, TracedView):
             write = view.write
             if write is None:
-                raise in_place(self.node, "it is a read-only view, for NumPy too")
+                raise in_place(self.node, _not_put_back(view))
             path.append((view, node))
             index, view = view.index, view.parent
             if view._note(index, node):
@@ -658,23 +666,6 @@ def handed(made: Any, number: bool = False) -> Any:
     return made
 
 
-def named_arguments(nodes: Any, given: Any) -> Any:
-    """What a user's function is called with: a name for each node, which it may rebind.
-
-    Args:
-        nodes: a container of inputs; leaves that are not nodes stay.
-        given: the same container of what was passed for them.
-
-    """
-    pairs = zip(leaves(nodes), leaves(given), strict=True)
-    return rebuild(nodes, iter([_argument(x, y) if isinstance(x, Node) else x for x, y in pairs]))
-
-
-def _argument(node: Node, given: Any) -> TracedArray:
-    """A name for an input; where an array without axes was given it is one, and not a number."""
-    return TracedArray(node, given if isinstance(given, np.ndarray) and not given.ndim else None)
-
-
 def is_traced(*operands: Any) -> bool:
     """Is a name among the operands, or in a list among them?"""
     return any(
@@ -803,13 +794,19 @@ def _view(source: TracedArray, made: Node, memory: Any, index: Any, read: Read) 
     """A view of ``source`` that a chain of operations made, each of which can be gone back."""
     chain: list[Node] = []
     node = made
-    while node is not source.node and node.op.written is not None:
+    while node is not source.node and node.op.written is not None and len(node.inputs) == 1:
         chain.append(node)
         node = node.inputs[0]
     if node is not source.node or not memory.flags.writeable:
         return TracedView(made, memory, source, read, None)
     steps = [(step.op, step.attrs) for step in reversed(chain)]
     return TracedView(made, memory, source, reading(steps), writing(steps), index)
+
+
+def _not_put_back(view: TracedArray) -> str:
+    if isinstance(view.memory, np.ndarray) and view.memory.flags.writeable:
+        return "it is a view whose places cannot be followed; write into the array by an index"
+    return "it is a read-only view, for NumPy too"
 
 
 def _laid(node: Node) -> Any:

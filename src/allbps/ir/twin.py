@@ -32,7 +32,7 @@ MAKERS: tuple[Any, ...] = (
 """What programs make the arrays with that they write into."""
 
 CONVERTERS: tuple[Any, ...] = (np.asarray, np.asanyarray, np.ascontiguousarray)
-"""What gives an array back as it is, where it is one already."""
+"""What gives an array back as it is, where it is one already, as np.array(x, copy=None) does."""
 
 
 def or_its_twin(f: Callable[..., Any], run: Callable[[Callable[..., Any]], T]) -> T:
@@ -139,9 +139,12 @@ def _maker(function: Any) -> Callable[..., Any]:
 
 def _of_traced(function: Any, x: Any, *args: Any, **kwargs: Any) -> Any:
     """What a maker gives for a traced array: a copy, or the array itself where NumPy gives it."""
-    alike = function in CONVERTERS and isinstance(x, TracedArray)
-    if alike and function(x.memory, *args, **kwargs) is x.memory:
-        return x
+    if function in (np.array, *CONVERTERS) and isinstance(x, TracedArray):
+        plain = function(x.memory, *args, **kwargs)
+        if plain is x.memory:
+            return x
+        if np.may_share_memory(plain, x.memory):  # np.array(x, copy=None, ndmin=2)
+            return x.reshape(plain.shape)
     made = NUMPY[function](*map(resolved, (x, *args)), **resolved(kwargs))
     return handed(as_laid(made, function, (x, *args), kwargs))
 

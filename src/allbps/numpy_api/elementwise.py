@@ -53,7 +53,9 @@ def exp2(x: Any) -> Node:
 @numpy_function(np.float_power)
 def float_power(a: Any, b: Any) -> Node:
     """``numpy.float_power``: at least double precision."""
-    return raise_to(astype(a, dtype=np.dtype(np.float64)), b)
+    node = lift(a)
+    wide = node if node.dtype == np.float64 else astype(node, dtype=np.dtype(np.float64))
+    return raise_to(wide, b)
 
 
 @numpy_function(np.sinc)

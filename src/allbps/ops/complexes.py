@@ -26,6 +26,7 @@ from allbps.ir import (
 )
 from allbps.ops.arithmetic import mul
 from allbps.ops.comparison import where
+from allbps.ops.factors import without
 from allbps.ops.function import abs_
 from allbps.ops.shapes import broadcast_shape
 
@@ -158,6 +159,9 @@ from_parts = Op(
 
 # -- size and angle --------------------------------------------------------------------------------
 def d_size(g: Node, y: Node, x: Node) -> Node:
+    rest = without(g, y)  # |z|² is z conj(z), also at 0
+    if rest is not None:
+        return conj(x) * rest
     zero = y == 0
     return where(zero, 0.0, conj(x) * (g / where(zero, 1.0, y)))
 

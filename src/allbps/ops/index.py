@@ -524,7 +524,7 @@ def _taken_apart(index: Any, *, counted: bool = True) -> tuple[list[Node], Parts
         counted: is how many places a mask names part of a shape?
 
     """
-    parts = index if isinstance(index, tuple) else (index,)
+    parts = _in_one_kind(index if isinstance(index, tuple) else (index,))
     arrays = [
         part if isinstance(part, Node) else lift(_index_array(part))
         for part in parts
@@ -538,6 +538,25 @@ def _taken_apart(index: Any, *, counted: bool = True) -> tuple[list[Node], Parts
         if counted and array.dtype.kind == "b" and array.traces:  # looked at: it is a length
             int(sum_(array, axis=None, keepdims=False))
     return arrays, tuple("array" if is_array(p) else static_part(p) for p in parts)
+
+
+def _in_one_kind(parts: Parts) -> Parts:
+    """The same index, with arrays for the numbers that stand apart from arrays, as x[0, :, i].
+
+    NumPy puts the axis of such an index first, with the numbers counted among the arrays; PyTorch
+    takes the numbers first, and what is left is an index of arrays alone.
+    """
+    chosen = [k for k, part in enumerate(parts) if is_array(part) or _is_number(part)]
+    together = not chosen or chosen[-1] - chosen[0] == len(chosen) - 1
+    if together or all(_is_number(parts[k]) for k in chosen):
+        return parts
+    return tuple(reshape(lift(part), shape=(1,)) if _is_number(part) else part for part in parts)
+
+
+def _is_number(part: Any) -> bool:
+    if isinstance(part, (Node, np.ndarray, np.integer)):
+        return not part.ndim and part.dtype.kind in "iu"
+    return type(part) is int
 
 
 OPERATORS["[]"] = getitem_by

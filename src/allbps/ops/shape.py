@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from typing import Any
 
 import numpy as np
@@ -115,7 +116,7 @@ def reshape_to(x: Any, shape: Any, order: str = "C") -> Node:
     node = lift(x)
     if order not in ("C", "F", "A", "K"):
         raise ArgumentError("unknown order", expected="'C' or 'F'", got=repr(order))
-    lengths = tuple(int(n) for n in (shape if isinstance(shape, (tuple, list)) else (shape,)))
+    lengths = tuple(operator.index(n) for n in (shape if np.ndim(shape) else (shape,)))
     if lengths.count(-1) == 1:
         known = -int(np.prod(lengths))
         missing = node.size // known if known else 0

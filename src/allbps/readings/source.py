@@ -21,7 +21,7 @@ from typing import Any, Literal
 import numpy as np
 
 from allbps.backward import Backward
-from allbps.errors import NonFiniteError, NoRuleError
+from allbps.errors import NonFiniteError, NoRuleError, SingularError
 from allbps.ir import CONST, INPUT, Graph, Node
 from allbps.ops.shape import broadcast_to, identity, transpose
 from allbps.readings.dialect import NUMPY, Dialect, expression
@@ -159,18 +159,34 @@ class Program:
         Returns:
             every name that the statements assign, and the arguments.
 
+        Raises:
+            NonFiniteError: plain numbers are divided by 0.
+            SingularError: a matrix has no such inverse or factorisation.
+
         """
         scope = self.scope(values)
+        text = f"<{self.function} by allbps>"
         try:
-            exec(compile(self.body, f"<{self.function} by allbps>", "exec"), scope)
+            exec(compile(self.body, text, "exec"), scope)
         except ZeroDivisionError as error:
-            line = traceback.extract_tb(error.__traceback__)[-1].lineno or 1
             raise NonFiniteError(
                 f"{self.function} or its backward pass divides by zero",
-                got=self.body.splitlines()[line - 1],
+                got=self._line(error, text),
                 todo="look for a denominator that can be 0",
             ) from error
+        except np.linalg.LinAlgError as error:
+            raise SingularError(
+                f"{self.function} or its backward pass: {str(error)[:1].lower()}{str(error)[1:]}",
+                got=self._line(error, text),
+                todo="look for a matrix that can be singular: its inverse has no derivative",
+            ) from error
         return scope
+
+    def _line(self, error: Exception, text: str) -> str:
+        """The statement at which an error arose."""
+        trail = traceback.extract_tb(error.__traceback__)
+        numbers = [step.lineno or 1 for step in trail if step.filename == text]
+        return self.body.splitlines()[numbers[-1] - 1].strip() if numbers else ""
 
 
 def emit(subject: Traced | Backward, dialect: Dialect = NUMPY) -> Program:

@@ -6,7 +6,7 @@ shrinks like h², that of a kink like h, that of a jump not at all.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,8 +48,9 @@ class Kink:
         """Is a δ at this kink a convention, one of the slopes there? If it is wrong, why.
 
         It is wrong where the kinks of the parts cancel, so that there is a derivative, and it is
-        not that. Neither is said at a jump, at an edge of the domain, and of what several
-        conventions at real kinks come to.
+        not that; and where the value jumps on both sides. At a jump on one side the slope on the
+        other counts. Neither is said at an edge of the domain, and of what several conventions at
+        real kinks come to.
 
         Args:
             replay: the forward program.
@@ -60,8 +61,15 @@ class Kink:
         """
         direction = one_hot(np.shape(replay.values[name]), place)
         smooth: list[float] = []
-        for step in SIDES:
-            left, right = replay.slopes(name, direction, step)
+        slopes = [replay.slopes(name, direction, step) for step in SIDES]
+        steps = (*SIDES, _nearest(replay, name, place))
+        slopes.append(replay.slopes(name, direction, steps[-1]))
+        jumps = [_jumps(one_side, steps, ours) for one_side in zip(*slopes, strict=True)]
+        if all(jumps):
+            return False, f"{self}; the value there is off the values on both sides: no slope"
+        for step, sides in zip(SIDES, slopes, strict=False):
+            sloped = [side for side, jump in zip(sides, jumps, strict=True) if not jump]
+            left, right = sloped[0], sloped[-1]
             size, slack = max(abs(left), abs(right)), replay.slack(name, step)
             allowed = SIDEWAYS * max(size, abs(ours)) + slack
             if min(left, right) - allowed <= ours <= max(left, right) + allowed:
@@ -122,6 +130,24 @@ def hidden_kink(replay: Replay, name: str, direction: Any, ours: float) -> bool:
             return True
         before = gap if between else np.inf
     return False
+
+
+def _nearest(replay: Replay, name: str, place: Index) -> float:
+    """A step of a few last digits, in units of the value: only a jump is still there."""
+    here, unit = float(replay.values[name][place]), replay.unit(name)
+    return 4 * float(np.spacing(abs(here) or min(1.0, unit))) / unit
+
+
+def _jumps(slopes: Sequence[float], steps: Sequence[float], ours: float) -> bool:
+    """Is what the slopes rise by the same over all steps, however short?
+
+    Then it is a jump by which the value here is off what is beside it, and no slope. A result that
+    saturates looks so too, but not over the shortest step, or its slope is as steep.
+    """
+    rises = [abs(slope) * step for slope, step in zip(slopes, steps, strict=True)]
+    if abs(ours) * steps[-1] > 0.01 * rises[-1]:
+        return False
+    return min(rises) > 0.5 * max(rises) > 0
 
 
 def _largest(value: Any) -> float:

@@ -248,3 +248,19 @@ def test_attention_with_relative_positions_and_a_mask_trains_natively():
     want = bp.grad(lambda p: loss(p, *args))(p)
     for name, grad in grads.items():
         np.testing.assert_allclose(grad, want[name], rtol=1e-9, atol=1e-12, err_msg=name)
+
+
+def test_a_write_into_no_place_at_all_changes_nothing():
+    def f(x):
+        y = x.copy()
+        y[2:2] = 99.0
+        y[[]] = 5.0
+        y[np.zeros(4, bool)] = 7.0
+        return np.sum(y * y)
+
+    x = np.arange(4.0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        value, gradient = compile(f, x, params=0)(x)
+    assert value == 14.0
+    np.testing.assert_array_equal(gradient, 2 * x)

@@ -73,6 +73,8 @@ def emit_put(places: Places, work: Work) -> None:
     if not values.size:
         raise NoKernelError
     if not arrays:
+        if not prod(part_of(places.strided(x), parts).layout.shape):
+            raise NoKernelError
         there = _copied(places, work)
         part = part_of(there, parts)
         lined = _lined_up(places.strided(values), len(part.layout.axes))
