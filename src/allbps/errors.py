@@ -44,6 +44,16 @@ class AllBPsError(Exception):
         return "\n".join([self.what, *lines])
 
 
+def within(message: str) -> str:
+    r"""A message as a part of another one: its lines after the first are indented.
+
+    >>> print(within("no labels\n  fix: add them"))
+    no labels
+                fix: add them
+    """
+    return message.replace("\n", "\n" + " " * 10)
+
+
 class ShapeError(AllBPsError, ValueError):
     """Shapes that do not fit together."""
 

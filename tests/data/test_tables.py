@@ -193,3 +193,17 @@ def peak_of(folder, parts):
     command = [sys.executable, "-c", LARGE, str(folder), str(folder / "out")]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=300)
     return int(done.stdout) // 1024
+
+
+def test_a_page_with_a_flipped_bit_is_refused_where_the_file_has_check_sums(tmp_path):
+    path = tmp_path / "x.parquet"
+    pixels = table(COLUMNS["fixed rows"])
+    parquet.write_table(
+        pixels, path, compression="none", use_dictionary=False, write_page_checksum=True
+    )
+    assert len(read(path).train) == 50
+    data = bytearray(path.read_bytes())
+    data[data.index(PIXELS[30].astype("<i4").tobytes())] ^= 4  # Parquet has no bytes
+    path.write_bytes(data)
+    with pytest.raises(UserFileError, match="cannot be read as a table"):
+        read(path)

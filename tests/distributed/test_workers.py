@@ -213,6 +213,29 @@ def test_data_that_one_worker_lacks_ends_all_with_its_message(tmp_path, workers)
     assert "--resume" not in err + own
 
 
+def test_data_that_change_end_all_workers_with_what_changed(tmp_path, workers):
+    data = tmp_path / "data"
+    data.mkdir()
+    pixels = np.random.default_rng(0).integers(0, 256, (400, 8, 8), np.uint8)
+    np.save(data / "x.npy", pixels)
+    np.save(data / "y.npy", np.arange(400) % 2)
+    out = tmp_path / "run"
+    started = workers(out, 2, "--data", str(data), "--stream", "--epochs", "100000")
+    until = time.monotonic() + LIMIT
+    while not ((out / "log.jsonl").exists() and (out / "log.jsonl").read_text()):
+        assert time.monotonic() < until
+        time.sleep(0.02)
+    before = os.stat(data / "x.npy")
+    np.save(data / "x.npy", 255 - pixels)
+    os.utime(data / "x.npy", ns=(before.st_atime_ns, before.st_mtime_ns))
+    for code, _, err in ended(started):
+        assert code in (1, 2)
+        assert err.count("the data changed during training") == 1
+        assert err.count("error:") == 1
+        assert "--resume" in err
+        assert "Traceback" not in err
+
+
 # -- meeting, in this process ----------------------------------------------------------------------
 @pytest.mark.parametrize(
     ("facts", "said"),

@@ -13,6 +13,7 @@ from PIL import Image
 
 from allbps.data import Streamed, load, read
 from allbps.data.augment import Augmentation, augmentation
+from allbps.data.sources import Mapped, Stored
 from allbps.data.stream import as_streamed
 from allbps.errors import ArgumentError, UserFileError
 from allbps.train import run
@@ -123,6 +124,72 @@ def test_data_that_change_between_epochs_end_the_run(tmp_path, small, make):
     with pytest.raises(UserFileError, match="the data changed during training"):
         feed.announce(1, [np.arange(4)])
     feed.close()
+
+
+def written_over(path):
+    """One bit of a file is another one; its size and time are as before."""
+    before, data = os.stat(path), bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+def cut_short(path):
+    os.truncate(path, 130)
+
+
+@pytest.mark.parametrize("change", [written_over, cut_short, Path.unlink])
+@pytest.mark.parametrize("make", [as_npy, as_idx, as_floats, as_files])
+def test_an_image_that_is_not_what_it_was_is_never_learnt(tmp_path, make, change):
+    source = make(tmp_path)
+    data = read(source, _decoding(True)).train
+    files = [p for p in sorted(Path(source).rglob("*")) if p.is_file() and p.name[0] not in "yt"]
+    pixels = files or [Path(source) / "train-images-idx3-ubyte"]
+    change(pixels[-1])
+    with pytest.raises(UserFileError, match="the data changed during training") as caught:
+        data.read(np.arange(len(data)))
+    assert str(pixels[-1]) in str(caught.value)
+    assert "--resume" in str(caught.value)
+
+
+def test_rows_of_every_layout_are_read_from_the_file(tmp_path):
+    x = RNG.integers(0, 256, (20, 3, 5, 6), np.uint8)
+    np.save(tmp_path / "y.npy", np.arange(20) % 2)
+    for stored, kind in ((x, Stored), (x.transpose(0, 2, 3, 1).copy(), Stored),
+                         (np.asfortranarray(x), Mapped)):  # fmt: skip
+        np.save(tmp_path / "x.npy", stored)
+        data = read(tmp_path, _decoding(True)).train
+        assert type(data.source) is kind
+        found = data.read(np.array([7, 8, 9, 3, 19, 0]))
+        np.testing.assert_array_equal(found, x[[7, 8, 9, 3, 19, 0]] / np.float32(255))
+
+
+ALONE = """
+import sys, time
+import numpy as np
+from allbps.data import Decoding, read
+from allbps.train.feed import Feed
+if __name__ == "__main__":
+    feed = Feed(read(sys.argv[1], Decoding(stream=True)).train, 0)
+    feed.announce(0, [np.arange(4), np.arange(4, 8)])
+    batch = feed._ready[0][0]
+    feed.fetch(batch)
+    print("decoded", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_a_run_that_is_killed_leaves_no_process_behind(tmp_path):
+    (tmp_path / "data").mkdir()
+    script = tmp_path / "alone.py"
+    script.write_text(ALONE)
+    run_alone = subprocess.Popen(
+        [sys.executable, str(script), str(as_files(tmp_path / "data"))],
+        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+    )  # fmt: skip
+    assert run_alone.stdout.readline() == "decoded\n"
+    run_alone.kill()
+    run_alone.communicate(timeout=30)  # ends when nobody holds the pipe any more
 
 
 def test_what_was_announced_is_read_ahead(tmp_path):

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -161,14 +162,19 @@ def wide_extent(path: Path) -> Extent:
     return extent(str(path), np.asarray(_read(path))[None])
 
 
-def decode(path: Path, form: Form) -> tuple[NDArray[np.float32], bool]:
+def decode(path: Path, form: Form, data: bytes | None = None) -> tuple[NDArray[np.float32], bool]:
     """The image (C, H, W) in [0, 1], and whether its drawing has vanished on white.
+
+    Args:
+        path: the file.
+        form: what it is brought to.
+        data: what the file holds, where it was read already.
 
     Raises:
         UserFileError: it cannot be read.
 
     """
-    colour, cover = _planes(_read(path), form.whites)
+    colour, cover = _planes(_read(path, data), form.whites)
     if form.gray and colour.shape[2] == 3:
         colour = colour @ LUMA[:, None]  # (H, W, 3) @ (3, 1) -> (H, W, 1)
     elif not form.gray and colour.shape[2] == 1:
@@ -186,12 +192,12 @@ def decode(path: Path, form: Form) -> tuple[NDArray[np.float32], bool]:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Image]:
+def _opened(path: Path, data: bytes | None = None) -> Iterator[Image]:
     """The open file; whatever is wrong with it, found now or when its pixels are read, is said."""
     from PIL import Image, UnidentifiedImageError
 
     try:
-        with Image.open(path) as image:
+        with Image.open(path if data is None else BytesIO(data)) as image:
             yield image
     except (UnidentifiedImageError, Image.DecompressionBombError) as error:
         raise _corrupt(path, "not an image" if path.stat().st_size else "empty") from error
@@ -199,10 +205,10 @@ def _opened(path: Path) -> Iterator[Image]:
         raise _corrupt(path, str(error)) from error
 
 
-def _read(path: Path) -> Image:
+def _read(path: Path, data: bytes | None = None) -> Image:
     from PIL import ImageOps
 
-    with _opened(path) as image:
+    with _opened(path, data) as image:
         image.load()
         return ImageOps.exif_transpose(image)
 

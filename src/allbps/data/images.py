@@ -14,16 +14,7 @@ from numpy.typing import NDArray
 
 from allbps.data.labels import indices, indices_like
 from allbps.data.scale import Extent, Note, Scale, choose_scale, darkness, extent
-from allbps.data.sources import (
-    IN_MEMORY,
-    Held,
-    Mapped,
-    Source,
-    chunks,
-    digest,
-    file_of,
-    float_bytes,
-)
+from allbps.data.sources import IN_MEMORY, Source, chunks, digest, float_bytes, source_of
 from allbps.data.stream import Streamed
 from allbps.data.windows import Windows
 from allbps.errors import UserFileError
@@ -121,8 +112,7 @@ class Raw:
         """The pixels, read by rows."""
         if not isinstance(self.pixels, np.ndarray):
             return self.pixels
-        file = file_of(self.pixels)
-        return Held(self.pixels) if file is None else Mapped(self.pixels, file)
+        return source_of(self.pixels)
 
     def extent(self) -> Extent:
         """What all its pixels have in common."""
@@ -172,12 +162,13 @@ def assemble(
     found = hashlib.sha256(f"{chosen} {names}".encode())
 
     def read(raw: Raw, own: NDArray[np.int64]) -> Images | Streamed:
-        digest(raw.rows, found)
+        stamps = raw.rows.stamps()  # before all is read: what changes meanwhile counts as changed
+        sums = digest(raw.rows, found)
         found.update(own.data)
         everything = np.arange(len(own))
         if stream:
-            return Streamed(raw.rows, everything, own, names, chosen, raw.rows.signature())
-        return Images(chosen(raw.rows.take(everything)), own, names)
+            return Streamed(raw.rows, everything, own, names, chosen, stamps, sums)
+        return Images(chosen(raw.rows.take(everything, sums)), own, names)
 
     if len(names) < 2:
         raise UserFileError(

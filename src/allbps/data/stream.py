@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from allbps.data.augment import Augmentation
 from allbps.data.scale import Scale
-from allbps.data.sources import CHUNK, Held, Source
-from allbps.errors import UserFileError
+from allbps.data.sources import CHUNK, Held, Source, Stamps
+from allbps.data.sums import changed
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,6 +25,7 @@ class Streamed:
         classes: names of the classes.
         scale: of the pixels.
         written: what the files were like when the run began.
+        sums: (all,), of each row of the source then.
         mean, spread: (C, 1, 1), what is taken off each channel, and what it is divided by.
         change: how images are changed, if they are.
 
@@ -35,7 +36,8 @@ class Streamed:
     labels: NDArray[np.int64]
     classes: tuple[str, ...]
     scale: Scale
-    written: tuple[Any, ...]
+    written: Stamps
+    sums: NDArray[np.uint64] | None = None
     mean: NDArray[np.float32] | None = None
     spread: NDArray[np.float32] | None = None
     change: Augmentation | None = None
@@ -69,7 +71,7 @@ class Streamed:
         each = max(1, CHUNK // (4 * int(np.prod(self.source.shape[1:]))))
         for start in range(0, len(self), each):
             rows = self.rows[start : start + each]
-            x = self.scale(self.source.take(rows)).astype(np.float64)
+            x = self.scale(self._raw(rows)).astype(np.float64)
             sums += np.sum(x, (0, 2, 3)), np.sum(x * x, (0, 2, 3))
         mean, square = sums / (len(self) * np.prod(self.source.shape[2:]))
         spread = np.sqrt(np.maximum(square - mean**2, 0))
@@ -84,16 +86,23 @@ class Streamed:
             index: which.
             draws: how each is changed; None crops the middle.
 
+        Raises:
+            UserFileError: one is not what it was when the run began.
+
         """
         rows = self.rows[index]
         order = np.argsort(rows, kind="stable")  # in the order in which they lie in the file
         x = np.empty((len(rows), *self.source.shape[1:]), np.float32)
-        x[order] = self.scale(self.source.take(rows[order]))
+        x[order] = self.scale(self._raw(rows[order]))
         if self.change is not None:
             x = self.change(x, draws)
         if self.mean is not None and self.spread is not None:
             x = (x - self.mean) / self.spread
         return np.ascontiguousarray(x, np.float32)
+
+    def _raw(self, rows: NDArray[np.int64]) -> NDArray[Any]:
+        """Raw pixels, the same as ever."""
+        return self.source.take(rows, None if self.sums is None else self.sums[rows])
 
     def fetch(self, index: NDArray[Any]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         """(images, labels) at ``index``, not changed by chance."""
@@ -106,13 +115,11 @@ class Streamed:
             UserFileError: they are not.
 
         """
-        if self.source.signature() != self.written:
-            raise UserFileError(
-                "the data changed during training",
-                expected="files that stay as they are until the run ends",
-                got="a different size or time of modification",
-                todo="put them back and continue with --resume, or start over with another --out",
-            )
+        now = self.source.stamps()
+        others = [path for path, stamp in self.written.items() if now[path] != stamp]
+        if others:
+            more = f" and {len(others) - 1} more" if len(others) > 1 else ""
+            raise changed(f"{others[0]}{more} of another size or time of modification")
 
 
 def as_streamed(images: Any) -> Streamed:
@@ -121,4 +128,4 @@ def as_streamed(images: Any) -> Streamed:
         return images
     rows = np.arange(len(images))
     held = Held(images.x)
-    return Streamed(held, rows, images.labels, images.classes, Scale(1.0, ""), held.signature())
+    return Streamed(held, rows, images.labels, images.classes, Scale(1.0, ""), held.stamps())

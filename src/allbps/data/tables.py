@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from allbps.data.arrays import as_images
 from allbps.data.images import Dataset, Raw, assemble
 from allbps.data.scale import Note
-from allbps.data.sources import Mapped, stamp
+from allbps.data.sources import Mapped, Stamps, stamps
 from allbps.errors import UserFileError
 from allbps.extras import needs
 
@@ -60,9 +60,9 @@ class Unpacked(Mapped):
 
     files: tuple[Path, ...] = ()
 
-    def signature(self) -> tuple[Any, ...]:
+    def stamps(self) -> Stamps:
         """Size and time of the files."""
-        return tuple(stamp(path) for path in self.files)
+        return stamps(self.files)
 
 
 def load_tables(
@@ -179,7 +179,9 @@ def _opened(file: Path) -> Iterator[Any]:
         from pyarrow import ipc, parquet
     try:
         if file.suffix == ".parquet":
-            with parquet.ParquetFile(file, pre_buffer=False, buffer_size=BUFFER) as table:
+            with parquet.ParquetFile(
+                file, pre_buffer=False, buffer_size=BUFFER, page_checksum_verification=True
+            ) as table:
                 yield table
         else:
             with pyarrow.memory_map(str(file)) as source:

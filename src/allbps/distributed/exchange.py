@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -110,9 +111,19 @@ def lost(rank: int, size: int, reason: str) -> WorkerError:
     return WorkerError(
         f"worker {rank} of {size}: another worker "
         + ("does not answer" if silent else "is gone, and training cannot go on without it"),
-        got=reason.splitlines()[0][:200] if reason else "",
+        got=plain(reason),
         todo=TODO,
     )
+
+
+def plain(reason: str) -> str:
+    r"""What PyTorch says, in one line and without the place in its own source.
+
+    >>> plain("[/pytorch/third_party/gloo/pair.cc:537] Read error [::1]:80: reset\n at …")
+    'Read error [::1]:80: reset'
+    """
+    first = (reason.splitlines() or [""])[0]
+    return re.sub(r"^\[[^]]*\.(cc|cpp|h):\d+\] ", "", first)[:200]
 
 
 def _tensor(array: NDArray[Any]) -> Any:

@@ -18,8 +18,8 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from allbps.distributed.exchange import TorchExchange, torch_distributed
-from allbps.errors import AllBPsError, ArgumentError, WorkerError
+from allbps.distributed.exchange import TorchExchange, plain, torch_distributed
+from allbps.errors import AllBPsError, ArgumentError, WorkerError, within
 
 T = TypeVar("T")
 WANTED = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
@@ -95,7 +95,7 @@ class Workers:
             raise problem
         for rank, text in enumerate(said):
             if text:
-                raise WorkerError(f"worker {rank} cannot go on", got=text)
+                raise WorkerError(f"worker {rank} cannot go on", got=within(text))
         return found
 
     def tell(self, text: str) -> list[str]:
@@ -137,7 +137,7 @@ class Workers:
         if problem is not None:
             raise problem
         if data[:1] == b"-":
-            raise WorkerError("worker 0 cannot go on", got=data[1:].decode())
+            raise WorkerError("worker 0 cannot go on", got=within(data[1:].decode()))
         return data[1:]
 
     def _from_first(self, data: bytes) -> bytes:
@@ -208,7 +208,7 @@ def joined(timeout: float) -> Workers | None:
     except RuntimeError as error:
         raise WorkerError(
             f"worker {rank} of {size} could not reach the others",
-            got=str(error).splitlines()[0][:200],
+            got=plain(str(error)),
             todo="check that the machines can open connections to each other",
         ) from error
     return Workers(TorchExchange(distributed.group.WORLD), store)
@@ -249,7 +249,7 @@ def _store(distributed: Any, rank: int, wait: timedelta) -> Any:
             ) from error
         raise WorkerError(
             f"worker {rank} cannot reach the place where workers meet, {host}:{port}",
-            got=str(error).splitlines()[0][:200],
+            got=plain(str(error)),
             todo="check --rdzv-endpoint, or --master-addr and --master-port",
         ) from error
     attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
@@ -283,7 +283,7 @@ def _await_all(store: Any, rank: int, size: int, timeout: float) -> None:
             raise
         raise WorkerError(
             f"worker {rank} of {size} lost the place where workers meet",
-            got=str(error).splitlines()[0][:200],
+            got=plain(str(error)),
             todo="look at the messages of worker 0",
         ) from error
 

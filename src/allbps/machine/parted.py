@@ -166,6 +166,15 @@ class PartedStep:
             )
         return self._step(count, given)
 
+    def give_up(self, count: int, problem: Exception) -> None:
+        """Tell the others why this worker cannot take the step on a batch of ``count``.
+
+        Raises:
+            Exception: the problem.
+
+        """
+        self._step(count, {}, problem)
+
     def run_epoch(self, *data: Any, order: Any) -> NDArray[Any]:
         """Take a step for each row of ``order``, (steps, batch), on data that is at hand.
 
@@ -194,9 +203,9 @@ class PartedStep:
             ) from None
         return {name: as_arrays(bound[name]) for name in self._cut}
 
-    def _step(self, count: int, own: Mapping[str, Any]) -> Any:
+    def _step(self, count: int, own: Mapping[str, Any], problem: Exception | None = None) -> Any:
         with self._lock:
-            found = self._computed(count, own)
+            found = self._computed(count, own) if problem is None else self._failed(problem)
             self._sum.finish()
             digest = digest_of(self._kept.everything(), self._recipe.draws) if self._fresh else 0
             reports = self._reports.exchanged(self.taken, count, digest, found)
@@ -245,6 +254,11 @@ class PartedStep:
         except Exception as problem:  # all workers are told of it, and then it is raised
             found.problem = problem
         return found
+
+    def _failed(self, problem: Exception) -> Found:
+        """Nothing was computed."""
+        self._sum.begin(self.parts)
+        return Found(problem=problem)
 
     def _stretches(self, count: int) -> list[tuple[int, int, int]]:
         """Each of this worker's parts: its number, and where it lies in the worker's share."""

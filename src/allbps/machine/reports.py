@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from allbps.errors import ArgumentError, WorkerError
+from allbps.errors import ArgumentError, WorkerError, within
 from allbps.ir.draws import Draws
 from allbps.machine.exchange import Exchange
 from allbps.machine.parts import bounds
@@ -102,7 +102,7 @@ class Reports:
             if head[4]:
                 raise WorkerError(
                     f"worker {rank} of {len(heads)} could not take the step",
-                    got=self._message(rank),
+                    got=within(self._message(rank)),
                 )
         for place, what in ((0, "the number of the step"), (1, "the size of the batch")):
             said = [int(head[place]) for head in heads]

@@ -78,9 +78,9 @@ class Packet:
         """Sum over all workers, of the first ``used`` parts; call the result to wait for it."""
         if self.exchange.size == 1:
             total = self._tree.total()
-            assert total is not None
-            self.total[...] = total
-            self._free.append(total)
+            if total is not None:  # else some part failed, of which the reports tell
+                self.total[...] = total
+                self._free.append(total)
             return lambda: None
         own, lengths = self.blocks[self.exchange.rank], [len(b) for b in self.blocks]
         found = [value for *_, value in self._tree.blocks]

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import threading
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -110,7 +112,8 @@ class Feed:
             workers = max(1, min(8, (os.cpu_count() or 2) - 1))
             if self.examples.source.decodes:
                 spawn = multiprocessing.get_context("spawn")
-                self._pool = ProcessPoolExecutor(workers, spawn, _begin, (self.examples,))
+                needed = replace(self.examples, written={})
+                self._pool = ProcessPoolExecutor(workers, spawn, _begin, (needed,))
             else:
                 self._pool = ThreadPoolExecutor(workers)
         if self.examples.source.decodes:
@@ -143,6 +146,15 @@ _examples: list[Streamed] = []
 
 def _begin(examples: Streamed) -> None:
     _examples[:] = [examples]
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """Leave nothing behind when the run is killed, which tells nobody."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _read(batch: NDArray[Any], draws: NDArray[np.int64] | None) -> NDArray[Any]:

@@ -137,7 +137,7 @@ def _rest_of_epoch(
     """The steps that are left in this epoch, some at a time."""
     options = course.options
     batches = batch_order(len(course.task.images), options.batch_size, options.seed, moment.epoch)
-    course.engine.announce(moment.epoch, batches[moment.step :])
+    course.task.workers.each(lambda: course.engine.announce(moment.epoch, batches[moment.step :]))
     at_once = 1
     while moment.step < len(batches):
         at_once = stop.ask_all(at_once)

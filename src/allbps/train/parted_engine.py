@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from allbps.data import Examples
-from allbps.errors import NonFiniteError
+from allbps.errors import AllBPsError, NonFiniteError
 from allbps.train.engine import Score, State, Taken, Task
 from allbps.train.machine_engine import EVALUATED_AT_ONCE, MachineEngine, hits_of
 
@@ -48,7 +48,7 @@ class PartedEngine(MachineEngine):
         right = 0.0
         for batch in batches:
             try:
-                loss, found = step.on_share(len(batch), *self._fetch(batch))
+                loss, found = step.on_share(len(batch), *self._fetch(step, batch))
             except NonFiniteError as error:
                 losses.append(float("nan"))
                 self._origin = error.where
@@ -60,13 +60,18 @@ class PartedEngine(MachineEngine):
         sizes = tuple(len(batch) for batch in batches[: len(losses)])
         return self._state(step, state), Taken(tuple(losses), sizes, round(right), labels)
 
-    def _fetch(self, batch: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+    def _fetch(self, step: PartedStep, batch: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+        """This worker's share of a mini-batch; if it cannot be read, all workers are told why."""
         images = self.task.images
         own = self._shares.get(id(batch))
         own = self._share(batch) if own is None else own
         if not len(own):
             return np.zeros((0, *images.shape), np.float32), images.labels[:0]
-        return self.task.feed.fetch(own)
+        try:
+            return self.task.feed.fetch(own)
+        except AllBPsError as error:
+            step.give_up(len(batch), error)
+            raise
 
     def evaluate(self, params: Mapping[str, Any], images: Examples) -> Score:
         """Each worker some pieces; they are added up in the order of the pieces."""
@@ -74,8 +79,8 @@ class PartedEngine(MachineEngine):
         starts = range(0, len(images), size)
         own = starts[workers.rank :: workers.size]
         found = np.zeros((-(-len(starts) // workers.size), 2))
-        for k, start in enumerate(own):
-            found[k] = self.piece(params, images, start, size)
+        done = workers.each(lambda: [self.piece(params, images, start, size) for start in own])
+        found[: len(own)] = np.reshape(done, (-1, 2))
         every = workers.gather(found.ravel()).reshape(workers.size, -1, 2)
         each = every.swapaxes(0, 1).reshape(-1, 2)[: len(starts)]
         loss, right = 0.0, 0.0

@@ -15,7 +15,7 @@ from allbps import nn
 from allbps.data import Dataset, Decoding, Examples, Streamed, load_text, read, split
 from allbps.data.stream import as_streamed
 from allbps.distributed import Workers
-from allbps.errors import ArgumentError, WorkerError
+from allbps.errors import ArgumentError, UserFileError, WorkerError
 from allbps.files import write_text
 from allbps.train.checkpoint import save_checkpoint
 from allbps.train.curve import draw_curve
@@ -59,7 +59,8 @@ def run(options: TrainOptions, *, quiet: bool = True, workers: Workers | None = 
         workers: those who train together, see ``allbps.distributed.joined``; the first one writes.
 
     Raises:
-        UserFileError: the data, the checkpoint or the folder for results cannot be used.
+        UserFileError: the data, the checkpoint or the folder for results cannot be used; the data
+            changed meanwhile, and what was reached is in the checkpoint.
         ArgumentError: options that do not go together, or not with the checkpoint.
         MissingExtraError: a library of the extra ``train`` is not installed.
         DivergedError: the loss became NaN or infinite; nothing is saved as learnt.
@@ -93,9 +94,10 @@ def run(options: TrainOptions, *, quiet: bool = True, workers: Workers | None = 
         see = _Saving(start, watch, save)
         try:
             moment = train(course, start, stop=stop, watch=see, save=save)
-        except WorkerError as error:
+        except (WorkerError, UserFileError) as error:
             save(see.moment)
-            error.todo = _how_to_go_on(path, workers)
+            if isinstance(error, WorkerError):
+                error.todo = _how_to_go_on(path, workers)
             raise
         finally:
             course.task.feed.close()
