@@ -209,6 +209,11 @@ WRONG = {
     "weights": (
         lambda: BPClassifier().fit(X, Y, sample_weight=np.zeros(20)), "non-zero",
     ),
+    "image number": (
+        lambda: BPClassifier(layers=[Pool(2)], image_shape="8x8").fit(X, Y), "does not fit X",
+    ),
+    "threads": (lambda: BPClassifier(n_jobs=0).fit(X, Y), "n_jobs is out of range"),
+    "threads in words": (lambda: BPClassifier(n_jobs="2").fit(X, Y), "n_jobs is out of range"),
     "targets": (lambda: BPRegressor().fit(X, np.full(20, np.inf)), "infinity"),
     "precision": (lambda: BPRegressor(precision="half").fit(X, Y), "no precision 'half'"),
 }  # fmt: skip
@@ -245,3 +250,33 @@ def test_weights_may_be_of_any_size_but_not_all_nothing():
     nothing = few.set_params(class_weight=dict.fromkeys(range(10), 0))
     with pytest.raises(ArgumentError, match="every row has weight 0"):
         nothing.fit(DIGITS[FEW], LABELS[FEW])
+
+
+@pytest.mark.parametrize(
+    ("change", "word"), [({"hidden_layer_sizes": (7,)}, "net"), ({"solver": "sgd"}, "solver")]
+)
+def test_a_warm_start_goes_on_with_the_net_it_has(change, word):
+    net = BPClassifier(max_iter=2, warm_start=True, random_state=0)
+    with warnings.catch_warnings(action="ignore"):
+        net.fit(X, Y).set_params(**change)
+        with pytest.raises(ArgumentError, match=f"the {word} is not that of the last fit"):
+            net.fit(X, Y)
+        assert net.set_params(warm_start=False).fit(X, Y).n_iter_ == 2
+
+
+def test_logarithms_of_probabilities_are_finite():
+    with warnings.catch_warnings(action="ignore"):
+        net = BPClassifier(max_iter=5, random_state=0).fit(DIGITS[FEW], LABELS[FEW])
+    few = 100 * DIGITS[FEW][:20]
+    found, plain = net.predict_log_proba(few), net.predict_proba(few)
+    assert np.isfinite(found).all()
+    np.testing.assert_allclose(np.exp(found), plain, rtol=1e-4, atol=1e-7)
+
+
+def test_numbers_beyond_what_is_computed_in_are_refused():
+    net = BPRegressor(max_iter=2, random_state=0)
+    with pytest.raises(ArgumentError, match="too large for float32"):
+        net.fit(np.full((300, 2), 1e300), np.zeros(300))
+    net.fit(np.eye(300)[:, :2], np.zeros(300))
+    with pytest.raises(ArgumentError, match="too large for float32"):
+        net.predict(np.full((3, 2), -1e300))

@@ -112,15 +112,41 @@ class BPEstimator(BaseEstimator):  # type: ignore[misc]
         batch = self._batch(len(X))
         if fresh:
             self._start(X, batch, rng)
+        else:
+            self._check_same(X)
         fitting = Fitting(
             self._net, self._loss, X, targets, weights, self.alpha, batch, self._dtype
         )
         self._epochs(fitting, epochs, rng, held)
         return self
 
+    def _chosen(self, X: NDArray[Any]) -> Net:
+        """The net that the options describe."""
+        return Net((*self._hidden(), Dense(self._outputs())), self._shape(X.shape[1]))
+
+    def _check_same(self, X: NDArray[Any]) -> None:
+        """Refuse to go on with another net, or another rule, than the last call left.
+
+        Raises:
+            ArgumentError: an option was changed since.
+
+        """
+        new = self._optimiser().init({"params": self._params})
+        for what, before, now in (
+            ("net", self._net, self._chosen(X)),
+            ("solver", sorted(self._memory), sorted(new)),
+        ):
+            if before != now:
+                raise ArgumentError(
+                    f"the {what} is not that of the last fit, and fitting cannot go on with it",
+                    expected=f"{before}, as before",
+                    got=f"{now}",
+                    todo="a new estimator, or warm_start=False",
+                )
+
     def _start(self, X: NDArray[Any], batch: int, rng: np.random.Generator) -> None:
         """Initialize the net."""
-        self._net = Net((*self._hidden(), Dense(self._outputs())), self._shape(X.shape[1]))
+        self._net = self._chosen(X)
         small = X.dtype == np.float64 and len(X) <= batch
         wanted = ("float64" if small else "float32") if self.precision == "auto" else self.precision
         self._dtype = np.dtype(wanted)
@@ -253,6 +279,14 @@ class BPEstimator(BaseEstimator):  # type: ignore[misc]
                     expected=f"a {'whole ' if whole else ''}number from {least}",
                     got=repr(value),
                 )
+        if self.n_jobs is not None and (
+            not isinstance(self.n_jobs, numbers.Integral) or self.n_jobs == 0
+        ):
+            raise ArgumentError(
+                "n_jobs is out of range",
+                expected="a whole number from 1; -1 or None for as many as pay",
+                got=repr(self.n_jobs),
+            )
         if not 0 < self.validation_fraction < 1:
             raise ArgumentError(
                 "validation_fraction is out of range",
@@ -296,13 +330,14 @@ class BPEstimator(BaseEstimator):  # type: ignore[misc]
     def _shape(self, features: int) -> tuple[int, ...]:
         """The shape of one example."""
         if self.image_shape is not None:
-            if math.prod(self.image_shape) != features:
+            sizes = np.ravel(self.image_shape).tolist()
+            if not all(isinstance(n, int) for n in sizes) or math.prod(sizes) != features:
                 raise ArgumentError(
                     "image_shape does not fit X",
                     expected=f"(channels, height, width) of {features} numbers together",
-                    got=str(tuple(self.image_shape)),
+                    got=repr(self.image_shape),
                 )
-            return tuple(int(n) for n in self.image_shape)
+            return tuple(sizes)
         if self.layers is None or all(isinstance(layer, (Dense, str)) for layer in self.layers):
             return (features,)
         side = math.isqrt(features)

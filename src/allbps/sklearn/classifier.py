@@ -188,6 +188,12 @@ class BPClassifier(ClassifierMixin, BPEstimator):  # type: ignore[misc]
         scores = np.exp(scores - scores.max(axis=1, keepdims=True))
         return np.asarray(scores / scores.sum(axis=1, keepdims=True))
 
+    def predict_log_proba(self, X: Any) -> NDArray[Any]:
+        """Logarithms of the probabilities (N, classes), finite where a probability is not 0."""
+        scores = self._scores_of(X)
+        scores = scores - scores.max(axis=1, keepdims=True)
+        return np.asarray(scores - np.log(np.exp(scores).sum(axis=1, keepdims=True)))
+
     def predict(self, X: Any) -> NDArray[Any]:
         """The most probable class of each row."""
         scores = self._scores_of(X)
@@ -207,7 +213,7 @@ class BPClassifier(ClassifierMixin, BPEstimator):  # type: ignore[misc]
         strange = [label for label in present if label not in self.classes_]
         if strange:
             raise ArgumentError(
-                f"y has the class {strange[0]!r}, which is not among those known",
+                f"y has the class {strange[0]}, which is not among those known",
                 expected=str(self.classes_),
             )
         if self.class_weight is not None:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from allbps.errors import DivergedError
+from allbps.errors import ArgumentError, DivergedError
 from allbps.machine.compile import compile as compile_function
 from allbps.optim import Optimizer
 from allbps.sklearn.layers import Net, Params
@@ -100,8 +100,28 @@ class Fitting:
 def _with_a_row_more(rows: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
     """A copy in the dtype, with a row of zeros at the end."""
     found: NDArray[Any] = np.empty((len(rows) + 1, *rows.shape[1:]), dtype)
-    found[:-1], found[-1] = rows, 0
+    _put(found[:-1], rows)
+    found[-1] = 0
     return found
+
+
+def _put(to: NDArray[Any], rows: NDArray[Any]) -> None:
+    """Write rows where they are computed with.
+
+    Raises:
+        ArgumentError: they are too large for that kind of number.
+
+    """
+    try:
+        with np.errstate(over="raise"):
+            to[...] = rows
+    except FloatingPointError as error:
+        raise ArgumentError(
+            f"a number is too large for {to.dtype}",
+            expected=f"numbers up to {np.finfo(to.dtype).max:.3g}",
+            got=f"{np.abs(rows).max():.3g}",
+            todo='scale X and y, as StandardScaler does, or precision="float64"',
+        ) from error
 
 
 def _objective(net: Net, loss: Loss, penalised: bool) -> Callable[..., Any]:
@@ -129,6 +149,6 @@ def scores(net: Net, params: Params, x: NDArray[Any], threads: Any) -> NDArray[A
     ) as forward:
         for start in range(0, len(x), AT_ONCE):
             part = x[start : start + AT_ONCE]
-            piece[: len(part)] = part.reshape(-1, *net.shape)
+            _put(piece[: len(part)], part.reshape(-1, *net.shape))
             found.append(np.array(forward(params, piece))[: len(part)])
     return np.concatenate(found)
