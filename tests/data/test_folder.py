@@ -1,5 +1,8 @@
 """A folder of class folders."""
 
+import struct
+import zlib
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -26,7 +29,9 @@ def test_folders_are_classes_in_order_of_name(tmp_path):
     cats_and_dogs(tmp_path)
     (tmp_path / "dog" / "notes.txt").write_text("not a picture")
     (tmp_path / ".cache").mkdir()
-    with pytest.warns(DataWarning, match=r"left out: 1 that is not an image \(dog/notes.txt\)"):
+    with pytest.warns(
+        DataWarning, match=r"left out: 1 that is not an image in .* \(dog/notes.txt\)"
+    ):
         train = load(tmp_path).train
     assert train.classes == ("cat", "dog")
     assert train.labels.tolist() == [0, 0, 1]
@@ -360,6 +365,38 @@ def test_reading_warns_of_nothing_and_notes_everything(tmp_path):
     cats_and_dogs(tmp_path)
     (tmp_path / "cat" / "a.txt").write_text("x")
     assert [note.text for note in read(tmp_path).notes] == [
-        "pixels: 8 bits (255 is white), 1 becomes 1",
-        "left out: 1 that is not an image (cat/a.txt)",
+        "pixels: 8 bits (255 is white)",
+        "left out: 1 that is not an image in a class folder (cat/a.txt)",
     ]
+
+
+def png_of_16_bits(pixels):
+    """Colour of 16 bits, which Pillow does not write."""
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in pixels)
+    head = struct.pack(">IIBBBBB", *pixels.shape[1::-1], 16, 2, 0, 0, 0)
+    parts = ((b"IHDR", head), (b"IDAT", zlib.compress(rows)), (b"IEND", b""))
+    chunks = (
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        for kind, data in parts
+    )
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
+
+
+def test_colour_of_16_bits_of_which_8_are_read_is_said(tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 65536, (4, 5, 3))
+    for kind in ("cat", "dog"):
+        (tmp_path / kind).mkdir()
+        (tmp_path / kind / "a.png").write_bytes(png_of_16_bits(pixels))
+    found = read(tmp_path)
+    np.testing.assert_allclose(
+        found.train.x[0], pixels.transpose(2, 0, 1) / np.float32(65535), atol=1 / 255
+    )
+    assert any(n.heed and n.text.startswith("2 in colour have 16 bits") for n in found.notes)
+
+
+def test_an_image_beside_the_class_folders_is_named(tmp_path):
+    for place in ("cat/a.png", "dog/b.png", "c.png"):
+        (tmp_path / place).parent.mkdir(exist_ok=True)
+        Image.new("L", (3, 3)).save(tmp_path / place)
+    (note,) = [n.text for n in read(tmp_path).notes if n.heed]
+    assert note == "left out: 1 that is not an image in a class folder (c.png)"

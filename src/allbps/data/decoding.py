@@ -72,6 +72,7 @@ class Header:
         alpha: is there a transparency in it?
         frames: pictures in the file, of which the first is read.
         wide: 32-bit whole numbers or floats, which do not say what is white.
+        narrowed: has it more bits a colour than the 8 that Pillow gives?
 
     """
 
@@ -80,6 +81,7 @@ class Header:
     alpha: bool
     frames: int
     wide: bool
+    narrowed: bool
 
     @property
     def gray(self) -> bool:
@@ -142,6 +144,7 @@ def header(path: Path) -> Header:
     """
     with _opened(path) as image:
         height, width = image.size[::-1]
+        layout = str(getattr(image, "tile", ""))  # looking for EXIF may read all pixels
         turned = image.getexif().get(0x0112, 1) >= TURNED
         return Header(
             mode=image.mode,
@@ -149,6 +152,7 @@ def header(path: Path) -> Header:
             alpha=_has_alpha(image),
             frames=getattr(image, "n_frames", 1),
             wide=image.mode == "F" or (image.mode == "I" and image.format not in OF_SIXTEEN_BITS),
+            narrowed=image.mode[:1] not in "IF" and ";16" in layout,
         )
 
 
@@ -199,8 +203,10 @@ def _opened(path: Path, data: bytes | None = None) -> Iterator[Image]:
     try:
         with Image.open(path if data is None else BytesIO(data)) as image:
             yield image
-    except (UnidentifiedImageError, Image.DecompressionBombError) as error:
+    except UnidentifiedImageError as error:
         raise _corrupt(path, "not an image" if path.stat().st_size else "empty") from error
+    except Image.DecompressionBombError as error:
+        raise _corrupt(path, f"more than {2 * (Image.MAX_IMAGE_PIXELS or 0):,} pixels") from error
     except (OSError, SyntaxError, ValueError, EOFError) as error:
         raise _corrupt(path, str(error)) from error
 

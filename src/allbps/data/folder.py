@@ -54,7 +54,10 @@ class Aside:
         skipped = f"skipped: {len(self.junk)} hidden or left behind by programs ({names})"
         return [
             *([Note(skipped, heed=False)] if self.junk else []),
-            *left_out(self.others, "not an image" if len(self.others) == 1 else "not images"),
+            *left_out(
+                self.others,
+                ("not an image" if len(self.others) == 1 else "not images") + " in a class folder",
+            ),
         ]
 
 
@@ -236,6 +239,7 @@ def _remarks(files: list[File], headers: list[Header], form: Form) -> list[Note]
     pairs = list(zip(files, headers, strict=True))
     clear = sum(head.alpha for head in headers)
     several = [str(file.path) for file, head in pairs if head.frames > 1]
+    narrowed = [str(file.path) for file, head in pairs if head.narrowed]
     vanished = _vanished(files, headers, form)
     notes = []
     if clear and not form.alpha:
@@ -247,6 +251,13 @@ def _remarks(files: list[File], headers: list[Header], form: Form) -> list[Note]
             Note(
                 f"{len(vanished)} with transparency cannot be seen on white ({vanished[0]});"
                 " --alpha channel keeps their alpha"
+            )
+        )
+    if narrowed:
+        notes.append(
+            Note(
+                f"{len(narrowed)} in colour have 16 bits and are read with 8 ({narrowed[0]});"
+                " arrays in an .npz archive keep 16"
             )
         )
     if several:

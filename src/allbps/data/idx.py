@@ -73,7 +73,9 @@ def _contents(path: Path) -> memoryview:
     except FileNotFoundError:
         raise UserFileError(f"there is no file {path}", todo="check the path") from None
     except (OSError, EOFError, zlib.error) as error:
-        raise UserFileError(f"{path} cannot be read: {error}") from error
+        raise UserFileError(
+            f"{path} cannot be read: {error}", todo="copy or download it again"
+        ) from error
 
 
 def _cut_short(

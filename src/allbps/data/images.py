@@ -189,7 +189,8 @@ def assemble(
         return read(raw, own)
 
     learnt, judged, deciding = read(train, index), held(test), held(validation)
-    said = [Note(f"pixels: {chosen}", heed=False), *darkness(extents, chosen)]
+    said = [Note(f"pixels: {chosen.kind if scale else chosen}", heed=False)]
+    said += darkness(extents, chosen)
     if stream:
         said.append(Note("the images are read during training", heed=False))
     return Dataset(name, learnt, judged, deciding, (*said, *notes), found.hexdigest())

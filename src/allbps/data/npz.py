@@ -113,6 +113,9 @@ def read_npy(path: Path) -> NDArray[Any]:
         raise UserFileError(
             f"{path} " + ("holds Python objects" if objects else f"is not an array: {error}"),
             expected="an array of numbers, written by np.save",
+            todo="np.stack(images) before np.save: images of one size, labels of one kind"
+            if objects
+            else "copy or download it again",
         ) from error
 
 
