@@ -17,10 +17,14 @@ from allbps.optim import (
     Adam,
     Adamax,
     AdamW,
+    AMSGrad,
+    AMSGradW,
     Lion,
     NAdam,
+    NAdamW,
     Optimizer,
     RAdam,
+    RAdamW,
     RMSprop,
     clip_grad_norm,
 )
@@ -47,6 +51,11 @@ OPTIMISERS = [
     (Adadelta, {"lr": 0.5, "rho": 0.8, "eps": 1e-4, "weight_decay": 0.1}),
     (RAdam, {}),
     (RAdam, {"lr": 0.02, "betas": (0.8, 0.95), "eps": 1e-4, "weight_decay": 0.1}),
+    (AMSGrad, {}),
+    (AMSGrad, {"lr": 0.02, "betas": (0.8, 0.95), "eps": 1e-4, "weight_decay": 0.1}),
+    (AMSGradW, {"lr": 0.02, "betas": (0.8, 0.95), "weight_decay": 0.2}),
+    (NAdamW, {"lr": 0.02, "betas": (0.8, 0.95), "weight_decay": 0.2}),
+    (RAdamW, {"lr": 0.02, "betas": (0.8, 0.95), "weight_decay": 0.2}),
     (Adagrad, {}),
     (Adagrad, {"lr": 0.1, "lr_decay": 0.05, "weight_decay": 0.1}),
 ]
@@ -58,6 +67,15 @@ BY_HAND = [
     (LAMB, {"lr": 0.02, "weight_decay": 0.2}),
 ]
 """Those that torch.optim does not have; their judges are written out below."""
+
+
+SWITCHED = {
+    "AMSGrad": ("Adam", {"amsgrad": True}),
+    "AMSGradW": ("AdamW", {"amsgrad": True}),
+    "NAdamW": ("NAdam", {"decoupled_weight_decay": True}),
+    "RAdamW": ("RAdam", {"decoupled_weight_decay": True}),
+}
+"""Ours -> PyTorch's, and the option that makes it so."""
 
 
 def start():
@@ -76,7 +94,8 @@ def flat(tree):
 
 def torch_run(name, arguments, steps=STEPS):
     parameters = [torch.tensor(p, requires_grad=True) for p in flat(start())]
-    optimiser = getattr(torch.optim, name)(parameters, **arguments)
+    name, switched = SWITCHED.get(name, (name, {}))
+    optimiser = getattr(torch.optim, name)(parameters, **arguments, **switched)
     for t in range(steps):
         for p, g in zip(parameters, flat(gradients(t)), strict=True):
             p.grad = torch.tensor(g)

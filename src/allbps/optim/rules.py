@@ -121,6 +121,44 @@ class AdamW(Adam):
 
 
 @dataclass(frozen=True)
+class AMSGrad(Adam):
+    """Adam whose mean square never falls (Reddi et al., arXiv:1904.09237).
+
+    As ``torch.optim.Adam`` with ``amsgrad=True``.
+
+    >>> amsgrad, K = AMSGrad(lr=0.1), np.array(1.0)
+    >>> round(float(amsgrad.update(K, 7 * K, amsgrad.init(K))[0]), 6)
+    0.9
+    """
+
+    slots: ClassVar[tuple[str, ...]] = ("exp_avg", "exp_avg_sq", "max_exp_avg_sq")
+
+    def move(self, p: Array, g: Array, slots: Slots, lr: float, t: int) -> tuple[Array, Slots]:
+        p, g = _decay(self, p, g, lr)
+        m, v = self.averages(g, slots)
+        beta1, beta2 = self.betas
+        largest = np.maximum(slots["max_exp_avg_sq"], v)
+        spread = np.sqrt(largest) / np.sqrt(1 - beta2**t) + self.eps
+        p = p - lr / (1 - beta1**t) * (m / spread)
+        return p, {"exp_avg": m, "exp_avg_sq": v, "max_exp_avg_sq": largest}
+
+
+@dataclass(frozen=True)
+class AMSGradW(AMSGrad):
+    """AMSGrad with decoupled decay: ``torch.optim.AdamW`` with ``amsgrad=True``.
+
+    >>> amsgrad, K = AMSGradW(lr=0.1, weight_decay=0.5), np.array(1.0)
+    >>> float(amsgrad.update(K, 0 * K, amsgrad.init(K))[0])
+    0.95
+    """
+
+    decoupled: ClassVar[bool] = True
+
+    _: KW_ONLY
+    weight_decay: float = 1e-2
+
+
+@dataclass(frozen=True)
 class NAdam(Adam):
     """Adam with Nesterov's momentum (Dozat, "Incorporating Nesterov momentum into Adam", 2016).
 
@@ -152,6 +190,21 @@ class NAdam(Adam):
 
 
 @dataclass(frozen=True)
+class NAdamW(NAdam):
+    """NAdam with decoupled decay: ``torch.optim.NAdam`` with ``decoupled_weight_decay=True``.
+
+    >>> nadam, K = NAdamW(lr=0.1, weight_decay=0.5), np.array(1.0)
+    >>> float(nadam.update(K, 0 * K, nadam.init(K))[0])
+    0.95
+    """
+
+    decoupled: ClassVar[bool] = True
+
+    _: KW_ONLY
+    weight_decay: float = 1e-2
+
+
+@dataclass(frozen=True)
 class RAdam(Adam):
     """Adam with a rectified variance (Liu et al., arXiv:1908.03265), as ``torch.optim.RAdam``.
 
@@ -173,6 +226,21 @@ class RAdam(Adam):
         rectified = np.sqrt(share * unbiased) / (np.sqrt(v) + self.eps)
         step = np.where(known, rectified, 1.0)
         return p - lr / (1 - beta1**t) * m * step, {"exp_avg": m, "exp_avg_sq": v}
+
+
+@dataclass(frozen=True)
+class RAdamW(RAdam):
+    """RAdam with decoupled decay: ``torch.optim.RAdam`` with ``decoupled_weight_decay=True``.
+
+    >>> radam, K = RAdamW(lr=0.1, weight_decay=0.5), np.array(1.0)
+    >>> float(radam.update(K, 0 * K, radam.init(K))[0])
+    0.95
+    """
+
+    decoupled: ClassVar[bool] = True
+
+    _: KW_ONLY
+    weight_decay: float = 1e-2
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import numbers
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import torch
@@ -23,35 +23,42 @@ class Known:
 
     Attributes:
         rule: the same of ours.
-        decoupled: the same with decoupled decay, where an option asks for it.
         words: options that both have.
-        refused: options that ours lacks -> the value that is allowed.
+        variants: ours where some of ``SWITCHES`` are on.
         slots: what is remembered, where that depends on an option: name -> the option.
         scalars: slots that PyTorch keeps as one number for all of a parameter.
 
     """
 
-    rule: Callable[..., Optimizer]
+    rule: type[Optimizer]
     words: tuple[str, ...]
-    decoupled: Callable[..., Optimizer] | None = None
-    refused: tuple[str, ...] = ()
+    variants: Mapping[tuple[str, ...], type[Optimizer]] = field(default_factory=dict)
     slots: Mapping[str, str] | None = None
     scalars: tuple[str, ...] = ()
 
+    def of(self, group: Group) -> type[Optimizer]:
+        """Ours for the options of a group."""
+        return self.variants.get(tuple(s for s in SWITCHES if group.get(s)), self.rule)
 
+
+SWITCHES = ("amsgrad", "decoupled_weight_decay")
+"""Options that make another formula."""
 _ADAM = ("betas", "eps", "weight_decay")
+_AMSGRAD: dict[tuple[str, ...], type[Optimizer]] = {
+    ("amsgrad",): optim.AMSGrad, ("decoupled_weight_decay",): optim.AdamW, SWITCHES: optim.AMSGradW,
+}  # fmt: skip
 KNOWN: dict[type[Any], Known] = {
     torch.optim.SGD: Known(
         optim.SGD, ("momentum", "dampening", "nesterov", "weight_decay"),
         slots={"momentum_buffer": "momentum"},
     ),
-    torch.optim.Adam: Known(optim.Adam, _ADAM, optim.AdamW, ("amsgrad",)),
-    torch.optim.AdamW: Known(optim.AdamW, _ADAM, None, ("amsgrad",)),
+    torch.optim.Adam: Known(optim.Adam, _ADAM, _AMSGRAD),
+    torch.optim.AdamW: Known(optim.AdamW, _ADAM, _AMSGRAD),
     torch.optim.NAdam: Known(
-        optim.NAdam, (*_ADAM, "momentum_decay"), None, ("decoupled_weight_decay",),
+        optim.NAdam, (*_ADAM, "momentum_decay"), {SWITCHES[1:]: optim.NAdamW},
         scalars=("mu_product",),
     ),
-    torch.optim.RAdam: Known(optim.RAdam, _ADAM, None, ("decoupled_weight_decay",)),
+    torch.optim.RAdam: Known(optim.RAdam, _ADAM, {SWITCHES[1:]: optim.RAdamW}),
     torch.optim.Adamax: Known(optim.Adamax, _ADAM),
     torch.optim.Adadelta: Known(optim.Adadelta, ("rho", "eps", "weight_decay")),
     torch.optim.Adagrad: Known(optim.Adagrad, ("lr_decay", "eps", "weight_decay")),
@@ -89,9 +96,8 @@ def known(optimizer: Any) -> Known:
 
 def remembered(kind: Known, group: Group) -> tuple[str, ...]:
     """Names of what PyTorch remembers of a parameter of a group."""
-    slots: tuple[str, ...] = kind.rule.slots  # type: ignore[attr-defined]
     asked = kind.slots or {}
-    return tuple(name for name in slots if name not in asked or group[asked[name]])
+    return tuple(name for name in kind.of(group).slots if name not in asked or group[asked[name]])
 
 
 class Followed(Optimizer):
@@ -110,11 +116,8 @@ class Followed(Optimizer):
 
     def __init__(self, k: int, kind: Known, optimizer: Any) -> None:
         group = optimizer.param_groups[k]
-        make = kind.rule
-        if kind.decoupled is not None and group.get("decoupled_weight_decay"):
-            make = kind.decoupled
         self.optimizer, self.maximized = optimizer, bool(group.get("maximize"))
-        rule = make(_number(group["lr"]), **{word: group[word] for word in kind.words})
+        rule = kind.of(group)(_number(group["lr"]), **{word: group[word] for word in kind.words})
         moving = {word for word in kind.words if _moves(group[word])}
         put = object.__setattr__
         put(self, "rule", rule)
@@ -217,14 +220,8 @@ def structure(optimizer: Any) -> tuple[Any, ...]:
     kind = known(optimizer)
     rows = []
     for group in optimizer.param_groups:
-        for word in kind.refused:
-            if group.get(word):
-                raise ArgumentError(
-                    f"{type(optimizer).__name__} with {word}={group[word]} is not known",
-                    expected=f"{word}=False",
-                )
         words = tuple(_shape(group.get(word)) for word in (*kind.words, "maximize"))
-        rows.append((words, group.get("decoupled_weight_decay"), tuple(map(id, group["params"]))))
+        rows.append((words, kind.of(group), tuple(map(id, group["params"]))))
     return tuple(rows)
 
 
