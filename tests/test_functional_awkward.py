@@ -39,3 +39,20 @@ def test_slopes(name):
     single = name in ("hardsigmoid", "celu")
     rtol, atol = (1e-7, 1e-7) if single else (1e-12, 1e-15)
     np.testing.assert_allclose(got, tensor.grad.numpy(), rtol=rtol, atol=atol)
+
+
+@pytest.mark.parametrize("reduce", ["amax", "amin"])
+@pytest.mark.parametrize("include_self", [True, False])
+def test_equal_extremes_of_a_group_share_their_gradient_as_in_pytorch(reduce, include_self):
+    old, new = np.array([1.0, 0.0, 2.0]), np.array([1.0, 1.0, 1.0, 2.0, 2.0, np.inf])
+    at, weights = np.array([0, 0, 0, 2, 2, 1]), np.array([1.0, 2.0, 5.0])
+
+    def ours(x, y):
+        made = F.scatter_reduce(x, 0, at, y, reduce, include_self=include_self)
+        return np.sum(np.where(np.isfinite(made), weights * made, 0.0))
+
+    x, y = (torch.tensor(a, requires_grad=True) for a in (old, new))
+    made = x.scatter_reduce(0, torch.tensor(at), y, reduce, include_self=include_self)
+    torch.where(made.isfinite(), torch.tensor(weights) * made, 0.0).sum().backward()
+    for mine, theirs in zip(bp.grad(ours, argnums=(0, 1))(old, new), (x, y), strict=True):
+        np.testing.assert_allclose(mine, theirs.grad)

@@ -719,6 +719,17 @@ def test_a_label_of_no_class_is_refused_whatever_the_loss(loss, rng):
         step(np.array([0, 77, 1]))
 
 
+def test_what_is_picked_may_be_nothing(rng):
+    W = rng.standard_normal((4, 3))
+
+    def f(W, rows):
+        return np.sum(W[rows] * 2.0) + np.sum(W)
+
+    step = compile(f, W, np.zeros(0, int), params="W", optimizer=optim.SGD(0.1))
+    assert step(np.zeros(0, int)) == pytest.approx(np.sum(W))
+    np.testing.assert_allclose(step.params["W"], W - 0.1)
+
+
 def test_a_label_of_no_class_among_those_that_count_is_refused(rng):
     W = rng.standard_normal((3, 4))
     example = np.array([0, -100, 1])

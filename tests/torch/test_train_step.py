@@ -2,16 +2,18 @@
 
 import copy
 import importlib.util
+import random
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import allbps as bp
-from allbps.errors import ArgumentError, DtypeError, NonFiniteError, NotScalarError
+from allbps.errors import AllBPsError, ArgumentError, DtypeError, NonFiniteError, NotScalarError
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("llvmlite")
+checkpoint = pytest.importorskip("torch.utils.checkpoint").checkpoint
 T, nn = torch.nn.functional, torch.nn
 SPEC = importlib.util.spec_from_file_location("modules", Path(__file__).with_name("_modules.py"))
 modules = importlib.util.module_from_spec(SPEC)
@@ -124,6 +126,12 @@ OPTIMIZERS = {
     "Adam, decoupled": lambda p: torch.optim.Adam(p, 0.01, weight_decay=0.1,
                                                   decoupled_weight_decay=True),
     "AdamW": lambda p: torch.optim.AdamW(p, 0.01),
+    "Adam, amsgrad": lambda p: torch.optim.Adam(p, 0.01, weight_decay=0.1, amsgrad=True),
+    "AdamW, amsgrad": lambda p: torch.optim.AdamW(p, 0.01, amsgrad=True),
+    "NAdam, decoupled": lambda p: torch.optim.NAdam(p, 0.01, weight_decay=0.1,
+                                                    decoupled_weight_decay=True),
+    "RAdam, decoupled": lambda p: torch.optim.RAdam(p, 0.01, weight_decay=0.1,
+                                                    decoupled_weight_decay=True),
     "NAdam": lambda p: torch.optim.NAdam(p, 0.01),
     "RAdam": lambda p: torch.optim.RAdam(p, 0.01),
     "Adamax": lambda p: torch.optim.Adamax(p, 0.01),
@@ -540,3 +548,149 @@ def test_a_fault_in_single_precision_is_found_beside_relus_that_turn(monkeypatch
     optimizer = torch.optim.SGD(module.parameters(), 0.1)
     with pytest.raises(bp.torch.DifferenceError):
         bp.torch.train_step(module, None, (module.x,), optimizer=optimizer)
+
+
+class Reads(nn.Module):
+    """Constants at places that differ from batch to batch: tables of noise, one-hot rows."""
+
+    def __init__(self, how):
+        super().__init__()
+        self.layer, self.how = nn.Linear(3, 2), how
+        self.register_buffer("five", torch.arange(5))
+        self.register_buffer("table", torch.linspace(0, 1, 8, dtype=torch.double).reshape(4, 2))
+
+    def forward(self, x, places):
+        made = self.layer(x)
+        return (made * self.how(self, made, places)).square().sum()
+
+
+READS = {
+    "rows of a buffer": lambda net, y, p: net.table[p],
+    "rows of a constant": lambda net, y, p: torch.eye(4, 2, dtype=torch.double)[p],
+    "index_select": lambda net, y, p: net.table.index_select(0, p),
+    "gather": lambda net, y, p: net.table.gather(0, p[:, None].expand(-1, 2)),
+    "take_along_dim": lambda net, y, p: torch.take_along_dim(net.table, p[:, None], 0),
+    "one-hot by scatter": lambda net, y, p: torch.zeros_like(y).scatter(1, p[:, None] % 2, 1.0),
+    "numbers by scatter": lambda net, y, p: torch.zeros_like(y).scatter(
+        1, p[:, None] % 2, y[:, :1]
+    ),
+    "best of topk": lambda net, y, p: torch.zeros_like(y).scatter(
+        1, y.topk(1).indices, y.topk(1).values
+    ),
+    "index_put": lambda net, y, p: torch.zeros_like(y).index_put((net.five, p % 2), y[:, 0]),
+    "index_add": lambda net, y, p: torch.zeros_like(y).index_add(0, p, y),
+    "largest of a group": lambda net, y, p: torch.zeros_like(y).scatter_reduce(
+        0, p[:, None].expand(-1, 2), y.relu(), "amax"
+    ),
+    "masked_scatter": lambda net, y, p: y.masked_scatter(p[:, None] > 1, net.table),
+    "counted in a mask": lambda net, y, p: net.table[torch.cumsum(p > 1, 0).clamp(max=3)],
+    "a loss": lambda net, y, p: T.nll_loss(T.log_softmax(y, -1), p % 2, reduction="none")[:, None],
+    "bucketize": lambda net, y, p: torch.bucketize(y.detach(), net.table[0]),
+}
+
+
+@pytest.mark.parametrize("name", READS)
+def test_what_is_read_or_written_at_given_places_is_one_path(name):
+    torch.manual_seed(3)
+    module = Reads(READS[name]).double()
+    other = copy.deepcopy(module)
+    rng = torch.Generator().manual_seed(5)
+    data = [(x, torch.randint(0, 4, (len(x),), generator=rng)) for x, _ in batches(4)]
+    mine, theirs = (torch.optim.SGD(m.parameters(), 0.01) for m in (module, other))
+    step = bp.torch.train_step(module, None, data[0], optimizer=mine)
+    for batch in data:
+        loss = other(*batch)
+        theirs.zero_grad()
+        loss.backward()
+        theirs.step()
+        np.testing.assert_allclose(step(*batch), loss.detach(), rtol=1e-9)
+    assert_same_state(module.state_dict(), other.state_dict())
+    assert len(step._current.step.paths()) == 1
+
+
+def test_a_mean_that_is_all_rounding_is_no_difference():
+    torch.manual_seed(0)
+    conv, norm = nn.Conv2d(4, 4, 1, bias=False), nn.BatchNorm2d(4)
+    module = nn.Sequential(nn.BatchNorm2d(4), conv, norm, nn.ReLU(), nn.Flatten()).double()
+    x, y = torch.randn(3, 4, 4, 4, dtype=torch.double), torch.zeros(3, dtype=torch.long)
+    bp.torch.train_step(module, T.cross_entropy, (x, y), torch.optim.SGD(module.parameters(), 0.1))
+    assert norm.running_mean.abs().max() == 0
+
+
+class Told(Small):
+    """A layer whose forward pass is given as a function of the module and its argument."""
+
+    def __init__(self, forward):
+        super().__init__()
+        self.forward = forward.__get__(self)
+        self.register_buffer("mask", torch.tensor([[1.0, 0.0, 1.0, 0.0], [0.0, 1.0, 1.0, 1.0]]))
+        self.register_buffer("count", torch.tensor(0))
+
+
+def sets_data(net, x):
+    net.fc2.weight.data = net.fc2.weight.data * net.mask
+    return net.fc2(net.fc1(x))
+
+
+def writes_data(net, x):
+    net.fc2.weight.data.mul_(net.mask)
+    return net.fc2(net.fc1(x))
+
+
+def hooks(net, x):
+    y = net.fc2(net.fc1(x))
+    y.register_hook(lambda g: g * 2)
+    return y
+
+
+def leaves_out(net, x):
+    return net.fc2(net.fc1(x)) if random.random() < 2 else x[:, :2]
+
+
+def draws_by_numpy(net, x):
+    return net.fc2(net.fc1(x)) * float(np.random.rand())  # noqa: NPY002
+
+
+@pytest.mark.parametrize(
+    ("forward", "message"),
+    [
+        (sets_data, r"^forward puts other numbers in a tensor's place.*\n.*in sets_data: net.fc2"),
+        (writes_data, "^forward writes into the parameter fc2.weight"),
+        (hooks, r"^forward puts a hook on a tensor.*\n.*in hooks: y.register_hook"),
+        (leaves_out, "^forward draws from random: a graph would keep"),
+        (draws_by_numpy, "^forward draws from numpy.random: a graph would keep"),
+    ],
+    ids=lambda x: getattr(x, "__name__", ""),
+)
+def test_what_export_would_lose_is_refused_with_its_line(forward, message):
+    with pytest.raises(AllBPsError, match=message):
+        step_of(Told(forward).float(), check=False)
+
+
+def reads_data(net, x):
+    y = net.fc1(x)
+    return net.fc2(y * y.data.sigmoid()) / net.fc2.weight.data.norm()
+
+
+def is_computed_again(net, x):
+    y = checkpoint(net.fc1, x + 0 * net.fc1.weight.sum(), use_reentrant=True)
+    return net.fc2(checkpoint(torch.tanh, y, use_reentrant=False))
+
+
+def counts_itself(net, x):
+    net.count += 1
+    return net.fc2(net.fc1(x)) / (1 - 0.9 ** net.count.double())
+
+
+@pytest.mark.parametrize("forward", [reads_data, is_computed_again, counts_itself])
+def test_what_export_loses_nothing_of_trains_as_in_pytorch(forward):
+    torch.manual_seed(3)
+    module, other = Told(forward).double(), Told(forward).double()
+    other.load_state_dict(module.state_dict())
+    data = batches(3)
+    mine, theirs = (torch.optim.SGD(m.parameters(), 0.1) for m in (module, other))
+    step = bp.torch.train_step(module, T.cross_entropy, data[0], optimizer=mine)
+    for batch in data:
+        expected = eager_step(other, T.cross_entropy, theirs, batch)
+        assert step(*batch).item() == pytest.approx(expected, rel=1e-12)
+    assert_same_state(module.state_dict(), other.state_dict())

@@ -13,6 +13,7 @@ import numpy
 
 from allbps.functional.common import misfit, misused, works_on_arrays
 from allbps.ir import Node, TracedArray, lift
+from allbps.ops.function import astype
 from allbps.ops.index import getitem_by, put_by
 from allbps.ops.shape import broadcast_to, reshape, transpose
 from allbps.ops.shapes import normal_axis
@@ -308,11 +309,17 @@ def masked_scatter(input: Any, mask: Any, source: Any) -> Node:
     array([5., 0., 6.])
     """
     node, chosen = np.broadcast_arrays(lift(input), lift(mask))
-    count = int(np.sum(chosen))
     given = row(source)
-    if given.size < count:
+    if given.size < chosen.size and np.sum(chosen) > given.size:
+        count = int(np.sum(chosen))
         raise misfit("masked_scatter has too few numbers", f"at least {count}", f"{given.size}")
-    return put_by(node, chosen, getitem_by(given, slice(0, count)))
+    if not given.size:
+        return lift(node)
+    before = np.cumsum(astype(row(chosen), dtype=np.dtype(np.int64))) - 1
+    which = np.clip(before, 0, given.size - 1)
+    numbers = astype(getitem_by(given, which), dtype=node.dtype)
+    made: Node = np.where(chosen, reshape(numbers, shape=node.shape), node)
+    return made
 
 
 # -- repeated, side by side ------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from allbps.functional.picking import along, indices, row
 from allbps.ir import Node, lift
 from allbps.numpy_api.writing import combined_at
 from allbps.ops.index import getitem_by, put_by
-from allbps.ops.shape import broadcast_to, reshape
+from allbps.ops.shape import broadcast_to, detach, reshape
 from allbps.ops.shapes import normal_axis
 
 np: Any = numpy  # its functions, given nodes, give nodes
@@ -25,8 +25,6 @@ REDUCTIONS: dict[str, tuple[Any, float]] = {
     "mean": (np.add, 0.0),
     "prod": (np.multiply, 1.0),
     "multiply": (np.multiply, 1.0),
-    "amax": (np.maximum, -np.inf),
-    "amin": (np.minimum, np.inf),
 }
 """PyTorch's word -> the ufunc, and what it starts from where the old number does not count."""
 
@@ -187,6 +185,8 @@ def _reduced(node: Node, places: Places, values: Node, reduce: str, include_self
             expected="'sum', 'prod', 'mean', 'amax' or 'amin'",
             got=repr(reduce),
         )
+    if reduce in ("amax", "amin"):
+        return _extreme(node, places, values, reduce == "amax", include_self)
     ufunc, neutral = REDUCTIONS[reduce]
     ones = np.ones(values.shape, node.dtype)
     counts = combined_at(np.add, lift(np.zeros(node.shape, node.dtype)), places, lift(ones))
@@ -196,6 +196,37 @@ def _reduced(node: Node, places: Places, values: Node, reduce: str, include_self
         return made
     average: Node = made / np.maximum(counts + float(include_self), 1.0)
     return average
+
+
+def _extreme(node: Node, places: Places, values: Node, largest: bool, include_self: bool) -> Node:
+    """The largest or smallest; numbers that are equal to it share its δ, as in PyTorch.
+
+    There the old number has a share in what the shares are parts of, even where it does not count.
+    """
+    picked = getitem_by(node, places).shape
+    values = broadcast_to(values, shape=picked) if values.shape != picked else values
+    at = row(getitem_by(lift(np.arange(node.size).reshape(node.shape)), places))
+    old, new = row(node), row(values)
+    hit = combined_at(np.add, lift(np.zeros(old.shape)), at, lift(np.ones(new.shape))) > 0
+    best = _best(old, at, new, largest)
+    if include_self:
+        best = (np.maximum if largest else np.minimum)(old, best)
+    if node.dtype.kind != "f":
+        return reshape(best, shape=node.shape)
+    best = detach(best)
+    is_old, is_new = old == best, new == getitem_by(best, at)
+    shares = detach(combined_at(np.add, is_old.astype(node.dtype), at, is_new.astype(node.dtype)))
+    kept = is_old if include_self else is_old & ~hit
+    mine = np.where(kept & np.isfinite(old), old, 0.0) / np.maximum(shares, 1.0)
+    theirs = np.where(is_new & np.isfinite(new), new, 0.0)
+    slope = combined_at(np.add, mine, at, theirs / np.maximum(getitem_by(shares, at), 1.0))
+    return reshape(best + (slope - detach(slope)), shape=node.shape)
+
+
+def _best(old: Node, at: Node, new: Node, largest: bool) -> Node:
+    """Of the new numbers that go to a place the largest or smallest: written last, it stays."""
+    order = np.argsort(new if largest else -new, kind="stable")  # NaN comes last in both
+    return put_by(old, getitem_by(at, order), getitem_by(new, order))
 
 
 # -- one index for each slice ----------------------------------------------------------------------

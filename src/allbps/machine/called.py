@@ -237,7 +237,7 @@ class Called:
             warnings.warn(
                 f"{path.build.traced.function} has taken {len(self._paths)} paths, each compiled"
                 f" separately; the last one was decided by {decided.purpose}"
-                f" at {decided.site}: np.where would keep it to one",
+                f" at {decided.site}: {_one_path(decided.purpose)} would keep it to one",
                 PathsWarning,
                 stacklevel=2,
             )
@@ -260,6 +260,13 @@ class Called:
     def _prepare(self, path: Path) -> None:
         """What the next run needs beside its arguments."""
         path.begin(self.taken)
+
+
+def _one_path(purpose: str) -> str:
+    """What asks for no number: where a plain array was read at a traced index, and elsewhere."""
+    if purpose == "operator.index":
+        return "allbps.functional.index_select(array, 0, index)"
+    return "np.where"
 
 
 class Compiled(Called):

@@ -17,7 +17,7 @@ from allbps.torch.emit import Written
 from allbps.torch.memory import Memory
 from allbps.torch.net import Imported, containers
 from allbps.torch.rules import Followed, Groups
-from allbps.torch.source import Source
+from allbps.torch.source import Source, names_in
 
 
 class Objective:
@@ -77,7 +77,9 @@ def _counted(written: Written) -> list[str]:
         text = f'buffers["{name}"]'
         readers = [line for line in written.lines if text in line.text]
         if new in lines and readers == [lines[new]] and readers[0].text == f"{text} + 1":
-            found.append(name)
+            used = [*written.results, *(line.text for line in written.lines)]
+            if not any(new in names_in(text) for text in used):
+                found.append(name)
     return found
 
 

@@ -17,12 +17,8 @@ from torch.fx import GraphModule, Node
 
 from allbps.errors import AllBPsError
 from allbps.torch.attributes import Writes
-from allbps.torch.refusals import (
-    in_words,
-    no_backward_of_its_own,
-    no_gradient_inside,
-    no_shapes_by_values,
-)
+from allbps.torch.lost import nothing_lost
+from allbps.torch.refusals import in_words, no_shapes_by_values
 from allbps.torch.table import writers_of
 
 ROUNDS = 4
@@ -53,9 +49,9 @@ def exported(
         warnings.simplefilter("ignore")
         try:
             with (
-                (writes or Writes(module)).put_back(), no_backward_of_its_own(),
-                no_gradient_inside(), _masks_as_given(), _distributions_as_given(),
-                _attributes_as_written(), _quiet(), torch.enable_grad(),
+                (writes or Writes(module)).put_back(), nothing_lost(), _masks_as_given(),
+                _distributions_as_given(), _attributes_as_written(), _quiet(),
+                torch.enable_grad(),
             ):  # fmt: skip
                 program: ExportedProgram = torch.export.export(module, args, dict(kwargs))
             no_shapes_by_values(program, module)
@@ -115,14 +111,17 @@ def _attributes_as_written() -> Iterator[None]:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Inside, PyTorch logs no graph beside the error that we tell."""
+    """Inside, PyTorch logs and prints no graph beside the error that we tell."""
     loud = logging.getLogger("torch.fx.experimental.symbolic_shapes")
+    trace: Any = importlib.import_module("torch.export._trace")
     before = loud.level
     loud.setLevel(logging.ERROR)
+    trace.print = lambda *args, **kwargs: None
     try:
         yield
     finally:
         loud.setLevel(before)
+        del trace.print
 
 
 def first_result(program: ExportedProgram) -> Any:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import nn
 from torch.export import ExportedProgram
 
-from allbps.errors import AllBPsError, ArgumentError, DtypeError, NotDifferentiableError
+from allbps.errors import AllBPsError, ArgumentError, DtypeError
 from allbps.torch.table.use import DTYPES
-from allbps.torch.where import PREFIX, calling_line, raised_at, said
+from allbps.torch.where import PREFIX, raised_at, said
 
 
 def check_module(module: Any) -> None:
@@ -138,61 +136,3 @@ def in_words(error: Exception, module: nn.Module) -> AllBPsError:
         return decides(name, where, first[:200])
     return ArgumentError(what, where=where, expected="a forward pass that torch.export can follow",
                          got=f"{type(error).__name__}: {first[:300]}")  # fmt: skip
-
-
-@contextmanager
-def no_gradient_inside() -> Iterator[None]:
-    """Inside, ``torch.autograd.grad`` is refused: export does not follow it.
-
-    Raises:
-        NotDifferentiableError: it was called.
-
-    """
-    original = torch.autograd.grad
-
-    def refused(*args: Any, **kwargs: Any) -> Any:
-        raise NotDifferentiableError(
-            "forward takes a gradient itself, which torch.export does not follow",
-            where=calling_line(),
-            expected="a forward pass without torch.autograd.grad",
-            todo="write that derivative out; or write the net in NumPy's style, where"
-            " bp.grad may stand inside of what is differentiated",
-        )
-
-    torch.autograd.grad = refused
-    try:
-        yield
-    finally:
-        torch.autograd.grad = original
-
-
-@contextmanager
-def no_backward_of_its_own() -> Iterator[None]:
-    """Inside, a ``torch.autograd.Function`` is noticed: export would drop its backward pass.
-
-    Raises:
-        NotDifferentiableError: one was applied.
-
-    """
-    applied: dict[str, str] = {}
-    original = torch.autograd.Function.__dict__["apply"]
-
-    def noted(cls: Any, *args: Any, **kwargs: Any) -> Any:
-        if not cls.__module__.startswith("torch."):
-            applied.setdefault(cls.__name__, calling_line())
-        return original.__get__(None, cls)(*args, **kwargs)
-
-    torch.autograd.Function.apply = classmethod(noted)  # type: ignore[assignment,method-assign]
-    try:
-        yield
-    finally:
-        torch.autograd.Function.apply = original  # type: ignore[method-assign]
-    if applied:
-        names = ", ".join(applied)
-        raise NotDifferentiableError(
-            f"{names} has a backward pass of its own, which torch.export drops",
-            where=next(iter(applied.values())),
-            expected="a forward pass of operations whose derivatives PyTorch knows",
-            got=f"torch.autograd.Function: {names}",
-            todo="write it with torch's operations",
-        )

@@ -89,16 +89,16 @@ class Source:
     @property
     def names(self) -> set[str]:
         """All names that it reads."""
-        return _names(self.returned).union(*(_names(line.text) for line in self.lines))
+        return names_in(self.returned).union(*(names_in(line.text) for line in self.lines))
 
     def needed(self) -> Source:
         """The same without lines that nothing returned depends on."""
-        wanted = _names(self.returned)
+        wanted = names_in(self.returned)
         kept: list[Line] = []
         for line in reversed(self.lines):
             if line.name in wanted:
                 kept.append(line)
-                wanted |= _names(line.text)
+                wanted |= names_in(line.text)
         return replace(self, lines=tuple(kept[::-1]))
 
 
@@ -106,7 +106,8 @@ def _remark(line: Line) -> str:
     return f"  # {line.site.file.rpartition('/')[2]}:{line.site.line}" if line.site else ""
 
 
-def _names(text: str) -> set[str]:
+def names_in(text: str) -> set[str]:
+    """The names that an expression reads."""
     tree = ast.parse(text, mode="eval")
     return {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
 

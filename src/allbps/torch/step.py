@@ -136,16 +136,16 @@ class TrainStep:
         while True:
             seed = self._seed
             found = interpreted(self._whole, program, args, kwargs, seed, frozenset(moved))
+            if not any(text.startswith("params[") for text in found.written.states):
+                raise ArgumentError(
+                    "the optimizer has no parameter that the loss depends on",
+                    expected="optimizer=torch.optim.SGD(module.parameters(), …) of this module",
+                )
             step = CompiledStep(found, title, self._memory, self._options, inputs)
             lost = step.unreached()
             if not lost:
                 break
             moved.difference_update(lost)  # PyTorch has no gradient for them: they stay as they are
-        if not step.params.tensors:
-            raise ArgumentError(
-                "the optimizer has no parameter that the loss depends on",
-                expected="optimizer=torch.optim.SGD(module.parameters(), …) of this module",
-            )
         step.compile()
         return step
 

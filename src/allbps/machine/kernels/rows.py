@@ -9,6 +9,7 @@ from __future__ import annotations
 from allbps.machine.kernels.functions import NAN, exp, log
 from allbps.machine.kernels.loss import dot, exponentials, largest
 from allbps.machine.language.words import (
+    Bytes,
     Int,
     Ints,
     Real,
@@ -156,6 +157,15 @@ def one_hot_integers(Y: Ints, labels: Ints, N: Int, lo: Int, hi: Int) -> None:
     for r in range(lo, hi):
         y, label = Y + r * N, labels[r]
         for n in lanes(N):
+            y[n] = select(label == n, 1, 0)
+
+
+@kernel
+def one_hot_truths(Y: Bytes, labels: Ints, N: Int, lo: Int, hi: Int) -> None:
+    """The same as truth values."""
+    for r in range(lo, hi):
+        y, label = Y + r * N, labels[r]
+        for n in range(N):
             y[n] = select(label == n, 1, 0)
 
 

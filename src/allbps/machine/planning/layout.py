@@ -167,6 +167,8 @@ def common_refinement(lists: Sequence[Sequence[Run]]) -> list[list[Run]] | None:
         if not all(pending[k] for k in full):
             return None
         minor = min(pending[k][-1][0] for k in full)  # cut from the minor end
+        if minor == 0:
+            return [[(0, 0)] for _ in lists]
         for k in range(len(lists)):
             if k not in full:
                 out[k].insert(0, (minor, 0))

@@ -172,14 +172,22 @@ def emit_argsort(places: Places, work: Work) -> None:
 def emit_one_hot(places: Places, work: Work) -> None:
     """1 at each label, else 0."""
     labels, made = work.inputs[0], work.outputs[0]
-    if made.size == 0 or made.dtype not in (places.program.real, np.int64):
+    kernel = ONE_HOT.get(made.dtype.kind)
+    if made.size == 0 or kernel is None or made.dtype not in (places.program.real, np.int64, bool):
         raise NoKernelError
     which = places.as_layout(labels, row_major(labels.shape)).memory
     out = places.put(made, row_major(made.shape)).memory
     classes = made.shape[-1]
-    kernel = kernels.one_hot if made.dtype.kind == "f" else kernels.one_hot_integers
     call = kernel.on(Y=out, labels=which, N=classes, lo=LO, hi=HI)
     _add(places, work, out, labels.size, classes, call)
+
+
+ONE_HOT: dict[str, Routine] = {
+    "f": kernels.one_hot,
+    "i": kernels.one_hot_integers,
+    "b": kernels.one_hot_truths,
+}
+"""Kind of number -> the kernel that makes it."""
 
 
 def emit_cross_entropies(places: Places, work: Work) -> None:

@@ -7,14 +7,13 @@ from typing import Any
 import numpy as np
 
 import allbps.functional as F
+from allbps.ir import TracedArray, is_traced, lift
 from allbps.transforms import stop_gradient
 
 
 def put_at(x: Any, index: Any, values: Any) -> Any:
     """X with other numbers at an index."""
-    out = np.copy(x)
-    if isinstance(out, np.ndarray) and not isinstance(values, (np.ndarray, float, int)):
-        out = np.zeros_like(values, shape=x.shape, dtype=x.dtype) + x
+    out = _own(x, index, values)
     out[index] = values
     return out
 
@@ -26,23 +25,34 @@ def added_at(x: Any, index: Any, values: Any) -> Any:
 
 def _into(shape: tuple[int, ...], index: Any, values: Any, like: Any) -> Any:
     """Zeros with values added at an index."""
-    zeros = np.zeros(shape, like.dtype)
-    values = np.broadcast_to(values, zeros[index].shape) if not _traced(index) else values
-    out = np.zeros_like(values, shape=shape)
-    np.add.at(out, index, values)
+    out = _own(np.zeros(shape, like.dtype), index, values)
+    np.add.at(out, index, np.broadcast_to(values, out[index].shape))
     return out
 
 
-def _traced(index: Any) -> bool:
-    parts = index if isinstance(index, tuple) else (index,)
-    return any(not isinstance(part, (slice, int, np.ndarray, type(None))) for part in parts)
+def _own(x: Any, *others: Any) -> Any:
+    """A copy of x to write into, as a name where what is written, or the place, is traced."""
+    return np.copy(_named(x, *others))
+
+
+def _named(x: Any, *others: Any) -> Any:
+    """X; as a name where x is plain and another is traced.
+
+    A plain array would ask a traced index for its numbers, and each index would be a path.
+    """
+    return TracedArray(lift(x)) if is_traced(*others) and not is_traced(x) else x
+
+
+def picked(x: Any, index: Any) -> Any:
+    """The elements of a constant at an index."""
+    return _named(x, index)[index]
 
 
 def gather(x: Any, dim: int, index: Any) -> Any:
     """The elements of x at an index along an axis; the index may be shorter along the others."""
     if x.ndim == 0:
         return x
-    return x[_grid(x, dim, index)]
+    return picked(x, _grid(x, dim, index))
 
 
 def _grid(x: Any, dim: int, index: Any) -> tuple[Any, ...]:

@@ -97,6 +97,12 @@ def _index(use: Use, key: str = "indices") -> str:
     return ", ".join(parts) or "..."
 
 
+def _picked(use: Use, index: str) -> str:
+    """Elements at an index: NumPy would ask a traced one for its numbers if x is a plain array."""
+    x = use.text("self")
+    return f"parts.picked({x}, np.s_[{index}])" if use.is_constant("self") else f"{x}[{index}]"
+
+
 def _index_put(use: Use) -> str:
     where = f"np.s_[{_index(use)}]"
     function = "parts.added_at" if use["accumulate"] else "parts.put_at"
@@ -131,7 +137,7 @@ def _repeat(use: Use) -> str:
 
 def _index_select(use: Use) -> str:
     dim = use["dim"] % max(len(use.shape("self")), 1)
-    return f"{use.text('self')}[{_ahead(dim)}{use.text('index')}]"
+    return _picked(use, f"{_ahead(dim)}{use.text('index')}")
 
 
 def _pixel_shuffle(use: Use) -> str:
@@ -214,8 +220,8 @@ SHAPES: dict[str, Writers] = {
     "aten.pad.default": _pad,
     "aten.pixel_shuffle.default": _pixel_shuffle,
     # places by indices
-    "aten.index.Tensor": lambda use: f"{use.text('self')}[{_index(use)}]",
-    "aten._unsafe_index.Tensor": lambda use: f"{use.text('self')}[{_index(use)}]",
+    "aten.index.Tensor": lambda use: _picked(use, _index(use)),
+    "aten._unsafe_index.Tensor": lambda use: _picked(use, _index(use)),
     "aten.index_put.default": _index_put,
     "aten._unsafe_index_put.default": _index_put,
     "aten.index_select.default": _index_select,

@@ -110,6 +110,19 @@ class Use:
         """Does an argument say nothing that its default would not?"""
         return name in self.defaults and _same(self.values[name], self.defaults[name])
 
+    def is_constant(self, name: str) -> bool:
+        """Does a tensor follow from nothing but buffers that stay, and numbers of ``forward``?"""
+        waiting, seen = [self.values[name]], set[Node]()
+        while waiting:
+            node = waiting.pop()
+            if not isinstance(node, Node) or node in seen:
+                continue
+            if node.op == "placeholder" and not self.names[node].startswith("constants["):
+                return False
+            seen.add(node)
+            waiting += node.all_input_nodes
+        return True
+
     def require(self, name: str, *allowed: Any) -> None:
         """Refuse a value of an argument that is not written yet.
 

@@ -1,0 +1,209 @@
+"""What ``torch.export`` would lose of a forward pass, noticed while it follows that."""
+
+from __future__ import annotations
+
+import random
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils import checkpoint
+
+from allbps.errors import ArgumentError, NotDifferentiableError
+from allbps.torch.where import calling_line, is_users
+
+
+@contextmanager
+def nothing_lost() -> Iterator[None]:
+    """Inside, a forward pass may be followed.
+
+    Raises:
+        NotDifferentiableError: it takes a gradient, has a backward pass of its own, or puts a hook
+            on a tensor.
+        ArgumentError: it puts other numbers in a tensor's place, or draws by Python or NumPy.
+
+    """
+    with ExitStack() as stack:
+        for watched in (
+            without_checkpoints, no_backward_of_its_own, no_gradient_inside, no_hook_inside,
+            no_other_data, no_draws_of_python,
+        ):  # fmt: skip
+            stack.enter_context(watched())
+        yield
+
+
+@contextmanager
+def without_checkpoints() -> Iterator[None]:
+    """Inside, nothing is computed a second time for the backward pass: the numbers are the same.
+
+    A graph keeps what it needs; and a second computation would be one of other parameters where a
+    module is called with copies of them.
+    """
+    own: Any = checkpoint
+    generator = own._checkpoint_without_reentrant_generator
+
+    def once(run: Any, preserve_rng_state: Any, *args: Any) -> Any:
+        return run(*args)
+
+    def nothing(*args: Any, **kwargs: Any) -> Iterator[None]:
+        yield
+
+    own.CheckpointFunction.apply = once
+    own._checkpoint_without_reentrant_generator = nothing
+    try:
+        yield
+    finally:
+        del own.CheckpointFunction.apply
+        own._checkpoint_without_reentrant_generator = generator
+
+
+@contextmanager
+def no_gradient_inside() -> Iterator[None]:
+    """Inside, ``torch.autograd.grad`` is refused: export does not follow it.
+
+    Raises:
+        NotDifferentiableError: it was called.
+
+    """
+    original = torch.autograd.grad
+
+    def refused(*args: Any, **kwargs: Any) -> Any:
+        raise NotDifferentiableError(
+            "forward takes a gradient itself, which torch.export does not follow",
+            where=calling_line(),
+            expected="a forward pass without torch.autograd.grad",
+            todo="write that derivative out; or write the net in NumPy's style, where"
+            " bp.grad may stand inside of what is differentiated",
+        )
+
+    torch.autograd.grad = refused
+    try:
+        yield
+    finally:
+        torch.autograd.grad = original
+
+
+@contextmanager
+def no_backward_of_its_own() -> Iterator[None]:
+    """Inside, a ``torch.autograd.Function`` is noticed: export would drop its backward pass.
+
+    Raises:
+        NotDifferentiableError: one was applied.
+
+    """
+    applied: dict[str, str] = {}
+    original = torch.autograd.Function.__dict__["apply"]
+
+    def noted(cls: Any, *args: Any, **kwargs: Any) -> Any:
+        if not cls.__module__.startswith("torch."):
+            applied.setdefault(cls.__name__, calling_line())
+        return original.__get__(None, cls)(*args, **kwargs)
+
+    torch.autograd.Function.apply = classmethod(noted)  # type: ignore[assignment,method-assign]
+    try:
+        yield
+    finally:
+        torch.autograd.Function.apply = original  # type: ignore[method-assign]
+    if applied:
+        names = ", ".join(applied)
+        raise NotDifferentiableError(
+            f"{names} has a backward pass of its own, which torch.export drops",
+            where=next(iter(applied.values())),
+            expected="a forward pass of operations whose derivatives PyTorch knows",
+            got=f"torch.autograd.Function: {names}",
+            todo="write it with torch's operations",
+        )
+
+
+@contextmanager
+def no_hook_inside() -> Iterator[None]:
+    """Inside, hooks on tensors are refused: native code would not call them.
+
+    Raises:
+        NotDifferentiableError: one was put on a tensor.
+
+    """
+    original: Any = torch.Tensor.register_hook
+
+    def refused(tensor: Any, hook: Any) -> Any:
+        if not _asked_by_the_user():
+            return original(tensor, hook)
+        raise NotDifferentiableError(
+            "forward puts a hook on a tensor, which native code would not call",
+            where=calling_line(),
+            expected="a forward pass without register_hook",
+            got=getattr(hook, "__qualname__", repr(hook)),
+            todo="for clipped gradients pass max_norm=",
+        )
+
+    torch.Tensor.register_hook = refused  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        torch.Tensor.register_hook = original  # type: ignore[method-assign]
+
+
+@contextmanager
+def no_other_data() -> Iterator[None]:
+    """Inside, ``tensor.data`` is ``tensor.detach()``, which a graph has, and cannot be set.
+
+    Raises:
+        ArgumentError: it was set.
+
+    """
+    original: Any = torch._C.TensorBase.__dict__["data"]
+
+    def read(tensor: Any) -> Any:
+        return tensor.detach() if _asked_by_the_user() else original.__get__(tensor)
+
+    def write(tensor: Any, value: Any) -> None:
+        if not _asked_by_the_user():
+            original.__set__(tensor, value)
+            return
+        raise ArgumentError(
+            "forward puts other numbers in a tensor's place, which torch.export does not follow",
+            where=calling_line(),
+            expected="tensors that are made anew, and buffers that are written into",
+            got="tensor.data = …",
+            todo="multiply by the mask: F.linear(x, self.weight * self.mask); of a buffer"
+            " self.mean.copy_(…); what changes parameters belongs behind the step",
+        )
+
+    torch.Tensor.data = property(read, write)  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        del torch.Tensor.data
+
+
+@contextmanager
+def no_draws_of_python() -> Iterator[None]:
+    """Inside, draws from Python's or NumPy's generator are noticed: a graph would keep one.
+
+    Raises:
+        ArgumentError: something was drawn.
+
+    """
+    before = _generators()
+    yield
+    moved = [name for name, state in _generators().items() if state != before[name]]
+    if moved:
+        raise ArgumentError(
+            f"forward draws from {' and '.join(moved)}: a graph would keep what it has drawn once",
+            expected="random numbers of torch, as a tensor: torch.rand(()), F.dropout",
+            got=" and ".join(moved),
+            todo="for a layer that is left out at random: torch.where(torch.rand(()) < p, x, y)",
+        )
+
+
+def _generators() -> dict[str, str]:
+    numpys: Any = np.random.get_state()  # noqa: NPY002  (nothing is drawn)
+    return {"random": repr(random.getstate()), "numpy.random": repr(numpys[1:3])}
+
+
+def _asked_by_the_user() -> bool:
+    """Was what calls this called by code that is neither PyTorch's nor ours?"""
+    return is_users(sys._getframe(2).f_code.co_filename)
