@@ -47,10 +47,10 @@ def peak(tid: Int, threads: Int, team: Ints, arguments: Ints) -> None:
     c, x = stack(6 * 64), stack(64 + 6)
     for i in range(64 + 6):
         x[i] = 0.0
-    p = first_piece(tid)
+    p = first_piece(team, tid, threads, PIECES)
     while p < PIECES:
         brgemm(c, 64, x, 1, 0, 0, x, 0, 0, 6, 64, arguments[0], 1, 0, c)
-        p = next_piece(team, p, threads)
+        p = next_piece(team, p, tid, threads, PIECES)
     barrier(team, threads)
 
 
@@ -60,7 +60,7 @@ def product(tid: Int, threads: Int, team: Ints, a: Ints) -> None:
     C, A, B, partials = pointer_at(a, 0), pointer_at(a, 1), pointer_at(a, 2), pointer_at(a, 3)
     M, N, K, sar, sak, rows, columns, depth = a[4], a[5], a[6], a[7], a[8], a[9], a[10], a[11]
     scratch = pointer_at(a, 12) + tid * SCRATCH
-    p = first_piece(tid)
+    p = first_piece(team, tid, threads, rows * columns * depth)
     while p < rows * columns * depth:
         if depth > 1:
             product_piece(
@@ -68,14 +68,14 @@ def product(tid: Int, threads: Int, team: Ints, a: Ints) -> None:
             )
         else:
             product_piece(C, N, A, sar, sak, B, N, M, N, K, 0, C, rows, columns, 1, scratch, p)
-        p = next_piece(team, p, threads)
+        p = next_piece(team, p, tid, threads, rows * columns * depth)
     barrier(team, threads)
     if depth > 1:
-        p = first_piece(tid)
+        p = first_piece(team, tid, threads, PIECES)
         while p < PIECES:
             lo, hi = p * M // PIECES, (p + 1) * M // PIECES
             finish_product(C, N, partials, depth, M, N, 0, C, lo, hi)
-            p = next_piece(team, p, threads)
+            p = next_piece(team, p, tid, threads, PIECES)
         barrier(team, threads)
 
 
@@ -92,7 +92,7 @@ def convolution(tid: Int, threads: Int, team: Ints, a: Ints) -> None:
         if tid == 0:
             flip_weights(F, K, C, O, h, w, s, 0, C)
         barrier(team, threads)
-    p = first_piece(tid)
+    p = first_piece(team, tid, threads, PIECES)
     while p < PIECES:
         lo, hi = p * N // PIECES, (p + 1) * N // PIECES
         if which == 0:
@@ -101,7 +101,7 @@ def convolution(tid: Int, threads: Int, team: Ints, a: Ints) -> None:
             conv_weights(partials + p * size, J, I, scratch, 0, H, W, C, O, h, w, s, pad, lo, hi)
         else:
             conv_input(D, J, F, H, W, C, O, h, w, s, pad, lo, hi)
-        p = next_piece(team, p, threads)
+        p = next_piece(team, p, tid, threads, PIECES)
     barrier(team, threads)
     if which == 1 and tid == 0:
         combine(F, partials, size, PIECES, 0, size)
@@ -123,7 +123,8 @@ def winograd(tid: Int, threads: Int, team: Ints, a: Ints) -> None:
     tiles = N * ((oh + 3) // 4) * ((ow + 3) // 4)
     if which == 2:
         tiles = N * ((H + 3) // 4) * ((W + 3) // 4)
-    p, pieces = first_piece(tid), a[15]
+    pieces = a[15]
+    p = first_piece(team, tid, threads, pieces)
     while p < pieces:
         lo, hi = p * tiles // pieces, (p + 1) * tiles // pieces
         if which == 0:
@@ -134,7 +135,7 @@ def winograd(tid: Int, threads: Int, team: Ints, a: Ints) -> None:
             winograd_weights_delta(partials + p * size, points, C, O, 0, C)
         else:
             winograd_forward(D, J, U, K, 0, scratch, oh, ow, O, C, 2 - pad, lo, hi)
-        p = next_piece(team, p, threads)
+        p = next_piece(team, p, tid, threads, pieces)
     barrier(team, threads)
     if which == 1 and tid == 0:
         combine(F, partials, size, pieces, 0, size)

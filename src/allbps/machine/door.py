@@ -42,7 +42,7 @@ class Door:
         self._opened, nodes = opened(tuple(trees.values()))
         self._alone = executable.threads == 1
         self._step = executable.entry
-        self._team = np.zeros(team.TEAM_SIZE, np.int64)
+        self._team = np.zeros(team.team_size(1), np.int64)
         self._table = self._filled([slots[x] for x in nodes])
         self._address = self._table.ctypes.data
         self._enter = _native()

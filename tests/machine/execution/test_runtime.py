@@ -11,7 +11,13 @@ import pytest
 
 from allbps.machine.execution import runtime
 from allbps.machine.kernels.reduce import combine, sum_rows
-from allbps.machine.kernels.team import barrier, first_piece, next_piece
+from allbps.machine.kernels.team import (
+    barrier,
+    first_piece,
+    next_piece,
+    take_piece,
+    team_size,
+)
 from allbps.machine.language import cache
 from allbps.machine.language.target import host
 from allbps.machine.language.words import Int, Ints, Reals, kernel, nanoseconds, pointer_at
@@ -29,10 +35,10 @@ def chain(tid: Int, threads: Int, team: Ints, arguments: Ints) -> None:
 
 @kernel
 def rotate(source: Reals, to: Reals, pieces: Int, tid: Int, threads: Int, team: Ints) -> None:
-    p = first_piece(tid)
+    p = first_piece(team, tid, threads, pieces)
     while p < pieces:
         to[p] = source[(p + 1) % pieces] + 1.0
-        p = next_piece(team, p, threads)
+        p = next_piece(team, p, tid, threads, pieces)
     barrier(team, threads)
 
 
@@ -40,10 +46,10 @@ def rotate(source: Reals, to: Reals, pieces: Int, tid: Int, threads: Int, team: 
 def total(tid: Int, threads: Int, team: Ints, arguments: Ints) -> None:
     """A sum of 13 fixed pieces."""
     x, parts, out = pointer_at(arguments, 0), pointer_at(arguments, 1), pointer_at(arguments, 2)
-    p = first_piece(tid)
+    p = first_piece(team, tid, threads, 13)
     while p < 13:
         sum_rows(parts + p, x, 1, 1, p * 1000, (p + 1) * 1000)
-        p = next_piece(team, p, threads)
+        p = next_piece(team, p, tid, threads, 13)
     barrier(team, threads)
     if tid == 0:
         combine(out, parts, 1, 13, 0, 1)
@@ -72,6 +78,14 @@ def test_stages_see_the_stages_before_them(threads, steps):
     a, b = np.arange(pieces, dtype=np.float32), np.zeros(pieces, np.float32)
     steps("chain", [a, b, pieces, rounds], threads)()
     np.testing.assert_array_equal(a, np.roll(np.arange(pieces), -2 * rounds) + 2 * rounds)
+
+
+def test_a_thread_begins_with_its_own_share_and_ends_with_what_others_left():
+    _, (take,) = cache.load_kernels((take_piece,), host(), single=True)
+    team = np.zeros(team_size(2), np.int64)
+    taken = [take(team.ctypes.data, 1, 2, 7) for _ in range(5)]
+    assert taken == [3, 4, 5, 6, 0]
+    assert [take(team.ctypes.data, 0, 2, 7) for _ in range(3)] == [1, 2, 7]
 
 
 def test_sums_are_bit_identical_for_any_number_of_threads(steps):

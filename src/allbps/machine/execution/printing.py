@@ -32,6 +32,8 @@ from allbps.machine.works.tasks import Cut, Task
 
 FEW = 4
 """Tasks that are asked for one after the other, the largest first."""
+FEWEST_SHARES = 8
+"""Pieces of a task that is worth dealing out by examples."""
 
 
 class Imports:
@@ -85,30 +87,58 @@ class Printer:
             yield "if _tid == 0:"
             yield from indented(self._piece(tasks[0], "0"))
         else:
-            yield f"_piece = {self.word(first_piece, '_tid')}"
+            who = "_tid", "_threads", pieces
+            yield f"_piece = {self.word(first_piece, '_team', *who)}"
             yield f"while _piece < {pieces}:"
-            yield from indented(self._dispatch(tasks, 0))
-            yield f"    _piece = {self.word(next_piece, '_team', '_piece', '_threads')}"
+            yield from indented(self._alike(tasks))
+            yield f"    _piece = {self.word(next_piece, '_team', '_piece', *who)}"
         yield self.barrier()
 
     def barrier(self) -> str:
         """Wait for all threads."""
         return self.word(barrier, "_team", "_threads")
 
-    def _dispatch(self, tasks: Sequence[Task], start: int) -> Iterator[str]:
-        """Lines that do piece ``_piece`` of tasks whose first piece has number ``start``.
+    def _alike(self, tasks: Sequence[Task]) -> Iterator[str]:
+        """Lines that do piece ``_piece`` of all tasks.
+
+        Those that are cut alike go side by side, a share of each after a share of each, so that a
+        thread does the same examples in all of them; the others follow.
+        """
+        shares = _shares(tasks)
+        alike = [task for task in tasks if shares and task.cut.pieces % shares == 0]
+        if len(alike) < 2:
+            yield from self._dispatch(tasks, "_piece")
+            return
+        each = sum(task.cut.pieces for task in alike) // shares
+        rest = [task for task in tasks if task not in alike]
+        lines = self._dispatch(alike, f"_piece % {each}", shares, f"_piece // {each}")
+        if not rest:
+            yield from lines
+            return
+        yield f"if _piece < {each * shares}:"
+        yield from indented(lines)
+        yield "else:"
+        yield from indented(self._dispatch(rest, f"_piece - {each * shares}"))
+
+    def _dispatch(
+        self, tasks: Sequence[Task], at: str, shares: int = 1, share: str = "0", start: int = 0
+    ) -> Iterator[str]:
+        """Lines that do piece ``at`` of share ``share`` of tasks, whose first has number ``start``.
 
         By halves, so that many tasks are not a long chain of questions.
         """
         if len(tasks) == 1:
-            yield from self._piece(tasks[0], f"_piece - {start}" if start else "_piece")
+            here = f"{at} - {start}" if start else at
+            each = tasks[0].cut.pieces // shares
+            number = here if shares == 1 else share if each == 1 else f"{share} * {each} + {here}"
+            yield from self._piece(tasks[0], number)
             return
         half = (len(tasks) + 1) // 2 if len(tasks) > FEW else 1
-        middle = start + sum(task.cut.pieces for task in tasks[:half])
-        yield f"if _piece < {middle}:"
-        yield from indented(self._dispatch(tasks[:half], start))
+        middle = start + sum(task.cut.pieces for task in tasks[:half]) // shares
+        yield f"if {at} < {middle}:"
+        yield from indented(self._dispatch(tasks[:half], at, shares, share, start))
         yield "else:"
-        yield from indented(self._dispatch(tasks[half:], middle))
+        yield from indented(self._dispatch(tasks[half:], at, shares, share, middle))
 
     def _piece(self, task: Task, number: str) -> Iterator[str]:
         """One piece: its number, its items, and its calls."""
@@ -143,6 +173,11 @@ class Printer:
             yield f"if {' and '.join(map(condition, call.conditions))}:"
             line = f"    {line}"
         yield line
+
+
+def _shares(tasks: Sequence[Task]) -> int:
+    """Into how many shares the pieces of the larger tasks fall; 0 where all have few."""
+    return min((n for task in tasks if (n := task.cut.pieces) >= FEWEST_SHARES), default=0)
 
 
 def written(operand: Operand) -> str:

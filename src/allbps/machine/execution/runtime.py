@@ -35,7 +35,7 @@ class Pool:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._code, (self._serve, self._run, self._take_part) = _native()
-        self._team = np.zeros(team.TEAM_SIZE, np.int64)
+        self._team = np.zeros(team.team_size(1), np.int64)
         self._desks = np.zeros((0, worker.DESK_SIZE), np.int64)
         self._helpers: list[threading.Thread] = []
         self._bells: list[threading.Semaphore] = []
@@ -61,6 +61,7 @@ class Pool:
 
     def _hire(self, helpers: int) -> None:
         self.dismiss()
+        self._team = np.zeros(team.team_size(1 + helpers), np.int64)
         self._desks = np.zeros((helpers, worker.DESK_SIZE), np.int64)
         self._bells = [threading.Semaphore(0) for _ in range(helpers)]
         for i in range(helpers):

@@ -12,12 +12,12 @@ A step is a kernel of four arguments that all threads of a team run together, in
         X, W, Z = pointer_at(a, 0), pointer_at(a, 1), pointer_at(a, 2)
         scratch = pointer_at(a, 3) + tid * 100000       # memory of this thread
         # Z = X W: (128, 784) · (784, 512)
-        p = first_piece(tid)
+        p = first_piece(team, tid, threads, 16)
         while p < 16:
             product_piece(
                 Z, 512, X, 784, 1, W, 512, 128, 512, 784, 0, Z, 1, 16, 1, scratch, p
             )
-            p = next_piece(team, p, threads)
+            p = next_piece(team, p, tid, threads, 16)
         barrier(team, threads)                          # every piece loop ends with one
 
 The cut into pieces is a function of the shapes only. Kernels never allocate, never check and never

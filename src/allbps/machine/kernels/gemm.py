@@ -25,6 +25,7 @@ from allbps.machine.language.words import (
     kernel,
     lanes,
     panels,
+    select,
     transpose_square,
 )
 
@@ -276,6 +277,18 @@ def _cut_unpacked(M: int, N: int, K: int, *, wide: bool, fewest: int, least: int
 
 
 @inline
+def block_of(piece: int, rows: int, columns: int, M: int, N: int) -> tuple[int, int]:
+    """Which block of rows and of columns a piece is.
+
+    A thread does pieces that follow each other. They share columns where B is the larger operand,
+    rows where A is, so that no thread reads all of that.
+    """
+    across = N > M
+    r = select(across, piece % rows, piece // columns)
+    return r, select(across, piece // rows, piece % columns)
+
+
+@inline
 def columns_of(c: int, columns: int, N: int) -> tuple[int, int]:
     """Where block c of so many begins and ends: whole panels."""
     count = (N + PANEL - 1) // PANEL
@@ -293,7 +306,7 @@ def product_piece(
     ``scratch``: see gemm_scratch.
     """
     d, rest = piece // (rows * columns), piece % (rows * columns)
-    r, c = rest // columns, rest % columns
+    r, c = block_of(rest, rows, columns, M, N)
     left, right = columns_of(c, columns, N)
     k, end = d * K // depth, (d + 1) * K // depth
     gemm(
@@ -309,7 +322,7 @@ def product_piece_across(
 ) -> None:  # fmt: skip
     """product_piece for a B[k, n] at k + n*sbn."""
     d, rest = piece // (rows * columns), piece % (rows * columns)
-    r, c = rest // columns, rest % columns
+    r, c = block_of(rest, rows, columns, M, N)
     left, right = columns_of(c, columns, N)
     k, end = d * K // depth, (d + 1) * K // depth
     top = r * M // rows
@@ -325,7 +338,7 @@ def mask_piece(
     D: Reals, Y: Reals, M: Int, N: Int, rows: Int, columns: Int, piece: Int
 ) -> None:  # fmt: skip
     """δ through a ReLU whose result is Y, for a piece that product_piece has just made; depth 1."""
-    r, c = piece // columns, piece % columns
+    r, c = block_of(piece, rows, columns, M, N)
     left, right = columns_of(c, columns, N)
     mask(D, Y, N, r * M // rows, (r + 1) * M // rows, left, right)
 
