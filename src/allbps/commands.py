@@ -207,6 +207,19 @@ def serve(
     listen(target, port=port, limit=limit, open_page=open_page, tell=typer.echo)
 
 
+@app.command(
+    context_settings={
+        "allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": [],
+    }
+)  # fmt: skip
+def torchrun(context: typer.Context) -> None:
+    """Start several workers by PyTorch's torchrun, with its arguments; errors in one message."""
+    from allbps.distributed.launching import launch
+
+    if code := launch(context.args):
+        raise typer.Exit(code)
+
+
 app.command()(train)
 app.command()(bench)
 

@@ -11,9 +11,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from torch.distributed import run as torch_run
+from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, ProcessFailure
 
 from allbps.data import load
 from allbps.distributed import Workers, joined
+from allbps.distributed.launching import launch
 from allbps.errors import ArgumentError, UserFileError, WorkerError
 from allbps.train import TrainOptions, run
 
@@ -234,6 +237,43 @@ def test_data_that_change_end_all_workers_with_what_changed(tmp_path, workers):
         assert err.count("error:") == 1
         assert "--resume" in err
         assert "Traceback" not in err
+
+
+# -- the launcher ----------------------------------------------------------------------------------
+def launched(*arguments):
+    command = [sys.executable, "-m", "allbps", "torchrun", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=LIMIT, check=False)
+
+
+def test_the_launcher_adds_nothing_to_what_workers_say(tmp_path, digits):
+    train = ["train", "--data", str(digits), "--lr", "1e30", "--out", str(tmp_path / "run")]
+    done = launched("--standalone", "--nproc-per-node", "2", "-m", "allbps", *train)
+    assert done.returncode == 1
+    assert done.stderr.count("error:") == 2  # each worker's
+    assert "the loss became" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "OMP_NUM_THREADS" not in done.stderr
+
+
+def test_the_launcher_names_a_port_in_use():
+    with socket.socket() as taken:
+        taken.bind(("", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        at = ("--nproc-per-node", "2", "--master-port", str(port))
+        done = launched(*at, "-m", "allbps", "train")
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"error: port {port} is in use\n")
+    assert len(done.stderr.splitlines()) == 3
+
+
+def test_the_launcher_names_a_worker_that_was_killed(monkeypatch):
+    def run_and_lose_one(parsed):
+        raise ChildFailedError("allbps", {1: ProcessFailure(1, 4711, -signal.SIGKILL, "none")})
+
+    monkeypatch.setattr(torch_run, "run", run_and_lose_one)
+    with pytest.raises(WorkerError, match=r"worker 1 was killed \(SIGKILL\)"):
+        launch(["-m", "allbps"])
 
 
 # -- meeting, in this process ----------------------------------------------------------------------

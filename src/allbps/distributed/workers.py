@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from allbps.distributed.exchange import TorchExchange, plain, torch_distributed
+from allbps.distributed.launching import no_meeting
 from allbps.errors import AllBPsError, ArgumentError, WorkerError, within
 
 T = TypeVar("T")
@@ -241,17 +242,7 @@ def _store(distributed: Any, rank: int, wait: timedelta) -> Any:
             host, port, None, rank == 0 and not theirs, wait, wait_for_workers=False
         )
     except (RuntimeError, ValueError) as error:
-        if "EADDRINUSE" in str(error) or "address already in use" in str(error).lower():
-            raise ArgumentError(
-                f"port {port} is in use",
-                got=f"another program listens on it, or a run that has not ended, on {host}",
-                todo="torchrun --standalone, or another --master-port",
-            ) from error
-        raise WorkerError(
-            f"worker {rank} cannot reach the place where workers meet, {host}:{port}",
-            got=plain(str(error)),
-            todo="check --rdzv-endpoint, or --master-addr and --master-port",
-        ) from error
+        raise no_meeting(f"{host}:{port}", error) from error
     attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
     return distributed.PrefixStore(f"allbps/{attempt}", store)
 

@@ -1,0 +1,84 @@
+"""PyTorch's own ``torchrun``, whose tracebacks are said in one message."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+from collections.abc import Sequence
+from typing import Any
+
+from allbps.distributed.exchange import plain, torch_distributed
+from allbps.errors import ArgumentError, WorkerError
+
+
+def launch(arguments: Sequence[str]) -> int:
+    """Start workers as ``torchrun`` does, and wait for them.
+
+    Args:
+        arguments: those of ``torchrun``.
+
+    Returns:
+        0, or the exit code of the worker that failed first, which has said why.
+
+    Raises:
+        MissingExtraError: PyTorch is not installed.
+        ArgumentError: the port is in use.
+        WorkerError: a worker was killed, or the machines do not find each other.
+
+    """
+    torch_distributed()
+    import torch.distributed.run
+    from torch.distributed.elastic.multiprocessing.api import SignalException
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+    from torch.distributed.elastic.rendezvous import RendezvousError
+
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # as torchrun does, with a warning
+    logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)
+    run: Any = torch.distributed.run
+    parsed = run.parse_args(list(arguments))
+    try:
+        run.run(parsed)
+    except ChildFailedError as error:
+        return _code(*error.get_first_failure())
+    except SignalException as error:
+        return 128 + int(error.sigval)
+    except (RuntimeError, RendezvousError) as error:
+        endpoint = parsed.rdzv_endpoint or f"{parsed.master_addr}:{parsed.master_port}"
+        raise no_meeting(endpoint, error) from error
+    return 0
+
+
+def _code(rank: int, failure: Any) -> int:
+    """The exit code of a worker that failed.
+
+    Raises:
+        WorkerError: it had no time to say why.
+
+    """
+    code = int(failure.exitcode)
+    if code >= 0:
+        return code
+    name = signal.Signals(-code).name
+    raise WorkerError(
+        f"worker {rank} was killed ({name})",
+        got=f"process {failure.pid} ended by {name}"
+        + (", as when memory runs out" if name == "SIGKILL" else ""),
+        todo="go on from the checkpoint with --resume, with any number of workers",
+    )
+
+
+def no_meeting(endpoint: str, error: Exception) -> ArgumentError | WorkerError:
+    """Why workers cannot meet at ``host:port``."""
+    host, _, port = endpoint.rpartition(":")
+    if "EADDRINUSE" in str(error) or "address already in use" in str(error).lower():
+        return ArgumentError(
+            f"port {port} is in use",
+            got=f"another program listens on it, or a run that has not ended, on {host}",
+            todo="torchrun --standalone, or another --master-port",
+        )
+    return WorkerError(
+        f"the place where workers meet, {endpoint}, cannot be reached",
+        got=plain(str(error)),
+        todo="check --rdzv-endpoint, or --master-addr and --master-port",
+    )
