@@ -170,8 +170,47 @@ class Random(Sine):
         return x.sin() * random.random()
 
 
+class ChangesWhatItKept(Sine):
+    @staticmethod
+    def forward(ctx, x):
+        ctx.slope = x.cos()
+        return x.sin()
+
+    @staticmethod
+    def backward(ctx, g):
+        return ctx.slope.mul_(g)
+
+
+class InSinglePrecision(Sine):
+    @staticmethod
+    def backward(ctx, g):
+        (x,) = ctx.saved_tensors
+        return g.float() * x.float().cos()
+
+
+class DetachesInBackward(Sine):
+    """Its gradient is right; the derivative of that is not, which is no fault but a note."""
+
+    @staticmethod
+    def backward(ctx, g):
+        (x,) = ctx.saved_tensors
+        return g * x.detach().cos()
+
+
+class Scaled(Sine):
+    @staticmethod
+    def forward(ctx, x, factor):
+        ctx.factor = factor
+        return factor * x
+
+    @staticmethod
+    def backward(ctx, g):
+        return ctx.factor * g, None
+
+
 WRONG = {
     SineOfSine: 1, OneElement: 1, WithoutDelta: 1, NeedsOther: 2, NoneGiven: 2, SignOnly: 1,
     WritesIntoInput: 1, WritesIntoDelta: 1, MindsStrides: 1, MindsStridesOfDelta: 1, Unmarked: 1,
+    ChangesWhatItKept: 1, InSinglePrecision: 1,
     OneAtZero: 1, Random: 1,
 }  # fmt: skip

@@ -146,3 +146,14 @@ def test_a_backward_that_minds_strides_is_a_fault_where_gradients_cancel_too():
     report = bp.check((lambda x: (normed(x), x), strided), torch.tensor(X))
     assert not report
     assert any("not contiguous" in fault for fault in report.faults)
+
+
+def test_second_derivatives_that_pytorch_would_get_wrong_are_a_note():
+    report = bp.check(backwards.DetachesInBackward, torch.tensor(X))
+    assert report
+    assert "second derivatives through this backward are wrong" in str(report)
+    assert "second" not in str(bp.check(backwards.Sine, torch.tensor(X)))
+
+
+def test_a_number_beside_tensors_is_an_option():
+    assert bp.check(backwards.Scaled, torch.tensor(X), 2.5)

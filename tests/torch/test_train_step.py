@@ -682,8 +682,17 @@ def counts_itself(net, x):
     return net.fc2(net.fc1(x)) / (1 - 0.9 ** net.count.double())
 
 
-@pytest.mark.parametrize("forward", [reads_data, is_computed_again, counts_itself])
+def is_partly_single(net, x):
+    y = net.fc1(x)
+    return net.fc2(y * torch.rsqrt(y.float().square().mean(-1, keepdim=True) + 1e-6)).float()
+
+
+@pytest.mark.filterwarnings("ignore:no kernel for")  # for single precision in double
+@pytest.mark.parametrize(
+    "forward", [reads_data, is_computed_again, counts_itself, is_partly_single]
+)
 def test_what_export_loses_nothing_of_trains_as_in_pytorch(forward):
+    near = 1e-6 if forward is is_partly_single else 1e-12
     torch.manual_seed(3)
     module, other = Told(forward).double(), Told(forward).double()
     other.load_state_dict(module.state_dict())
@@ -692,5 +701,5 @@ def test_what_export_loses_nothing_of_trains_as_in_pytorch(forward):
     step = bp.torch.train_step(module, T.cross_entropy, data[0], optimizer=mine)
     for batch in data:
         expected = eager_step(other, T.cross_entropy, theirs, batch)
-        assert step(*batch).item() == pytest.approx(expected, rel=1e-12)
-    assert_same_state(module.state_dict(), other.state_dict())
+        assert step(*batch).item() == pytest.approx(expected, rel=near)
+    assert_same_state(module.state_dict(), other.state_dict(), near)

@@ -89,7 +89,8 @@ def _needs_tensors(names: Sequence[str], inputs: Sequence[Any]) -> Iterator[None
 # -- what is checked -------------------------------------------------------------------------------
 def _callable(thing: Any, xs: Sequence[Any]) -> tuple[Callable[..., Any], list[Any], list[str]]:
     """A function of tensors alone, its inputs, and what they are called."""
-    inputs = [_tensor(x) for x in xs]
+    arrays = any(isinstance(x, (torch.Tensor, np.ndarray)) for x in xs)
+    inputs = [x if arrays and isinstance(x, float) else _tensor(x) for x in xs]  # an option
     function = _class_of(thing)
     if function is not None:
         return function.apply, inputs, _names(function.forward, len(inputs), _has_ctx(function))

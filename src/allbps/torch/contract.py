@@ -64,6 +64,17 @@ def _about_gradients(
     if far := _far(gradients, subject.pulled(cotangents), nondet_tol):
         yield f"backward differs from run to run, by {far:.3g}"
         return
+    try:
+        twice = subject.pulled(cotangents, times=2)
+    except RuntimeError:  # what it needs is gone, and it says so
+        twice = list(gradients)
+    if far := _far(gradients, twice, nondet_tol):
+        yield (
+            f"backward gives other gradients when it runs again, by {far:.3g}: it changes what"
+            " forward has kept for it"
+        )
+        return
+    yield from _rounded(subject, results, gradients)
     for k, g in zip(subject.moving, gradients, strict=True):
         if g is not None and not bool(torch.isfinite(g).all()):
             yield f"the gradient of input {k} is not finite everywhere"
@@ -71,6 +82,27 @@ def _about_gradients(
     yield from _alone(subject, cotangents, gradients)
     yield from _one_result(subject, results, cotangents, gradients)
     yield from _layouts(subject, results, cotangents, gradients)
+
+
+def _rounded(
+    subject: Subject, results: Sequence[torch.Tensor], gradients: Tensors
+) -> Iterator[str]:
+    """In double precision nothing goes through single precision on the way back alone."""
+    doubles = [y for y in results if y.dtype == torch.double and y.requires_grad]
+    if not doubles or any(_is_single(y) for y in doubles):
+        return
+    for k, g in zip(subject.moving, gradients, strict=True):
+        if g is not None and g.dtype == torch.double and g.any() and _is_single(g):
+            yield (
+                f"the gradient of input {k} is worked out in single precision, and the value in"
+                " double: look for .float() and for tensors without dtype= in backward"
+            )
+
+
+def _is_single(x: torch.Tensor) -> bool:
+    """Are all numbers of an array of doubles numbers of single precision?"""
+    plain = x.detach()
+    return torch.equal(plain, plain.float().double())
 
 
 def _linear(subject: Subject, cotangents: Tensors, gradients: Tensors) -> Iterator[str]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 
 from allbps.torch.contract import alike, broken, noise_of
+from allbps.torch.second import second_derivatives
 from allbps.torch.slopes import Element, Said, Slopes, examined
 from allbps.torch.subject import Subject, as_laid_out, is_float, uneven
 
@@ -104,6 +105,8 @@ def examine(
     if exact is not subject:
         faults += tuple(_rough(subject, exact, seed))
     faults += tuple(slopes.unmarked())
+    if not single and not faults and not wrong and (said := second_derivatives(exact, seed)):
+        notes.append(said)
     if single:
         notes.append("in single precision only: the function does not take double")
     return Examination(faults, tuple(wrong), tuple(notes), tuple(confirmed), runs)

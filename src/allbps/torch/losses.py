@@ -49,7 +49,19 @@ class WithLoss(nn.Module):
         return known
 
     def forward(self, *batch: Any, **named: Any) -> Any:
-        """The loss of a batch, or a tuple that begins with it."""
+        """The loss of a batch in the parameters' type, or a tuple that begins with it."""
+        found = self._found(*batch, **named)
+        several = isinstance(found, (tuple, list))
+        loss = found[0] if several and found else found
+        first = next((p for p in self.parameters() if p.is_floating_point()), None)
+        if first is None or not isinstance(loss, torch.Tensor) or loss.dtype == first.dtype:
+            return found
+        if not loss.is_floating_point():
+            return found
+        cast = loss.to(first.dtype)  # models work out some losses in single precision
+        return (cast, *found[1:]) if several else cast
+
+    def _found(self, *batch: Any, **named: Any) -> Any:
         if self.way == "module":
             assert self.loss is not None
             return self.loss(self.module_of_the_step, *batch, **named)

@@ -51,9 +51,14 @@ class Subject:
         ]
 
     def pulled(
-        self, cotangents: Sequence[torch.Tensor | None], inputs: Sequence[Any] | None = None
-    ) -> list[torch.Tensor | None]:
-        """The gradients of the moving inputs for a δ of each result that has one."""
+        self, cotangents: Sequence[torch.Tensor | None], inputs: Sequence[Any] | None = None,
+        *, differentiable: bool = False, times: int = 1,
+    ) -> list[torch.Tensor | None]:  # fmt: skip
+        """The gradients of the moving inputs for a δ of each result that has one.
+
+        With ``differentiable`` they have a graph themselves; with ``times`` backward has run more
+        often through the one graph, and these are the last ones.
+        """
         given = self.fresh() if inputs is None else inputs
         results = self.run(given)
         pairs = [
@@ -65,8 +70,13 @@ class Subject:
             return [None for _ in self.moving]
         outputs, deltas = zip(*pairs, strict=True)
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(SEED + 1)
-            found = iter(torch.autograd.grad(outputs, moving, deltas, allow_unused=True))
+            for left in reversed(range(times)):
+                torch.manual_seed(SEED + 1)
+                gradients = torch.autograd.grad(
+                    outputs, moving, deltas, allow_unused=True, create_graph=differentiable,
+                    retain_graph=differentiable or left > 0,
+                )  # fmt: skip
+        found = iter(gradients)
         return [next(found) if given[k].requires_grad else None for k in self.moving]
 
     def at(self, inputs: Sequence[Any]) -> Subject:
