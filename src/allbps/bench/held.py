@@ -6,6 +6,7 @@ import functools
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping
 from importlib.util import find_spec
 
@@ -18,6 +19,8 @@ PEERS_HELD = {
     "OPENBLAS_CORETYPE": "Haswell",  # products of NumPy and scikit-learn
     # YNNPACK, which XLA calls for products unless told otherwise, takes the widest there is
     "XLA_FLAGS": "--xla_cpu_max_isa=AVX2 --xla_cpu_experimental_ynn_fusion_type=",
+    # torch.compile does not ask how wide the code is that it has kept
+    "TORCHINDUCTOR_CACHE_DIR": f"{tempfile.gettempdir()}/allbps-bench-avx2",
 }
 """What holds each library to vectors of 32 bytes; read when it is loaded."""
 AVX2 = 32
