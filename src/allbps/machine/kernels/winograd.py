@@ -102,49 +102,56 @@ def _weights_delta(
 @kernel
 def winograd_weights(U: Reals, K: Reals, C: Int, O: Int, lo: Int, hi: Int) -> None:
     """U (36, C, O), points_apart, = G K Gᵀ for input channels lo..hi of K (3, 3, C, O)."""
-    size, step = C * O, points_apart(C, O)
-    for c in range(lo, hi):
-        for o in lanes(O):
-            k = c * O + o
-            left = _weights(K[k], K[3 * size + k], K[6 * size + k])
-            middle = _weights(K[size + k], K[4 * size + k], K[7 * size + k])
-            right = _weights(K[2 * size + k], K[5 * size + k], K[8 * size + k])
+    step, half = points_apart(C, O), stack(18 * LANES)
+    for k in range(lo * O, hi * O, LANES):
+        _weights_block(U + k, K + k, C * O, step, half, min(LANES, hi * O - k))
+
+
+@inline
+def _weights_block(U: Reals, K: Reals, size: int, step: int, half: Reals, n: int) -> None:
+    """Up to a vector of weights; in loops, since LLVM thinks long about 36 addresses at once."""
+    for m in range(3):
+        q, to = K + m * size, half + m * LANES
+        for k in lanes(n):
+            t = _weights(q[k], q[3 * size + k], q[6 * size + k])
             for y in unroll(6):
-                row = _weights(left[y], middle[y], right[y])
-                for x in unroll(6):
-                    U[(y * 6 + x) * step + k] = row[x]
+                to[y * 3 * LANES + k] = t[y]
+    for y in range(6):
+        h, u = half + y * 3 * LANES, U + y * 6 * step
+        for k in lanes(n):
+            t = _weights(h[k], h[LANES + k], h[2 * LANES + k])
+            for x in unroll(6):
+                u[x * step + k] = t[x]
 
 
 @kernel
 def winograd_weights_delta(D: Reals, U: Reals, C: Int, O: Int, lo: Int, hi: Int) -> None:
     """δK (3, 3, C, O) = Gᵀ U G for input channels lo..hi of U (36, C, O), points_apart."""
-    size, step = C * O, points_apart(C, O)
-    for c in range(lo, hi):
-        for o in lanes(O):
-            k = c * O + o
-            rows = (
-                _weights_delta_row(U + k, step, 0),
-                _weights_delta_row(U + k, step, 1),
-                _weights_delta_row(U + k, step, 2),
-                _weights_delta_row(U + k, step, 3),
-                _weights_delta_row(U + k, step, 4),
-                _weights_delta_row(U + k, step, 5),
-            )
-            for m in unroll(3):
-                column = _weights_delta(
-                    rows[0][m], rows[1][m], rows[2][m], rows[3][m], rows[4][m], rows[5][m]
-                )
-                for l in unroll(3):
-                    D[(l * 3 + m) * size + k] = column[l]
+    step, half = points_apart(C, O), stack(18 * LANES)
+    for k in range(lo * O, hi * O, LANES):
+        _weights_delta_block(D + k, U + k, C * O, step, half, min(LANES, hi * O - k))
 
 
 @inline
-def _weights_delta_row(U: Reals, size: Int, y: Int) -> tuple[Real, Real, Real]:
-    """Row y of U, times G."""
-    u = y * 6 * size
-    return _weights_delta(
-        U[u], U[u + size], U[u + 2 * size], U[u + 3 * size], U[u + 4 * size], U[u + 5 * size]
-    )
+def _weights_delta_block(D: Reals, U: Reals, size: int, step: int, half: Reals, n: int) -> None:
+    for y in range(6):
+        u, to = U + y * 6 * step, half + y * 3 * LANES
+        for k in lanes(n):
+            t = _weights_delta(
+                u[k], u[step + k], u[2 * step + k], u[3 * step + k], u[4 * step + k],
+                u[5 * step + k],
+            )  # fmt: skip
+            for m in unroll(3):
+                to[m * LANES + k] = t[m]
+    for m in range(3):
+        h, d = half + m * LANES, D + m * size
+        for k in lanes(n):
+            t = _weights_delta(
+                h[k], h[3 * LANES + k], h[6 * LANES + k], h[9 * LANES + k], h[12 * LANES + k],
+                h[15 * LANES + k],
+            )  # fmt: skip
+            for l in unroll(3):
+                d[l * 3 * size + k] = t[l]
 
 
 # ---- patches of images

@@ -116,8 +116,8 @@ def block_module(target: Target, real: ir.Type) -> str:
 class _Block:
     """Cuts M × N into tiles: columns outside, rows inside, so that B's panel stays in cache.
 
-    Where there is room P for it, the first tile of a panel copies there what it reads of B, row
-    behind row, and the others read it there: the multiply-adds leave time for the stores.
+    Where there is room P for it and that pays, the first tile of a panel copies there what it reads
+    of B, row behind row, and the others read it there: the multiply-adds leave time for the stores.
     """
 
     def __init__(
@@ -127,7 +127,7 @@ class _Block:
         self.lanes = target.lanes(4 if isinstance(real, ir.FloatType) else 8)
         once = {"sab": const(0), "sbb": const(0), "batch": const(1)}
         self.arg = once | dict(zip(names, fn.args, strict=True))
-        self.packs = "P" in self.arg
+        self.packs = "P" in self.arg and target.packs
         self.b = ir.IRBuilder(fn.append_basic_block("entry"))
 
     def emit(self) -> None:
