@@ -22,7 +22,14 @@ import scipy.sparse
 import scipy.stats
 
 import allbps as bp
-from allbps.errors import ArgumentError, DtypeError, NameUnknownError, NoRuleError, TraceError
+from allbps.errors import (
+    ArgumentError,
+    DtypeError,
+    NameUnknownError,
+    NoRuleError,
+    ShapeError,
+    TraceError,
+)
 
 
 def squares(x):
@@ -328,3 +335,33 @@ def test_numpy_stumbling_over_objects_is_told_in_words(f):
 
     with pytest.raises(TraceError, match="cannot compute with an array of traced numbers"):
         bp.grad(without_a_twin)(np.array([0.5, 1.5]))
+
+
+KINDS = {
+    "seed": [None, "s", -1, 1.5, True], "decimals": ["s", 1.5, [1]],
+    "judges": [1, "torch", 1.5], "wrt": [1, [1], 1.5],
+    "threads": [0, 10**9, "s", 1.5],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("option", "value"), [(k, v) for k, vs in KINDS.items() for v in vs])
+def test_an_option_of_the_wrong_kind_is_named(option, value):
+    def net(x):
+        return np.sum(x * x)
+
+    x = np.array([1.0, 2.0])
+    ask = {"wrt": bp.explain, "threads": bp.compile}.get(option, bp.check)
+    with pytest.raises(ArgumentError, match=f"{option} is of the wrong kind"):
+        ask(net, x, **{option: value})
+
+
+def test_arguments_of_a_transform_of_the_wrong_kind_are_named():
+    x = np.array([1.0, 2.0])
+    for argnums in (0.0, "x", None):
+        for transform in (bp.grad, bp.value_and_grad, bp.jacobian):
+            with pytest.raises(ArgumentError, match="argnums is of the wrong kind"):
+                transform(np.sum, argnums=argnums)(x)
+    with pytest.raises(ArgumentError, match="jvp takes its arguments together"):
+        bp.jvp(np.sum, x, x)
+    with pytest.raises(ShapeError, match="takes a matrix, or a stack"):
+        bp.grad(lambda x: np.sum(np.linalg.qr(x)[0]))(x)

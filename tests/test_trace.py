@@ -243,3 +243,18 @@ def test_every_reading_is_headed_by_that_name():
     assert title in worked.to_latex().replace("\\", "")
     assert "def net(x):" in worked.to_source()
     assert repr(worked).startswith(f"<{title} worked: ")
+
+
+def test_an_argument_keeps_its_name_beside_a_part_of_another():
+    traced = trace(lambda p, p_0: p[0] * p_0**2, (2.0,), 3.0)
+    assert traced.values[traced.find("p_0")] == 3.0
+
+
+@pytest.mark.parametrize("ask", [bp.explain, bp.check])
+def test_an_argument_that_is_called_like_an_option_is_passed_by_its_place(ask):
+    option = {bp.explain: "wrt", bp.check: "seed"}[ask]
+    scope = {}
+    exec(f"def net(x, {option}):\n    return x * {option}\n", scope)
+    with pytest.raises(ArgumentError, match=f"{option}= is an option of allbps.{ask.__name__}"):
+        ask(scope["net"], x=2.0, **{option: 3.0})
+    ask(scope["net"], 2.0, 3.0)

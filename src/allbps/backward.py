@@ -96,7 +96,12 @@ def _chosen(traced: Traced, wrt: Iterable[str] | None) -> list[Node]:
     if wrt is None:
         return [x for x in arguments if x.is_float]
     chosen: list[Node] = []
-    for name in [wrt] if isinstance(wrt, str) else wrt:
+    listed = [wrt] if isinstance(wrt, str) else wrt
+    if not isinstance(listed, Iterable) or not all(isinstance(name, str) for name in listed):
+        raise ArgumentError(
+            "wrt is of the wrong kind", expected="names of arguments", got=repr(wrt)
+        )
+    for name in listed:
         if isinstance(traced.parameters.get(name), int):
             raise _needs_floats(f"{name} holds int numbers", traced)
         found = [x for x in arguments if x.name == name or x.name.startswith(f"{name}_")]

@@ -40,6 +40,7 @@ from allbps.ir import (
     observed_here,
     refuse_foreign,
     require_function,
+    texts_here,
     user_site,
     within,
 )
@@ -97,6 +98,7 @@ class Traced:
         parameters: parameter name -> the container of nodes passed for it, for array parameters.
         guards: the values it looked at, in order: the graph is the function's where all are the
             same.
+        texts: the lines that made a text of its numbers, by f"{x}" for example.
         hidden: names of arrays that the function's object keeps: constants, which have no δ.
         draws: where its random numbers come from; ``draws.again(step)`` draws the same.
         stars: ``*`` or ``**`` by the names of parameters that take any number of arguments.
@@ -111,6 +113,7 @@ class Traced:
     outputs: Any
     parameters: Mapping[str, Any]
     guards: tuple[Guard, ...] = ()
+    texts: tuple[Site, ...] = ()
     hidden: tuple[str, ...] = ()
     draws: Draws = field(default_factory=Draws)
     stars: Mapping[str, str] = field(default_factory=dict)
@@ -189,7 +192,7 @@ def _recorded(
         named = named_arguments(opened, dict(arguments))
         with watcher.watching():
             returned = call_bound(run, named)
-        observed = observed_here()
+        observed, texts = observed_here(), texts_here()
         draws = draws_here() or Draws()
     results = leaves(returned)
     if not results or any(isinstance(x, str) for x in results):
@@ -202,7 +205,9 @@ def _recorded(
         )
     outputs = [lift(leaf) for leaf in results]
     graph = Graph(tuple(given), tuple(outputs))
-    names = choose_names(graph, given, watcher.bound, _name(f))
+    # an argument p_0 keeps its name beside the first part of p
+    by_rank = sorted(given.items(), key=lambda pair: opened.get(pair[1]) is not pair[0])
+    names = choose_names(graph, dict(by_rank), watcher.bound, _name(f))
     copy = _without_values(graph, [seen.node for seen in observed], names)
     inputs = tuple(copy[node] for node in graph.inputs)
     return Traced(
@@ -214,6 +219,7 @@ def _recorded(
         outputs=rebuild(returned, iter(copy[node] for node in outputs)),
         parameters={name: copied(tree, copy) for name, tree in opened.items()},
         guards=tuple(_guards(observed, copy)),
+        texts=tuple(site for site in dict.fromkeys(texts) if site is not None),
         draws=draws,
         hidden=hidden_in(f),
         stars=_stars(f),
@@ -268,9 +274,18 @@ def _where(f: Callable[..., Any]) -> str:
 
 
 def bound(
-    f: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    f: Callable[..., Any],
+    args: tuple[Any, ...],
+    kwargs: Mapping[str, Any],
+    asked: Callable[..., Any] | None = None,
 ) -> dict[str, Any]:
     """Parameter name -> argument; ``*args`` become ``name_0``, ``name_1``, ….
+
+    Args:
+        f: the user's function.
+        args: what it is called with.
+        kwargs: by keyword.
+        asked: the function of allbps that was called with them, and has options of its own.
 
     Raises:
         ArgumentError: they do not match the signature, or ``f`` is not a function.
@@ -287,10 +302,20 @@ def bound(
             where=str(user_site() or ""),
             expected=f"{_name(f)}{inspect.signature(f)}",
             got=str(error),
+            todo=_by_place(f, asked),
         ) from None
     except ValueError:  # a built-in without a signature
         return {**{f"x{k}": value for k, value in enumerate(args)}, **kwargs}
     return dict(given.arguments)
+
+
+def _by_place(f: Callable[..., Any], asked: Callable[..., Any] | None) -> str:
+    """What to do where an argument of ``f`` is called like an option of ours."""
+    own = inspect.signature(asked).parameters if asked is not None else {}
+    both = [name for name in inspect.signature(f).parameters if name in own]
+    if asked is None or not both:
+        return ""
+    return f"{both[0]}= is an option of allbps.{asked.__name__}: pass that argument by its place"
 
 
 def call_bound(f: Callable[..., Any], arguments: Mapping[str, Any]) -> Any:

@@ -218,7 +218,7 @@ def value_and_grad(
     (9.0, 6.0)
 
     """
-    chosen = (argnums,) if isinstance(argnums, int) else tuple(argnums)
+    chosen = _numbers(argnums)
 
     def run(called: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         places = [_place(k, args, f) for k in chosen]
@@ -259,6 +259,19 @@ def grad(f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False) -> 
         return (grads, value[1]) if has_aux else grads
 
     return wrapped
+
+
+def _numbers(argnums: Argnums) -> tuple[int, ...]:
+    if isinstance(argnums, int):
+        return (argnums,)
+    if not isinstance(argnums, (tuple, list, range)):
+        raise ArgumentError(
+            "argnums is of the wrong kind",
+            where=str(user_site() or ""),
+            expected="the number of a positional argument, or a tuple of them",
+            got=repr(argnums),
+        )
+    return tuple(argnums)
 
 
 def _place(k: int, args: tuple[Any, ...], f: Callable[..., Any]) -> int:
@@ -382,6 +395,14 @@ def jvp(f: Callable[..., Any], xs: Sequence[Any], vs: Sequence[Any]) -> tuple[An
     (12.0, 4.0)
 
     """
+    for kind, given in (("arguments", xs), ("directions", vs)):
+        if not isinstance(given, (tuple, list)):
+            raise ArgumentError(
+                f"jvp takes its {kind} together",
+                where=str(user_site() or ""),
+                expected="a tuple: bp.jvp(f, (x,), (v,))",
+                got=type(given).__name__,
+            )
     if len(xs) != len(vs):
         raise ArgumentError(
             "jvp needs one direction for each argument",
@@ -419,7 +440,7 @@ def jacobian(f: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., Any]:
     array([[2., 0.],
            [0., 4.]])
     """
-    chosen = (argnums,) if isinstance(argnums, int) else tuple(argnums)
+    chosen = _numbers(argnums)
 
     @wraps(f)
     def wrapped(*args: Any, **kwargs: Any) -> Any:

@@ -411,7 +411,7 @@ def explain(
     """
     from allbps.verify.plain import Witness
 
-    arguments = bound(f, args, inputs)
+    arguments = bound(f, args, inputs, asked=explain)
     witness = Witness(f, arguments)
     traced = trace_bound(f, arguments)
     check_inputs(traced)

@@ -272,3 +272,10 @@ def test_a_view_whose_places_cannot_be_followed_is_read_and_not_written():
     np.testing.assert_allclose(bp.grad(read)(ROW), [2 + 4 * 25, 0, 6])
     with pytest.raises(InPlaceError, match="whose places cannot be followed"):
         bp.grad(written)(ROW)
+
+
+def test_a_function_that_is_called_like_one_of_numpys_is_the_users_own():
+    def as_strided(x):
+        return np.sum(np.asarray(x) ** 2)
+
+    np.testing.assert_allclose(bp.grad(as_strided)(ROW), 2 * ROW)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import allbps as bp
-from allbps.errors import ArgumentError, DtypeError
+from allbps.errors import ArgumentError, DtypeError, NoRuleError
 
 ANYWHERE = [
     np.sin, np.cos, np.sinh, np.cosh, np.tanh, np.arctan, np.arcsinh, np.exp, np.exp2, np.expm1,
@@ -311,3 +311,56 @@ def test_nan_to_num_takes_its_numbers_by_place():
 def test_a_float_power_of_a_size_has_all_its_derivatives_at_zero():
     f = bp.hessian(lambda x: np.sum(np.float_power(np.fabs(x), 2)))
     np.testing.assert_array_equal(f(np.zeros(2)), 2 * np.eye(2))
+
+
+INSIDE = np.array([0.25, 0.5, 1.0])
+OUTSIDE = np.array([0.25, -0.5, 3.0])
+WIDER = {
+    "sqrt": np.emath.sqrt, "log": np.emath.log, "log2": np.emath.log2, "log10": np.emath.log10,
+    "arccos": np.emath.arccos, "arcsin": np.emath.arcsin,
+    "logn": lambda x: np.emath.logn(3.0, x), "power": lambda x: np.emath.power(x, 0.5),
+    "whole": lambda x: np.emath.power(x, -2), "arctanh": lambda x: np.emath.arctanh(0.9 * x),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", WIDER)
+def test_emath_is_real_inside_of_the_domain(name):
+    f = WIDER[name]
+    value, pullback = bp.vjp(f, INSIDE[:2])
+    np.testing.assert_array_equal(value, f(INSIDE[:2]))
+    assert value.dtype == f(INSIDE).dtype
+    slope = (f(INSIDE[:2] + 1e-6) - f(INSIDE[:2] - 1e-6)) / 2e-6
+    np.testing.assert_allclose(pullback(np.ones(2))[0], slope, rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", WIDER)
+def test_emath_is_complex_outside_of_it_or_refused(name):
+    f = WIDER[name]
+    if name not in ("sqrt", "log", "logn", "power", "whole"):
+        with pytest.raises((DtypeError, NoRuleError), match="complex"):
+            bp.vjp(f, OUTSIDE)
+        return
+    value, _ = bp.vjp(f, OUTSIDE)
+    np.testing.assert_allclose(value, f(OUTSIDE), rtol=1e-14)
+    assert value.dtype == f(OUTSIDE).dtype
+
+
+def test_emath_in_compiled_code_looks_at_its_domain():
+    step = bp.compile(lambda x: np.sum(np.abs(np.emath.sqrt(x)) ** 4), INSIDE)
+    assert step(INSIDE) == pytest.approx(np.sum(INSIDE**2))
+    assert step(OUTSIDE) == pytest.approx(np.sum(OUTSIDE**2))
+
+
+@pytest.mark.parametrize("edge_order", [1, 2])
+@pytest.mark.parametrize("step", [1.0, 0.3, [0.0, 1.0, 3.0, 4.0], [0.0, 0.3, 0.6, 0.9]], ids=str)
+def test_a_slope_reads_the_points_that_numpy_reads(step, edge_order):
+    row = np.array([1.0, np.nan, 3.0, -0.0])
+    table = np.stack([row, [4.0, 4.0, np.inf, 2.0], [-np.inf, 0.0, -1.0, 5.0], np.arange(4.0)])
+    with np.errstate(all="ignore"):
+        for axis in (0, 1):
+            for x in (table, np.nan_to_num(table, posinf=3.0, neginf=1.5)):
+
+                def f(x, axis=axis):
+                    return np.gradient(x, step, axis=axis, edge_order=edge_order)
+
+                np.testing.assert_allclose(bp.vjp(f, x)[0], f(x), rtol=1e-14)

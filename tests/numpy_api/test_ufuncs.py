@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 import allbps as bp
-from allbps.errors import ArgumentError, InPlaceError, ShapeError
+from allbps.errors import AllBPsError, ArgumentError, InPlaceError, ShapeError
+from allbps.ir.arraylike import HARMLESS, NUMPY
 
 
 @pytest.mark.parametrize("ufunc", [np.add, np.multiply, np.maximum, np.minimum, np.logaddexp])
@@ -108,3 +109,16 @@ def test_at_is_a_write():
         "  fix:      a = a + x instead of a += x; or make it with np.zeros_like(x),"
         " np.zeros(n, like=x)"
     )
+
+
+def test_where_what_is_left_out_is_replaced_there_are_a_value_and_slopes():
+    for ufunc, known in NUMPY.items():
+        if not isinstance(ufunc, np.ufunc) or ufunc.signature or ufunc.nout != 1:
+            continue
+        harmless = np.full(2, getattr(known, "harmless", HARMLESS))
+        try:
+            value, pullback = bp.vjp(lambda *xs, f=ufunc: f(*xs), *[harmless] * ufunc.nin)
+        except (AllBPsError, TypeError):
+            continue  # no slopes anywhere, or no such operands
+        assert np.all(np.isfinite(value)), ufunc
+        assert np.all(np.isfinite(pullback(np.ones(2)))), ufunc

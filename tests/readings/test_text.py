@@ -238,3 +238,12 @@ def test_an_index_stands_at_the_bottom():
     column = Matrix(np.array([["1"], ["2"]], object))
     _, indexed = words(Big("Σ", Script(column, ("ₖ,:",)), ("ₖ",)))
     assert indexed.lines == ("⎡ 1 ⎤   ", "⎣ 2 ⎦ₖ,:")
+
+
+def test_names_longer_than_a_line_are_written_out():
+    first, second = "a" * 60, "a" * 61
+    scope = {"np": np}
+    exec(f"def net({first}, {second}):\n    return np.sum({first} * {second} ** 2)\n", scope)
+    text = bp.explain(scope["net"], np.array([1.0, 2.0]), np.array([3.0, 4.0])).to_text()
+    assert f"δ{first}" in text
+    assert f"δ{second}" in text

@@ -55,8 +55,10 @@ from allbps.ir.traces import (
     Observation,
     followed_elsewhere,
     observed_here,
+    texts_here,
     within,
     without_values,
+    written_out,
 )
 from allbps.mathematics import Formula
 
@@ -116,9 +118,11 @@ __all__ = [
     "resolved",
     "snapshot",
     "spelled",
+    "texts_here",
     "traced_among",
     "user_site",
     "values_on_demand",
     "within",
     "without_values",
+    "written_out",
 ]

@@ -20,7 +20,7 @@ from allbps.errors import (
     TraceError,
 )
 from allbps.ir.site import name_in_user_code, user_site
-from allbps.ir.traces import carries_gradient, observe
+from allbps.ir.traces import carries_gradient, observe, written_out
 from allbps.ir.wording import in_user_terms
 from allbps.tree import leaves
 
@@ -33,6 +33,9 @@ OPERATORS: dict[str, Callable[..., Node]] = {}
 
 NUMPY: dict[Any, Callable[..., Any]] = {}
 """NumPy function -> what it means for traced arrays; filled by the declarations."""
+
+HARMLESS = 0.5
+"""Where a function has a value and slopes, unless its operation declares another number."""
 
 
 class ArrayLike:
@@ -263,7 +266,9 @@ class ArrayLike:
         return self.known(purpose)
 
     def __format__(self, spec: str) -> str:
-        return repr(self) if self.value is None else format(self.known("a text"), spec)
+        if self.value is None:
+            return repr(self)
+        return format(written_out(cast("Node", self)), spec)
 
     # -- NumPy's protocols ---------------------------------------------------------------------
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:

@@ -13,6 +13,7 @@ nodes never sees a name.
 
 from __future__ import annotations
 
+import inspect
 import sys
 from collections.abc import Callable, Iterator
 from types import FunctionType, MethodType
@@ -22,6 +23,7 @@ import numpy as np
 
 from allbps.errors import DtypeError, InPlaceError, NoRuleError, ShapeError, TraceError
 from allbps.ir.arraylike import (
+    HARMLESS,
     MOST_ELEMENTS,
     NUMPY,
     OPERATORS,
@@ -54,6 +56,9 @@ COMPUTING: set[Any] = {np.einsum, np.imag}
 
 ARRAYS: set[Any] = set()
 """NumPy functions that give an array even where it has no axes, and not a number."""
+
+LOOKS_INTO_MEMORY = inspect.unwrap(np.lib.stride_tricks.as_strided).__code__
+"""NumPy's own code that takes the elements of an array by their distance in memory."""
 
 NUMBER = np.float64(0)
 """Stands for the memory of a number, which nothing can be written into."""
@@ -373,7 +378,7 @@ class TracedArray(ArrayLike):
         apart = node.traces and node.is_inexact and node.size <= MOST_ELEMENTS
         if not apart or dtype not in (None, object):
             return node.__array__(dtype, copy)
-        if sys._getframe(1).f_code.co_name == "as_strided":
+        if sys._getframe(1).f_code is LOOKS_INTO_MEMORY:
             raise NoRuleError(
                 "allbps has no rule for np.lib.stride_tricks.as_strided, which looks into memory",
                 where=str(user_site() or ""),
@@ -681,7 +686,7 @@ def _harmless(ufunc: Any, operands: list[Any], where: Any) -> list[Any]:
 
     A quotient by 0 that is not wanted would make NaN of the δ that is not wanted either.
     """
-    harmless = 1.5 if ufunc is np.arccosh else 0.5  # where each of them has a slope
+    harmless = getattr(NUMPY.get(ufunc), "harmless", HARMLESS)
     return [
         NUMPY[np.where](where, x, harmless) if isinstance(x, Node) and x.is_inexact else x
         for x in operands

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from allbps.errors import AllBPsError, DtypeError, SingularError
-from allbps.ir.arraylike import NUMPY, OPERATORS, ArrayLike, refuse_complex
+from allbps.ir.arraylike import HARMLESS, NUMPY, OPERATORS, ArrayLike, refuse_complex
 from allbps.ir.foreign import refuse_foreign
 from allbps.ir.handle import TracedArray, handed, resolved
 from allbps.ir.node import NO_ATTRS, ON_DEMAND, Node
@@ -145,6 +145,8 @@ class Op:
         implements: NumPy functions that mean this operation on traced arrays.
         operator: the Python operator that means it.
         expand: the same from simpler operations, an independent check; None if there are none.
+        harmless: a number where it has a value and slopes; it stands for the operands that the
+            ``where=`` of a ufunc leaves out.
         complex: does it take complex numbers, with rules that hold for them? Without it refuses.
         samples: operands to test it on.
         bad: operands it refuses.
@@ -167,6 +169,7 @@ class Op:
     implements: tuple[Any, ...] = ()
     operator: str = ""
     expand: Callable[..., Node] | None = None
+    harmless: float = HARMLESS
     complex: bool = False
     samples: tuple[Sample, ...] = ()
     bad: tuple[Bad, ...] = ()

@@ -38,16 +38,18 @@ class Observation(NamedTuple):
 class _Trace:
     """An open trace: its inputs, the values that were looked at, the plain arrays that were met.
 
-    ``apart`` says whether an array was taken apart into an array of objects.
+    ``apart`` says whether an array was taken apart into an array of objects, ``texts`` where texts
+    were made of traced numbers.
     """
 
-    __slots__ = ("apart", "inputs", "observed", "snapshots")
+    __slots__ = ("apart", "inputs", "observed", "snapshots", "texts")
 
     def __init__(self) -> None:
         self.apart = False
         self.inputs: set[Node] = set()
         self.observed: list[Observation] = []
         self.snapshots: dict[int, Snapshot] = {}
+        self.texts: list[Site | None] = []
 
 
 _here: ContextVar[tuple[_Trace, ...]] = ContextVar("allbps_traces", default=())
@@ -140,6 +142,19 @@ def observe(node: Node, purpose: str) -> Any:
 def observed_here() -> list[Observation]:
     """What was looked at in the innermost trace, in order."""
     return _here.get()[-1].observed
+
+
+def written_out(node: Node) -> Any:
+    """The value of a node for a text. What is printed decides nothing: it is noted, no more."""
+    for depth, trace in enumerate(_here.get()):
+        if node.traces >> depth & 1:
+            trace.texts.append(user_site())
+    return node.value
+
+
+def texts_here() -> list[Site | None]:
+    """Where texts were made of numbers in the innermost trace."""
+    return _here.get()[-1].texts
 
 
 def taken_apart() -> None:

@@ -101,6 +101,7 @@ def compile(  # noqa: A001 - numpy, jax and torch users know the word
         error.todo = error.todo or own_words(f, examples, named_examples)
         raise
     _say_what_was_drawn(traced.function, witness.drawn(traced))
+    _say_what_was_written(traced)
     witness.require(traced)
     recipe = Recipe(f, signature_of(f, traced), options, draws)
     if params is None:
@@ -131,7 +132,7 @@ def _in_parts(recipe: Recipe, traced: Traced, arguments: dict[str, Any]) -> Part
 
 
 class FrozenWarning(UserWarning):
-    """A compiled function keeps numbers that were drawn while it was traced."""
+    """A compiled function keeps numbers that were drawn, or texts, of when it was traced."""
 
 
 def _say_what_was_drawn(function: str, generators: list[str]) -> None:
@@ -140,6 +141,17 @@ def _say_what_was_drawn(function: str, generators: list[str]) -> None:
             f"{function} drew from {' and '.join(generators)} while it was compiled: a compiled"
             " function has the same numbers in every call. Draw with allbps.random.Generator(…), or"
             " give the generator to F.dropout(…, rng=…), for fresh ones",
+            FrozenWarning,
+            stacklevel=3,
+        )
+
+
+def _say_what_was_written(traced: Traced) -> None:
+    if traced.texts:
+        warnings.warn(
+            f"{traced.function} made a text of numbers while it was compiled, at {traced.texts[0]}:"
+            " a compiled function does not make it again, and what depends on it is that of the"
+            " examples",
             FrozenWarning,
             stacklevel=3,
         )

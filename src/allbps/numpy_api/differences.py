@@ -11,7 +11,7 @@ from allbps.ir import Node, lift, numpy_function, user_site
 from allbps.numpy_api.arguments import given
 from allbps.numpy_api.joining import concatenate_by
 from allbps.numpy_api.shapes import at
-from allbps.ops.arithmetic import div, mod
+from allbps.ops.arithmetic import mod
 from allbps.ops.comparison import logical_and, where
 from allbps.ops.cumulate import cumsum
 from allbps.ops.function import abs_, astype
@@ -95,45 +95,68 @@ def _slope(x: Node, axis: int, step: Any, edge_order: int) -> Node:
             where=str(user_site() or ""),
             got=f"shape {x.shape}",
         )
-    if lift(step).ndim or edge_order == 2:
-        made = _slope_by_three(x, axis, _gaps(lift(step), x, axis), edge_order)
-        return astype(made, dtype=x.dtype) if x.is_float else made
-    first = _part(x, axis, 1, 2) - _part(x, axis, 0, 1)
-    inside = (_part(x, axis, 2, None) - _part(x, axis, None, -2)) / 2.0
-    last = _part(x, axis, -1, None) - _part(x, axis, -2, -1)
-    return div(joined([first, inside, last], axis), step)
+    gaps = _gaps(lift(step), x, axis)
+    ends = _ends(x, axis, gaps, edge_order)
+    made = joined([ends[0], _inside(x, axis, gaps), ends[1]], axis)
+    return astype(made, dtype=x.dtype) if x.is_float and made.dtype != x.dtype else made
 
 
 def _gaps(step: Node, x: Node, axis: int) -> Node:
-    """The distance from each point to the next, along ``axis``."""
-    if step.ndim and step.size != x.shape[axis]:
+    """The distance from each point to the next, along ``axis``; one number where all are equal."""
+    if not step.ndim:
+        return step
+    if step.size != x.shape[axis]:
         raise ShapeError(
             "np.gradient needs one place for each point of an axis",
             where=str(user_site() or ""),
             expected=f"{x.shape[axis]} places",
             got=str(step.size),
         )
-    gaps = diff(step) if step.ndim else broadcast_to(step, shape=(x.shape[axis] - 1,))
+    gaps = diff(step)
+    if not step.traces and np.all(gaps.value == gaps.value[0]):
+        return lift(gaps.value[0])
     return reshape(gaps, shape=(gaps.size, *[1] * (x.ndim - axis - 1)))
 
 
-def _slope_by_three(x: Node, axis: int, gaps: Node, edge_order: int) -> Node:
-    """The slope of the parabola through each point and its neighbours."""
+def _gap(gaps: Node, k: int) -> Node:
+    """One gap: the first is 0, the last −1."""
+    return getitem_by(gaps, slice(k, k + 1 or None)) if gaps.ndim else gaps
+
+
+def _inside(x: Node, axis: int, gaps: Node) -> Node:
+    """The slope of the parabola through each point and its neighbours, in NumPy's order."""
+    before, after = _part(x, axis, None, -2), _part(x, axis, 2, None)
+    if not gaps.ndim:
+        return (after - before) / (2.0 * gaps)
     left, right = getitem_by(gaps, slice(None, -1)), getitem_by(gaps, slice(1, None))
-    before, here = _part(x, axis, None, -2), _part(x, axis, 1, -1)
-    after = _part(x, axis, 2, None)
-    backward, forward = (here - before) / left, (after - here) / right
-    inside = (backward * right + forward * left) / (left + right)
+    both = left + right
+    shares = -right / (left * both), (right - left) / (left * right), left / (right * both)
+    return shares[0] * before + shares[1] * _part(x, axis, 1, -1) + shares[2] * after
+
+
+def _ends(x: Node, axis: int, gaps: Node, edge_order: int) -> tuple[Node, Node]:
+    """The slopes at the first and at the last point, by two or by three points."""
     if edge_order == 1:
-        first = (_part(x, axis, 1, 2) - _part(x, axis, 0, 1)) / getitem_by(gaps, slice(0, 1))
-        last = (_part(x, axis, -1, None) - _part(x, axis, -2, -1)) / getitem_by(
-            gaps, slice(-1, None)
-        )
-        return joined([first, inside, last], axis)
-    bend = (forward - backward) / (left + right)
-    first = _part(backward - bend * left, axis, 0, 1)
-    last = _part(forward + bend * right, axis, -1, None)
-    return joined([first, inside, last], axis)
+        first = _part(x, axis, 1, 2) - _part(x, axis, 0, 1)
+        last = _part(x, axis, -1, None) - _part(x, axis, -2, -1)
+        return first / _gap(gaps, 0), last / _gap(gaps, -1)
+    start = [_part(x, axis, k, k + 1) for k in range(3)]
+    end = [_part(x, axis, k, k + 1 or None) for k in (-1, -2, -3)]
+    near = _by_three(start, _gap(gaps, 0), _gap(gaps, 1))
+    far = _by_three(end[::-1], _gap(gaps, -1), _gap(gaps, -2), turned=True)
+    return near, far
+
+
+def _by_three(points: list[Node], near: Node, far: Node, turned: bool = False) -> Node:
+    """The slope at the end of a parabola through three points in rising order."""
+    if not near.ndim:
+        shares = [lift(share) / near for share in (-1.5, 2.0, -0.5)]
+    else:
+        both = near + far
+        shares = [-(2.0 * near + far) / (near * both), both / (near * far), -near / (far * both)]
+    if turned:
+        shares = [-share for share in reversed(shares)]
+    return shares[0] * points[0] + shares[1] * points[1] + shares[2] * points[2]
 
 
 @numpy_function(np.trapezoid)

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from allbps.errors import ArgumentError
+from allbps.errors import ArgumentError, ShapeError
 from allbps.ir import NUMPY, Node, label, lift, numpy_function, user_site
 from allbps.numpy_api.arguments import plain_axis
 from allbps.numpy_api.choosing import take_along_axis, tril
@@ -260,6 +260,12 @@ class Qr(NamedTuple):
 def qr(a: Any, mode: str = "reduced") -> Any:
     """``numpy.linalg.qr`` in the modes reduced and r."""
     node = lift(a)
+    if node.ndim < 2:
+        raise ShapeError(
+            "np.linalg.qr takes a matrix, or a stack of them",
+            where=str(user_site() or ""),
+            got=f"shape {node.shape}",
+        )
     rows, columns = node.shape[-2:]
     if mode not in ("reduced", "r") and not (mode == "complete" and rows <= columns):
         raise ArgumentError(

@@ -8,21 +8,18 @@ import numpy as np
 
 from allbps.errors import ArgumentError
 from allbps.ir import NUMPY, Node, lift, numpy_function, user_site
-from allbps.numpy_api.products import tensordot
-from allbps.numpy_api.shapes import at, moveaxis
-from allbps.ops.index import getitem_by
+from allbps.numpy_api.shapes import at
+from allbps.ops.function import astype
+from allbps.ops.index import getitem_by, put_by
 from allbps.ops.join import joined
-from allbps.ops.shape import broadcast_to, pad
+from allbps.ops.shape import broadcast_to, flip_by, pad
 
 Width = tuple[tuple[int, int], ...]
 
 CHOSEN = ("edge", "reflect", "symmetric", "wrap")
 """Modes whose border consists of elements."""
 
-COMPUTED = ("linear_ramp", "mean")
-"""Modes whose border depends on the elements linearly; so does an odd reflection."""
-
-STATISTICS = {"maximum": np.max, "minimum": np.min, "median": np.median}
+STATISTICS = {"mean": np.mean, "maximum": np.max, "minimum": np.min, "median": np.median}
 """Modes whose border is one number for each row."""
 
 
@@ -37,14 +34,15 @@ def pad_by(x: Any, pad_width: Any, mode: Any = "constant", **options: Any) -> No
         return _pad_constant(node, width, options.get("constant_values", 0))
     if mode in STATISTICS:
         return _pad_statistic(node, width, STATISTICS[mode], options.get("stat_length"))
-    if mode not in CHOSEN + COMPUTED:
+    if mode not in (*CHOSEN, "linear_ramp"):
         raise ArgumentError(
             f"np.pad of a traced array does not know mode={mode!r}",
             where=str(user_site() or ""),
-            expected="one of " + ", ".join(("constant", "empty", *CHOSEN, *COMPUTED, *STATISTICS)),
+            expected="one of "
+            + ", ".join(("constant", "empty", *CHOSEN, "linear_ramp", *STATISTICS)),
         )
     odd = options.get("reflect_type") == "odd"
-    padded = _pad_linear if mode in COMPUTED or odd else _pad_chosen
+    padded = _pad_ramp if mode == "linear_ramp" else _pad_turned if odd else _pad_chosen
     for axis, pair in enumerate(width):
         if pair != (0, 0):
             here = {key: _of_axis(value, axis, node.ndim) for key, value in options.items()}
@@ -68,9 +66,11 @@ def _of_axis(option: Any, axis: int, ndim: int) -> Any:
 
 
 def _pad_constant(x: Node, width: Width, values: Any) -> Node:
-    padded = pad(x, width=width)
     border = np.pad(np.zeros(x.shape, x.dtype), width, constant_values=values)
-    return padded + border if border.any() else padded
+    if not border.any() and not np.signbit(border).any():
+        return pad(x, width=width)
+    inside = tuple(slice(before, before + n) for (before, _), n in zip(width, x.shape, strict=True))
+    return put_by(border, inside, x)
 
 
 def _pad_chosen(x: Node, axis: int, pair: tuple[int, int], mode: Any, options: Any) -> Node:
@@ -78,14 +78,41 @@ def _pad_chosen(x: Node, axis: int, pair: tuple[int, int], mode: Any, options: A
     return getitem_by(x, at(axis, x.ndim, index))
 
 
-def _pad_linear(x: Node, axis: int, pair: tuple[int, int], mode: Any, options: Any) -> Node:
-    """By the matrix that NumPy's padding of unit vectors gives, and what it makes of zeros."""
-    n = x.shape[axis]
-    of_zeros = np.pad(np.zeros(n, x.dtype), pair, mode, **options)
-    columns = [np.pad(unit, pair, mode, **options) - of_zeros for unit in np.eye(n, dtype=x.dtype)]
-    padded = tensordot(x, np.stack(columns), (axis, 0))  # (..., n, ...) · (n, m) -> (..., m)
-    padded = padded + of_zeros if of_zeros.any() else padded
-    return moveaxis(padded, -1, axis)
+def _pad_ramp(x: Node, axis: int, pair: tuple[int, int], mode: Any, options: Any) -> Node:
+    """From the end values to the elements at the border, which no other element touches."""
+    ends = options.get("end_values", (0, 0))
+    ramps = []
+    for count, end, place in zip(pair, ends, (slice(0, 1), slice(-1, None)), strict=True):
+        edge = getitem_by(x, at(axis, x.ndim, place))
+        share = np.arange(count).reshape((-1, *[1] * (x.ndim - axis - 1)))
+        ramp = (edge - end) / float(max(count, 1)) * share + end
+        ramps.append(astype(ramp, dtype=x.dtype) if ramp.dtype != x.dtype else ramp)
+    return joined([ramps[0], x, flip_by(ramps[1], axis)], axis)
+
+
+def _pad_turned(x: Node, axis: int, pair: tuple[int, int], mode: Any, options: Any) -> Node:
+    """An odd reflection: twice the edge minus what is mirrored at it, as often as it takes."""
+    n, own = x.shape[axis], int(mode == "symmetric")  # is the edge itself mirrored?
+    if n == 1:
+        return _pad_chosen(x, axis, pair, "edge", {})
+    before, after = pair
+    while before or after:
+        whole = x.shape[axis]
+        period = n if own else n - 1
+        length = (whole - 1 + own) // period * period
+        left, right = min(length, before), min(length, after)
+        mirrored = [
+            _mirrored(x, axis, 0, slice(1 - own, left + 1 - own)),
+            _mirrored(x, axis, whole - 1, slice(whole - 1 + own - right, whole - 1 + own)),
+        ]
+        x = joined([mirrored[0], x, mirrored[1]], axis)
+        before, after = before - left, after - right
+    return x
+
+
+def _mirrored(x: Node, axis: int, edge: int, part: slice) -> Node:
+    turned = flip_by(getitem_by(x, at(axis, x.ndim, part)), axis)
+    return 2 * getitem_by(x, at(axis, x.ndim, slice(edge, edge + 1))) - turned
 
 
 def _pad_statistic(x: Node, width: Width, statistic: Any, lengths: Any) -> Node:

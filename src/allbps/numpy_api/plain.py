@@ -6,11 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from allbps.ir import Node, lift, numpy_function
+from allbps.ir import Node, lift, numpy_function, written_out
 from allbps.ops.complexes import imag
 
 for _printed in (np.array2string, np.array_repr, np.array_str):
-    numpy_function(_printed)(lambda a, *args, _f=_printed, **how: _f(lift(a).value, *args, **how))
+    numpy_function(_printed)(
+        lambda a, *args, _f=_printed, **how: _f(written_out(lift(a)), *args, **how)
+    )
 
 
 # -- shape and dtype: known without numbers --------------------------------------------------------

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from allbps.errors import ArgumentError
+from allbps.errors import ArgumentError, ShapeError
 from allbps.ir import Node, lift, numpy_function, user_site
 from allbps.numpy_api.arguments import given, plain_axis, refuse
 from allbps.numpy_api.choosing import diagonal, sort, take_along_axis
@@ -123,6 +123,13 @@ def _axes(a: Any, axis: Any) -> list[int]:
 
 def _ranked(node: Node, axes: list[int]) -> Node:
     """The numbers of the axes as one axis, the last one, in rising order."""
+    if not all(node.shape[k] for k in axes):
+        raise ShapeError(
+            "an empty array has no such value",
+            where=str(user_site() or ""),
+            expected="at least one element",
+            got=f"shape {node.shape}",
+        )
     rest = tuple(n for k, n in enumerate(node.shape) if k not in axes)
     rows = moveaxis(node, axes, range(-len(axes), 0)) if axes else node
     if len(axes) == 1:

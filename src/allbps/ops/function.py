@@ -353,6 +353,7 @@ arccosh = unary(
     Rule(d_arccosh, "∂{y}/∂{x} = 1 / √({x}² − 1)"),
     low=1.2,
     high=3.0,
+    harmless=1.5,
 )
 
 

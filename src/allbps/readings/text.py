@@ -68,7 +68,9 @@ class _Lines:
             self.rows[-1] = row([self.rows[-1], whole])
             return True
         room = self.width - self.column
-        broken = [whole] if whole.width <= room else broken_to(parts, room - 2)
+        broken = [whole] if whole.width <= room else None
+        if broken is None and room > NARROW_INDENT:
+            broken = broken_to(parts, room - 2)
         if broken is None and self.column > NARROW_INDENT:
             self.column = NARROW_INDENT
             return self.add(side)

@@ -74,7 +74,10 @@ def check(
     (False, ('the sign is flipped',))
 
     """
-    arguments = bound(f, tree_map(_lift, xs), tree_map(_lift, kwargs))
+    arguments = bound(f, tree_map(_lift, xs), tree_map(_lift, kwargs), asked=check)
+    if decimals is not None:
+        _require_whole("decimals", decimals, "a whole number", -99)
+    _require_whole("seed", seed, "a whole number of at least 0", 0)
     witness = Witness(f, arguments)
     with np.errstate(all="ignore"):  # the report says where a NaN comes from
         traced = trace_bound(f, arguments)
@@ -95,6 +98,12 @@ def check(
         reports.append(replace(report, marks=found))
     whole = combined(reports)
     return replace(whole, notes=(*_notes(xs, kwargs, len(reports)), *whole.notes))
+
+
+def _require_whole(option: str, value: Any, expected: str, least: int) -> None:
+    whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+    if not whole or value < least:
+        raise ArgumentError(f"{option} is of the wrong kind", expected=expected, got=repr(value))
 
 
 def _lift(leaf: Any) -> Any:

@@ -89,6 +89,10 @@ def _chosen(
 ) -> list[tuple[str, Callable[[Case], Iterator[Finding]]]]:
     if names is None:
         return list(JUDGES.items())
+    if isinstance(names, str) or not isinstance(names, Iterable):
+        raise ArgumentError(
+            "judges is of the wrong kind", expected=f"some of {list(JUDGES)}", got=repr(names)
+        )
     for name in names:
         if name not in JUDGES:
             raise ArgumentError(

@@ -133,9 +133,39 @@ class Shrinking(Optimizer):
         return np.sum(p - lr * g), {}
 
 
+class Counting(Optimizer):
+    steps = 0
+
+    def move(self, p, g, slots, lr, t):
+        self.steps += 1
+        return p - lr * self.steps * g, {}
+
+
+class InPlace(Optimizer):
+    slots = ("m",)
+
+    def move(self, p, g, slots, lr, t):
+        m = slots["m"]
+        m *= 0.9
+        m += g
+        g -= np.mean(g)
+        return p - lr * m - lr * g, {"m": m}
+
+
+def test_a_formula_that_writes_in_place_is_followed():
+    W, x = np.ones((3, 5)), np.arange(24.0).reshape(8, 3) / 10
+    step = compile(lambda W, x: np.sum((x @ W) ** 2), W, x, params="W", optimizer=InPlace(1e-4))
+    want, slots = W.copy(), {"m": np.zeros((3, 5))}
+    for t in (1, 2, 3):
+        step(x)
+        want, slots = InPlace(1e-4).move(want, 2 * x.T @ (x @ want), slots, 1e-4, t)
+    np.testing.assert_allclose(step.params["W"], want, rtol=1e-10)
+
+
 @pytest.mark.parametrize(
     ("kind", "message"),
     [
+        (Counting, "Counting.move changes steps of the optimiser"),
         (Asking, "Asking.move looks at a number while it is compiled"),
         (Rooted, r"float\(\) of t would cut its gradient"),
         (Alone, "Alone.move does not return a pair"),

@@ -153,14 +153,24 @@ class Rule:
         one = np.ones((), dtype)
         arrays = {"p": np.ones(shape, dtype), "g": np.ones(shape, dtype)}
         arrays |= {"clip": one} if self.clipped else {}
-        rates = {key: 2 * one if key == "t" else one for key in rule.rate_names}
-        slots = dict.fromkeys(rule.slots, arrays["p"])
+        rates = {key: np.full((), 2 if key == "t" else 1, dtype) for key in rule.rate_names}
+        slots = {slot: arrays["p"].copy() for slot in rule.slots}
+        before = dict(vars(rule))
         try:
             with values_on_demand():
                 traced = trace(moved, **arrays, slots=slots, rates=rates)
         except AllBPsError as error:  # ``move`` knows its rates by names without the prefix
             error.what, error.got = (text.replace(RATES, "") for text in (error.what, error.got))
             raise
+        changed = [
+            key for key, x in vars(rule).items() if key not in before or before[key] is not x
+        ]
+        if changed:
+            raise ArgumentError(
+                f"{name} changes {changed[0]} of the optimiser, and compiled code runs it once",
+                expected="a function of its arguments",
+                todo="keep what changes in slots; t counts the steps",
+            )
         if any(not _of_rates(guard.node) for guard in traced.guards) or (
             traced.guards and not rule.vouches
         ):
