@@ -1,8 +1,9 @@
 """Is a right hand-in ever called wrong, or a wrong one right? python benchmarks/right_hand_ins.py
 
 Nets are drawn at random (``planted/drawn.py``). Their right gradients, of all values, of some or of
-the arguments, are handed in as people write them: in full or to 2 or 3 decimals, rounded at the end
-or after each step, with ``decimals=`` or without. Then one of them is spoilt: zeros, ones, a wrong
+the arguments, are handed in as people write them: in full or to 2 or 3 decimals, with ``decimals=``
+or without; rounded at the end, after each line, after each step inside of lines too, after any of
+them by chance; and the forward values likewise. Then one of them is spoilt: zeros, ones, a wrong
 sign, a wrong factor; alone, or with all that follows from it.
 """
 
@@ -11,8 +12,9 @@ from __future__ import annotations
 import argparse
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from planted.drawn import Drawn, drawn
 
 from allbps.backward import Backward, backward
-from allbps.ir import Node
+from allbps.ir import CONST, INPUT, Node
 from allbps.names import is_numbered
 from allbps.readings.source import emit
 from allbps.trace import trace
@@ -39,8 +41,29 @@ SPOILT: dict[str, Callable[[Any], Any]] = {
     "times its length": lambda g: g * np.shape(g)[0] if np.shape(g) else 3 * g,
 }
 
-STEPWISE = 0.03
-"""How many of the hand-ins are rounded after each step."""
+
+class Steps(StrEnum):
+    """After which steps numbers are rounded, before others are computed from them."""
+
+    END = "at the end"
+    LINES = "after each line"
+    INSIDE = "inside of lines too"
+    SOME = "after some steps"
+    VALUES = "forward values alone"
+    BOTH = "forward values and after each line"
+    ANY = "after some steps, forward and back"
+
+    def forward(self, named: bool, rng: np.random.Generator) -> bool:
+        """Is a forward value rounded; does the student's line name it?"""
+        if self is Steps.ANY:
+            return bool(rng.random() < 0.5)
+        return named and self in (Steps.VALUES, Steps.BOTH)
+
+    def back(self, named: bool, rng: np.random.Generator) -> bool:
+        """The same of a δ."""
+        if self in (Steps.SOME, Steps.ANY):
+            return bool(rng.random() < 0.5)
+        return self is Steps.INSIDE or (named and self in (Steps.LINES, Steps.BOTH))
 
 
 @dataclass(frozen=True)
@@ -51,14 +74,16 @@ class Way:
         which: gradients of what are handed in.
         decimals: None for numbers in full.
         said: is ``decimals=`` given?
-        stepwise: is every step rounded, and the next computed from that?
+        steps: what is rounded on the way.
+        seed: of chance, where that decides.
 
     """
 
     which: str
     decimals: int | None
     said: bool
-    stepwise: bool
+    steps: Steps = Steps.END
+    seed: int = 0
 
     @property
     def written(self) -> str:
@@ -66,8 +91,7 @@ class Way:
         if self.decimals is None:
             return "in full"
         said = "said" if self.said else "not said"
-        when = "after each step" if self.stepwise else "at the end"
-        return f"{self.decimals} decimals, {said}, rounded {when}"
+        return f"{self.decimals} decimals, {said}, rounded {self.steps}"
 
     def __str__(self) -> str:
         return f"{self.which}, {self.written}"
@@ -101,6 +125,18 @@ class Passed:
             return self.written
         return [x for x in self.written if rng.random() < 0.4] or arguments
 
+    def values(self, way: Way, rng: np.random.Generator) -> dict[Node, Any]:
+        """Every forward value, some of them rounded before others are computed from them."""
+        known = dict(self.onward.right)
+        if way.steps in (Steps.VALUES, Steps.BOTH, Steps.ANY):
+            for x in self.passes.traced.graph.nodes:
+                if x.op not in (CONST, INPUT):
+                    operands = [i.value if i.op is CONST else known[i] for i in x.inputs]
+                    value = x.op.run(operands, x.attrs)
+                    rounds = x.is_float and way.steps.forward(not is_numbered(x.name), rng)
+                    known[x] = way.rounded(value) if rounds else value
+        return known
+
     def hand_in(
         self, way: Way, names: list[Node], spoil: tuple[Node, str, bool] | None = None
     ) -> dict[str, Any]:
@@ -112,7 +148,14 @@ class Passed:
             spoil: where, how, and whether what follows is computed from it.
 
         """
-        known, wanted = dict(self.onward.right), set(names)
+        with np.errstate(all="ignore"):  # rounded values may be divided by 0
+            return self._hand_in(way, names, spoil)
+
+    def _hand_in(
+        self, way: Way, names: list[Node], spoil: tuple[Node, str, bool] | None
+    ) -> dict[str, Any]:
+        rng, wanted = np.random.default_rng(way.seed), set(names)
+        known = self.values(way, rng)
         given: dict[str, Any] = {}
         for delta in self.onward.deltas:
             x = delta.primal
@@ -121,8 +164,8 @@ class Passed:
             if spoil and x is spoil[0]:
                 shown = SPOILT[spoil[1]](g)
                 g = shown if spoil[2] else g
-            stepwise = way.stepwise and delta.terms and not is_numbered(x.name)
-            known[delta.node] = way.rounded(g) if stepwise else g
+            rounds = delta.terms and way.steps.back(not is_numbered(x.name), rng)
+            known[delta.node] = way.rounded(g) if rounds else g
             if x in wanted:
                 given[x.name] = way.rounded(shown)
         return given
@@ -144,13 +187,14 @@ def marks_of(one: Passed, way: Way, given: dict[str, Any]) -> tuple[Mark, ...]:
     ).marks  # fmt: skip
 
 
-def ways(rng: np.random.Generator) -> Iterator[Way]:
+def ways(rng: np.random.Generator, styles: Sequence[Steps]) -> Iterator[Way]:
     """Five ways to write the gradients of one net."""
     which = str(rng.choice(["arguments", "all", "some"]))
-    yield Way(which, None, False, False)
+    yield Way(which, None, False)
     for decimals in (3, 2):
-        yield Way(which, decimals, True, bool(rng.random() < STEPWISE))
-        yield Way(which, decimals, False, bool(rng.random() < STEPWISE))
+        for said in (True, False):
+            steps = styles[rng.integers(len(styles))]
+            yield Way(which, decimals, said, steps, int(rng.integers(1 << 30)))
 
 
 @dataclass(frozen=True)
@@ -193,27 +237,26 @@ def spoilt(
         yield f"{kind} at {where.name}{', followed' * followed}", wrong
 
 
-def is_lost(one: Passed, way: Way, given: dict[str, Any]) -> bool:
-    """Was a gradient rounded away?
+def is_lost(way: Way, given: dict[str, Any]) -> bool:
+    """Did rounding leave nothing to hand in?
 
-    Rounding after each step may leave nothing of one that is not 0 to these decimals. Where nothing
-    but whole numbers is left at all and nothing is said, there are no decimals to see.
+    Rounded forward values may be divided by 0. Where nothing but whole numbers is left at all and
+    nothing is said, there are no decimals to see.
     """
-    if not way.said and all(np.array_equal(g, np.round(g)) for g in given.values()):
+    if not all(np.all(np.isfinite(g)) for g in given.values()):
         return True
-    true = {d.primal.name: one.onward.right[d.node] for d in one.onward.deltas}
-    return any(not np.any(g) and np.any(way.rounded(true[name])) for name, g in given.items())
+    return not way.said and all(np.array_equal(g, np.round(g)) for g in given.values())
 
 
-def outcomes(seed: int, mistakes: bool) -> Iterator[Outcome]:
+def outcomes(seed: int, mistakes: bool, styles: Sequence[Steps]) -> Iterator[Outcome]:
     """Right and spoilt hand-ins of one net."""
     with np.errstate(all="ignore"):
         one = passed(drawn(seed))
     rng = np.random.default_rng([1, seed])
-    for way in ways(rng):
+    for way in ways(rng, styles):
         names = one.chosen(way.which, rng)
         right = one.hand_in(way, names)
-        if is_lost(one, way, right):
+        if is_lost(way, right):
             continue
         yield Outcome(seed, way, "", marks_of(one, way, right))
         for kind, given in spoilt(one, way, names, rng) if mistakes else ():
@@ -236,11 +279,13 @@ def main() -> None:
     parser.add_argument("--first", type=int, default=0, help="the first seed")
     parser.add_argument("--mistakes", action="store_true", help="spoil each hand-in once, too")
     parser.add_argument("--failures", action="store_true", help="print what is said of faults")
+    parser.add_argument("--steps", help="how all are rounded, such as END; else drawn, half END")
     options = parser.parse_args()
+    styles = [Steps[options.steps]] if options.steps else [*Steps, *[Steps.END] * (len(Steps) - 2)]
     found: Counter[tuple[str, str, str]] = Counter()
     faults = 0
     for seed in range(options.first, options.first + options.nets):
-        for one in outcomes(seed, options.mistakes):
+        for one in outcomes(seed, options.mistakes, styles):
             found["spoilt" if one.spoilt else "right", one.way.written, one.state] += 1
             faults += one.is_fault
             if options.failures and one.is_fault:

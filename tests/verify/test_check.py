@@ -160,7 +160,9 @@ def test_numbers_rounded_by_hand_are_right_within_their_digits():
     assert found["W"].state is State.RIGHT
     assert found["W"].note == "read as rounded to 2 decimals"
     off = np.round(by_hand()["W"], 2)
-    off[1, 1] += 0.02
+    off[1, 1] += 0.02  # a forward value that was rounded to 2 decimals does that
+    assert marked(W=off)["W"].state is State.UNDECIDED
+    off[1, 1] += 0.2
     assert marked(W=off)["W"].state is State.WRONG
 
 

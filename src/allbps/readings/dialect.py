@@ -6,6 +6,7 @@ import ast
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from allbps.errors import ArgumentError, NoRuleError
 from allbps.ir import Node
@@ -116,6 +117,7 @@ def expression(node: Node, operands: list[str], dialect: Dialect) -> str:
 _PLAIN = re.compile(r"[A-Za-z_]\w*|\d+(\.\d+)?")  # a name or number needs no parentheses
 
 
+@lru_cache(maxsize=4096)
 def tidy(code: str) -> str:
     """``code`` with only the parentheses it needs.
 

@@ -20,6 +20,7 @@ import numpy as np
 
 from allbps.backward import Backward
 from allbps.ir import Node
+from allbps.verify.doubt import doubted
 from allbps.verify.given import Given
 from allbps.verify.marks import Mark, State
 from allbps.verify.onward import Onward
@@ -74,12 +75,11 @@ def _marked(
     stepwise = Reading(backward, onward, mine, grid, once=False)
     excused = stepwise.verdicts()
     if None in excused.values():
-        found = once.marks(said) if once.is_evident else stepwise.marks(excused)
-        return Reading(backward, onward, mine, grid, once=False, inside=True).excused(found)
-    return _doubted(once, said, stepwise, excused)
+        return doubted(once, said) if once.is_evident else doubted(stepwise, excused)
+    return _compared(once, said, stepwise, excused)
 
 
-def _doubted(
+def _compared(
     once: Reading,
     said: Mapping[Node, Mark | None],
     stepwise: Reading,
@@ -90,7 +90,7 @@ def _doubted(
     names = once.explanations(wrong)
     by_mistakes = all(x in names for x in wrong)
     if by_mistakes and once.is_evident:
-        return once.marks(said)
+        return doubted(once, said)
     if not by_mistakes and not once.is_evident:
         return stepwise.marks(excused)
     return stepwise.marks(excused, {x: names.get(x, []) for x in wrong})

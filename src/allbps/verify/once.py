@@ -34,7 +34,7 @@ def rounded_once(moves: Iterable[tuple[Any, Any]]) -> bool:
     return digits_of_chance(np.concatenate(columns, axis=1)) >= ENOUGH_DIGITS + several
 
 
-def digits_of_chance(moved: Any) -> float:
+def digits_of_chance(moved: Any, width: Any = WIDTH) -> float:
     """How many digits it takes to write how unlikely it is that no number moved: 4 for 1e-4.
 
     The numbers are normal, and hang together. One after the other, the most uncertain first, each
@@ -43,14 +43,16 @@ def digits_of_chance(moved: Any) -> float:
 
     Args:
         moved: by how many units each number would have moved: (runs, numbers).
+        width: units in which each number lies.
 
     """
+    widths = np.broadcast_to(width, moved.shape[1:])
     rest = moved / sqrt(len(moved))
     digits = 0.0
     for _ in range(len(moved)):
         sizes = np.sqrt(np.sum(np.square(rest), axis=0))
         k = int(np.argmax(sizes))
-        chance = WIDTH / (sqrt(2 * pi) * sizes[k]) if sizes[k] else 1.0
+        chance = widths[k] / (sqrt(2 * pi) * sizes[k]) if sizes[k] else 1.0
         if not chance < 1.0:
             break
         digits -= log10(chance)

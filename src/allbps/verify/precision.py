@@ -7,8 +7,9 @@ whole hand-in together.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from math import exp, log
 from typing import Any
 
@@ -40,6 +41,7 @@ class Precision:
         dtype: what they were handed in as.
         unit: the last decimal that was kept, one for the array or one for each number; 0 where
             they do not look rounded.
+        digits: how many significant digits were kept; 0 where that is not how they look.
         words: ``3 decimals``, ``4 significant digits``.
         believed: is it known, from other arrays or from the person, that they are rounded?
         support: digits and numbers of the other arrays that speak for rounding.
@@ -53,6 +55,7 @@ class Precision:
     theirs: np.ndarray[Any, Any]
     dtype: np.dtype[Any]
     unit: Any = 0.0
+    digits: int = 0
     words: str = ""
     believed: bool = False
     support: tuple[float, int] = (0.0, 0)
@@ -134,7 +137,22 @@ class Precision:
 
     def fits_alone(self, numbers: Any) -> bool:
         """As ``fits``, whether or not there is enough to believe that they were rounded."""
+        if not self._nearly(numbers):
+            return False
         return self.exactly(numbers) or self.within(numbers)
+
+    def _nearly(self, numbers: Any) -> bool:
+        """Is it worth while to look more closely? Of thousands of mistakes, hardly any."""
+        numbers = np.asarray(numbers)
+        if numbers.shape != self.theirs.shape:
+            return False
+        size = float(np.max(np.abs(numbers), initial=0.0))
+        off = float(np.max(np.abs(self.theirs - numbers), initial=0.0))
+        return size <= 1e-9 or not off > max(self._farthest, 1e-2 * size)
+
+    @cached_property
+    def _farthest(self) -> float:
+        return float(np.max(0.51 * self.unit + SIGMAS * self.noise, initial=0.0))
 
     def close(self, numbers: Any) -> bool:
         """Are these the numbers but for what rounding may do to a formula that enlarges it?"""
@@ -238,7 +256,7 @@ def _on_grid(p: Precision, d: int | None, most: int, in_decimals: bool) -> Preci
     fine = unit_in_last_place(p.theirs, digits) if digits is not None and digits > 1 else None
     in_digits = f"{digits} significant digits"
     if fine is not None and d is None:
-        return replace(p, unit=fine, words=in_digits)
+        return replace(p, unit=fine, digits=digits or 0, words=in_digits)
     if d is None or not most:
         return p
     d = d if d and np.count_nonzero(p.theirs) >= 5 else most
@@ -246,8 +264,22 @@ def _on_grid(p: Precision, d: int | None, most: int, in_decimals: bool) -> Preci
     if fine is None or np.all(fine <= unit * (1 + 1e-6)):
         return replace(p, unit=unit, words=said)
     if np.all(fine >= unit * (1 - 1e-6)):
-        return replace(p, unit=fine, words=in_digits)
+        return replace(p, unit=fine, digits=digits or 0, words=in_digits)
     return replace(p, unit=np.maximum(unit, fine), words=f"{said} or {in_digits}")
+
+
+def last_place(grid: Mapping[Any, Precision]) -> Callable[[Any], Any]:
+    """What the last place is worth of numbers that a person wrote down on the way.
+
+    Args:
+        grid: how the numbers look that were handed in.
+
+    """
+    decimals = max((float(p.unit) for p in grid.values() if np.ndim(p.unit) == 0), default=0.0)
+    digits = min((p.digits for p in grid.values() if p.digits), default=0)
+    if not digits:
+        return lambda numbers: decimals
+    return lambda numbers: np.maximum(decimals, unit_in_last_place(numbers, digits))
 
 
 def _in_decimals(numbers: Any, d: int) -> bool:

@@ -47,7 +47,6 @@ class Reading:
         grid: Mapping[Node, Precision],
         *,
         once: bool,
-        inside: bool = False,
     ) -> None:
         """Read a hand-in.
 
@@ -57,16 +56,16 @@ class Reading:
             given: primal -> the gradient that was handed in.
             grid: how each of them looks.
             once: as rounded at the end, or after every step?
-            inside: after every step inside a line, too?
 
         """
         self.backward, self.onward, self.given, self.grid = backward, onward, given, grid
-        self.once, self.inside = once, inside
+        self.once = once
         self.places = Places(onward, self.given)
         self.order = sorted(self.given, key=lambda x: -x.born)
         self.known = self._known() if once else frozenset()
         self.own, self.follows = self._followed(self.known)
         self.precision = self._precisions()
+        self._explanations: dict[tuple[tuple[Node, ...], bool], dict[Node, list[Explanation]]] = {}
 
     def _known(self) -> frozenset[Node]:
         sharp = {x: p for x, p in self.grid.items() if p.within(self.true(x), noise=False)}
@@ -130,8 +129,7 @@ class Reading:
         if not self.once:
             near, far = (
                 of_rounding(
-                    self.onward, self.own, self._units, self._coarsest,
-                    from_own=from_own, inside=self.inside,
+                    self.onward, self.own, self._units, self._coarsest, from_own=from_own
                 )
                 for from_own in (True, False)
             )  # fmt: skip
@@ -258,22 +256,6 @@ class Reading:
             for x, p in self.grid.items()
         )
 
-    def excused(self, found: Sequence[Mark]) -> Sequence[Mark]:
-        """The same marks; those that are not right cannot be decided where rounding explains all.
-
-        A mistake that explains a wrong number exactly is likelier, and forbids it.
-        """
-        named = any(mark.mistakes for mark in found if mark.state is State.WRONG)
-        if named or None in self.verdicts().values():
-            return found
-        primals = {x.name: x for x in self.given}
-        return [mark if mark else self._doubt(primals[mark.node]) for mark in found]
-
-    def _doubt(self, primal: Node) -> Mark:
-        words = self.precision[primal].words
-        note = f"rounding to {words} after every step, inside of lines too, explains it"
-        return self._mark(primal, State.UNDECIDED, note=note)
-
     def _excuse(self, primal: Node) -> str:
         words = self.precision[primal].words
         return f"rounding to {words} after every step explains it, and a mistake may as well"
@@ -363,6 +345,12 @@ class Reading:
         self, wrong: Sequence[Node], exactly: bool = False
     ) -> dict[Node, list[Explanation]]:
         """Wrong gradients -> the mistakes that explain them."""
+        key = tuple(wrong), exactly
+        if key not in self._explanations:
+            self._explanations[key] = self._search(wrong, exactly)
+        return self._explanations[key]
+
+    def _search(self, wrong: Sequence[Node], exactly: bool) -> dict[Node, list[Explanation]]:
         places: dict[Node, None] = {}
         for primal in wrong:
             places.update(dict.fromkeys(self.places.between(primal)))

@@ -15,6 +15,7 @@ from allbps.backward import Backward
 from allbps.ir import CONST, INPUT, Node
 from allbps.names import is_numbered
 from allbps.verify.onward import Onward
+from allbps.verify.precision import Precision, last_place
 
 RUNS = 32
 STEP = 1e-9
@@ -44,7 +45,7 @@ def of_arithmetic(backward: Backward, onward: Onward) -> dict[Node, Any]:
         return _back(onward, known, lambda primal, g: shaken(g))
 
     moves = _moves(onward, [run() for _ in range(RUNS)], onward.right)
-    spread = {primal: _size(moved) for primal, moved in moves.items()}
+    spread = {primal: size_of(moved) for primal, moved in moves.items()}
     natural = _natural(onward)
     for primal, off in spread.items():
         size = natural[primal]
@@ -77,11 +78,10 @@ def of_rounding(
     unit: Any,
     *,
     from_own: bool,
-    inside: bool = False,
 ) -> dict[Node, Any]:
     """Primal -> how far its δ moves where every δ on the way to it is rounded."""
-    moves = moves_of_rounding(onward, own, units, unit, from_own=from_own, inside=inside)
-    return {primal: _size(moved) for primal, moved in moves.items()}
+    moves = moves_of_rounding(onward, own, units, unit, from_own=from_own)
+    return {primal: size_of(moved) for primal, moved in moves.items()}
 
 
 def moves_of_rounding(
@@ -91,7 +91,6 @@ def moves_of_rounding(
     unit: Any,
     *,
     from_own: bool,
-    inside: bool = False,
 ) -> dict[Node, Any]:
     """Primal -> by how much its δ moves in each of several runs in which δ are rounded.
 
@@ -101,7 +100,6 @@ def moves_of_rounding(
         units: given primal -> the last place its numbers were rounded to.
         unit: the last place of what lies between.
         from_own: does a step start from the δ that were given, where some were?
-        inside: are the steps inside a line of the person's rounded too?
 
     """
     rng = np.random.default_rng(0)
@@ -114,7 +112,7 @@ def moves_of_rounding(
             before[primal] = g
             if from_own and primal in units:
                 g = base[onward.of[primal].node]
-            elif is_numbered(primal.name) and not inside:
+            elif is_numbered(primal.name):
                 return g  # a step inside a line of the person's
             return g + units.get(primal, unit) * rng.uniform(-0.5, 0.5, np.shape(g))
 
@@ -127,6 +125,10 @@ def moves_of_rounding(
             onward.of[x].node: onward.compute(onward.of[x].node, base) for x in units
         }  # fmt: skip
     return _moves(onward, [run() for _ in range(RUNS)], numbers)
+
+
+def _rounded(value: Any, unit: Any) -> Any:
+    return np.rint(np.asarray(value) / unit)[()] * unit
 
 
 def _back(
@@ -150,6 +152,72 @@ def _moves(
     }
 
 
-def _size(moved: Any) -> Any:
+def size_of(moved: Any) -> Any:
     """The root of the mean square over runs, element by element."""
     return np.sqrt(np.mean(np.square(moved), axis=0))
+
+
+def moves_of_any_steps(
+    backward: Backward,
+    onward: Onward,
+    own: Mapping[Node, Any],
+    grid: Mapping[Node, Precision],
+    *,
+    from_own: bool,
+) -> dict[Node, Any]:
+    """Primal -> by how much its δ moves in each of several runs in which a person rounds.
+
+    Forward values are rounded as well as δ, also those inside of a line. Half of the runs round at
+    random: each number is off by up to half a unit. That is how rounding looks from afar, but
+    numbers below half a unit all become 0, and equal ones are all off by the same. So the other
+    runs do round, after some steps and not after others.
+
+    Args:
+        backward: the backward pass.
+        onward: the same in numbers.
+        own: every number, with the person's own δ in place of ours.
+        grid: primal -> what was given for it, and how that looks.
+        from_own: does a step start from the δ that were given, where some were?
+
+    """
+    rng = np.random.default_rng(0)
+    base = own if from_own else onward.right
+    steps = [x for x in backward.traced.graph.nodes if x.op not in (CONST, INPUT)]
+    last = last_place(grid)
+
+    def dithered(value: Any, unit: Any) -> Any:
+        there = np.abs(value - _rounded(value, unit)) <= 1e-9 * unit  # 1 or 0.25 stays what it is
+        dither = unit * rng.uniform(-0.5, 0.5, np.shape(value))
+        return value + np.where(there, 0.0, dither)[()]
+
+    def kept_or_rounded(value: Any, unit: Any) -> Any:
+        return _rounded(value, unit) if rng.random() < 0.5 else value
+
+    def run(rounded: Callable[[Any, Any], Any]) -> dict[Node, Any]:
+        known = dict(base)
+        for x in steps:
+            operands = [i.value if i.op is CONST else known[i] for i in x.inputs]
+            value = x.op.run(operands, x.attrs)
+            known[x] = rounded(value, last(value)) if x.is_float else value
+        before: dict[Node, Any] = {d.primal: base[d.node] for d in onward.deltas}
+
+        def then(primal: Node, g: Any) -> Any:
+            before[primal] = g
+            if not from_own or primal not in grid:
+                return rounded(g, last(g))
+            given = base[onward.of[primal].node]  # which the person may have had in more digits
+            unit = grid[primal].unit
+            fits = np.shape(unit) in ((), np.shape(given))
+            if not fits or rng.random() < 0.5:
+                return given
+            return given + unit * rng.uniform(-0.5, 0.5, np.shape(given))
+
+        _back(onward, known, then)
+        return before
+
+    numbers = {d.node: base[d.node] for d in onward.deltas}
+    if from_own:
+        numbers |= {onward.of[x].node: onward.compute(onward.of[x].node, base) for x in grid}
+    runs = [run(way) for way in (dithered, kept_or_rounded) for _ in range(RUNS)]
+    moves = _moves(onward, runs, numbers)
+    return {x: np.where(np.isfinite(moved), moved, 0.0) for x, moved in moves.items()}

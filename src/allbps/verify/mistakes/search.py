@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -21,6 +20,8 @@ MARGIN = 3
 """A general mistake is not named beside one that is so much more special."""
 SHAKES = 6
 """How often the given δ are moved within their rounding to see what a slip makes of that."""
+MOST_MISSES = 4
+"""Wrong δ, the nearest first, that a mistake may fail to explain before it explains one."""
 MOST_TRIES = 20_000
 """Mistakes that are tried for one hand-in before the search ends, the nearest places first."""
 
@@ -48,7 +49,8 @@ class Explanation:
         slip: what was done alone.
         place: the primal whose δ was computed wrongly.
         mistake: as it is declared.
-        covers: the wrong δ that it explains.
+        gives: the wrong δ that it explains, and the numbers that it gives there.
+        misses: does it give other numbers than theirs for another wrong δ?
         rank: the smaller, the likelier.
 
     """
@@ -57,8 +59,14 @@ class Explanation:
     slip: str
     place: Node
     mistake: Mistake
-    covers: frozenset[Node]
+    gives: Mapping[Node, Any]
+    misses: bool
     rank: tuple[int, ...]
+
+    @property
+    def covers(self) -> frozenset[Node]:
+        """The wrong δ that it explains."""
+        return frozenset(self.gives)
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,6 +78,15 @@ class _Try:
     index: int
     site: Site
     question: Question
+
+
+@dataclass(frozen=True, eq=False)
+class _Fit:
+    """What is said of a slip that fits, what it gives for wrong δ, and whether it misses one."""
+
+    text: str
+    gives: Mapping[Node, Any]
+    misses: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,14 +104,16 @@ class _Search:
             site = self._site(question.place)
             if site is None:
                 continue
+            self._sites.clear()
             for mistake in MISTAKES.values():
+                self._slips.clear()
                 for index, slip in enumerate(mistake.slips(site)):
                     tries += 1
                     if slip.delta is None:
                         continue
-                    text, covers = self._fits(_Try(slip, mistake, index, site, question))
-                    if covers:
-                        yield self._explanation(text, covers, mistake, question, distance)
+                    fit = self._fits(_Try(slip, mistake, index, site, question))
+                    if fit is not None:
+                        yield self._explanation(fit, mistake, question, distance)
             if tries > MOST_TRIES:
                 return
 
@@ -107,37 +126,38 @@ class _Search:
 
     def _explanation(
         self,
-        text: str,
-        covers: frozenset[Node],
+        fit: _Fit,
         mistake: Mistake,
         question: Question,
         distance: int,
     ) -> Explanation:
-        slip = text
+        slip = text = fit.text
         if question.place not in self.theirs:
             text = f"where {delta_name(question.place)} is computed, {text}"
-        part = len(covers) < len(question.targets)
-        rank = (-len(covers), mistake.rank + 2 * part, distance)
-        return Explanation(text, slip, question.place, mistake, covers, rank)
+        part = len(fit.gives) < len(question.targets)
+        rank = (-len(fit.gives), mistake.rank + 2 * part, distance)
+        return Explanation(text, slip, question.place, mistake, fit.gives, fit.misses, rank)
 
-    def _fits(self, one: _Try) -> tuple[str, frozenset[Node]]:
-        """What is said of a slip, and the wrong δ that it explains, if it explains any.
+    def _fits(self, one: _Try) -> _Fit | None:
+        """What a slip gives for the wrong δ that it explains, if it explains any.
 
         A δ that is right, although it depends on the same step, was computed from a right copy.
         """
         if one.slip.along is not None:
             return self._fits_along(one)
         predicted: dict[Node, Any] = {}
+        misses = 0
         for target, numbers in self._predicted(one.slip.delta, one.site):
             if self._fit(target, numbers, one):
                 predicted[target] = numbers
-            elif target in self.wrong and len(one.question.targets) == 1:
-                return "", frozenset()
-        covers = frozenset(predicted) & self.wrong
-        mine = {x: predicted[x] for x in covers}
-        if covers and self._visible(mine) and self._believed(mine):
-            return one.slip.text, covers
-        return "", frozenset()
+                continue
+            misses += target in self.wrong
+            if misses >= min(MOST_MISSES, len(one.question.targets)) and not predicted:
+                return None
+        mine = {x: numbers for x, numbers in predicted.items() if x in self.wrong}
+        if mine and self._visible(mine) and self._believed(mine):
+            return _Fit(one.slip.text, mine, misses > 0)
+        return None
 
     def _fit(self, target: Node, numbers: Any, one: _Try) -> bool:
         p = self.precision[target]
@@ -150,15 +170,34 @@ class _Search:
     def _noise(self, target: Node, numbers: Any, one: _Try) -> Any:
         """How far the rounding of the given δ moves what a slip makes of them."""
         squares = []
-        for own in self.shaken:
-            right = self.onward.compute(self.onward.of[one.site.primal].node, own)
-            site = replace(one.site, known=own, right=np.asarray(right))
-            slip = next(islice(one.mistake.slips(site), one.index, None), None)
+        for k in range(SHAKES):
+            site, slips = self._again(k, one)
+            slip = slips[one.index] if one.index < len(slips) else None
             if slip is None or slip.text != one.slip.text or slip.delta is None:
                 return 0.0
             there = dict(self._predicted(slip.delta, site)).get(target)
             squares.append(np.square(there - numbers))
         return np.sqrt(np.mean(squares, axis=0))
+
+    def _again(self, k: int, one: _Try) -> tuple[Site, list[Slip]]:
+        """The same mistake where the given δ are shaken, and all of its slips."""
+        place = one.site.primal
+        if (place, k) not in self._sites:
+            own = self.shaken[k]
+            right = self.onward.compute(self.onward.of[place].node, own)
+            self._sites[place, k] = replace(one.site, known=own, right=np.asarray(right))
+        site, key = self._sites[place, k], (place, k, one.mistake.name)
+        if key not in self._slips:
+            self._slips[key] = list(one.mistake.slips(site))
+        return site, self._slips[key]
+
+    @cached_property
+    def _sites(self) -> dict[tuple[Node, int], Site]:
+        return {}
+
+    @cached_property
+    def _slips(self) -> dict[tuple[Node, int, str], list[Slip]]:
+        return {}
 
     @cached_property
     def loose(self) -> bool:
@@ -212,26 +251,25 @@ class _Search:
     def _alike(a: Any, b: Any) -> bool:
         return np.shape(a) == np.shape(b) and bool(np.allclose(a, b, rtol=1e-9, atol=0))
 
-    def _fits_along(self, one: _Try) -> tuple[str, frozenset[Node]]:
+    def _fits_along(self, one: _Try) -> _Fit | None:
         """As ``_fits``, with the number ``c`` that fits best."""
-        nothing: tuple[str, frozenset[Node]] = ("", frozenset())
         here = dict(self._predicted(one.slip.delta, one.site))
         there = dict(self._predicted(one.slip.delta + one.slip.along, one.site))
         if not here or any(np.shape(here[x]) != np.shape(self.theirs[x]) for x in here):
-            return nothing
+            return None
         slope = np.concatenate([np.ravel(there[x] - here[x]) for x in here])
         gap = np.concatenate([np.ravel(self.theirs[x] - here[x]) for x in here])
         if slope.size < 4 or not np.all(np.isfinite(slope)) or not np.any(slope):
-            return nothing
+            return None
         c = float(slope @ gap / (slope @ slope))
         predicted = {x: here[x] + c * (there[x] - here[x]) for x in here}
         fits = 1e-6 < c < 1e3 and all(
             self.precision[x].fits_alone(g) for x, g in predicted.items()
         )  # fmt: skip
-        covers = frozenset(predicted) & self.wrong
-        if fits and covers and self._believed(predicted) and self._visible(predicted):
-            return one.slip.text.format(c=c), covers
-        return nothing
+        mine = {x: numbers for x, numbers in predicted.items() if x in self.wrong}
+        if fits and mine and self._believed(predicted) and self._visible(predicted):
+            return _Fit(one.slip.text.format(c=c), mine)
+        return None
 
 
 def explanations(

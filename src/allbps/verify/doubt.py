@@ -1,0 +1,127 @@
+"""What rounding may explain is not called wrong.
+
+A person rounds where they like: forward values, δ, steps inside of a line, some of them and others
+not. What any of that can do to a gradient is measured. A gradient that is off by no more cannot be
+decided, unless a mistake explains it, with all the gradients that hang on it, to so many digits
+that rounding would have to hit them by chance.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property, partial
+from typing import Any
+
+import numpy as np
+
+from allbps.ir import Node
+from allbps.verify.marks import Mark, State
+from allbps.verify.mistakes import Explanation
+from allbps.verify.once import WIDTH, digits_of_chance
+from allbps.verify.reading import Reading
+from allbps.verify.scatter import moves_of_any_steps, size_of
+
+TELLING = 7.0
+"""Digits by which a mistake has to beat rounding. Thousands are tried for one hand-in, and the best
+of them is what is compared."""
+
+USUAL = 3.0
+"""More than so many medians is unusual; of normal numbers, one in 23 is that far out."""
+
+
+def doubted(reading: Reading, found: Mapping[Node, Mark | None]) -> Sequence[Mark]:
+    """Marks of verdicts; what rounding explains, and no mistake explains better, is not decided."""
+    made = dict(zip(reading.given, reading.marks(found), strict=True))
+    doubt = _Doubt(reading, [x for x, mark in found.items() if mark is None])
+    for primal in reading.order:
+        made[primal] = doubt.revised(primal, made)
+    return list(made.values())
+
+
+class _Doubt:
+    """What rounding after any steps can do to the gradients of one reading."""
+
+    def __init__(self, reading: Reading, wrong: Sequence[Node]) -> None:
+        self.reading, self.wrong = reading, wrong
+
+    def revised(self, primal: Node, made: Mapping[Node, Mark]) -> Mark:
+        """The mark of one gradient, given those nearer to the loss as they are now."""
+        mark = made[primal]
+        if mark.state is State.FOLLOWS:
+            sources = [x for x in self.reading.places.sources(primal) if _is_off(made[x])]
+            labels = tuple(self.reading.label(x) for x in sources)
+            return replace(mark, follows_from=labels) if sources else self._undecided(primal, mark)
+        if mark.state is not State.WRONG or self._explained(primal) is None:
+            return mark
+        names = self.names.get(primal, [])
+        return mark if any(map(self.is_telling, names)) else self._undecided(primal, mark)
+
+    def _undecided(self, primal: Node, mark: Mark) -> Mark:
+        words = self.reading.precision[primal].words
+        note = f"rounding to {words} after some of the steps explains it"
+        if mark.mistakes:
+            note += ", and a mistake may as well"
+        return replace(
+            mark, state=State.UNDECIDED, note=note, common="", between=(), follows_from=()
+        )  # fmt: skip
+
+    @property
+    def names(self) -> Mapping[Node, list[Explanation]]:
+        """The mistakes that explain what is wrong."""
+        return self.reading.explanations(self.wrong)
+
+    def is_telling(self, one: Explanation) -> bool:
+        """Would rounding have to hit what this mistake gives by chance?"""
+        if one.misses:  # which rounding explains, and this mistake does not
+            return False
+        columns, widths = [], []
+        for x, numbers in one.gives.items():
+            explained, precision = self._explained(x), self.reading.precision[x]
+            if explained is None:
+                return True
+            off = np.abs(precision.theirs - numbers) / precision.unit
+            moves = _usual(*explained) / precision.unit
+            columns.append(moves.reshape(len(moves), -1))
+            widths.append(np.ravel(np.maximum(WIDTH, 2 * off)))
+        return digits_of_chance(np.hstack(columns), np.hstack(widths)) >= TELLING
+
+    def _explained(self, primal: Node) -> tuple[Any, Any] | None:
+        """How far theirs is from what rounding moved, and by how much it moves; None if by less."""
+        reading, precision = self.reading, self.reading.precision[primal]
+        if np.shape(precision.theirs) != primal.shape:
+            return None
+        near, far = (moves[primal] for moves in self._moves)
+        for numbers, moves in ((reading.follows[primal], near), (reading.true(primal), far)):
+            if precision.scattered(size_of(moves)).within(numbers, zeros=True):
+                off = np.abs(precision.theirs - numbers) - 0.5 * precision.unit
+                return np.maximum(off, 0.0), moves
+        return None
+
+    @cached_property
+    def _moves(self) -> tuple[Mapping[Node, Any], Mapping[Node, Any]]:
+        """Primal -> by how much rounding moves what follows from theirs, and the right δ."""
+        reading = self.reading
+        move = partial(
+            moves_of_any_steps, reading.backward, reading.onward, reading.own, reading.grid
+        )  # fmt: skip
+        far = move(from_own=False)
+        goes_on = any(reading.onward.producers[x] for x in reading.grid)
+        return move(from_own=True) if goes_on else far, far
+
+
+def _is_off(mark: Mark) -> bool:
+    return mark.state in (State.WRONG, State.FOLLOWS)
+
+
+def _usual(off: Any, moves: Any) -> Any:
+    """Moves as they usually are of a person whose numbers are off by so much.
+
+    Rare moves that are far larger, where a number near 0 divides another, are allowed for; but a
+    number that may be anywhere is most often near. And who is nowhere off by what is usual has
+    rounded less.
+    """
+    middle = np.median(np.abs(moves), axis=0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        most = np.max(np.where(off > 0, off / middle, 0.0), initial=0.0)
+    return np.clip(moves, -USUAL * middle, USUAL * middle) * min(1.0, most)
