@@ -32,6 +32,18 @@ def test_cotangents_are_found(tmp_path):
     assert load(f"{path}:f").cotangents == {"y": 2.0}
 
 
+@pytest.mark.parametrize("said", ["wrt = ['w', 'b']", "f_wrt = ('w', 'b')", "wrt = 'w, b'"])
+def test_a_file_may_say_whose_deltas_are_wanted(tmp_path, said):
+    path = write(tmp_path, f"def f(w, b, x): return w * x + b\nw = b = x = 1.0\n{said}\n")
+    assert load(f"{path}:f").wrt == ("w", "b")
+
+
+def test_what_is_wanted_must_be_names(tmp_path):
+    path = write(tmp_path, "def f(x): return x\nx = 1.0\nwrt = 3\n")
+    with pytest.raises(UserFileError, match="wrt must be a list of names of arguments"):
+        load(f"{path}:f")
+
+
 def test_a_missing_file(tmp_path):
     with pytest.raises(UserFileError) as caught:
         load(f"{tmp_path}/none.py:f")

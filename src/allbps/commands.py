@@ -51,7 +51,11 @@ By = Annotated[
     ),
 ]
 Wrt = Annotated[
-    str, typer.Option(help="Arguments to differentiate with respect to: W1,b1. All if omitted.")
+    str,
+    typer.Option(
+        help="Arguments to differentiate with respect to: W1,b1. If omitted, those that the file's"
+        " wrt names, or all."
+    ),
 ]
 
 
@@ -266,7 +270,7 @@ def _worked(target: str, wrt: str, symbols: dict[str, str] | None = None) -> Any
     with userfile.running(target.rpartition(":")[0]), np.errstate(all="ignore"):
         return explain_function(
             user.function,
-            wrt=_names(wrt),
+            wrt=_names(wrt) or user.wrt,
             cotangents=user.cotangents,
             symbols={**user.symbols, **(symbols or {})},
             **user.inputs,
@@ -283,7 +287,7 @@ def _write_onnx(target: str, wrt: str, out: Path | None) -> None:
     user = userfile.load(target)
     with userfile.running(target.rpartition(":")[0]), np.errstate(all="ignore"):
         traced = trace(user.function, **user.inputs)
-    export_traced(traced, path=out, wrt=_names(wrt))
+    export_traced(traced, path=out, wrt=_names(wrt) or user.wrt)
     typer.echo(f"written: {out}", err=True)
 
 

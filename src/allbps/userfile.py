@@ -26,12 +26,14 @@ class UserFunction:
         inputs: parameter name -> value.
         cotangents: output name -> δ, for functions that return no scalar loss.
         symbols: name -> how it is written.
+        wrt: the arguments whose δ is wanted; all where None.
     """
 
     function: Callable[..., Any]
     inputs: Mapping[str, Any]
     cotangents: Mapping[str, Any]
     symbols: Mapping[str, str]
+    wrt: tuple[str, ...] | None = None
 
 
 def load(target: str) -> UserFunction:
@@ -42,7 +44,8 @@ def load(target: str) -> UserFunction:
     Inputs come from, in this order: ``FUNCTION_inputs`` in the file, a dict or a function that
     returns one; ``inputs``, likewise; variables of the file that have the parameters' names. A
     parameter with a default needs none. ``FUNCTION_cotangents`` or ``cotangents`` may give δ for
-    outputs, ``FUNCTION_symbols`` or ``symbols`` how names are written.
+    outputs, ``FUNCTION_symbols`` or ``symbols`` how names are written, ``FUNCTION_wrt`` or ``wrt``
+    the names of the arguments whose δ is wanted.
 
     ``FILE.py:MODULE`` may name a PyTorch module with ``MODULE_inputs``, or a function without
     arguments that returns (module, inputs) or (module, loss, batch).
@@ -64,11 +67,12 @@ def load(target: str) -> UserFunction:
     function = _function(module, name, path)
     own = name.rpartition(".")[2]
     given, symbols = (_given(module, own, what) or {} for what in ("cotangents", "symbols"))
+    wrt = _wrt(module, own)
     torch_module = _torch_module(function, own, module, path)
     if torch_module is not None:
-        return UserFunction(*torch_module, given, symbols)
+        return UserFunction(*torch_module, given, symbols, wrt)
     inputs = _inputs(function, own, module, Path(path))
-    return UserFunction(function, inputs, given, symbols)
+    return UserFunction(function, inputs, given, symbols, wrt)
 
 
 def _torch_module(
@@ -199,6 +203,24 @@ def _given(module: ModuleType, function: str, what: str) -> dict[str, Any] | Non
                 got=type(found).__name__,
             )
         return found
+    return None
+
+
+def _wrt(module: ModuleType, function: str) -> tuple[str, ...] | None:
+    """The names in ``FUNCTION_wrt`` or ``wrt``; None if absent."""
+    for name in (f"{function}_wrt", "wrt"):
+        found = getattr(module, name, None)
+        if found is None:
+            continue
+        names = found.split(",") if isinstance(found, str) else found
+        if not isinstance(names, (list, tuple)) or not all(isinstance(x, str) for x in names):
+            raise UserFileError(
+                f"{name} must be a list of names of arguments",
+                where=str(module.__file__),
+                expected=f"{name} = ['W1', 'b1']",
+                got=f"{name} = {found!r}"[:80],
+            )
+        return tuple(x.strip() for x in names)
     return None
 
 

@@ -82,3 +82,9 @@ def test_a_negative_number_is_one_numeral_in_a_matrix_and_stands_close_after_a_w
     said = parse('"from" −2.5 "to" −1').latex
     assert said == r"\text{from }{-2.5}\text{ to }{-1}"
     assert '<mo lspace="0" rspace="0">−</mo><mn>2.5</mn>' in mathml(said)
+
+
+def test_a_prime_stands_beside_its_function_at_full_size():
+    assert mathml(r"\sigma'(x)").startswith(
+        '<math display="block"><mrow><mi>σ</mi><mo lspace="0" rspace="0">′</mo></mrow>'
+    )

@@ -330,7 +330,7 @@ def d_tanh(g: Node, y: Node, x: Node) -> Node:
 tanh = unary(
     "tanh",
     "Hyperbolic tangent.",
-    Rule(d_tanh, "∂{y}/∂{x} = 1 − {y}²"),
+    Rule(d_tanh, "∂{y}/∂{x} = tanh′({x}) = 1 − {y}²"),
     expand=lambda x: sinh(x) / cosh(x),
     complex=True,
 )

@@ -15,9 +15,10 @@ from allbps.backward import Backward
 from allbps.errors import unknown_name
 from allbps.ir import CONST, Formula, Node, Site, ancestors
 from allbps.mathematics import Math, write
-from allbps.mathematics.tree import Matrix, Number, Relation
+from allbps.mathematics.tree import Matrix, Number, Relation, Symbol
 from allbps.ops.reduce import sum_
 from allbps.readings.blocks import Heading, Headings, blocks_of, forward_order
+from allbps.readings.collapse import Collapses
 from allbps.readings.formula import Writer
 from allbps.readings.granularity import hidden
 from allbps.readings.numbers import USUAL, Numerals, is_small, summary, summary_math
@@ -384,6 +385,7 @@ class _Author:
         if given is not None:
             shown = given if terms else delta.node
             reasons += (lambda pen: pen.phrase('{s} "is given"', s=shown),)
+        reasons += self._collapsed(delta)
         is_seed = given is not None and not terms
         only = terms[0] if len(terms) == 1 and given is None else None
         yield self._step(
@@ -392,6 +394,29 @@ class _Author:
             chain=self._chain(terms[0]) if only is not None else None,
             term=only, after=self.backward.deltas[only.consumer].node if only else None,
         )  # fmt: skip
+
+    @cached_property
+    def _collapses(self) -> Collapses | None:
+        """What finds closed forms, where one scalar loss is differentiated."""
+        if self._loss is None or self._loss.shape != ():
+            return None
+        graph = self.backward.traced.graph
+        shown = [x for x in graph.nodes if x.name and x not in self.hidden]
+        return Collapses(self.backward, self.values, shown)
+
+    def _collapsed(self, delta: Delta) -> tuple[Say, ...]:
+        """δz = (p − y) / n, where the formula is a longer way to the same."""
+        formula = self.pen.formula(delta.node)
+        if self._collapses is None or isinstance(formula, Symbol):  # another δ, passed on
+            return ()
+        found = self._collapses.of(delta.primal)
+        if found is None:
+            return ()
+        nodes = {"p": found.found, "y": found.ideal}
+        if self.pen.phrase(found.template(), **nodes).inline == formula.inline:
+            return ()
+        said = f'"altogether" {{d}} = {found.template()}'
+        return (lambda pen: pen.phrase(said, d=delta.node, **nodes),)
 
     @cached_property
     def _first_complex(self) -> Node | None:

@@ -222,8 +222,8 @@ class Writer:
         return self._of(node, node.op.notation.write(_by_name(node, operands), node.attrs))
 
     def _factors(self, node: Node) -> tuple[Node, ...]:
-        """The operands as they are written: of two numbers the local derivative before the δ."""
-        if node.op.name == "mul" and node.shape == ():
+        """The operands as they are written: the local derivative before the δ, as on the slides."""
+        if node.op.name == "mul":
             g, local = node.inputs
             if self._is_delta(g) and not self._is_delta(local):
                 return local, g

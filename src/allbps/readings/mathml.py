@@ -106,6 +106,7 @@ def _paragraph(kind: str, content: str) -> str:
 def _converted(tex: str, block: bool) -> str:
     found: str = _converter().convert_with_local_state(tex, displaystyle=block)
     found = _SIGNED.sub(r"<mtd\1><mn>\2", found)
+    found = _PRIMED.sub(r'<mrow>\1<mo lspace="0" rspace="0">\2</mo></mrow>', found)
     # entities that HTML knows and XML does not, as characters
     return re.sub(
         r"&(\w+);",
@@ -116,6 +117,11 @@ def _converted(tex: str, block: bool) -> str:
 
 _SIGNED = re.compile(r"<mtd([^>]*)><mo[^>]*>(−)</mo><mn>")
 """A number of a matrix that is negative: one sign string, with no space for an operator."""
+
+_PRIMED = re.compile(
+    r"<msup>((?:<mi>[^<]*</mi>|<mrow><mspace/><mi>[^<]*</mi></mrow>))<mo>(′+)</mo></msup>"
+)
+"""A prime has its height in the sign itself: as a script it would be raised and shrunk twice."""
 
 
 @cache

@@ -67,7 +67,9 @@ def own_files(target: str) -> list[str]:
 
 def _of_file(wanted: Wanted, target: str) -> Subject:
     user = userfile.load(target)
-    example = Example(user.function, user.inputs, cotangents=user.cotangents)
+    example = Example(
+        user.function, user.inputs, user.wrt, cotangents=user.cotangents, symbols=user.symbols
+    )
     return Subject(_alone(changed(drawn(example, wanted.seed), wanted), target.rpartition(":")[2]))
 
 
