@@ -27,7 +27,7 @@ def test_the_matrix_net_of_the_lecture(matrix):
         "δYᵖ = Yᵖ − Y",
         "δZ₄ = δYᵖ",
         "δZ₃ = δZ₄ W₂ᵀ",
-        "δZ₂ = δZ₃ ⊙ Z₃ ⊙ (1 − Z₃)",
+        "δZ₂ = Z₃ ⊙ (1 − Z₃) ⊙ δZ₃",
         "δZ₁ = δZ₂",
         "δX = δZ₁ W₁ᵀ",
         "δW₁ = Xᵀ δZ₁",
@@ -280,5 +280,5 @@ def test_two_minus_signs_before_a_product_are_none():
         return p
 
     w = bp.explain(logistic, np.array([0.5]), cotangents={"p": np.ones(1)}).shown(by="line")
-    assert w["z"].formula == "δz = (δp ⊙ p / (1 + exp(−z))) ⊙ exp(−z)"
+    assert w["z"].formula == "δz = (p ⊙ δp / (1 + exp(−z))) ⊙ exp(−z)"
     assert w.verify()

@@ -47,7 +47,7 @@ def test_three_lines_are_three_steps_and_no_temporary_is_left(logreg):
         "p = σ(z)",
         "loss = −mean(y ⊙ log(p) + (1 − y) ⊙ log(1 − p))",
     ]
-    assert derived["dz"].formula == "δz = δp ⊙ p ⊙ (1 − p)"
+    assert derived["dz"].formula == "δz = p ⊙ (1 − p) ⊙ δp"
     assert derived["dw"].formula == "δw = Xᵀ δz"
     assert "t₁" not in logreg.to_text(by="line")
 

@@ -60,7 +60,7 @@ def test_large_constants_get_a_letter():
 
     derived = bp.explain(f, x=np.ones(2)).derivation
     assert [step.symbol for step in derived.of_kind("given")] == ["x", "C₁"]
-    assert derived["dx"].formula == "δx = Σₖ (δt₁ ⊙ C₁)ₖ,:"
+    assert derived["dx"].formula == "δx = Σₖ (C₁ ⊙ δt₁)ₖ,:"
 
 
 def test_chosen_symbols_win():

@@ -122,7 +122,7 @@ sum_ = Op(
     shape=sum_shape,
     numpy=call("np.sum"),
     torch=torch_call("torch.sum"),
-    rules=(Rule(d_sum, '∂{y}/∂{x} = 𝟏", ones, since every summand counts once"'),),
+    rules=(Rule(d_sum, '∂{y}/∂{x} = 𝟏, "ones, since every summand counts once"'),),
     notation=Notation(sum_notation),
     samples=REDUCED,
     bad=NO_SUCH_AXIS,

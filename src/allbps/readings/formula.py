@@ -230,7 +230,7 @@ class Writer:
         return node.inputs
 
     def _is_delta(self, node: Node) -> bool:
-        return self.symbols.get(node, "").startswith("δ")
+        return node not in self.hidden and self.symbols.get(node, "").startswith("δ")
 
 
 def underlined(numbers: Matrix, places: Any) -> Matrix:

@@ -119,7 +119,7 @@ _SIGNED = re.compile(r"<mtd([^>]*)><mo[^>]*>(−)</mo><mn>")
 """A number of a matrix that is negative: one sign string, with no space for an operator."""
 
 _PRIMED = re.compile(
-    r"<msup>((?:<mi>[^<]*</mi>|<mrow><mspace/><mi>[^<]*</mi></mrow>))<mo>(′+)</mo></msup>"
+    r"<msup>((?:<mi[^>]*>[^<]*</mi>|<mrow><mspace/><mi[^>]*>[^<]*</mi></mrow>))<mo>(′+)</mo></msup>"
 )
 """A prime has its height in the sign itself: as a script it would be raised and shrunk twice."""
 
