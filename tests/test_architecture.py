@@ -18,7 +18,7 @@ FLOORS = [
     {"ir"},
     {"ops"},
     {"random"},
-    {"numpy_api", "names", "backprop", "outside"},
+    {"numpy_api", "names", "backprop", "outside", "noise"},
     {"functional", "declared"},
     {"scipy"},
     {"trace", "transforms"},

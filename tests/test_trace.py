@@ -43,6 +43,37 @@ def test_a_rebound_name_is_numbered_and_an_argument_keeps_its_own():
     assert names(traced) == ["h", "x", "h_2", "y_1", "y_2"]
 
 
+def gate(z):
+    return 1 / (1 + np.exp(-z))
+
+
+def test_what_is_only_passed_on_does_not_take_the_name_of_a_variable():
+    def net(x, w):
+        z = gate(w * x)
+        return z * x
+
+    assert names(trace(net, 2.0, 0.5)) == ["x", "w", "t1", "t2", "t3", "t4", "z", "L"]
+
+
+def test_what_is_only_passed_on_has_the_name_of_the_parameter_where_that_is_free():
+    def net(x, w):
+        y = gate(w * x)
+        return y * x
+
+    assert names(trace(net, 2.0, 0.5)) == ["x", "w", "z", "t1", "t2", "t3", "y", "L"]
+
+
+def test_a_variable_names_what_a_function_hands_back_as_it_came():
+    def same(a):
+        return a
+
+    def net(x):
+        y = same(x * 2.0)
+        return y * y
+
+    assert names(trace(net, 2.0)) == ["x", "y", "L"]
+
+
 def test_names_of_helper_functions_and_unpacked_tuples_are_seen():
     def pair(x):
         low, high = np.sin(x), np.cos(x)

@@ -19,11 +19,15 @@ class Watcher:
 
     Attributes:
         bound: name -> the nodes bound to it, in order; a node counts under its first name only.
+        passed: parameter of a function -> the nodes that it was called with before any variable
+            held them: names that stand where the value has no other.
 
     """
 
     def __init__(self) -> None:
         self.bound: dict[str, list[Node]] = {}
+        self.passed: dict[str, list[Node]] = {}
+        self._parameters: dict[Node, str] = {}
         self._seen: set[Node] = set()
         self._calls = Calls()
 
@@ -43,31 +47,45 @@ class Watcher:
         if not is_user_file(code.co_filename):
             return None
         self._calls.enter(frame)
-        return None if code.co_name.startswith("<") else self._on_line
+        if code.co_name.startswith("<"):
+            return None
+        for name, node in self._new(frame):  # so far the parameters alone
+            if node not in self._parameters:
+                self._parameters[node] = name
+                self.passed.setdefault(name, []).append(node)
+        return self._on_line
 
     def _on_line(self, frame: FrameType, event: str, arg: Any) -> Any:
-        for name, value in frame.f_locals.items():
-            node = value.seen_node if isinstance(value, TracedArray) else None
-            if node is not None and node not in self._seen:
+        for name, node in self._new(frame):
+            if self._parameters.get(node) != name:
                 self._seen.add(node)
                 self.bound.setdefault(name, []).append(node)
         return self._on_line
 
+    def _new(self, frame: FrameType) -> Iterator[tuple[str, Node]]:
+        """The local names of nodes that no variable held before."""
+        for name, value in frame.f_locals.items():
+            node = value.seen_node if isinstance(value, TracedArray) else None
+            if node is not None and node not in self._seen:
+                yield name, node
+
 
 def choose_names(
-    graph: Graph, given: Mapping[Node, str], bound: Mapping[str, list[Node]], function: str
+    graph: Graph, given: Mapping[Node, str], watcher: Watcher, function: str
 ) -> dict[Node, str]:
     """One name for every node that gets a line of its own.
 
     The arguments keep theirs; a variable bound once keeps its name; one bound several times is
-    numbered (``h_1``, ``h_2``); what the user never named becomes ``t1``, ``t2``, …, and an unnamed
-    result ``L`` (a single number) or ``y``.
+    numbered (``h_1``, ``h_2``). What is only passed on has the name of the parameter, unless a
+    variable elsewhere has that name. What the user never named becomes ``t1``, ``t2``, …, and an
+    unnamed result ``L`` (a single number) or ``y``.
     """
     chooser = _Chooser()
     wanted = set(graph.nodes)
     for node, name in given.items():
         chooser.give(node, name)
-    for name, nodes in bound.items():
+    passed = {name: nodes for name, nodes in watcher.passed.items() if name not in watcher.bound}
+    for name, nodes in [*watcher.bound.items(), *passed.items()]:
         mine = [n for n in nodes if n in wanted and n not in chooser.names and n.op is not CONST]
         rebound = len(mine) > 1 or name in chooser.taken
         for k, node in enumerate(mine, 1 if name not in chooser.taken else 2):

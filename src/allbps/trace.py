@@ -207,7 +207,7 @@ def _recorded(
     graph = Graph(tuple(given), tuple(outputs))
     # an argument p_0 keeps its name beside the first part of p
     by_rank = sorted(given.items(), key=lambda pair: opened.get(pair[1]) is not pair[0])
-    names = choose_names(graph, dict(by_rank), watcher.bound, _name(f))
+    names = choose_names(graph, dict(by_rank), watcher, _name(f))
     copy = _without_values(graph, [seen.node for seen in observed], names)
     inputs = tuple(copy[node] for node in graph.inputs)
     return Traced(

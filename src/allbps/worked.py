@@ -18,6 +18,7 @@ from allbps.files import write_bytes, write_text
 from allbps.ir import Node
 from allbps.readings.derivation import Derivation, Step, derivation
 from allbps.readings.dialect import dialect_named
+from allbps.readings.dust import Swept, swept
 from allbps.readings.numbers import USUAL, Numerals
 from allbps.readings.source import Program, emit
 from allbps.sheet import sheet
@@ -137,7 +138,15 @@ class Worked:
     @cached_property
     def derivation(self) -> Derivation:
         """Every step with formula, substitution, value and reason."""
-        return derivation(self.backward, self.values, self.symbols, self.look, self.by, self.labels)
+        return derivation(
+            self.backward, self._swept.values, self.symbols, self.look, self.by, self.labels,
+            self._swept.dust,
+        )  # fmt: skip
+
+    @cached_property
+    def _swept(self) -> Swept:
+        """The numbers as they are shown: 0 where they are nothing but rounding."""
+        return swept(self.backward, self.values)
 
     def shown(self, *, by: str = "", **numerals: Any) -> Worked:
         """The same with other numerals, limits or steps.
@@ -283,13 +292,13 @@ class Worked:
 
         if self.by == "block" or len(self.backward.traced.graph.nodes) > LARGEST:
             return overview(self.backward, named=self.by == "block")
-        return picture(self.backward, self.values, self.symbols)
+        return picture(self.backward, self._swept.values, self.symbols)
 
     def to_tikz(self) -> str:
         r"""The picture as TikZ, for ``\input`` into a LaTeX document; needs tikz and amsmath."""
         from allbps.readings.tikz import to_tikz
 
-        return to_tikz(self.backward, self.values, self.symbols, self.by == "block")
+        return to_tikz(self.backward, self._swept.values, self.symbols, self.by == "block")
 
     def to_html(self, path: Path | str | None = None, *, verify: bool = False) -> str:
         """A self-contained page to step through; written to ``path`` if given.
@@ -327,7 +336,7 @@ class Worked:
         """The insides of the picture's boxes; it has some by block."""
         from allbps.readings.levels import levels
 
-        return levels(self.backward, self.values, self.symbols) if self.by == "block" else ()
+        return levels(self.backward, self._swept.values, self.symbols) if self.by == "block" else ()
 
     def to_json(self) -> str:
         """Names, formulas, numbers, reasons and lines, for a program to read."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import groupby
@@ -276,6 +276,7 @@ def derivation(
     look: Numerals = USUAL,
     by: str = "operation",
     labels: Mapping[str, str] | None = None,
+    dust: Set[str] = frozenset(),
 ) -> Derivation:
     """The derivation of a backward pass.
 
@@ -286,9 +287,10 @@ def derivation(
         look: how numbers are shown.
         by: each "operation" a step, or each "line" of the user's code, or lines in their "block".
         labels: name of a step, ``dZ1`` for δZ₁ -> the heading above it.
+        dust: names of numbers that stand as 0 because they were nothing but rounding.
 
     """
-    author = _Author(backward, values, symbols or {}, look, by)
+    author = _Author(backward, values, symbols or {}, look, by, dust)
     named = labels or {}
     steps = tuple(replace(step, label=named.get(step.name, "")) for step in author.steps())
     if by == "block":
@@ -322,8 +324,9 @@ class _Author:
         chosen: Mapping[str, str],
         look: Numerals,
         by: str,
+        dust: Set[str],
     ) -> None:
-        self.backward, self.values = backward, values
+        self.backward, self.values, self.dust = backward, values, dust
         self.symbols = choose_symbols(backward, chosen)
         self.pen = Writer(self.symbols, look, columns(backward), hidden(backward, by))
         self.hidden = self.pen.hidden
@@ -350,14 +353,16 @@ class _Author:
 
     def _step(
         self, node: Node, kind: str, name: str, computed: bool = False,
-        of: Node | None = None, **more: Any,
+        of: Node | None = None, reasons: tuple[Say, ...] = (), **more: Any,
     ) -> Step:  # fmt: skip
         place = node if of is None else of
+        if node.name in self.dust:
+            reasons += (lambda pen: pen.phrase('"0 but for rounding"'),)
         return Step(
             name=name, kind=kind, symbol=self.symbols[node], value=self.value_of(node),
             site=place.site, place=place, pen=self.pen, of=node,
             head=lambda pen: pen.phrase("{x}", x=node), node=node if computed else None,
-            value_of=self.value_of, **more,
+            value_of=self.value_of, reasons=reasons, **more,
         )  # fmt: skip
 
     # -- δ -----------------------------------------------------------------------------------------

@@ -12,9 +12,9 @@ import numpy as np
 from allbps.backprop import Delta
 from allbps.backward import Backward
 from allbps.ir import Node
+from allbps.noise import noise_of
 from allbps.verify.finding import Finding, Index, Verdict
 from allbps.verify.kinks import MANY, Kink, kinks_at
-from allbps.verify.noise import noise_of
 from allbps.verify.replay import Replay, size_of
 
 

@@ -12,10 +12,10 @@ import numpy as np
 
 from allbps.backprop import backprop, fit
 from allbps.ir import CONST, INPUT, Node, ancestors, constant, lift
+from allbps.noise import noise_of
 from allbps.ops.shape import identity
 from allbps.verify.evidence import Case, compare
 from allbps.verify.finding import Finding
-from allbps.verify.noise import noise_of
 from allbps.verify.silence import Silence
 
 

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from allbps.ir import Node
+from allbps.noise import noise_of
 from allbps.trace import Traced
 from allbps.verify.finding import Verdict
-from allbps.verify.noise import noise_of
 
 LAST_DIGITS = 64
 """So many units in the last place apart, two numbers are the same but for the order of rounding."""

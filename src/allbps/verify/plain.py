@@ -21,13 +21,13 @@ from allbps.errors import PlainValueError
 from allbps.ir import Graph, Node, ancestors
 from allbps.ir.arraylike import ArrayLike
 from allbps.ir.draws import drawing
+from allbps.noise import run_nodes
 from allbps.outside import Outside
 from allbps.trace import Traced, call_bound
 from allbps.tree import flatten, leaves, rebuild, same_structure, tree_map
 from allbps.verify.effects import Effects
 from allbps.verify.finding import Verdict
 from allbps.verify.likeness import apart
-from allbps.verify.noise import run_nodes
 
 SHORT = 1e8
 """Work up to which the function is run again whenever it is traced: about a tenth of a second."""

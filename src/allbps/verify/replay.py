@@ -16,10 +16,10 @@ import numpy as np
 
 from allbps.backward import Backward
 from allbps.ir import CONST, Graph, Node, Stopped, constant
+from allbps.noise import noise_of
 from allbps.ops.reduce import sum_
 from allbps.readings.source import Line, emit
 from allbps.trace import Traced, copied
-from allbps.verify.noise import noise_of
 
 DOUBLE = np.dtype(np.float64)
 
