@@ -19,6 +19,7 @@ from allbps.ir import Node
 from allbps.readings.derivation import Derivation, Step, derivation
 from allbps.readings.dialect import dialect_named
 from allbps.readings.dust import Swept, swept
+from allbps.readings.granularity import hidden
 from allbps.readings.numbers import USUAL, Numerals
 from allbps.readings.source import Program, emit
 from allbps.sheet import sheet
@@ -142,6 +143,11 @@ class Worked:
             self.backward, self._swept.values, self.symbols, self.look, self.by, self.labels,
             self._swept.dust,
         )  # fmt: skip
+
+    @cached_property
+    def _hidden(self) -> frozenset[Node]:
+        """The values that stand in the formulas of others."""
+        return hidden(self.backward, self.by)
 
     @cached_property
     def _swept(self) -> Swept:
@@ -290,15 +296,18 @@ class Worked:
         from allbps.readings.overview import overview
         from allbps.readings.picture import LARGEST, picture
 
-        if self.by == "block" or len(self.backward.traced.graph.nodes) > LARGEST:
+        shown = [x for x in self.backward.traced.graph.nodes if x not in self._hidden]
+        if self.by == "block" or len(shown) > LARGEST:
             return overview(self.backward, named=self.by == "block")
-        return picture(self.backward, self._swept.values, self.symbols)
+        return picture(self.backward, self._swept.values, self.symbols, hidden=self._hidden)
 
     def to_tikz(self) -> str:
         r"""The picture as TikZ, for ``\input`` into a LaTeX document; needs tikz and amsmath."""
         from allbps.readings.tikz import to_tikz
 
-        return to_tikz(self.backward, self._swept.values, self.symbols, self.by == "block")
+        return to_tikz(
+            self.backward, self._swept.values, self.symbols, self.by == "block", self._hidden
+        )
 
     def to_html(self, path: Path | str | None = None, *, verify: bool = False) -> str:
         """A self-contained page to step through; written to ``path`` if given.
@@ -336,7 +345,9 @@ class Worked:
         """The insides of the picture's boxes; it has some by block."""
         from allbps.readings.levels import levels
 
-        return levels(self.backward, self._swept.values, self.symbols) if self.by == "block" else ()
+        if self.by != "block":
+            return ()
+        return levels(self.backward, self._swept.values, self.symbols, self._hidden)
 
     def to_json(self) -> str:
         """Names, formulas, numbers, reasons and lines, for a program to read."""

@@ -9,6 +9,7 @@ import pytest
 
 import allbps as bp
 from allbps.lecture import NAMES, system
+from allbps.readings.granularity import hidden
 from allbps.readings.picture import scene
 
 ENGINES = [engine for engine in ("pdflatex", "lualatex") if shutil.which(engine)]
@@ -49,7 +50,8 @@ def test_every_card_has_a_frame_and_every_delta_a_band(name):
     for example in system(name).examples:
         worked = example.work()
         tex = worked.to_tikz()
-        found = scene(worked.backward, worked.values, worked.symbols)
+        unseen = hidden(worked.backward, worked.by)
+        found = scene(worked.backward, worked.values, worked.symbols, hidden=unseen)
         assert tex.count(r"\fill[allbpsband]") == sum(
             card.delta is not None for card in found.cards
         )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from allbps.backward import Backward
+from allbps.ir import Node
 from allbps.readings.overview import drawn, planned, planned_inside
 from allbps.readings.picture import LARGEST, picture
 from allbps.readings.pieces import Piece
@@ -28,7 +29,10 @@ class Level:
 
 
 def levels(
-    backward: Backward, values: Mapping[str, Any], symbols: Mapping[str, str] | None = None
+    backward: Backward,
+    values: Mapping[str, Any],
+    symbols: Mapping[str, str] | None = None,
+    hidden: frozenset[Node] = frozenset(),
 ) -> Iterator[Level]:
     """The insides of all boxes of the overview, each before those inside of it."""
 
@@ -43,7 +47,7 @@ def levels(
                 yield from opened(part, f"{path}.{k}")
         elif 1 < len(piece.nodes) <= LARGEST:
             own = frozenset(piece.nodes)
-            yield Level(path, label, picture(backward, values, symbols, only=own))
+            yield Level(path, label, picture(backward, values, symbols, only=own, hidden=hidden))
 
     for k, piece in enumerate(planned(backward).parts, 1):
         yield from opened(piece, str(k))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,6 +29,7 @@ def picture(
     symbols: Mapping[str, str] | None = None,
     theme: str = "auto",
     only: Set[Node] | None = None,
+    hidden: frozenset[Node] = frozenset(),
 ) -> str:
     """The forward graph, from arguments to result, with the δ of every value on its card.
 
@@ -41,6 +42,7 @@ def picture(
         symbols: name -> how to write it, where the name itself would not do.
         theme: "light", "dark", or "auto" for what the reader's device prefers.
         only: these values and what they are computed from; all where None.
+        hidden: values without a card, which stand in the formulas of others.
 
     Raises:
         ArgumentError: the graph is too large for a picture, or there is no such theme.
@@ -48,7 +50,7 @@ def picture(
     """
     if theme not in THEMES:
         raise ArgumentError(f"unknown theme {theme!r}", expected=", ".join(THEMES), got=repr(theme))
-    found = scene(backward, values, symbols, only)
+    found = scene(backward, values, symbols, only, hidden)
     return draw(backward.traced.title, found.cards, found.arrows, found.layout, theme)
 
 
@@ -59,15 +61,15 @@ class Scene:
     Attributes:
         dealer: who made the cards.
         cards: one for each value.
-        arrows: one for each use.
-        terms: what comes back along each arrow, if anything does.
+        arrows: one from each value to each that it enters.
+        terms: what comes back along each arrow.
         layout: where they stand.
     """
 
     dealer: Dealer
     cards: tuple[Card, ...]
     arrows: tuple[Arrow, ...]
-    terms: tuple[Term | None, ...]
+    terms: tuple[tuple[Term, ...], ...]
     layout: Layout
 
 
@@ -76,13 +78,14 @@ def scene(
     values: Mapping[str, Any],
     symbols: Mapping[str, str] | None = None,
     only: Set[Node] | None = None,
+    hidden: frozenset[Node] = frozenset(),
 ) -> Scene:
     """Cards, arrows and their places; arguments as of ``picture``.
 
     Raises:
         ArgumentError: the graph is too large for a picture.
     """
-    dealer = Dealer(backward, values, choose_symbols(backward, symbols or {}), only)
+    dealer = Dealer(backward, values, choose_symbols(backward, symbols or {}), only, hidden)
     if len(dealer.shown) > LARGEST:
         raise ArgumentError(
             f"a picture of {len(dealer.shown)} values could not be read",
@@ -90,40 +93,54 @@ def scene(
             todo="picture a part of the net, or read the derivation as text",
         )
     cards = [dealer.card(node) for node in dealer.shown]
-    uses = [use for use in _uses(backward, cards) if only is None or cards[use[1]].node in only]
-    labels = [_label(dealer, term) for _, _, term in uses]
+    uses = {
+        (s, t): terms
+        for (s, t), terms in _uses(dealer, cards).items()
+        if only is None or cards[t].node in only
+    }
+    labels = [_label(dealer, terms) for terms in uses.values()]
     layout = arrange(
         [Box(card.width, card.height) for card in cards],
-        [Link(s, t, text_width(label)) for (s, t, _), label in zip(uses, labels, strict=True)],
+        [Link(s, t, text_width(label)) for (s, t), label in zip(uses, labels, strict=True)],
         leaves={k for k, card in enumerate(cards) if not card.node.inputs},
     )
     arrows = tuple(
-        Arrow(line, term is not None, label, anchor)
-        for line, anchor, (_, _, term), label in zip(
-            layout.lines, layout.anchors, uses, labels, strict=True
+        Arrow(line, bool(terms), label, anchor)
+        for line, anchor, terms, label in zip(
+            layout.lines, layout.anchors, uses.values(), labels, strict=True
         )
     )
-    return Scene(dealer, tuple(cards), arrows, tuple(term for _, _, term in uses), layout)
+    return Scene(dealer, tuple(cards), arrows, tuple(uses.values()), layout)
 
 
-def _uses(backward: Backward, cards: list[Card]) -> Iterator[tuple[int, int, Term | None]]:
-    """(operand, consumer, what it contributes to the operand's δ, if anything)."""
+def _uses(dealer: Dealer, cards: list[Card]) -> dict[tuple[int, int], tuple[Term, ...]]:
+    """(operand, consumer) -> what the uses there contribute to the operand's δ."""
+    backward = dealer.backward
     place = {card.node: k for k, card in enumerate(cards)}
     terms = {
         (term.consumer, term.index): term
         for delta in backward.deltas.values()
         for term in delta.terms
     }
+    found: dict[tuple[int, int], tuple[Term, ...]] = {}
     for node in backward.traced.graph.nodes:
+        user = dealer.user(node)
         for index, operand in enumerate(node.inputs):
-            if operand in place and node in place:
-                yield place[operand], place[node], terms.get((node, index))
+            if operand in place and user in place:
+                term = terms.get((node, index))
+                ends = place[operand], place[user]
+                found[ends] = (*found.get(ends, ()), *([term] if term is not None else []))
+    return found
 
 
-def _label(dealer: Dealer, term: Term | None) -> str:
+def _label(dealer: Dealer, terms: tuple[Term, ...]) -> str:
     """What stands beside an edge: δx₁ where x has several uses."""
-    if term is None:
-        return ""
-    operand: Node = term.consumer.inputs[term.index]
-    several = len(dealer.backward.deltas[operand].terms) > 1
-    return dealer.contribution(term) if several else ""
+    return ", ".join(map(dealer.contribution, _named(dealer, terms)))
+
+
+def _named(dealer: Dealer, terms: tuple[Term, ...]) -> tuple[Term, ...]:
+    """The contributions that have a name: those to a value with several uses."""
+    if not terms:
+        return ()
+    operand = terms[0].consumer.inputs[terms[0].index]
+    return terms if len(dealer.backward.deltas[operand].terms) > 1 else ()

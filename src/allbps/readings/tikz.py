@@ -7,11 +7,12 @@ is larger than the page is scaled down to it.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from allbps.backprop import Term
 from allbps.backward import Backward
 from allbps.ir import CONST, INPUT, Node
 from allbps.mathematics.arrays import slices
@@ -57,6 +58,7 @@ def to_tikz(
     values: Mapping[str, Any],
     symbols: Mapping[str, str] | None = None,
     in_blocks: bool = False,
+    hidden: frozenset[Node] = frozenset(),
 ) -> str:
     """The graph with δ beside every value; of a large net and ``in_blocks``, its pieces.
 
@@ -65,11 +67,12 @@ def to_tikz(
         values: every number by name.
         symbols: name -> how to write it, where the name itself would not do.
         in_blocks: one box for each call, module or turn of a loop.
+        hidden: values without a card, which stand in the formulas of others.
     """
-    if in_blocks or len(backward.traced.graph.nodes) > LARGEST:
+    if in_blocks or len(backward.traced.graph.nodes) - len(hidden) > LARGEST:
         lines = _pieces(planned(backward))
     else:
-        lines = _cards(scene(backward, values, symbols))
+        lines = _cards(scene(backward, values, symbols, hidden=hidden))
     colours = "".join(
         f"\\definecolor{{allbps{name}}}{{HTML}}{{{value[1:].upper()}}}%\n"
         for name, value in LIGHT.items()
@@ -90,15 +93,20 @@ def _cards(found: Scene) -> Iterator[str]:
     for tag in layout.tags:
         yield from _tag(found, tag)
     inside = {tag.link for tag in layout.tags}
-    for k, (one, term) in enumerate(zip(found.arrows, found.terms, strict=True)):
-        if one.label and term is not None and k not in inside:
-            text = _contribution(found.dealer, term.node)
-            yield rf"\node[delta, fill=white, inner sep=1pt] at {_at(*one.anchor)} {{{text}}};"
+    for k, (one, terms) in enumerate(zip(found.arrows, found.terms, strict=True)):
+        if one.label and k not in inside:
+            text = _contributions(found.dealer, terms)
+            yield rf"\node[delta, fill=white, inner sep=1pt] at {_at(*one.anchor)} {{${text}$}};"
 
 
-def _contribution(dealer: Dealer, node: Node) -> str:
-    value = f" = {numeral(number(dealer.value(node)))}" if node.shape == () else ""
-    return f"${symbol(dealer.symbols[node])}{value}$"
+def _contributions(dealer: Dealer, terms: Iterable[Term]) -> str:
+    """What comes back along an arrow: ``δx₁ = 4``, ``δW₁`` for an array."""
+
+    def one(node: Node) -> str:
+        value = f" = {numeral(number(dealer.value(node)))}" if node.shape == () else ""
+        return f"{symbol(dealer.symbols[node])}{value}"
+
+    return r",\; ".join(one(term.node) for term in terms)
 
 
 def _card(dealer: Dealer, card: Card, centre: Point, box: Box) -> Iterator[str]:
@@ -158,11 +166,10 @@ def _tag(found: Scene, tag: Tag) -> Iterator[str]:
     """The name of a value that stands far away and, below it, what comes back."""
     left, top = _corner(tag.centre, tag.box)
     yield _frame("tag", left, top, tag.box)
-    term = found.terms[tag.link]
     name = symbol(found.dealer.symbols[found.cards[tag.source].node])
     shown = [rf"{name}"]
-    if term is not None and found.arrows[tag.link].label:
-        coming = _contribution(found.dealer, term.node).strip("$")
+    if found.arrows[tag.link].label:
+        coming = _contributions(found.dealer, found.terms[tag.link])
         shown.append(rf"\color{{allbpsdelta}}{coming}")
     yield _text("value", *tag.centre, shown)
 

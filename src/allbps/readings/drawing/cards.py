@@ -141,6 +141,7 @@ class Dealer:
         values: every number by name.
         symbols: node -> how it is written.
         only: these values and what they are computed from have cards; all where None.
+        hidden: these have none: they stand in the formulas of others.
 
     """
 
@@ -150,10 +151,11 @@ class Dealer:
         values: Mapping[str, Any],
         symbols: Mapping[Node, str],
         only: Set[Node] | None = None,
+        hidden: frozenset[Node] = frozenset(),
     ) -> None:
-        self.only = only
+        self.only, self.hidden = only, hidden
         self.backward, self.values, self.symbols = backward, values, symbols
-        self.pen = Writer(symbols)
+        self.pen = Writer(symbols, hidden=hidden)
         self.outputs = set(backward.traced.graph.outputs)
         self.wanted = set(backward.wrt)
         self.unreached = set(backward.unreached)
@@ -163,7 +165,11 @@ class Dealer:
         """The values with a card of their own, arguments nobody uses first."""
         graph = self.backward.traced.graph
         unused = [x for x in graph.inputs if x not in graph.users]
-        named = [node for node in (*unused, *graph.nodes) if node in self.symbols]
+        named = [
+            node
+            for node in (*unused, *graph.nodes)
+            if node in self.symbols and node not in self.hidden
+        ]
         if self.only is None:
             return tuple(named)
         wanted = {*self.only, *(x for node in self.only for x in node.inputs)}
@@ -230,7 +236,7 @@ class Dealer:
             yield self.equation(delta.node)
             many = len(delta.terms) > 1
             for term in delta.terms:
-                reason = self.pen.local_derivative(term).inline
+                reason = self.reason(term)
                 yield (
                     f"{self.equation(term.node)}, because {reason}"
                     if many
@@ -240,6 +246,19 @@ class Dealer:
             yield f"δ{self.symbols[node]} = 0, because no result depends on {self.symbols[node]}"
         if node.site:
             yield str(node.site)
+
+    def reason(self, term: Term) -> str:
+        """∂Z₄/∂Z₃ = W₂ᵀ; of a use inside of a formula, that formula."""
+        if term.consumer not in self.hidden:
+            return self.pen.local_derivative(term).inline
+        user = self.user(term.consumer)
+        return f"{self.symbols[user]} = {self.pen.formula(user).inline}"
+
+    def user(self, node: Node) -> Node:
+        """The value with a card into whose formula a hidden one goes; itself, if it has a card."""
+        while node in self.hidden:
+            ((node, _),) = self.backward.traced.graph.users[node]
+        return node
 
     def equation(self, node: Node) -> str:
         """``Z₁ = X W₁ = 1``."""
