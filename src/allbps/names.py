@@ -13,6 +13,9 @@ from typing import Any
 from allbps.ir import CONST, INPUT, OPS, Graph, Node, TracedArray
 from allbps.ir.site import Calls, following, is_user_file
 
+NUMBERS, ARRAYS = ("L", "loss", "value"), ("y", "z", "out")
+"""What a result without a name is called, a single number and any other."""
+
 
 class Watcher:
     """Collects, line by line, which names user code binds to nodes.
@@ -78,7 +81,7 @@ def choose_names(
     The arguments keep theirs; a variable bound once keeps its name; one bound several times is
     numbered (``h_1``, ``h_2``). What is only passed on has the name of the parameter, unless a
     variable elsewhere has that name. What the user never named becomes ``t1``, ``t2``, …, and an
-    unnamed result ``L`` (a single number) or ``y``.
+    unnamed result ``L`` (a single number) or ``y``, or the next of such names that is free.
     """
     chooser = _Chooser()
     wanted = set(graph.nodes)
@@ -92,7 +95,7 @@ def choose_names(
             chooser.give(node, f"{name}_{k}" if rebound else name)
     for node in graph.outputs:
         if node not in chooser.names and node.op not in (CONST, INPUT):
-            chooser.give(node, "L" if node.size == 1 else "y")
+            chooser.give(node, chooser.free(NUMBERS if node.size == 1 else ARRAYS))
     for node in graph.nodes:
         if node not in chooser.names and node.op is not CONST:
             chooser.number(node) if node.op.names else chooser.give(node, node.op.name)
@@ -107,11 +110,18 @@ class _Chooser:
 
     def give(self, node: Node, name: str) -> None:
         name = identifier(name)
-        # dX is the δ of X: of two variables called X and dX the second gives way
-        while {name, f"d{name}"} & self.taken or (name[0] == "d" and name[1:] in self.taken):
+        while self._is_taken(name):
             name += "_"
         self.names[node] = name
         self.taken.add(name)
+
+    def free(self, names: tuple[str, ...]) -> str:
+        """The first that is not taken; the first at all where each is."""
+        return next((name for name in names if not self._is_taken(name)), names[0])
+
+    def _is_taken(self, name: str) -> bool:
+        # dX is the δ of X: of two variables called X and dX the second gives way
+        return bool({name, f"d{name}"} & self.taken) or (name[0] == "d" and name[1:] in self.taken)
 
     def number(self, node: Node) -> None:
         self._count += 1

@@ -114,7 +114,7 @@ def test_the_notation_of_every_operation_can_be_read_and_its_english_stands_in_q
         ("W_q", "W_{q}"),
         ("params_0_W", r"\mathrm{params}_{0,W}"),
         ("conv1₃", r"\mathrm{conv1}_{3}"),
-        ("_", "x"),
+        ("_", r"\_"),
     ],
 )
 def test_names_become_latex(name, tex):

@@ -40,16 +40,21 @@ LATIN_TWINS = dict(zip("ΑΒΕΖΗΙΚΜΝΟΡΤΥΧο", "ABEZHIKMNOPTYXo", stri
 def symbol(name: str) -> str:
     r"""LaTeX for the symbol of one variable; a name of several letters stays upright.
 
-    >>> symbol("δZ₁"), symbol("Yᵖ"), symbol("logits"), symbol("x_train")
-    ('\\delta Z_{1}', 'Y^{p}', '\\mathrm{logits}', 'x_{\\mathrm{train}}')
+    Underscores stand as they are where a subscript would make the name look like another: ``x_1``,
+    which is called so where ``x1`` has the symbol x₁, and ``_x`` beside ``x``.
+
+    >>> symbol("δZ₁"), symbol("Yᵖ"), symbol("logits"), symbol("x_train"), symbol("_x")
+    ('\\delta Z_{1}', 'Y^{p}', '\\mathrm{logits}', 'x_{\\mathrm{train}}', '\\mathrm{\\_x}')
     """
     if name.startswith("δ") and len(name) > 1:
         return rf"\delta {symbol(name[1:])}"
     parts = re.fullmatch(rf"(.+?)([{LOWERED}]*)([{RAISED}]*)", name)
     assert parts is not None, "the pattern takes any text"
-    stem, *below = parts[1].strip("_").split("_")
-    low = ",".join([_upright(part) for part in below if part] + [marks(parts[2])] * bool(parts[2]))
-    return with_scripts(_upright(stem or "x"), low, marks(parts[3]))
+    stem, *below = parts[1].split("_")
+    if not stem or not all(below) or (below and below[-1].isdigit()):
+        return with_scripts(_upright(parts[1]), marks(parts[2]), marks(parts[3]))
+    low = ",".join([_upright(part) for part in below] + [marks(parts[2])] * bool(parts[2]))
+    return with_scripts(_upright(stem), low, marks(parts[3]))
 
 
 def with_scripts(base: str, low: str, high: str) -> str:

@@ -80,11 +80,13 @@ def symbols(backward: Backward, chosen: Mapping[str, str]) -> dict[Node, str]:
         or pretty(short.get(node.name, node.name))
         for node in forward if node.name
     }  # fmt: skip
-    taken: set[str] = set()
-    found: dict[Node, str] = {}
+    # a variable that is called so has the symbol, not one whose name spells it: α before alpha
+    found = {node: symbol for node, symbol in given.items() if symbol == node.name}
+    taken = set(found.values())
     for node, symbol in given.items():
-        found[node] = node.name if symbol in taken else symbol
-        taken.add(found[node])
+        if node not in found:
+            found[node] = node.name if symbol in taken else symbol
+            taken.add(found[node])
     found |= _constants(forward, taken)
     for primal, delta in backward.deltas.items():
         found[delta.node] = f"δ{found[primal]}"
