@@ -11,7 +11,7 @@ from types import FrameType
 from typing import Any
 
 from allbps.ir import CONST, INPUT, OPS, Graph, Node, TracedArray
-from allbps.ir.site import Calls, following, is_user_file
+from allbps.ir.site import Calls, Part, Site, following, is_user_file
 
 NUMBERS, ARRAYS = ("L", "loss", "value"), ("y", "z", "out")
 """What a result without a name is called, a single number and any other."""
@@ -24,6 +24,7 @@ class Watcher:
         bound: name -> the nodes bound to it, in order; a node counts under its first name only.
         passed: parameter of a function -> the nodes that it was called with before any variable
             held them: names that stand where the value has no other.
+        lines: node -> the line that bound it, where a function computed it that this line called.
 
     """
 
@@ -31,6 +32,8 @@ class Watcher:
         self.bound: dict[str, list[Node]] = {}
         self.passed: dict[str, list[Node]] = {}
         self._parameters: dict[Node, str] = {}
+        self.lines: dict[Node, Site] = {}
+        self._ran: dict[int, int] = {}  # id of a frame -> the line that ran in it last
         self._seen: set[Node] = set()
         self._calls = Calls()
 
@@ -52,6 +55,7 @@ class Watcher:
         self._calls.enter(frame)
         if code.co_name.startswith("<"):
             return None
+        self._ran[id(frame)] = frame.f_lineno
         for name, node in self._new(frame):  # so far the parameters alone
             if node not in self._parameters:
                 self._parameters[node] = name
@@ -63,7 +67,15 @@ class Watcher:
             if self._parameters.get(node) != name:
                 self._seen.add(node)
                 self.bound.setdefault(name, []).append(node)
+                self._note_line(frame, node)
+        self._ran[id(frame)] = frame.f_lineno
         return self._on_line
+
+    def _note_line(self, frame: FrameType, node: Node) -> None:
+        code, site = frame.f_code, node.site
+        if site and (site.file, site.function) != (code.co_filename, code.co_name):
+            within = _outer(site.within, calls=self._calls.depth(frame))
+            self.lines[node] = Site(code.co_filename, self._ran[id(frame)], code.co_name, within)
 
     def _new(self, frame: FrameType) -> Iterator[tuple[str, Node]]:
         """The local names of nodes that no variable held before."""
@@ -71,6 +83,12 @@ class Watcher:
             node = value.seen_node if isinstance(value, TracedArray) else None
             if node is not None and node not in self._seen:
                 yield name, node
+
+
+def _outer(within: tuple[Part, ...], calls: int) -> tuple[Part, ...]:
+    """The first so many calls, and the turns of loops in and between them."""
+    inner = [k for k, part in enumerate(within) if not part.is_turn][calls:]
+    return within[: inner[0]] if inner else within
 
 
 def choose_names(

@@ -102,6 +102,7 @@ class Traced:
         hidden: names of arrays that the function's object keeps: constants, which have no δ.
         draws: where its random numbers come from; ``draws.again(step)`` draws the same.
         stars: ``*`` or ``**`` by the names of parameters that take any number of arguments.
+        lines: value that a function handed to a variable -> the line of that variable.
 
     """
 
@@ -117,6 +118,7 @@ class Traced:
     hidden: tuple[str, ...] = ()
     draws: Draws = field(default_factory=Draws)
     stars: Mapping[str, str] = field(default_factory=dict)
+    lines: Mapping[Node, Site] = field(default_factory=dict)
 
     def find(self, name: str) -> Node | None:
         """The node of that name, or None.
@@ -223,6 +225,7 @@ def _recorded(
         draws=draws,
         hidden=hidden_in(f),
         stars=_stars(f),
+        lines={copy[node]: site for node, site in watcher.lines.items() if node in copy},
     )
 
 

@@ -126,3 +126,26 @@ def test_names_in_a_dict_go_by_their_keys_and_hats_are_hats():
     worked = bp.explain(net, wrt=["W_in"], params={"W_in": np.ones((2, 1))}, x=np.ones((1, 2)))
     assert worked["y_hat"].forward == "ŷ = x W_in"
     assert worked.derivation["dparams_W_in"].formula == "δW_in = xᵀ δŷ"
+
+
+def squash(v):
+    total = v * 0
+    for k in range(2):
+        total = total + v**k
+    return 1 / (1 + np.exp(-v)) + 0 * total
+
+
+def squashing(W, xs):
+    h = np.zeros(2)
+    for t in range(2):
+        h = squash(W @ h + xs[t])
+    return np.sum(h)
+
+
+def test_by_line_a_value_stands_on_the_line_of_its_variable_in_the_turn_that_made_it():
+    w = bp.explain(squashing, np.eye(2), np.ones((2, 2))).shown(by="line")
+    first, second = w.derivation["h_1"].site, w.derivation["h_2"].site
+    assert {first.text, second.text} == {"h = squash(W @ h + xs[t])"}
+    assert (first.turn, second.turn) == ("t = 0", "t = 1")
+    by_operation = w.shown(by="operation").derivation["h_1"].site
+    assert by_operation.text.startswith("return 1 / (1")

@@ -184,6 +184,10 @@ class Calls:
             around = (*around, Part(_label(frame.f_code.co_qualname), self._count))
         self._around[id(frame)] = around
 
+    def depth(self, frame: FrameType) -> int:
+        """Inside of how many calls ``frame`` runs."""
+        return sum(not part.is_turn for part in self._around.get(id(frame), ()))
+
     def within(self, frame: FrameType) -> tuple[Part, ...]:
         """What the line that runs in ``frame`` stands in."""
         around = self._around.get(id(frame), ())

@@ -330,6 +330,7 @@ class _Author:
         self.symbols = choose_symbols(backward, chosen)
         self.pen = Writer(self.symbols, look, columns(backward), hidden(backward, by))
         self.hidden = self.pen.hidden
+        self.lines = backward.traced.lines if by == "line" else {}
         self.seeds = set(backward.seeds.values())
 
     def steps(self) -> Iterator[Step]:
@@ -360,10 +361,14 @@ class _Author:
             reasons += (lambda pen: pen.phrase('"0 but for rounding"'),)
         return Step(
             name=name, kind=kind, symbol=self.symbols[node], value=self.value_of(node),
-            site=place.site, place=place, pen=self.pen, of=node,
+            site=self._line(place), place=place, pen=self.pen, of=node,
             head=lambda pen: pen.phrase("{x}", x=node), node=node if computed else None,
             value_of=self.value_of, reasons=reasons, **more,
         )  # fmt: skip
+
+    def _line(self, node: Node) -> Site | None:
+        """By line that of the variable, even where a function that it calls did the work."""
+        return self.lines.get(node, node.site)
 
     # -- δ -----------------------------------------------------------------------------------------
     def _delta(self, delta: Delta) -> Iterator[Step]:
