@@ -6,6 +6,7 @@ import pytest
 import allbps as bp
 
 torch = pytest.importorskip("torch")
+parts = pytest.importorskip("allbps.torch.parts")
 T = torch.nn.functional
 
 
@@ -20,6 +21,7 @@ def ties(*shape):
 X, Y, S = draw(3, 4), draw(3, 4) + 2, draw(2, 3, 6, 6)
 FOUR, SIGNS, STATE = draw(4), torch.sign(draw(3, 4)), draw(3, 2)
 POSITIVE = FOUR.abs()
+BOUNDS = torch.tensor([-1.0, 0.0, 0.5, 1.0], dtype=torch.float64)
 P = torch.rand(3, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(3)) * 0.8 + 0.1
 ids = torch.tensor([[0, 2, 1, 1], [3, 0, 0, 2], [1, 1, 1, 3]])
 labels = torch.tensor([1, -100, 3])
@@ -53,6 +55,17 @@ CASES = {
         ties(3, 4),
     ),
     "hardswish": (lambda x: T.hardswish(4 * x), X),
+    "histograms": (
+        lambda x: x * torch.histc(x.detach(), 4, -1, 1) + x * torch.histc(x, 4, 0, 9),
+        X,
+    ),
+    "places in a row of bounds": (
+        lambda x: (
+            x * torch.searchsorted(BOUNDS, x.detach())
+            + x * torch.bucketize(x.detach(), BOUNDS, right=True)
+        ),
+        ties(3, 4),
+    ),
     "amax at ties": (
         lambda x: x.amax(1) + x.amin(0, keepdim=True).sum() + x.max() - x.min(),
         ties(3, 4),
@@ -363,3 +376,10 @@ def test_an_operation_is_written_with_its_value_and_its_derivative(name):
     tolerance = 1e-6 if "hardswish" in name else 1e-9
     for x, gradient in zip(own, pullback(delta.numpy()), strict=True):
         np.testing.assert_allclose(gradient, x.grad.numpy(), rtol=tolerance, atol=1e-10)
+
+
+def test_a_product_of_groups_is_that_of_each_group_alone():
+    x, weights = draw(6, 3).numpy(), draw(4, 3, 2).numpy()
+    ends = np.array([2, 2, 5, 5])  # the last row belongs to none
+    expected = np.concatenate([x[:2] @ weights[0], x[2:5] @ weights[2], np.zeros((1, 2))])
+    np.testing.assert_allclose(parts.grouped_product(x, weights, ends), expected)

@@ -703,3 +703,24 @@ def test_what_export_loses_nothing_of_trains_as_in_pytorch(forward):
         expected = eager_step(other, T.cross_entropy, theirs, batch)
         assert step(*batch).item() == pytest.approx(expected, rel=near)
     assert_same_state(module.state_dict(), other.state_dict(), near)
+
+
+def test_a_parameter_may_be_empty():
+    class Padded(Small):
+        def __init__(self):
+            super().__init__()
+            self.more = nn.Parameter(torch.zeros(0, 4))
+
+        def forward(self, x):
+            weight = torch.cat([self.fc2.weight, self.more])
+            return T.linear(self.fc1(x), weight, self.fc2.bias)
+
+    module = Padded().double()
+    other = copy.deepcopy(module)
+    data = batches(2)
+    mine, theirs = (torch.optim.Adam(m.parameters(), 0.1) for m in (module, other))
+    step = bp.torch.train_step(module, T.cross_entropy, data[0], optimizer=mine)
+    for batch in data:
+        expected = eager_step(other, T.cross_entropy, theirs, batch)
+        assert step(*batch).item() == pytest.approx(expected, rel=1e-12)
+    assert_same_state(module.state_dict(), other.state_dict())

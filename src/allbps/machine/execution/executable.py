@@ -153,6 +153,8 @@ class Executable:
     def adopt(self, block: Memory, numbers: NDArray[Any]) -> None:
         """Keep a block in memory of the caller's for good: the step writes it there, too."""
         assert _like(numbers, self._own[block])
+        if not numbers.size:  # nothing to keep: its block is there to have an address
+            return
         assert numbers.size == block.size
         self._own[block] = self.blocks[block] = numbers.reshape(-1)
         for entry in self._entries.values():

@@ -19,6 +19,8 @@ from allbps.torch.parts.places import (
     added_at,
     embedding,
     gather,
+    grouped_product,
+    histc,
     index_add,
     pad,
     pad_by,
@@ -27,6 +29,7 @@ from allbps.torch.parts.places import (
     put_at,
     scatter,
     scatter_add,
+    searched,
 )
 from allbps.torch.parts.recurrent import gru, lstm, rnn_relu, rnn_tanh
 from allbps.torch.parts.resampling import (
@@ -48,9 +51,11 @@ __all__ = [
     "elu",
     "embedding",
     "gather",
+    "grouped_product",
     "gru",
     "hardsigmoid",
     "hardtanh",
+    "histc",
     "index_add",
     "lstm",
     "maximum",
@@ -66,6 +71,7 @@ __all__ = [
     "rnn_tanh",
     "scatter",
     "scatter_add",
+    "searched",
     "softplus",
     "upsample_linear",
     "upsample_nearest",

@@ -119,3 +119,33 @@ def pixel_shuffle(x: Any, factor: int) -> Any:
     n = len(ahead)
     order = (*range(n), n, n + 3, n + 1, n + 4, n + 2)
     return np.reshape(np.transpose(x, order), (*ahead, deep, height * factor, width * factor))
+
+
+def histc(x: Any, bins: int, lowest: float, highest: float) -> Any:
+    """How many numbers lie in each of ``bins`` equal parts from lowest to highest."""
+    x = np.reshape(x, (-1, 1))
+    part = np.minimum(np.floor((x - lowest) * bins / (highest - lowest)), bins - 1)
+    return np.sum((part == np.arange(bins)) & (x >= lowest) & (x <= highest), axis=0)
+
+
+def grouped_product(x: Any, weights: Any, ends: Any) -> Any:
+    """Rows (n, in), those of a group times its own matrix of (groups, in, out): (n, out).
+
+    Args:
+        x: the rows, group behind group.
+        weights: a matrix for each group.
+        ends: where each group ends, (groups,).
+
+    """
+    rows = np.arange(x.shape[0])
+    total: Any = 0.0
+    for k in range(weights.shape[0]):
+        inside = rows < ends[k] if k == 0 else (rows >= ends[k - 1]) & (rows < ends[k])
+        total = total + np.where(inside[:, None], x @ weights[k], 0.0)
+    return total
+
+
+def searched(bounds: Any, x: Any, right: bool) -> Any:
+    """Where numbers would stand in a row that rises: NaN behind all."""
+    x = np.expand_dims(x, -1)
+    return np.sum(~(x < bounds) if right else ~(x <= bounds), axis=-1)

@@ -6,7 +6,7 @@ from typing import Any
 
 from torch.fx import Node
 
-from allbps.torch.table.use import NotWrittenError, Use, Writers, shape_of
+from allbps.torch.table.use import NotWrittenError, Use, Writers, number, shape_of
 
 
 def _reshape(use: Use) -> str:
@@ -153,6 +153,29 @@ def _embedding(use: Use) -> str:
     return f"parts.embedding({ids}, {table}, {padding})"
 
 
+def _histc(use: Use) -> str:
+    low, high = use["min"], use["max"]
+    if low == high:
+        raise NotWrittenError("min and max that follow from the numbers")
+    return f"parts.histc({use.text('self')}, {use['bins']}, {number(low)}, {number(high)})"
+
+
+def _grouped(use: Use) -> str:
+    use.require("bias", None)
+    if len(use.shape("self")) != 2 or len(use.shape("mat2")) != 3 or use["offs"] is None:
+        raise NotWrittenError("other shapes than rows and a matrix for each group")
+    return f"parts.grouped_product({use.text('self')}, {use.text('mat2')}, {use.text('offs')})"
+
+
+def _searched(use: Use) -> str:
+    """Where numbers would stand in a row that rises."""
+    bounds = "sorted_sequence" if "sorted_sequence" in use.values else "boundaries"
+    if len(use.shape(bounds)) != 1 or use.values.get("sorter") is not None:
+        raise NotWrittenError("a row of bounds for each row, or sorter=")
+    right = bool(use["right"] or use.values.get("side") == "right")
+    return f"parts.searched({use.text(bounds)}, {use.text('self')}, {right})"
+
+
 def _repeat_interleave(use: Use) -> str:
     if isinstance(use["repeats"], Node):
         raise NotWrittenError("repeats that are a tensor")
@@ -232,6 +255,13 @@ SHAPES: dict[str, Writers] = {
     "aten.scatter.value": "parts.scatter({self}, {dim}, {index}, {value})",
     "aten.scatter_add.default": "parts.scatter_add({self}, {dim}, {index}, {src})",
     "aten.index_add.default": "parts.index_add({self}, {dim}, {index}, {source}, {alpha})",
+    "aten.histc.default": _histc,
+    "transformers.grouped_mm_fallback.default": (
+        "parts.grouped_product({input}, {weight}, {offs})"
+    ),
+    "aten._grouped_mm.default": _grouped,
+    "aten.searchsorted.Tensor": _searched,
+    "aten.bucketize.Tensor": _searched,
     "aten.embedding.default": _embedding,
     "aten.unfold.default": _windows,
 }
