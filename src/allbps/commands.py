@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 from rich.console import Console
+from rich.text import Text
 
 from allbps import __version__
 from allbps.bench.command import bench
@@ -342,5 +343,5 @@ def _usage(error: Exception) -> int:
 
 def _complain(text: str) -> None:
     console = Console(stderr=True, highlight=False, soft_wrap=True)
-    console.print("error:", style="bold red", end=" ")
-    console.print(text, markup=False)
+    whole = Text.assemble(("error:", "bold red"), f" {text}")
+    console.print(whole)  # at once: several workers may complain

@@ -239,6 +239,21 @@ def test_data_that_change_end_all_workers_with_what_changed(tmp_path, workers):
         assert "Traceback" not in err
 
 
+@pytest.mark.parametrize(
+    ("of_one", "said"),
+    [
+        (lambda rank: ("--parts", "1"), "there are more workers than parts"),
+        (lambda rank: ("--out", "/dev/null/run"), "/dev/null/run"),
+    ],
+)
+def test_what_cannot_begin_is_said_by_all(tmp_path, workers, of_one, said):
+    for code, _, err in ended(workers(tmp_path / "run", 2, of_one=of_one)):
+        assert code in (1, 2)
+        assert said in err
+        assert "is gone" not in err
+        assert "Traceback" not in err
+
+
 # -- the launcher ----------------------------------------------------------------------------------
 def launched(*arguments):
     command = [sys.executable, "-m", "allbps", "torchrun", *arguments]

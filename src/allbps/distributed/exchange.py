@@ -122,7 +122,7 @@ def plain(reason: str) -> str:
     >>> plain("[/pytorch/third_party/gloo/pair.cc:537] Read error [::1]:80: reset\n at …")
     'Read error [::1]:80: reset'
     """
-    first = (reason.splitlines() or [""])[0]
+    first = (reason.splitlines() or [""])[0].partition(". This is typically")[0]
     return re.sub(r"^\[[^]]*\.(cc|cpp|h):\d+\] ", "", first)[:200]
 
 

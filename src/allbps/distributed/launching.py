@@ -77,6 +77,13 @@ def no_meeting(endpoint: str, error: Exception) -> ArgumentError | WorkerError:
             got=f"another program listens on it, or a run that has not ended, on {host}",
             todo="torchrun --standalone, or another --master-port",
         )
+    if "Timeout" in type(error).__name__:
+        return WorkerError(
+            f"not every machine came to the place where workers meet, {endpoint}",
+            expected="as many as --nnodes says",
+            todo="start torchrun on every machine, or see why one ended; --rdzv-conf"
+            " join_timeout=SECONDS waits longer",
+        )
     return WorkerError(
         f"the place where workers meet, {endpoint}, cannot be reached",
         got=plain(str(error)),

@@ -27,7 +27,7 @@ from allbps.machine.part import (
     count_of,
     rows,
 )
-from allbps.machine.parts import bounds, share
+from allbps.machine.parts import bounds, check_enough, share
 from allbps.machine.reports import Found, Reports, digest_of
 from allbps.machine.request import without_carry
 from allbps.machine.stages import Stages
@@ -62,12 +62,7 @@ class PartedStep:
     ) -> None:
         options = recipe.options
         assert options.optimizer is not None
-        if exchange.size > parts:
-            raise ArgumentError(
-                "there are more workers than parts",
-                expected=f"at most {parts} workers, or more parts",
-                got=f"{exchange.size} workers",
-            )
+        check_enough(parts, exchange.size)
         self.optimizer: Optimizer = options.optimizer
         self.parts, self.taken, self._exchange = parts, 0, exchange
         self._lock = threading.RLock()

@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator
 from itertools import pairwise
 from typing import Generic, TypeVar
 
+from allbps.errors import ArgumentError
+
 T = TypeVar("T")
 
 
@@ -26,6 +28,21 @@ def bounds(count: int, parts: int) -> list[tuple[int, int]]:
     each, more = divmod(count, parts)
     starts = [k * each + min(k, more) for k in range(parts + 1)]
     return list(pairwise(starts))
+
+
+def check_enough(parts: int, workers: int) -> None:
+    """Refuse workers that would have nothing to do.
+
+    Raises:
+        ArgumentError: there are fewer parts than workers.
+
+    """
+    if workers > parts:
+        raise ArgumentError(
+            "there are more workers than parts",
+            expected=f"at most {parts} workers, or more parts",
+            got=f"{workers} workers",
+        )
 
 
 def share(count: int, parts: int, rank: int, size: int) -> slice:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from types import FrameType
 from typing import Any
 
@@ -119,7 +120,7 @@ def train(
         if moment.examples == len(course.task.images):
             moment = _close(course, moment)
             watch(moment)
-            save(moment)
+            course.task.workers.each(partial(save, moment))  # a full disk is told to all
     return moment
 
 

@@ -21,7 +21,10 @@ class PartedEngine(MachineEngine):
     """Runs compiled steps in parts, together with other workers."""
 
     def __init__(self, task: Task, parts: int, size: int) -> None:
+        from allbps.machine.parts import check_enough
+
         super().__init__(task)
+        check_enough(parts, task.workers.size)
         self._parts, self._size = parts, min(size, len(task.images))
         self._parted: PartedStep | None = None
         self._left: State | None = None

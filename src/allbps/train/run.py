@@ -87,7 +87,8 @@ def run(options: TrainOptions, *, quiet: bool = True, workers: Workers | None = 
         save_checkpoint(path, moment, options, dataset.fingerprint)
         write_text(options.folder / "log.jsonl", _log(moment))
 
-    save(start)  # a folder that cannot be written is better known now than after an hour
+    # a folder that cannot be written is better known now, and to all, than after an hour
+    workers.each(lambda: save(start))
     stop, silent = Stop(workers), quiet or not workers.leads
     with watching(len(parts.train), options.epochs, silent) as watch, stop.on_interrupt():
         watch.begin(start)
