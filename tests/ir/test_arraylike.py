@@ -238,3 +238,17 @@ def test_a_statement_over_several_lines_is_named_by_the_line_of_the_call():
         bp.grad(f)(np.ones(3))
     assert caught.value.where.endswith("in f: np.sin(x)")
     assert caught.value.what == "a @ b does not fit"
+
+
+def test_an_array_without_axes_stands_among_traced_numbers():
+    n = np.array(3.0)
+
+    def f(x):
+        return np.sum((x + np.array([x[0], n])) * np.array([[n, x[1]], [1.0, x[0]]]))
+
+    x = np.array([1.0, 2.0])
+    value, gradient = bp.value_and_grad(f)(x)
+    assert value == f(x)
+    for k, move in enumerate(1e-6 * np.eye(2)):
+        slope = (f(x + move) - f(x - move)) / 2e-6
+        assert gradient[k] == pytest.approx(slope, rel=1e-8)

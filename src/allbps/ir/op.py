@@ -459,7 +459,12 @@ def is_array_of_nodes(value: Any) -> bool:
     """Is this what ``np.array([a, 1.0])`` makes of traced numbers: an array of objects?"""
     if not isinstance(value, np.ndarray) or value.dtype.kind != "O":
         return False
-    return all(isinstance(x, (ArrayLike, int, float, np.number)) for x in value.flat)
+    return all(isinstance(x, (ArrayLike, int, float, np.number)) or _is_one(x) for x in value.flat)
+
+
+def _is_one(x: Any) -> bool:
+    """Is this an array without axes, which stands among numbers as one of them?"""
+    return isinstance(x, np.ndarray) and not x.ndim and x.dtype.kind in "biuf"
 
 
 def new_input(value: Any, trace: int, name: str = "") -> Node:

@@ -12,7 +12,7 @@ import numpy as np
 
 from allbps.ir import Aval, Node, Notation, NotImplementedRule, Op, Rule, Sample, Zero
 from allbps.mathematics import Formula, Math, write
-from allbps.ops.arithmetic import power
+from allbps.ops.arithmetic import in_tensors, power
 from allbps.ops.entropy import xlog1py, xlogy
 from allbps.ops.function import astype, exp, log, unary
 from allbps.ops.shapes import elementwise_float, of_scipy_ufunc
@@ -205,8 +205,9 @@ betaln = Op(
     operands="a b",
     shape=of_scipy_ufunc("betaln"),
     numpy="special.betaln({a}, {b})",
-    torch="torch.special.gammaln({a}) + torch.special.gammaln({b})"
-    " - torch.special.gammaln({a} + {b})",
+    torch=in_tensors(
+        "torch.special.gammaln({a}) + torch.special.gammaln({b}) - torch.special.gammaln({a} + {b})"
+    ),
     rules=(
         Rule(d_betaln_a, "∂{y}/∂{a} = ψ({a}) − ψ({a} + {b})"),
         Rule(d_betaln_b, "∂{y}/∂{b} = ψ({b}) − ψ({a} + {b})"),

@@ -88,6 +88,8 @@ class Likes:
         like = self.names.get(node.dtype)
         if self.dialect.module == "np" and like and node.shape == ():
             return f"{like}.dtype.type({self.number(node.value.item())})"
+        if self.dialect.module == "jnp" and like and node.shape == ():
+            return f"jnp.asarray({self.number(node.value.item())}, {like}.dtype)"
         return self.literal(node)
 
     def _array(self, data: str, dtype: np.dtype[Any]) -> str:

@@ -264,3 +264,25 @@ def test_a_write_into_no_place_at_all_changes_nothing():
         value, gradient = compile(f, x, params=0)(x)
     assert value == 14.0
     np.testing.assert_array_equal(gradient, 2 * x)
+
+
+@pytest.mark.parametrize(
+    "nothing",
+    [
+        lambda x: np.prod(x[:0], axis=0),
+        lambda x: np.prod(x[:, :0] * 2.0, axis=1),
+        lambda x: np.sum(x[:0].reshape(2, 0, 2).transpose(1, 0, 2), axis=(0, 1, 2)),
+        lambda x: np.sum(x[:, :0] @ x[:0], axis=0),
+        lambda x: np.sum(np.tile(x[:0], (2, 2))),
+    ],
+)
+def test_arrays_of_no_numbers_are_compiled(nothing):
+    def f(x):
+        return np.sum(nothing(x) * x) + np.sum(x**2)
+
+    x = RNG.standard_normal((4, 4))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        value, gradient = compile(f, x, params=0)(x)
+    assert value == pytest.approx(f(x), rel=1e-12)
+    np.testing.assert_allclose(gradient, bp.grad(f)(x), rtol=1e-12)

@@ -69,6 +69,8 @@ class Layout:
 
     def reshaped(self, shape: Shape) -> Layout | None:
         """The layout of the reshaped array in the same memory, or None where it needs a copy."""
+        if not prod(shape):
+            return row_major(shape)  # of no numbers: they lie nowhere
         dims, steps = list(self.dims), list(self.strides)
         queue = [d for axis in self.axes for d in axis]
         axes: list[list[int]] = []
