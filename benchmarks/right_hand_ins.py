@@ -284,12 +284,15 @@ def main() -> None:
     styles = [Steps[options.steps]] if options.steps else [*Steps, *[Steps.END] * (len(Steps) - 2)]
     found: Counter[tuple[str, str, str]] = Counter()
     faults = 0
-    for seed in range(options.first, options.first + options.nets):
-        for one in outcomes(seed, options.mistakes, styles):
-            found["spoilt" if one.spoilt else "right", one.way.written, one.state] += 1
-            faults += one.is_fault
-            if options.failures and one.is_fault:
-                print(one, flush=True)
+    try:
+        for seed in range(options.first, options.first + options.nets):
+            for one in outcomes(seed, options.mistakes, styles):
+                found["spoilt" if one.spoilt else "right", one.way.written, one.state] += 1
+                faults += one.is_fault
+                if options.failures and one.is_fault:
+                    print(one, flush=True)
+    except KeyboardInterrupt:  # a long run that is cut short says how far it came
+        print("interrupted")
     print(table(found))
     print(f"\n{faults} faults in {sum(found.values())} hand-ins")
     sys.exit(1 if faults else 0)

@@ -127,3 +127,34 @@ def test_a_file_that_is_not_python(tmp_path):
     with pytest.raises(UserFileError) as caught:
         load(f"{path}:net")
     assert "is not valid Python" in str(caught.value)
+
+
+BUILDERS = (
+    "import numpy as np\n"
+    "def f(x, w): return np.sum(x * w)\n"
+    "def positional(): return f, (1.0, 2.0)\n"
+    "def named(): return f, {'w': 2.0, 'x': 1.0}\n"
+    "def alone(): return f, 1.0\n"
+    "def few(): return f, (1.0,)\n"
+    "def nameless(): return (lambda *a: a[0]), (1.0,)\n"
+)
+
+
+@pytest.mark.parametrize("name", ["positional", "named"])
+def test_a_function_without_arguments_may_return_a_function_and_its_inputs(tmp_path, name):
+    found = load(f"{write(tmp_path, BUILDERS)}:{name}")
+    assert found.inputs == {"x": 1.0, "w": 2.0}
+    assert found.function(**found.inputs) == 2.0
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("alone", "returns a function without its inputs"),
+        ("few", "do not fit its function: missing a required argument: 'w'"),
+        ("nameless", "returns a function whose inputs have no names"),
+    ],
+)
+def test_what_a_function_without_arguments_returns_and_is_no_net_is_said(tmp_path, name, words):
+    with pytest.raises(UserFileError, match=words):
+        load(f"{write(tmp_path, BUILDERS)}:{name}")

@@ -48,7 +48,8 @@ def load(target: str) -> UserFunction:
     the names of the arguments whose δ is wanted.
 
     ``FILE.py:MODULE`` may name a PyTorch module with ``MODULE_inputs``, or a function without
-    arguments that returns (module, inputs) or (module, loss, batch).
+    arguments that returns (module, inputs) or (module, loss, batch). Such a function may also
+    return (function, inputs), the inputs as a tuple or a dict.
 
     Raises:
         UserFileError: the file is missing, or running it fails.
@@ -68,30 +69,79 @@ def load(target: str) -> UserFunction:
     own = name.rpartition(".")[2]
     given, symbols = (_given(module, own, what) or {} for what in ("cotangents", "symbols"))
     wrt = _wrt(module, own)
-    torch_module = _torch_module(function, own, module, path)
+    made = _made(function, path)
+    torch_module = _torch_module(made, own, module, path)
     if torch_module is not None:
         return UserFunction(*torch_module, given, symbols, wrt)
+    if made is not function and isinstance(made, tuple) and made and callable(made[0]):
+        return UserFunction(*_built(made, own, path), given, symbols, wrt)
     inputs = _inputs(function, own, module, Path(path))
     return UserFunction(function, inputs, given, symbols, wrt)
 
 
+def _made(found: Callable[..., Any], path: str) -> Any:
+    """What a function without arguments returns; anything else as it is."""
+    if not inspect.isfunction(found) or inspect.signature(found).parameters:
+        return found
+    with running(path):
+        return found()
+
+
+def _built(
+    made: tuple[Any, ...], name: str, path: str
+) -> tuple[Callable[..., Any], Mapping[str, Any]]:
+    """The function and its inputs by name, of what a function without arguments returned.
+
+    Raises:
+        UserFileError: it returned something else, or inputs that do not fit the function.
+
+    """
+    function, *rest = made
+    inputs = rest[0] if len(rest) == 1 else None
+    if not isinstance(inputs, (tuple, list, dict)):
+        got = ", ".join(type(x).__name__ for x in made)
+        raise UserFileError(
+            f"{name} in {path} returns a function without its inputs",
+            expected="(function, inputs), the inputs as a tuple or a dict",
+            got=f"({got}{',' * (len(made) == 1)})",
+            todo=f"return {getattr(function, '__name__', 'f')}, (x, …)",
+        )
+    signature = inspect.signature(function)
+    try:
+        bound = signature.bind(**inputs) if isinstance(inputs, dict) else signature.bind(*inputs)
+    except TypeError as error:
+        raise UserFileError(
+            f"the inputs that {name} in {path} returns do not fit its function: {error}",
+            expected=f"inputs for {signature}",
+            got=f"{len(inputs)} of them",
+        ) from None
+    found: dict[str, Any] = {}
+    for key, value in bound.arguments.items():
+        kind = signature.parameters[key].kind
+        if kind in (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.POSITIONAL_ONLY):
+            raise UserFileError(
+                f"{name} in {path} returns a function whose inputs have no names",
+                expected="parameters with names",
+                got=f"{signature}",
+            )
+        found |= value if kind is inspect.Parameter.VAR_KEYWORD else {key: value}
+    return function, found
+
+
 def _torch_module(
-    found: Callable[..., Any], name: str, module: ModuleType, path: str
+    made: Any, name: str, module: ModuleType, path: str
 ) -> tuple[Callable[..., Any], Mapping[str, Any]] | None:
-    """A PyTorch module, or a function that builds one, as a function and its inputs."""
+    """A PyTorch module, or what describes one, as a function and its inputs."""
     if "torch" not in sys.modules:  # the file would have imported it
         return None
     from allbps.torch import fromfile
 
     with running(path):
-        if inspect.isfunction(found) and not inspect.signature(found).parameters:
-            made = found()
-            found = made if fromfile.is_module(made) else found
-        if not fromfile.is_module(found):
+        if not fromfile.is_module(made):
             return None
         given = vars(module).get(f"{name}_inputs", vars(module).get("inputs"))
         given = given() if callable(given) else given
-    return fromfile.net_of(found, name, path, given)
+    return fromfile.net_of(made, name, path, given)
 
 
 def function(target: str) -> Callable[..., Any]:

@@ -22,7 +22,8 @@ SIDES = (1e-5, 1e-6, 1e-4)
 LADDER = tuple(1e-3 / 8**k for k in range(10))
 """Steps among which there are two inside the domain, and short enough to see both sides."""
 SIDEWAYS = 1e-5
-"""How far a δ may be off a slope on one side of a kink: more would be no slope at all."""
+"""How far a δ may be off a slope on one side of a kink. A difference to one side is off by half
+its step times how much the slope turns: it is as sharp as the first of ``SIDES``, and no more."""
 MANY = 256
 """Elements of one array that are looked at one by one."""
 
