@@ -197,7 +197,7 @@ def parameters_in_pytorch(name):
     """Their names in order; None where PyTorch does not say."""
     if name in ("median", "nanmedian", "scatter"):  # it tells one of several ways to call it
         return None
-    rooms = (T, torch, torch.linalg, torch.Tensor)
+    rooms = (T, torch.linalg, torch, torch.Tensor)  # torch.lu and lu_solve are older ones
     function = getattr(T, f"_{name}", None) or next(
         getattr(room, name) for room in rooms if hasattr(room, name)
     )
@@ -208,7 +208,8 @@ def parameters_in_pytorch(name):
             return None
         head = function.__doc__.split("->")[0]
         inner = head[head.index("(") + 1 : head.rindex(")")]
-        found = [re.split("[=:]", part)[0].strip() for part in inner.split(",")]
+        names = [re.split("[=:]", part)[0].strip() for part in inner.split(",")]
+        found = [name.removeprefix("bool ") for name in names]  # lu_factor's says its type
         method = function is getattr(torch.Tensor, name, None)
         return ["input"] * method + [part for part in found if part != "*"]
 

@@ -268,6 +268,24 @@ def cholesky_ex(x: Any, *, upper: bool = False, check_errors: bool = False) -> A
     return np.linalg.cholesky(symmetric(x), upper=upper), np.zeros(np.shape(x)[:-2], np.int32)
 
 
+@spelled("lu")
+def old_lu(x: Any, pivot: bool = True, get_infos: bool = False) -> Any:
+    """PyTorch's older name for ``lu_factor``."""
+    return (*F.lu_factor(x, pivot=pivot), *[np.zeros(np.shape(x)[:-2], np.int32)] * get_infos)
+
+
+@spelled("linalg.lu_factor_ex")
+def lu_factor_ex(x: Any, *, pivot: bool = True, check_errors: bool = False) -> Any:
+    """With a number that says that all is well."""
+    return (*F.lu_factor(x, pivot=pivot), np.zeros(np.shape(x)[:-2], np.int32))
+
+
+@spelled("lu_solve")
+def old_lu_solve(b: Any, LU: Any, pivots: Any) -> Any:
+    """PyTorch's older name, with the right-hand side first."""
+    return F.lu_solve(LU, pivots, b)
+
+
 @spelled("linalg.eigh")
 def eigh(x: Any, UPLO: str = "L") -> Any:
     """Reads one triangle."""

@@ -21,6 +21,7 @@ from allbps.functional.convolution import *
 from allbps.functional.curves import *
 from allbps.functional.distances import *
 from allbps.functional.embeddings import *
+from allbps.functional.factors import *
 from allbps.functional.interpolation import *
 from allbps.functional.layers import *
 from allbps.functional.lengths import *

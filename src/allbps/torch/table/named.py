@@ -13,7 +13,8 @@ from allbps.torch.table.use import REDUCTIONS, NotWrittenError, Use, Writer
 OTHERWISE = {
     "im2col": "unfold", "col2im": "fold", "_cdist_forward": "cdist", "_pdist_forward": "pdist",
     "linalg_matrix_exp": "matrix_exp", "_adaptive_avg_pool3d": "adaptive_avg_pool3d",
-    "linalg_solve_triangular": "solve_triangular",
+    "linalg_solve_triangular": "solve_triangular", "linalg_lu": "lu",
+    "linalg_lu_factor": "lu_factor", "linalg_lu_solve": "lu_solve",
     "linalg_householder_product": "householder_product",
     "max_pool2d_with_indices": "max_pool2d", "max_pool3d_with_indices": "max_pool3d",
 }  # fmt: skip
