@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import allbps as bp
+import allbps.functional as F
 from allbps.verify import State, check
 from allbps.verify.once import digits_of_chance, rounded_once
 from allbps.verify.precision import Precision, looks
@@ -268,6 +269,20 @@ def test_a_rounded_forward_value_explains_what_follows_from_it():
     ).marks
     assert mark.state is State.UNDECIDED
     assert "rounding to 2 decimals after some of the steps explains it" in str(mark)
+
+
+def test_zeros_that_rounding_a_forward_value_gives_are_not_called_forgotten():
+    """A probability of 0.996 is 1.00 on paper, where σ′ is 0."""
+
+    def f(w, x):
+        p = F.sigmoid(w @ x)
+        return np.sum(100 * p)
+
+    w, x = np.array([[1.2, 0.7, -0.4]]), np.array([3.0, 2.5, -0.9])
+    given = {"w": np.zeros((1, 3))}
+    (mark,) = check(f, w, x, gradients=given, decimals=2, judges=[]).marks
+    assert mark.state is State.UNDECIDED, mark
+    assert "a mistake may as well" in str(mark)
 
 
 @pytest.mark.parametrize("off", [lambda g: g / 2, lambda g: -g, lambda g: 0 * g, lambda g: g + 9])

@@ -19,6 +19,7 @@ from allbps.ir import Node
 from allbps.verify.marks import Mark, State
 from allbps.verify.mistakes import Explanation
 from allbps.verify.once import WIDTH, digits_of_chance
+from allbps.verify.precision import Precision
 from allbps.verify.reading import Reading
 from allbps.verify.scatter import moves_of_any_steps, size_of
 
@@ -80,22 +81,27 @@ class _Doubt:
             explained, precision = self._explained(x), self.reading.precision[x]
             if explained is None:
                 return True
-            off = np.abs(precision.theirs - numbers) / precision.unit
-            moves = _usual(*explained) / precision.unit
+            start, moves = explained
+            if _is_hit(precision, start + moves):
+                continue  # so rounding gives the same, such as zeros, as easily
+            off = np.maximum(np.abs(precision.theirs - start) - 0.5 * precision.unit, 0.0)
+            moves = _usual(off, moves) / precision.unit
             columns.append(moves.reshape(len(moves), -1))
+            off = np.abs(precision.theirs - numbers) / precision.unit
             widths.append(np.ravel(np.maximum(WIDTH, 2 * off)))
+        if not columns:
+            return False
         return digits_of_chance(np.hstack(columns), np.hstack(widths)) >= TELLING
 
     def _explained(self, primal: Node) -> tuple[Any, Any] | None:
-        """How far theirs is from what rounding moved, and by how much it moves; None if by less."""
+        """The numbers from which rounding leads to theirs, and how it moves them, if it does."""
         reading, precision = self.reading, self.reading.precision[primal]
         if np.shape(precision.theirs) != primal.shape:
             return None
         near, far = (moves[primal] for moves in self._moves)
         for numbers, moves in ((reading.follows[primal], near), (reading.true(primal), far)):
             if precision.scattered(size_of(moves)).within(numbers, zeros=True):
-                off = np.abs(precision.theirs - numbers) - 0.5 * precision.unit
-                return np.maximum(off, 0.0), moves
+                return numbers, moves
         return None
 
     @cached_property
@@ -112,6 +118,12 @@ class _Doubt:
 
 def _is_off(mark: Mark) -> bool:
     return mark.state in (State.WRONG, State.FOLLOWS)
+
+
+def _is_hit(precision: Precision, runs: Any) -> bool:
+    """Are theirs the rounded numbers of one of these runs?"""
+    near = np.abs(runs - precision.theirs) <= 0.5 * precision.unit * (1 + 1e-6)
+    return bool(np.any(np.all(near.reshape(len(near), -1), axis=1)))
 
 
 def _usual(off: Any, moves: Any) -> Any:

@@ -378,7 +378,7 @@ class Reading:
             primal, State.UNDECIDED if few else State.WRONG,
             mistakes=tuple(one.text for one in found),
             made_at=found[0].place.name if found else "",
-            between=self._bounds(primal, wrong),
+            between=() if few else self._bounds(primal, wrong),
             follows_from=tuple(self.label(x) for x in culprits),
             common="" if found or few else in_common(theirs, follows, self.precision[primal]),
             note=self._note(primal, theirs, follows),
