@@ -359,7 +359,7 @@ def test_arguments_of_a_transform_of_the_wrong_kind_are_named():
     x = np.array([1.0, 2.0])
     for argnums in (0.0, "x", None):
         for transform in (bp.grad, bp.value_and_grad, bp.jacobian):
-            with pytest.raises(ArgumentError, match="argnums is of the wrong kind"):
+            with pytest.raises(ArgumentError, match=r"argnums=.* positional arguments"):
                 transform(np.sum, argnums=argnums)(x)
     with pytest.raises(ArgumentError, match="jvp takes its arguments together"):
         bp.jvp(np.sum, x, x)

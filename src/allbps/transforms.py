@@ -261,17 +261,9 @@ def grad(f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False) -> 
     return wrapped
 
 
-def _numbers(argnums: Argnums) -> tuple[int, ...]:
-    if isinstance(argnums, int):
-        return (argnums,)
-    if not isinstance(argnums, (tuple, list, range)):
-        raise ArgumentError(
-            "argnums is of the wrong kind",
-            where=str(user_site() or ""),
-            expected="the number of a positional argument, or a tuple of them",
-            got=repr(argnums),
-        )
-    return tuple(argnums)
+def _numbers(argnums: Argnums) -> tuple[Any, ...]:
+    """Which arguments; what is no list of numbers is one, and refused by its place."""
+    return tuple(argnums) if isinstance(argnums, (tuple, list, range)) else (argnums,)
 
 
 def _place(k: int, args: tuple[Any, ...], f: Callable[..., Any]) -> int:

@@ -13,16 +13,8 @@ from allbps.ir.arraylike import (
 from allbps.ir.calls import call_user, require_function
 from allbps.ir.foreign import hidden_in, refuse_foreign
 from allbps.ir.graph import Graph, ancestors
-from allbps.ir.handle import (
-    ARRAYS,
-    IN_PLACE,
-    SAME,
-    VIEWS,
-    TracedArray,
-    handed,
-    is_traced,
-    resolved,
-)
+from allbps.ir.handle import handed, is_traced, resolved
+from allbps.ir.meanings import ARRAYS, IN_PLACE, SAME, VIEWS
 from allbps.ir.node import Node
 from allbps.ir.notation import Notation, spelled
 from allbps.ir.op import (
@@ -49,6 +41,7 @@ from allbps.ir.op import (
     promote,
     values_on_demand,
 )
+from allbps.ir.operators import TracedArray
 from allbps.ir.site import Site, line_site, placed_at, user_site
 from allbps.ir.snapshots import as_argument, original_of, snapshot
 from allbps.ir.traces import (

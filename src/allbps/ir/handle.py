@@ -34,28 +34,14 @@ from allbps.ir.arraylike import (
     label_of,
     numpy_name,
 )
-from allbps.ir.layout import as_laid, laid_over
+from allbps.ir.layout import as_laid, laid_over, memory_for
+from allbps.ir.meanings import ARRAYS, COMPUTING, IN_PLACE, SAME, VIEWS
 from allbps.ir.node import Node
 from allbps.ir.site import user_site
 from allbps.ir.snapshots import snapshot
 from allbps.ir.traces import taken_apart
 from allbps.ir.viewing import Read, Write, indexing, is_basic, putting, reading, writing
 from allbps.ir.writes import Place, Writes, as_written, place_of
-
-IN_PLACE: dict[Any, Callable[..., Any]] = {}
-"""NumPy function that may write into its argument -> what it does with names, not nodes."""
-
-SAME: dict[Any, Callable[..., bool]] = {}
-"""NumPy function -> whether it gives the array itself that is its first argument."""
-
-VIEWS: set[Any] = set()
-"""NumPy functions whose result may share the memory of their argument."""
-
-COMPUTING: set[Any] = {np.einsum, np.imag}
-"""Those of them that may also give numbers of their own."""
-
-ARRAYS: set[Any] = set()
-"""NumPy functions that give an array even where it has no axes, and not a number."""
 
 LOOKS_INTO_MEMORY = inspect.unwrap(np.lib.stride_tricks.as_strided).__code__
 """NumPy's own code that takes the elements of an array by their distance in memory."""
@@ -111,7 +97,7 @@ class TracedArray(ArrayLike):
     def memory(self) -> Any:
         """The plain array of the first value, or a number: says what shares memory with what."""
         if self._memory is None:
-            _set_memory(self, _laid(self._node))
+            _set_memory(self, memory_for(self._node, NUMBER))
         return self._memory
 
     # -- what a node knows -----------------------------------------------------------------------
@@ -814,19 +800,6 @@ def _not_put_back(view: TracedArray) -> str:
     return "it is a read-only view, for NumPy too"
 
 
-def _laid(node: Node) -> Any:
-    """The value, or an array of its shape where that is not worked out or cannot be written into.
-
-    The name is of an array of its own: a copy of a read-only view may be written into.
-    """
-    if node.shape and not node.is_worked_out:
-        return np.empty(node.shape, node.dtype)
-    value = node.value
-    if not isinstance(value, np.ndarray):
-        return NUMBER
-    return value if value.flags.writeable else np.empty_like(value)
-
-
 def _broadcasts(shape: tuple[int, ...], to: tuple[int, ...]) -> bool:
     padded = (1,) * (len(to) - len(shape)) + shape
     return len(padded) == len(to) and all(n in (1, m) for n, m in zip(padded, to, strict=True))
@@ -834,59 +807,3 @@ def _broadcasts(shape: tuple[int, ...], to: tuple[int, ...]) -> bool:
 
 def _cast(node: Node, dtype: np.dtype[Any]) -> Node:
     return node if node.dtype == dtype else cast("Node", NUMPY[np.astype](node, dtype))
-
-
-# -- operators -------------------------------------------------------------------------------------
-def _operator(name: str) -> Callable[..., Any]:
-    plain = getattr(ArrayLike, name)
-
-    def operate(self: TracedArray, *operands: Any) -> Any:
-        return handed(plain(self.node, *map(resolved, operands)), number=True)
-
-    operate.__name__ = operate.__qualname__ = name
-    operate.__doc__ = plain.__doc__
-    return operate
-
-
-def _in_place_operator(name: str) -> Callable[..., Any]:
-    plain = getattr(ArrayLike, f"__{name}__")
-
-    def operate(self: TracedArray, other: Any) -> Any:
-        made = plain(self.node, resolved(other))
-        if not isinstance(self.memory, np.ndarray):
-            return handed(made, number=True)  # a number is replaced, and other names keep it
-        if made.shape != self.shape:
-            raise ShapeError(
-                f"{label_of(self.node)} cannot take this in place",
-                where=str(user_site() or ""),
-                expected=f"what can be broadcast to {self.shape}",
-                got=f"a result of shape {made.shape}",
-            )
-        self.assign(made)
-        return self
-
-    operate.__name__ = operate.__qualname__ = f"__i{name}__"
-    return operate
-
-
-def _asked(name: str) -> Callable[..., Any]:
-    def ask(self: TracedArray, *args: Any) -> Any:
-        return getattr(self.node, name)(*args)
-
-    ask.__name__ = ask.__qualname__ = name
-    return ask
-
-
-_BINARY = ["add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul", "and", "or", "xor"]
-for _name in (
-    *(f"__{side}{name}__" for name in _BINARY for side in ("", "r")),
-    *(f"__{name}__" for name in ("lt", "le", "gt", "ge", "eq", "ne", "neg", "pos", "abs")),
-    *(f"__{name}__" for name in ("divmod", "rdivmod", "floor", "ceil", "trunc", "round")),
-    "__invert__",
-):
-    if hasattr(ArrayLike, _name):
-        setattr(TracedArray, _name, _operator(_name))
-for _name in _BINARY:
-    setattr(TracedArray, f"__i{_name}__", _in_place_operator(_name))
-for _name in ("known", "item", "tolist", "__bool__", "__int__", "__index__", "__float__"):
-    setattr(TracedArray, _name, _asked(_name))

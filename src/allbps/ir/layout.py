@@ -101,3 +101,16 @@ def _again(node: Node, plain: Any) -> Node:
 
 def _order(array: Any) -> tuple[bool, bool]:
     return array.flags.c_contiguous, array.flags.f_contiguous
+
+
+def memory_for(node: Node, number: Any) -> Any:
+    """The value, or an array of its shape where that is not worked out or cannot be written into.
+
+    The name is of an array of its own: a copy of a read-only view may be written into.
+    """
+    if node.shape and not node.is_worked_out:
+        return np.empty(node.shape, node.dtype)
+    value = node.value
+    if not isinstance(value, np.ndarray):
+        return number
+    return value if value.flags.writeable else np.empty_like(value)
