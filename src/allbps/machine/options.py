@@ -55,8 +55,10 @@ class Options:
             raise _wrong("optimizer", expected, self.optimizer)
         if self.max_norm is not None and not (_number(self.max_norm) and self.max_norm > 0):
             raise _wrong("max_norm", "a number above 0", self.max_norm)
-        if self.threads is not None and not (_whole(self.threads) and 0 < self.threads <= MOST):
-            raise _wrong("threads", f"a whole number from 1 to {MOST}", self.threads)
+        if self.threads is not None and not (_whole(self.threads) and self.threads > 0):
+            raise _wrong("threads", "a whole number of at least 1", self.threads)
+        if self.threads is not None and self.threads > MOST:
+            raise _wrong("threads", f"a whole number of at most {MOST}", self.threads)
         if self.parts is not None and not (_whole(self.parts) and self.parts > 0):
             raise _wrong("parts", "a whole number of at least 1", self.parts)
         if self.convolution not in CONVOLUTIONS:
