@@ -153,3 +153,22 @@ def test_vectors_are_rows_and_columns_as_the_product_needs_them():
     ).derivation
     assert derived["dW"].formula == "δW = δy vᵀ"
     assert derived["dW"].numbers()[0].inline == "[1; 2] [0 1 2]"
+
+
+def test_a_number_times_ones_is_the_number_where_it_meets_an_array():
+    def net(x):
+        return -0.5 * np.sum(np.exp(x))
+
+    w = bp.explain(net, np.array([0.0, 1.0])).shown(by="line")
+    assert w["x"].formula == "δx = −0.5 exp(x)"
+    assert w.verify()
+
+
+def test_a_delta_that_is_passed_on_stands_behind_the_local_derivative_too():
+    def net(mu, sigma, eps):
+        z = mu + sigma * eps
+        return np.sum(np.tanh(z))
+
+    w = bp.explain(net, *np.ones((3, 2))).shown(by="line")
+    assert w["sigma"].formula == "δσ = eps ⊙ δz"
+    assert w["eps"].formula == "δeps = σ ⊙ δz"

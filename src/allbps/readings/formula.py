@@ -13,7 +13,7 @@ from allbps.mathematics import Binding, Math, parse, write
 from allbps.mathematics.binding import binding
 from allbps.mathematics.letters import UNDERLINE
 from allbps.mathematics.signs import negated
-from allbps.mathematics.tree import Matrix, Number, Symbol
+from allbps.mathematics.tree import Matrix, Negative, Number, Product, Symbol
 from allbps.readings.numbers import (
     USUAL,
     Numerals,
@@ -27,6 +27,8 @@ from allbps.readings.numbers import (
 
 MOST_DIGITS = 14
 """No number of an equation is shown with more."""
+
+ONES = parse("𝟏")
 
 
 class Writer:
@@ -219,6 +221,8 @@ class Writer:
         operands = [done[x] for x in self._factors(node)]
         if node.op.name == "neg":
             return self._of(node, negated(operands[0].math))
+        if node.op.name == "mul":
+            operands = [_without_ones(x, node.shape, operands) for x in operands]
         return self._of(node, node.op.notation.write(_by_name(node, operands), node.attrs))
 
     def _factors(self, node: Node) -> tuple[Node, ...]:
@@ -230,7 +234,19 @@ class Writer:
         return node.inputs
 
     def _is_delta(self, node: Node) -> bool:
-        return node not in self.hidden and self.symbols.get(node, "").startswith("δ")
+        """Is it written as a δ: one with a name, or one that is passed on?"""
+        math = Symbol(self.symbols.get(node, "")) if self._is_leaf(node) else self.formula(node)
+        return isinstance(math, Symbol) and math.text.startswith("δ")
+
+
+def _without_ones(x: Formula, shape: tuple[int, ...], factors: list[Formula]) -> Formula:
+    """A number times 𝟏 as the number, where another factor has the shape of the product."""
+    if not any(y is not x and y.shape == shape for y in factors):
+        return x
+    inner = x.math.x if isinstance(x.math, Negative) else x.math
+    if not isinstance(inner, Product) or inner.right != ONES:
+        return x
+    return Formula(inner.left if inner is x.math else negated(inner.left), ())
 
 
 def underlined(numbers: Matrix, places: Any) -> Matrix:
