@@ -300,3 +300,24 @@ def test_a_mistake_is_not_excused_by_rounding_inside_of_lines(kind):
         name = next(x.name for x in net.written if x.name.startswith("W"))
         said = marks(seed, Way("all", 3, said=True), (name, kind, False))
         assert said[name].state is State.WRONG
+
+
+X10 = np.array([[10.0, -20.0, 15.0], [12.0, 8.0, -9.0], [5.0, 7.0, 11.0]])
+
+
+def weakly(x, w):
+    z = x @ w
+    a = np.tanh(z)
+    loss = np.sum(0.004 * a)
+    return loss
+
+
+@pytest.mark.parametrize("factor", [-1.0, 0.5, 2.0])
+def test_rounding_that_could_turn_the_sign_confirms_nothing(factor):
+    # δa = 0.004 is 0.00 or 0.01 to two decimals, so δw may be anything near its size
+    w = np.array([0.01, 0.02, -0.01])
+    right = np.round(bp.grad(lambda w: weakly(X10, w))(w), 2)
+    assert bp.check(weakly, X10, w, gradients={"w": right}, decimals=2)
+    report = bp.check(weakly, X10, w, gradients={"w": factor * right}, decimals=2)
+    assert report.marks[0].state is not State.RIGHT
+    assert not report

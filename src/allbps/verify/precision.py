@@ -135,6 +135,10 @@ class Precision:
             return False
         return bool(self.believed or enough(self.evidence(numbers), self.support))
 
+    def is_blind(self, numbers: Any) -> bool:
+        """Would rounding before excuse even the other sign of what these numbers should be?"""
+        return not self.within(numbers, noise=False) and self.within(-np.asarray(numbers))
+
     def fits_alone(self, numbers: Any) -> bool:
         """As ``fits``, whether or not there is enough to believe that they were rounded."""
         if not self._nearly(numbers):

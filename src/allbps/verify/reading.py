@@ -278,18 +278,36 @@ class Reading:
         """The mark for what rounding explains."""
         precision, true = self.precision[primal], self.true(primal)
         sharp = precision.scattered(0.0) if self.once else precision
-        read = f"read as rounded to {precision.words}" if precision.words else ""
         if sharp.fits(true):
-            return self._mark(primal, State.RIGHT, note=self._rounded(primal, read))
+            return self._confirmed(primal, sharp, true)
         if self._is_short and not precision.believed and precision.within(true, noise=False):
             return self._few(primal)
-        if precision.fits(self.follows[primal]):
-            return self._follows(primal, [] if precision.around(true) else culprits, read)
-        if culprits and precision.believed and precision.within(self.follows[primal], zeros=True):
+        return self._by_what_follows(primal, culprits, sharp)
+
+    def _by_what_follows(self, primal: Node, culprits: list[Node], sharp: Precision) -> Mark | None:
+        """The mark for what is rounded of what follows from the gradients given."""
+        precision, follows, read = self.precision[primal], self.follows[primal], self._read(primal)
+        if precision.fits(follows):
+            if culprits and not precision.around(self.true(primal)):
+                return self._follows(primal, culprits, read)
+            return self._confirmed(primal, precision, follows)
+        if culprits and precision.believed and precision.within(follows, zeros=True):
             return self._follows(primal, culprits, read)  # what cancels in full is 0
         if self.once and sharp.fits(self._stepped[primal]):
             return self._follows(primal, culprits, read)
         return None
+
+    def _confirmed(self, primal: Node, precision: Precision, numbers: Any) -> Mark:
+        """The mark for what rounds to these numbers, unless their negatives would pass as well."""
+        if not precision.is_blind(numbers):
+            return self._mark(primal, State.RIGHT, note=self._rounded(primal, self._read(primal)))
+        words = self.precision[primal].words
+        note = f"rounding to {words} on the way may turn its sign, so it says nothing about it"
+        return self._mark(primal, State.UNDECIDED, note=note)
+
+    def _read(self, primal: Node) -> str:
+        words = self.precision[primal].words
+        return f"read as rounded to {words}" if words else ""
 
     @cached_property
     def _stepped(self) -> dict[Node, Any]:
