@@ -400,3 +400,22 @@ def test_an_image_beside_the_class_folders_is_named(tmp_path):
         Image.new("L", (3, 3)).save(tmp_path / place)
     (note,) = [n.text for n in read(tmp_path).notes if n.heed]
     assert note == "left out: 1 that is not an image in a class folder (c.png)"
+
+
+def test_parts_without_one_to_learn_from_are_not_classes(tmp_path):
+    for part in ("test", "val"):
+        for kind in ("cat", "dog"):
+            picture(tmp_path / part / kind / "1.png")
+    assert message(tmp_path) == (
+        f"{tmp_path} has no folder of training images\n"
+        "  expected: train/ beside test/ and val/\n"
+        "  got:      test/, val/\n"
+        "  fix:      name the folder to learn from train, or give it alone"
+    )
+
+
+def test_two_classes_may_be_called_as_parts_are(tmp_path):
+    for part in ("test", "val"):
+        for k in range(4):
+            picture(tmp_path / part / f"{k}.png")
+    assert load(tmp_path).train.classes == ("test", "val")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -141,11 +141,23 @@ def _parts(folder: Path, aside: Aside) -> dict[str, Path]:
             )
         else:
             parts[part] = path
+    if len(parts) > 1 and "train" not in parts and not strangers and _hold_folders(parts):
+        raise UserFileError(
+            f"{folder} has no folder of training images",
+            expected="train/ beside " + " and ".join(f"{p.name}/" for p in parts.values()),
+            got=", ".join(f"{p.name}/" for p in parts.values()),
+            todo="name the folder to learn from train, or give it alone",
+        )
     divided = "train" in parts and (len(parts) > 1 or not strangers)
     if not divided:
         return {"train": folder}
     aside.others += [f"{path.name}/" for path in strangers]
     return {part: parts[part] for part in PARTS if part in parts}
+
+
+def _hold_folders(parts: Mapping[str, Path]) -> bool:
+    """Are these parts of a data set, with folders of classes inside, and not two classes?"""
+    return all(_folders(path, Aside([], [])) for path in parts.values())
 
 
 def _files(folder: Path, root: Path, aside: Aside) -> list[File]:
