@@ -60,10 +60,13 @@ def _unwind(number: int, frame: FrameType | None) -> NoReturn:
 
 def _ask_again(lost: sys.UnraisableHookArgs) -> None:
     """Ctrl-C in a destructor or a callback ends nothing there: let it come once more."""
-    if lost.exc_type is Stopped:
-        Timer(0.01, interrupt_main).start()
-    else:
-        sys.__unraisablehook__(lost)
+    while lost.exc_type is Stopped:
+        try:
+            Timer(0.01, interrupt_main).start()
+            return
+        except Stopped:  # it came before the timer's thread had begun: here it ends nothing either
+            continue
+    sys.__unraisablehook__(lost)
 
 
 def _leave(number: int = signal.SIGINT, frame: FrameType | None = None) -> NoReturn:

@@ -57,10 +57,28 @@ allbps.cli.main()
 """
 
 
-def test_a_destructor_does_not_swallow_it():
+# a busy machine: the second interrupt comes before the thread that sends it has been seen to start
+LATE = """
+import threading, time
+
+start, begun = threading.Thread.start, []
+
+def slow(thread):
+    start(thread)
+    begun.append(thread)
+    if len(begun) < 3:
+        time.sleep(0.05)
+
+threading.Thread.start = slow
+"""
+
+
+@pytest.mark.parametrize("before", ["", LATE], ids=["at once", "late"])
+def test_a_destructor_does_not_swallow_it(before):
     done = subprocess.run(
-        [sys.executable, "-c", LOST], capture_output=True, text=True, timeout=50, check=False
-    )
+        [sys.executable, "-c", before + LOST],
+        capture_output=True, text=True, timeout=50, check=False,
+    )  # fmt: skip
     assert (done.returncode, done.stderr.strip()) == (130, "stopped")
 
 
