@@ -13,6 +13,16 @@ from allbps.optim.schedules import Schedule
 
 
 @dataclass(frozen=True)
+class _Decoupled:
+    """The decay pulls on the parameter itself (Loshchilov & Hutter, arXiv:1711.05101)."""
+
+    decoupled: ClassVar[bool] = True
+
+    _: KW_ONLY
+    weight_decay: float = 1e-2
+
+
+@dataclass(frozen=True)
 class SGD(Optimizer):
     """Stochastic gradient descent, K ← K − lr δK, with momentum as ``torch.optim.SGD``.
 
@@ -53,18 +63,13 @@ class SGD(Optimizer):
 
 
 @dataclass(frozen=True)
-class SGDW(SGD):
+class SGDW(_Decoupled, SGD):
     """SGD with decoupled decay (Loshchilov & Hutter, arXiv:1711.05101).
 
     >>> sgdw, K = SGDW(lr=0.1, weight_decay=0.5), np.array(1.0)
     >>> float(sgdw.update(K, 0 * K, sgdw.init(K))[0])  # 1·(1 - 0.1·0.5)
     0.95
     """
-
-    decoupled: ClassVar[bool] = True
-
-    _: KW_ONLY
-    weight_decay: float = 1e-2
 
 
 @dataclass(frozen=True)
@@ -106,18 +111,13 @@ class Adam(Optimizer):
 
 
 @dataclass(frozen=True)
-class AdamW(Adam):
+class AdamW(_Decoupled, Adam):
     """Adam with decoupled decay (Loshchilov & Hutter, arXiv:1711.05101), as in PyTorch.
 
     >>> adamw, K = AdamW(lr=0.1, weight_decay=0.5), np.array(1.0)
     >>> float(adamw.update(K, 0 * K, adamw.init(K))[0])
     0.95
     """
-
-    decoupled: ClassVar[bool] = True
-
-    _: KW_ONLY
-    weight_decay: float = 1e-2
 
 
 @dataclass(frozen=True)
@@ -144,18 +144,13 @@ class AMSGrad(Adam):
 
 
 @dataclass(frozen=True)
-class AMSGradW(AMSGrad):
+class AMSGradW(_Decoupled, AMSGrad):
     """AMSGrad with decoupled decay: ``torch.optim.AdamW`` with ``amsgrad=True``.
 
     >>> amsgrad, K = AMSGradW(lr=0.1, weight_decay=0.5), np.array(1.0)
     >>> float(amsgrad.update(K, 0 * K, amsgrad.init(K))[0])
     0.95
     """
-
-    decoupled: ClassVar[bool] = True
-
-    _: KW_ONLY
-    weight_decay: float = 1e-2
 
 
 @dataclass(frozen=True)
@@ -190,18 +185,13 @@ class NAdam(Adam):
 
 
 @dataclass(frozen=True)
-class NAdamW(NAdam):
+class NAdamW(_Decoupled, NAdam):
     """NAdam with decoupled decay: ``torch.optim.NAdam`` with ``decoupled_weight_decay=True``.
 
     >>> nadam, K = NAdamW(lr=0.1, weight_decay=0.5), np.array(1.0)
     >>> float(nadam.update(K, 0 * K, nadam.init(K))[0])
     0.95
     """
-
-    decoupled: ClassVar[bool] = True
-
-    _: KW_ONLY
-    weight_decay: float = 1e-2
 
 
 @dataclass(frozen=True)
@@ -229,18 +219,13 @@ class RAdam(Adam):
 
 
 @dataclass(frozen=True)
-class RAdamW(RAdam):
+class RAdamW(_Decoupled, RAdam):
     """RAdam with decoupled decay: ``torch.optim.RAdam`` with ``decoupled_weight_decay=True``.
 
     >>> radam, K = RAdamW(lr=0.1, weight_decay=0.5), np.array(1.0)
     >>> float(radam.update(K, 0 * K, radam.init(K))[0])
     0.95
     """
-
-    decoupled: ClassVar[bool] = True
-
-    _: KW_ONLY
-    weight_decay: float = 1e-2
 
 
 @dataclass(frozen=True)
