@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -38,32 +39,15 @@ def second_derivatives(subject: Subject, seed: int) -> str:
             for k, g in zip(subject.moving, found, strict=True) if g is not None
         )  # fmt: skip
 
+    along = _Along(point, summed, way)
     try:
-        here = point.fresh()
-        total = summed(here)
-        if not isinstance(total, torch.Tensor):
-            return ""
-        moving = [here[k] for k in subject.moving]
-        found = (
-            torch.autograd.grad(total, moving, allow_unused=True)
-            if total.requires_grad
-            else [None for _ in moving]
-        )
+        total, given = along.derivative()
     except RuntimeError:  # said by PyTorch, as by once_differentiable
         return ""
-    pairs = zip(subject.moving, found, strict=True)
-    given = sum(float((g * way[k]).sum()) for k, g in pairs if g is not None)
-    slopes = []
-    for step in STEPS:
-        ends = []
-        for sign in (1, -1):
-            moved = point.fresh()
-            with torch.no_grad():
-                for k in subject.moving:
-                    moved[k].add_(sign * step * way[k])
-            ends.append(float(torch.as_tensor(summed(moved)).detach()))
-        slopes.append((ends[0] - ends[1]) / (2 * step))
-    size = max(abs(given), *map(abs, slopes), 1e-3 * abs(float(total.detach())))
+    if total is None:
+        return ""
+    slopes = [along.difference(step) for step in STEPS]
+    size = max(abs(given), *map(abs, slopes), 1e-3 * abs(total))
     if abs(slopes[0] - slopes[1]) > SHARE * size or abs(given - slopes[0]) <= 10 * SHARE * size:
         return ""
     return (
@@ -72,3 +56,42 @@ def second_derivatives(subject: Subject, seed: int) -> str:
         " beside saved inputs and results is a constant to PyTorch: save those, or mark backward"
         " with @once_differentiable"
     )
+
+
+@dataclass(frozen=True)
+class _Along:
+    """A sum of gradients, of which the change in one direction is looked at.
+
+    Attributes:
+        point: where.
+        summed: the sum, of inputs.
+        way: number of an input -> where it moves.
+    """
+
+    point: Subject
+    summed: Callable[[Sequence[Any]], Any]
+    way: Mapping[int, Any]
+
+    def derivative(self) -> tuple[float | None, float]:
+        """The sum, None where nothing has a gradient; and its change by a second backward pass."""
+        here = self.point.fresh()
+        total = self.summed(here)
+        if not isinstance(total, torch.Tensor):
+            return None, 0.0
+        moving = [here[k] for k in self.way]
+        found = torch.autograd.grad(total, moving, allow_unused=True) if total.requires_grad else []
+        pairs = zip(self.way.values(), found, strict=False)
+        change = sum(float((g * way).sum()) for way, g in pairs if g is not None)
+        return float(total.detach()), change
+
+    def difference(self, step: float) -> float:
+        """Its change by a central difference."""
+        ends = [self._moved(sign * step) for sign in (1, -1)]
+        return (ends[0] - ends[1]) / (2 * step)
+
+    def _moved(self, step: float) -> float:
+        moved = self.point.fresh()
+        with torch.no_grad():
+            for k, way in self.way.items():
+                moved[k].add_(step * way)
+        return float(torch.as_tensor(self.summed(moved)).detach())
