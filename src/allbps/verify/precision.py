@@ -215,6 +215,11 @@ def to_digits(numbers: Any, digits: int) -> np.ndarray[Any, Any]:
     return np.array(flat).reshape(np.shape(numbers))
 
 
+def to_unit(numbers: Any, unit: Any) -> Any:
+    """Numbers rounded to what their last place is worth."""
+    return np.rint(np.asarray(numbers) / unit)[()] * unit
+
+
 def unit_in_last_place(numbers: Any, digits: int) -> np.ndarray[Any, Any]:
     """What the last of so many significant digits of each number is worth."""
     size = np.abs(np.where(numbers == 0, 1.0, numbers))

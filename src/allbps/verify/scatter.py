@@ -15,7 +15,7 @@ from allbps.backward import Backward
 from allbps.ir import CONST, INPUT, Node
 from allbps.names import is_numbered
 from allbps.verify.onward import Onward
-from allbps.verify.precision import Precision, last_place
+from allbps.verify.precision import Precision, last_place, to_unit
 
 RUNS = 32
 STEP = 1e-9
@@ -127,10 +127,6 @@ def moves_of_rounding(
     return _moves(onward, [run() for _ in range(RUNS)], numbers)
 
 
-def _rounded(value: Any, unit: Any) -> Any:
-    return np.rint(np.asarray(value) / unit)[()] * unit
-
-
 def _back(
     onward: Onward, known: dict[Node, Any], then: Callable[[Node, Any], Any]
 ) -> dict[Node, Any]:
@@ -186,12 +182,12 @@ def moves_of_any_steps(
     last = last_place(grid)
 
     def dithered(value: Any, unit: Any) -> Any:
-        there = np.abs(value - _rounded(value, unit)) <= 1e-9 * unit  # 1 or 0.25 stays what it is
+        there = np.abs(value - to_unit(value, unit)) <= 1e-9 * unit  # 1 or 0.25 stays what it is
         dither = unit * rng.uniform(-0.5, 0.5, np.shape(value))
         return value + np.where(there, 0.0, dither)[()]
 
     def kept_or_rounded(value: Any, unit: Any) -> Any:
-        return _rounded(value, unit) if rng.random() < 0.5 else value
+        return to_unit(value, unit) if rng.random() < 0.5 else value
 
     def run(rounded: Callable[[Any, Any], Any]) -> dict[Node, Any]:
         known = dict(base)

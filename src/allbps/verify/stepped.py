@@ -15,7 +15,7 @@ import numpy as np
 from allbps.ir import Node
 from allbps.names import is_numbered
 from allbps.verify.onward import Onward
-from allbps.verify.precision import Precision
+from allbps.verify.precision import Precision, to_unit
 
 
 def as_stepped(onward: Onward, grid: Mapping[Node, Precision]) -> dict[Node, Any] | None:
@@ -46,12 +46,8 @@ def _ways(onward: Onward, unit: float) -> Iterator[dict[Node, Any]]:
             g = onward.compute(delta.node, known) if delta.terms else known[delta.node]
             found[delta.primal] = g
             rounds = delta.terms and (inside or not is_numbered(delta.primal.name))
-            known[delta.node] = _rounded(g, unit) if rounds else g
+            known[delta.node] = to_unit(g, unit) if rounds else g
         yield found
-
-
-def _rounded(g: Any, unit: float) -> Any:
-    return np.rint(np.asarray(g) / unit)[()] * unit
 
 
 def _is(given: Precision, numbers: Any, unit: float) -> bool:
@@ -59,4 +55,4 @@ def _is(given: Precision, numbers: Any, unit: float) -> bool:
     numbers = np.asarray(numbers)
     if numbers.shape != given.theirs.shape:
         return False
-    return bool(np.all(np.abs(given.theirs - _rounded(numbers, unit)) <= 1e-6 * unit))
+    return bool(np.all(np.abs(given.theirs - to_unit(numbers, unit)) <= 1e-6 * unit))
