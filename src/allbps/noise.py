@@ -22,6 +22,9 @@ SAMPLES = 8
 CONFIDENCE = 16
 """A difference is called rounding up to this many times the largest deviation of the samples."""
 
+SHORT = 20_000
+"""Numbers of a graph that is worth running again for a remark."""
+
 
 def noise_of(
     wanted: Iterable[Node],
@@ -72,6 +75,11 @@ def _decides(node: Node) -> bool:
     """Is it constant between jumps: a truth value, an index, a sign, a winner?"""
     smooth = any(isinstance(rule, Rule) for rule in node.op.rules)
     return not node.is_float or (bool(node.inputs) and not smooth)
+
+
+def is_short(nodes: Iterable[Node]) -> bool:
+    """Are they worth running again for a remark?"""
+    return sum(node.size for node in nodes) <= SHORT
 
 
 def run_nodes(

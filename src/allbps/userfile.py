@@ -139,7 +139,7 @@ def _torch_module(
     with running(path):
         if not fromfile.is_module(made):
             return None
-        given = vars(module).get(f"{name}_inputs", vars(module).get("inputs"))
+        _, given = _said(module, name, "inputs")
         given = given() if callable(given) else given
     return fromfile.net_of(made, name, path, given)
 
@@ -238,40 +238,44 @@ def failed(path: Path | str, error: Exception | SystemExit) -> UserFileError:
     )
 
 
+def _said(module: ModuleType, function: str, what: str) -> tuple[str, Any]:
+    """``FUNCTION_what`` or ``what``, and what the file says under it; None if absent."""
+    name = f"{function}_{what}"
+    if getattr(module, name, None) is None:
+        name = what
+    return name, getattr(module, name, None)
+
+
 def _given(module: ModuleType, function: str, what: str) -> dict[str, Any] | None:
     """``FUNCTION_what`` or ``what``: a dict, or a function that returns one; None if absent."""
-    for name in (f"{function}_{what}", what):
-        found = getattr(module, name, None)
-        if found is None:
-            continue
-        found = found() if callable(found) else found
-        if not isinstance(found, dict):
-            raise UserFileError(
-                f"{name} must be or return a dict",
-                where=str(module.__file__),
-                expected=f"{name} = {{'X': …, 'W1': …}}, or a function that returns one",
-                got=type(found).__name__,
-            )
-        return found
-    return None
+    name, found = _said(module, function, what)
+    if found is None:
+        return None
+    found = found() if callable(found) else found
+    if not isinstance(found, dict):
+        raise UserFileError(
+            f"{name} must be or return a dict",
+            where=str(module.__file__),
+            expected=f"{name} = {{'X': …, 'W1': …}}, or a function that returns one",
+            got=type(found).__name__,
+        )
+    return found
 
 
 def _wrt(module: ModuleType, function: str) -> tuple[str, ...] | None:
     """The names in ``FUNCTION_wrt`` or ``wrt``; None if absent."""
-    for name in (f"{function}_wrt", "wrt"):
-        found = getattr(module, name, None)
-        if found is None:
-            continue
-        names = found.split(",") if isinstance(found, str) else found
-        if not isinstance(names, (list, tuple)) or not all(isinstance(x, str) for x in names):
-            raise UserFileError(
-                f"{name} must be a list of names of arguments",
-                where=str(module.__file__),
-                expected=f"{name} = ['W1', 'b1']",
-                got=f"{name} = {found!r}"[:80],
-            )
-        return tuple(x.strip() for x in names)
-    return None
+    name, found = _said(module, function, "wrt")
+    if found is None:
+        return None
+    names = found.split(",") if isinstance(found, str) else found
+    if not isinstance(names, (list, tuple)) or not all(isinstance(x, str) for x in names):
+        raise UserFileError(
+            f"{name} must be a list of names of arguments",
+            where=str(module.__file__),
+            expected=f"{name} = ['W1', 'b1']",
+            got=f"{name} = {found!r}"[:80],
+        )
+    return tuple(x.strip() for x in names)
 
 
 def _inputs(

@@ -141,7 +141,7 @@ class Worked:
         """Every step with formula, substitution, value and reason."""
         return derivation(
             self.backward, self._swept.values, self.symbols, self.look, self.by, self.labels,
-            self._swept.dust,
+            self._swept.dust, self._hidden,
         )  # fmt: skip
 
     @cached_property
@@ -294,10 +294,9 @@ class Worked:
         By block, and of a large net, its pieces.
         """
         from allbps.readings.overview import overview
-        from allbps.readings.picture import LARGEST, picture
+        from allbps.readings.picture import fits, picture
 
-        shown = [x for x in self.backward.traced.graph.nodes if x not in self._hidden]
-        if self.by == "block" or len(shown) > LARGEST:
+        if self.by == "block" or not fits(self.backward, self._hidden):
             return overview(self.backward, named=self.by == "block")
         return picture(self.backward, self._swept.values, self.symbols, hidden=self._hidden)
 

@@ -16,16 +16,15 @@ import numpy as np
 
 from allbps.backward import Backward
 from allbps.ir import CONST, INPUT, Node, ancestors
+from allbps.noise import SHORT, is_short, run_nodes
 
-LARGEST = 20_000
-"""Numbers in a net that is worth running again for a remark."""
 CLOSE = 1e-9
 NOTHING = 1e-3
 """Numbers up to this do not show whether they belong into the formula."""
 MOVES = 2
 """So often everything else is moved."""
-HIGHEST = 4
-"""The largest k in k (p − y) / m."""
+HIGHEST, MOST = 4, SHORT
+"""The largest k and m in k (p − y) / m."""
 
 
 @dataclass(frozen=True)
@@ -71,8 +70,7 @@ class Collapses:
         roots = [delta.node for delta in backward.deltas.values()]
         self.order = ancestors((*backward.traced.graph.outputs, *roots))
         self.given = {x: values[x.name] for x in self.order if x.op is INPUT and x.name in values}
-        size = sum(int(np.prod(node.shape)) for node in self.order)
-        self.is_small = size <= LARGEST
+        self.is_small = is_short(self.order)
         self.leaves = [x for x in self.order if x.op in (INPUT, CONST) and x.name]
         self._runs: dict[tuple[Node | None, int], Mapping[Node, Any]] = {}
         self._tables: dict[tuple[int, ...], tuple[list[Node], np.ndarray[Any, Any]]] = {}
@@ -151,7 +149,7 @@ class Collapses:
                 x: _moved(value, rng) if move and x is not still else value
                 for x, value in self.given.items()
             }
-            self._runs[key] = _values(self.order, given)
+            self._runs[key] = run_nodes(self.order, given)
         return self._runs[key]
 
 
@@ -183,26 +181,13 @@ def _moved(value: Any, rng: np.random.Generator) -> Any:
     return (array * (1 + factor) + shift).astype(array.dtype)[()]  # zeros move too
 
 
-def _values(order: Iterable[Node], given: Mapping[Node, Any]) -> dict[Node, Any]:
-    values: dict[Node, Any] = {}
-    with np.errstate(all="ignore"):  # what is not finite is no closed form
-        for node in order:
-            if node.op is CONST:
-                values[node] = node.value
-            elif node.op is INPUT:
-                values[node] = given[node]
-            else:
-                values[node] = node.op.run([values[x] for x in node.inputs], node.attrs)
-    return values
-
-
 def _ratio(delta: np.ndarray[Any, Any], difference: np.ndarray[Any, Any]) -> Fraction | None:
     """δ / difference where that is one simple positive fraction for all elements."""
     length = float(np.sum(difference * difference))
     if not (np.isfinite(length) and length > 0 and np.all(np.isfinite(delta))):
         return None
     exact = float(np.sum(delta * difference)) / length
-    factor = Fraction(exact).limit_denominator(LARGEST)
+    factor = Fraction(exact).limit_denominator(MOST)
     if not 1 <= factor.numerator <= HIGHEST:
         return None
     off = np.max(np.abs(delta - float(factor) * difference))

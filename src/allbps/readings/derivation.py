@@ -20,7 +20,7 @@ from allbps.ops.reduce import sum_
 from allbps.readings.blocks import Heading, Headings, blocks_of, forward_order
 from allbps.readings.collapse import Collapses
 from allbps.readings.formula import Writer
-from allbps.readings.granularity import hidden
+from allbps.readings.granularity import holder
 from allbps.readings.numbers import USUAL, Numerals, is_small, summary, summary_math
 from allbps.readings.orientation import columns
 from allbps.readings.symbols import symbols as choose_symbols
@@ -277,6 +277,7 @@ def derivation(
     by: str = "operation",
     labels: Mapping[str, str] | None = None,
     dust: Set[str] = frozenset(),
+    hidden: frozenset[Node] = frozenset(),
 ) -> Derivation:
     """The derivation of a backward pass.
 
@@ -288,9 +289,10 @@ def derivation(
         by: each "operation" a step, or each "line" of the user's code, or lines in their "block".
         labels: name of a step, ``dZ1`` for δZ₁ -> the heading above it.
         dust: names of numbers that stand as 0 because they were nothing but rounding.
+        hidden: values without a step, which stand in the formulas of others.
 
     """
-    author = _Author(backward, values, symbols or {}, look, by, dust)
+    author = _Author(backward, values, symbols or {}, look, by, dust, hidden)
     named = labels or {}
     steps = tuple(replace(step, label=named.get(step.name, "")) for step in author.steps())
     if by == "block":
@@ -325,11 +327,11 @@ class _Author:
         look: Numerals,
         by: str,
         dust: Set[str],
+        hidden: frozenset[Node],
     ) -> None:
-        self.backward, self.values, self.dust = backward, values, dust
+        self.backward, self.values, self.dust, self.hidden = backward, values, dust, hidden
         self.symbols = choose_symbols(backward, chosen)
-        self.pen = Writer(self.symbols, look, columns(backward), hidden(backward, by))
-        self.hidden = self.pen.hidden
+        self.pen = Writer(self.symbols, look, columns(backward), hidden)
         self.lines = backward.traced.lines if by == "line" else {}
         self.seeds = set(backward.seeds.values())
 
@@ -496,10 +498,7 @@ class _Author:
         return lambda pen: pen.phrase(template, x=delta.primal, **nodes)
 
     def _shown(self, node: Node) -> Node:
-        """The value with a step of its own into whose formula a hidden one goes."""
-        while node in self.hidden:
-            ((node, _),) = self.backward.traced.graph.users[node]
-        return node
+        return holder(self.backward, node, self.hidden)
 
     def _absent(self, x: Node) -> Step:
         outputs = self.backward.traced.graph.outputs

@@ -10,10 +10,7 @@ import numpy as np
 
 from allbps.backward import Backward
 from allbps.ir import CONST, INPUT, Node
-from allbps.noise import noise_of
-
-LARGEST = 20_000
-"""Numbers in a net that is worth running again for this."""
+from allbps.noise import is_short, noise_of
 
 
 @dataclass(frozen=True)
@@ -36,7 +33,7 @@ def swept(backward: Backward, values: Mapping[str, Any]) -> Swept:
     """
     nodes = [x for x in backward.graph.nodes if x.name in values and _may_be_dust(x)]
     suspects = [x for x in nodes if _is_tiny(values[x.name])]
-    if not suspects or sum(x.size for x in backward.graph.nodes) > LARGEST:
+    if not suspects or not is_short(backward.graph.nodes):
         return Swept(values, frozenset())
     given = {x: values[x.name] for x in backward.graph.inputs}
     noise = noise_of(suspects, given, np.random.default_rng(0))

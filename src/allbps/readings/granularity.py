@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 
 from allbps.backward import Backward
 from allbps.errors import ArgumentError
@@ -40,6 +40,13 @@ def hidden(backward: Backward, by: str) -> frozenset[Node]:
         and (by == "line" or _within(node) == _within(graph.users[node][0][0]))
     }
     return _with_deltas(backward, _short_enough(backward, inner))
+
+
+def holder(backward: Backward, node: Node, unseen: Container[Node]) -> Node:
+    """The value with a step of its own into whose formula a hidden one goes; itself if it has."""
+    while node in unseen:
+        ((node, _),) = backward.traced.graph.users[node]
+    return node
 
 
 def _within(node: Node) -> tuple[Part, ...]:

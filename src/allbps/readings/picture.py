@@ -23,6 +23,11 @@ LARGEST = 1000
 """Pictures of more values than this cannot be read."""
 
 
+def fits(backward: Backward, hidden: Set[Node] = frozenset()) -> bool:
+    """Can all values but the hidden ones be read in one picture?"""
+    return sum(x not in hidden for x in backward.traced.graph.nodes) <= LARGEST
+
+
 def picture(
     backward: Backward,
     values: Mapping[str, Any],

@@ -26,7 +26,7 @@ from allbps.readings.latex import code
 from allbps.readings.letters import SHORT_DEFINITION, has_letters, printable
 from allbps.readings.numbers import cells, number
 from allbps.readings.overview import Plan, planned
-from allbps.readings.picture import LARGEST, Scene, scene
+from allbps.readings.picture import Scene, fits, scene
 
 FRAMES = {
     "given": "draw=allbpsline, dashed, fill=allbpsgiven, rounded corners=6pt",
@@ -69,7 +69,7 @@ def to_tikz(
         in_blocks: one box for each call, module or turn of a loop.
         hidden: values without a card, which stand in the formulas of others.
     """
-    if in_blocks or len(backward.traced.graph.nodes) - len(hidden) > LARGEST:
+    if in_blocks or not fits(backward, hidden):
         lines = _pieces(planned(backward))
     else:
         lines = _cards(scene(backward, values, symbols, hidden=hidden))

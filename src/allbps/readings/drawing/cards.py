@@ -15,6 +15,7 @@ from allbps.ir import CONST, INPUT, Node
 from allbps.mathematics.arrays import in_line
 from allbps.readings.drawing.measure import text_width
 from allbps.readings.formula import Writer
+from allbps.readings.granularity import holder
 from allbps.readings.numbers import Numerals, cells, is_small, number, summary
 
 PADDING, LINE, GRID_LINE = 9.0, 18.0, 15.0
@@ -256,9 +257,7 @@ class Dealer:
 
     def user(self, node: Node) -> Node:
         """The value with a card into whose formula a hidden one goes; itself, if it has a card."""
-        while node in self.hidden:
-            ((node, _),) = self.backward.traced.graph.users[node]
-        return node
+        return holder(self.backward, node, self.hidden)
 
     def equation(self, node: Node) -> str:
         """``Z₁ = X W₁ = 1``."""
