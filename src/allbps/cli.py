@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 from _thread import interrupt_main
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from threading import Timer
 from types import FrameType
@@ -22,21 +22,34 @@ class Stopped(BaseException):
 
 def main() -> None:
     """Run the command line; Ctrl-C ends it with one line, whenever it comes."""
-    usual = signal.getsignal(signal.SIGINT)
-    listen = usual is signal.default_int_handler  # else ignored, as in a background job
-    _answer(listen, _leave)  # no exception: an import would print or swallow it
+    heard = _heard()
+    _answer(heard, _leave)  # no exception: an import would print or swallow it
     from allbps.commands import run
 
     sys.unraisablehook = _ask_again
-    _answer(listen, _unwind)
+    _answer(heard, _unwind)
     try:
         code = run()
     except (Stopped, KeyboardInterrupt):
         _leave()
-    _answer(listen, _leave)  # so would the interpreter that takes itself down
-    if "WORLD_SIZE" in os.environ:
+    _answer(heard, _leave)  # so would the interpreter that takes itself down
+    if _is_worker():
         _end_worker(code)
     sys.exit(code)
+
+
+def _is_worker() -> bool:
+    return "WORLD_SIZE" in os.environ
+
+
+def _heard() -> list[int]:
+    """The signals that ask to stop; who starts several workers ends them by SIGTERM."""
+    heard: list[int] = []
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        heard.append(signal.SIGINT)  # else ignored, as in a background job
+    if _is_worker() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        heard.append(signal.SIGTERM)
+    return heard
 
 
 def _end_worker(code: int) -> NoReturn:
@@ -48,9 +61,9 @@ def _end_worker(code: int) -> NoReturn:
     os._exit(code)
 
 
-def _answer(listen: bool, answer: Callable[[int, FrameType | None], NoReturn]) -> None:
-    if listen:
-        signal.signal(signal.SIGINT, answer)
+def _answer(heard: Sequence[int], answer: Callable[[int, FrameType | None], NoReturn]) -> None:
+    for number in heard:
+        signal.signal(number, answer)
 
 
 def _unwind(number: int, frame: FrameType | None) -> NoReturn:
@@ -70,5 +83,6 @@ def _ask_again(lost: sys.UnraisableHookArgs) -> None:
 
 
 def _leave(number: int = signal.SIGINT, frame: FrameType | None = None) -> NoReturn:
-    os.write(2, b"stopped\n")
+    who = f"worker {os.environ.get('RANK', '?')}: " if _is_worker() else ""
+    os.write(2, f"{who}stopped\n".encode())
     os._exit(INTERRUPTED)

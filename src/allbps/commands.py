@@ -14,6 +14,7 @@ from rich.text import Text
 
 from allbps import __version__
 from allbps.bench.command import bench
+from allbps.distributed.launching import leave_word
 from allbps.errors import AllBPsError, ArgumentError, DivergedError, WorkerError
 from allbps.exits import DONE, FAILED, INTERRUPTED, MISUSE
 from allbps.readings.dialect import DIALECTS
@@ -319,6 +320,7 @@ def run() -> int:
         code: int | None = app(standalone_mode=False)
     except AllBPsError as error:
         _complain(str(error))
+        leave_word(error)
         code = FAILED if isinstance(error, (DivergedError, WorkerError)) else MISUSE
     except typer.Exit as stop:
         code = stop.exit_code

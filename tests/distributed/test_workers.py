@@ -16,7 +16,7 @@ from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, P
 
 from allbps.data import load
 from allbps.distributed import Workers, joined
-from allbps.distributed.launching import launch
+from allbps.distributed.launching import launch, leave_word
 from allbps.errors import ArgumentError, UserFileError, WorkerError
 from allbps.train import TrainOptions, run
 
@@ -169,6 +169,19 @@ def test_a_stop_that_one_worker_hears_stops_all_at_the_same_step(tmp_path, worke
     (code, text, err), (other, nothing, also) = ended(started)
     assert (code, other, nothing) == (130, 130, ""), err + also
     assert "nothing is lost" in text
+    assert also.startswith("worker 1: interrupted in epoch")
+    assert len(also.splitlines()) == 1
+
+
+def test_a_worker_that_is_ended_before_it_trains_says_so(tmp_path, workers):
+    """Its launcher ends it by SIGTERM where another one has failed."""
+    (worker,) = workers(tmp_path / "run", 2)[1:]
+    until = time.monotonic() + LIMIT
+    while "libtorch" not in Path(f"/proc/{worker.pid}/maps").read_text():
+        assert time.monotonic() < until
+        time.sleep(0.02)
+    worker.send_signal(signal.SIGTERM)
+    assert ended([worker]) == [(130, "", "worker 1: stopped\n")]
 
 
 def test_other_options_are_named(tmp_path, workers):
@@ -260,14 +273,13 @@ def launched(*arguments):
     return subprocess.run(command, capture_output=True, text=True, timeout=LIMIT, check=False)
 
 
-def test_the_launcher_adds_nothing_to_what_workers_say(tmp_path, digits):
-    train = ["train", "--data", str(digits), "--lr", "1e30", "--out", str(tmp_path / "run")]
-    done = launched("--standalone", "--nproc-per-node", "2", "-m", "allbps", *train)
-    assert done.returncode == 1
-    assert done.stderr.count("error:") == 2  # each worker's
-    assert "the loss became" in done.stderr
-    assert "Traceback" not in done.stderr
-    assert "OMP_NUM_THREADS" not in done.stderr
+def test_the_launcher_adds_nothing_to_what_workers_say():
+    at = ("--standalone", "--nproc-per-node", "2", "-m", "allbps")
+    done = launched(*at, "explain", "nowhere.py:f")  # which loads no PyTorch
+    assert done.returncode == 2
+    assert "error: there is no file nowhere.py" in done.stderr
+    theirs = ("error:", "  expected:", "  fix:", "worker ")  # the slower one may be stopped
+    assert all(line.startswith(theirs) for line in done.stderr.splitlines())
 
 
 def test_the_launcher_names_a_port_in_use():
@@ -289,6 +301,28 @@ def test_the_launcher_names_a_worker_that_was_killed(monkeypatch):
     monkeypatch.setattr(torch_run, "run", run_and_lose_one)
     with pytest.raises(WorkerError, match=r"worker 1 was killed \(SIGKILL\)"):
         launch(["-m", "allbps"])
+
+
+def test_the_launcher_takes_the_killed_worker_for_the_cause(monkeypatch):
+    """Those who miss it have ended in the same second, and the last by the launcher itself."""
+    ends = {0: 1, 1: -signal.SIGTERM, 2: -signal.SIGKILL}
+
+    def run_and_lose_one(parsed):
+        raise ChildFailedError("allbps", {k: ProcessFailure(k, k, e, "") for k, e in ends.items()})
+
+    monkeypatch.setattr(torch_run, "run", run_and_lose_one)
+    with pytest.raises(WorkerError, match=r"worker 2 was killed \(SIGKILL\)"):
+        launch(["-m", "allbps"])
+
+
+def test_torchrun_repeats_why_a_worker_ended(tmp_path, monkeypatch):
+    place = tmp_path / "error.json"
+    monkeypatch.setenv("TORCHELASTIC_ERROR_FILE", str(place))
+    leave_word(WorkerError("another worker is gone"))  # not the cause
+    assert not place.exists()
+    leave_word(UserFileError("there is no file x.npz"))
+    failures = {1: ProcessFailure(1, 4711, 2, str(place))}
+    assert "there is no file x.npz" in str(ChildFailedError("allbps", failures))
 
 
 # -- meeting, in this process ----------------------------------------------------------------------

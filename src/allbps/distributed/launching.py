@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import signal
-from collections.abc import Sequence
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from allbps.distributed.exchange import plain, torch_distributed
-from allbps.errors import ArgumentError, WorkerError
+from allbps.errors import AllBPsError, ArgumentError, WorkerError
 
 
 def launch(arguments: Sequence[str]) -> int:
@@ -40,13 +44,28 @@ def launch(arguments: Sequence[str]) -> int:
     try:
         run.run(parsed)
     except ChildFailedError as error:
-        return _code(*error.get_first_failure())
+        return _code(*_cause(error.failures))
     except SignalException as error:
         return 128 + int(error.sigval)
     except (RuntimeError, RendezvousError) as error:
         endpoint = parsed.rdzv_endpoint or f"{parsed.master_addr}:{parsed.master_port}"
         raise no_meeting(endpoint, error) from error
     return 0
+
+
+def _cause(failures: Mapping[int, Any]) -> tuple[int, Any]:
+    """(number, failure) of the worker because of which the others ended.
+
+    One that was killed says nothing, and those who miss it may have ended in the same second.
+    SIGTERM is what the launcher itself sends to those who are left.
+    """
+
+    def order(rank: int) -> tuple[bool, float]:
+        failure = failures[rank]
+        return failure.exitcode >= 0 or failure.exitcode == -signal.SIGTERM, failure.timestamp
+
+    rank = min(failures, key=order)
+    return rank, failures[rank]
 
 
 def _code(rank: int, failure: Any) -> int:
@@ -66,6 +85,20 @@ def _code(rank: int, failure: Any) -> int:
         + (", as when memory runs out" if name == "SIGKILL" else ""),
         todo="go on from the checkpoint with --resume, with any number of workers",
     )
+
+
+def leave_word(error: AllBPsError) -> None:
+    """Let ``torchrun`` repeat why this worker ended, in what it says of those that failed.
+
+    It names as the cause whoever failed first. A worker that only misses another one leaves no
+    word, so that the cause is not taken to be here.
+    """
+    place = os.environ.get("TORCHELASTIC_ERROR_FILE")
+    if not place or isinstance(error, WorkerError):
+        return
+    told = {"message": str(error), "extraInfo": {"timestamp": str(int(time.time()))}}
+    with suppress(OSError):  # the message itself has been given
+        Path(place).write_text(json.dumps({"message": told}), encoding="utf-8")
 
 
 def no_meeting(endpoint: str, error: Exception) -> ArgumentError | WorkerError:

@@ -11,6 +11,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any, TypeVar
@@ -200,12 +201,16 @@ def joined(timeout: float) -> Workers | None:
             todo="start workers with torchrun",
         )
     distributed, wait = torch_distributed(), timedelta(seconds=timeout)
-    store = _store(distributed, rank, wait)
+    store = _hearing_signals(lambda: _store(distributed, rank, wait))
     _await_all(store, rank, size, timeout)
-    try:
+
+    def meet() -> None:
         distributed.init_process_group(
             "gloo", store=store, rank=rank, world_size=size, timeout=wait
         )
+
+    try:
+        _hearing_signals(meet)
     except RuntimeError as error:
         raise WorkerError(
             f"worker {rank} of {size} could not reach the others",
@@ -213,6 +218,11 @@ def joined(timeout: float) -> Workers | None:
             todo="check that the machines can open connections to each other",
         ) from error
     return Workers(TorchExchange(distributed.group.WORLD), store)
+
+
+def _hearing_signals(work: Callable[[], T]) -> T:
+    """Do what waits outside Python in a thread: Python hears signals in the first one only."""
+    return ThreadPoolExecutor(1).submit(work).result()
 
 
 def _number(name: str, least: int, most: int | None) -> int:

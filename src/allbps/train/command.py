@@ -171,5 +171,7 @@ def train(
     workers.leave()
     if workers.leads:
         typer.echo(json.dumps(report.to_json(), indent=2) if as_json else str(report))
+    elif report.interrupted:
+        typer.echo(f"worker {workers.rank}: {report.note}", err=True)
     if report.interrupted:
         raise typer.Exit(INTERRUPTED)

@@ -76,14 +76,17 @@ class Stop:
     @contextmanager
     def on_interrupt(self) -> Iterator[None]:
         """Ctrl-C asks to stop after the steps in hand; a second one interrupts at once."""
+        before: dict[int, Any] = {}
 
         def ask(number: int, frame: FrameType | None) -> None:
             self.asked = True
-            usual = signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
-            signal.signal(number, usual)
+            interrupts = number == signal.SIGINT
+            signal.signal(number, signal.default_int_handler if interrupts else before[number])
 
         try:
-            before = {number: signal.signal(number, ask) for number in self._signals}
+            for heard in self._signals:
+                before[heard] = signal.getsignal(heard)
+                signal.signal(heard, ask)
         except ValueError:  # not in the main thread: there, Ctrl-C never arrives
             yield
             return
