@@ -3,8 +3,10 @@
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+import allbps as bp
 from allbps.verify.mistakes import MISTAKES
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
@@ -43,3 +45,20 @@ def test_a_mistake_above_parameters_is_named_from_their_gradients_alone():
 def test_every_mistake_says_what_goes_wrong():
     assert len(MISTAKES) > 40
     assert all(m.doc.endswith(".") and m.doc[0].isupper() for m in MISTAKES.values())
+
+
+def test_another_way_to_the_right_gradient_is_no_mistake():
+    """δJ is δ(J + b): who sums it for δb has made none there, whatever is wrong with δJ."""
+    rng = np.random.default_rng(0)
+    X, W, b = rng.standard_normal((3, 4)), rng.standard_normal((4, 2)), rng.standard_normal(2)
+
+    def net(X, W, b):
+        J = X @ W
+        A = np.log(1 + np.exp(J + b))
+        return np.sum(A**2)
+
+    dJ = np.array(bp.explain(net, X, W, b)["J"].delta)
+    dJ[1, 1] += 0.37
+    given = bp.check(net, X, W, b, gradients={"J": dJ, "b": np.sum(dJ, axis=0)}).marks
+    assert [mark.state.name for mark in given] == ["WRONG", "WRONG"]
+    assert not any(mark.mistakes for mark in given)

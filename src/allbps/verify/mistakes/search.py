@@ -111,8 +111,9 @@ class _Search:
                     tries += 1
                     if slip.delta is None:
                         continue
-                    fit = self._fits(_Try(slip, mistake, index, site, question))
-                    if fit is not None:
+                    one = _Try(slip, mistake, index, site, question)
+                    fit = self._fits(one)
+                    if fit is not None and not self._is_harmless(one):
                         yield self._explanation(fit, mistake, question, distance)
             if tries > MOST_TRIES:
                 return
@@ -240,6 +241,21 @@ class _Search:
         if all(p.believed for p in rough.values()):
             return True
         return enough(*(p.evidence(predicted[x]) for x, p in rough.items()))
+
+    def _is_harmless(self, one: _Try) -> bool:
+        """Would it change nothing in a right backward pass?
+
+        Such as δJ for δ(J + b): from given numbers that do not quite agree it gives others, and is
+        still no mistake.
+        """
+        place = one.site.primal
+        right = np.asarray(self.onward.right[self.onward.of[place].node])
+        site = replace(one.site, known=self.onward.right, right=right)
+        slips = list(one.mistake.slips(site))
+        slip = slips[one.index] if one.index < len(slips) else None
+        if slip is None or slip.text != one.slip.text or slip.along is not None:
+            return False
+        return self._alike(slip.delta, right)
 
     def _visible(self, predicted: Mapping[Node, Any]) -> bool:
         """Does the mistake change anything?"""
