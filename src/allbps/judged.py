@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Any
 
-from allbps.tree import leaves
 from allbps.verify import Report
 from allbps.verify import check as check_arrays
 
@@ -30,14 +29,6 @@ def check(
 
 
 def _concerns_torch(f: Any, xs: Sequence[Any], gradients: Any) -> bool:
-    """Is a module or a Function to be checked, or a function of tensors?"""
-    import importlib
+    from allbps.verify.torchs import concerns_torch
 
-    torch = importlib.import_module("torch")
-    from allbps.torch.check import is_torchs
-    from allbps.trace import ArrangesArguments
-
-    if is_torchs(f) or is_torchs(gradients):
-        return True
-    of_tensors = any(isinstance(x, torch.Tensor) for x in leaves(list(xs)))
-    return of_tensors and not isinstance(f, ArrangesArguments)
+    return concerns_torch(f, xs, gradients)

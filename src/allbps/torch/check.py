@@ -27,21 +27,10 @@ from allbps.tree import leaves
 from allbps.verify import Report, check
 from allbps.verify.finding import Finding, Verdict
 from allbps.verify.finding import Subject as Judged
+from allbps.verify.torchs import function_of, is_torchs
 
 SHOWN = 3
 """So many wrong elements of one function are told."""
-
-
-def is_torchs(thing: Any) -> bool:
-    """Is it a Function, its ``apply``, or a module?"""
-    return isinstance(thing, nn.Module) or _class_of(thing) is not None
-
-
-def _class_of(thing: Any) -> Any:
-    """The Function that something is, or is the ``apply`` of."""
-    owner = getattr(thing, "__self__", None) if getattr(thing, "__name__", "") == "apply" else thing
-    is_one = isinstance(owner, type) and issubclass(owner, torch.autograd.Function)
-    return owner if is_one else None
 
 
 def check_torch(f: Any, xs: Sequence[Any], gradients: Any, options: Mapping[str, Any]) -> Report:
@@ -91,7 +80,7 @@ def _callable(thing: Any, xs: Sequence[Any]) -> tuple[Callable[..., Any], list[A
     """A function of tensors alone, its inputs, and what they are called."""
     arrays = any(isinstance(x, (torch.Tensor, np.ndarray)) for x in xs)
     inputs = [x if arrays and isinstance(x, float) else _tensor(x) for x in xs]  # an option
-    function = _class_of(thing)
+    function = function_of(thing)
     if function is not None:
         return function.apply, inputs, _names(function.forward, len(inputs), _has_ctx(function))
     if isinstance(thing, nn.Module):
@@ -158,7 +147,7 @@ def _paired(forward: Callable[..., Any], backward: Callable[..., Any]) -> Any:
 
 
 def _name(thing: Any) -> str:
-    function = _class_of(thing)
+    function = function_of(thing)
     if function is not None:
         return str(function.__name__)
     return type(thing).__name__ if isinstance(thing, nn.Module) else getattr(
@@ -188,7 +177,7 @@ def _applied() -> Iterator[list[tuple[Any, tuple[Any, ...]]]]:
 
 def _faults_inside(thing: Any, inside: Sequence[tuple[Any, tuple[Any, ...]]]) -> Iterator[str]:
     """What is wrong with the Functions that a module applies, each by its name."""
-    if _class_of(thing) is not None or isinstance(thing, tuple):
+    if function_of(thing) is not None or isinstance(thing, tuple):
         return
     for k, (function, args) in enumerate(inside):
         report = check_torch(function, args, None, {})
@@ -253,7 +242,7 @@ def _by_graph(
 
 def _forward_alone(thing: Any, names: Sequence[str]) -> nn.Module:
     """A module that computes the forward pass of a Function by PyTorch's operations."""
-    function = _class_of(thing)
+    function = function_of(thing)
     if function is not None:
         new = not _has_ctx(function)
         run = function.forward if new else lambda *xs: function.forward(_Context(), *xs)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import combinations
+from itertools import chain, combinations
 from typing import Any
 
 import numpy as np
@@ -150,17 +150,17 @@ class _Probe:
         """
         sign = rng.choice([-1.0, 1.0], size=self.ours.shape)
         dense = np.array(sign * rng.uniform(0.5, 1.5, size=self.ours.shape))
-        said = self._try(dense, None)
-        for direction in self._sparser(dense, rng):
+        if dense.size <= MANY and kink_along(self.case.replay, self.name, dense):
+            self.kinks |= kinks_at(self.case.replay, self.name, np.ndindex(dense.shape))
+        for direction in chain([dense], self._sparser(dense, rng)):
+            said = self._try(direction, None)
             if isinstance(said, Finding) and said.verdict in SETTLED:
                 break
-            said = self._try(direction, None)
         if isinstance(said, Finding):
             self.found.append(said)
 
     def _sparser(self, dense: Any, rng: np.random.Generator) -> Iterator[Any]:
-        if dense.size <= MANY:
-            self.kinks |= kinks_at(self.case.replay, self.name, np.ndindex(dense.shape))
+        if self.kinks:
             smooth = np.ones(dense.shape, dtype=bool)
             for index in self.kinks:
                 smooth[index] = False
