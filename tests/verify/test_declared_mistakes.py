@@ -36,12 +36,48 @@ def squares(A, B):
     return np.sum(C**3)
 
 
+def turned(A, v):
+    B = A * v
+    return np.sum(B**2)
+
+
+def layers(X, V, W):
+    A = np.tanh(X @ V)
+    return np.sum((A @ W) ** 2)
+
+
+def dropped(X, m):
+    D = X * m
+    return np.sum(D**3)
+
+
+def smoothed(X, W, T):
+    Z = X @ W
+    Q = 0.8 * T + 0.2 / 5
+    return -np.mean(np.sum(Q * F.log_softmax(Z, axis=1), axis=1))
+
+
+def partition(X):
+    A = X**2
+    L = np.log(np.sum(np.exp(A), axis=1))
+    return np.sum(L**2)
+
+
 def nets():
     """(forward pass, its data) of the planted nets and of some more."""
     rng = np.random.default_rng(5)
     yield from ((net.forward, net.data(rng)) for net in planted.NETS)
     yield masked, {"x": rng.normal(size=(3, 4)), "c": rng.normal(size=(3, 4))}
     yield strided, {"I": rng.normal(size=(1, 1, 7, 7)), "K": rng.normal(size=(1, 1, 3, 3))}
+    yield turned, {"A": rng.normal(size=(4, 3)), "v": rng.normal(size=3)}
+    yield (
+        layers,
+        {k: rng.normal(size=n) for k, n in {"X": (2, 3), "V": (3, 4), "W": (4, 3)}.items()},
+    )
+    yield dropped, {"X": rng.normal(size=(2, 3)), "m": np.array([[1.0, 0, 1], [0, 1, 1]])}
+    yield smoothed, {"X": rng.normal(size=(3, 2)), "W": rng.normal(size=(2, 5)),
+                     "T": np.eye(5)[[3, 0, 1]]}  # fmt: skip
+    yield partition, {"X": rng.normal(size=(3, 4))}
     yield squares, {"A": rng.normal(size=(3, 3)), "B": rng.normal(size=(3, 3))}
 
 
@@ -58,7 +94,8 @@ def sites():
             x = delta.primal
             if delta.terms and not is_numbered(x.name):
                 right = np.asarray(onward.right[delta.node])
-                found.append((forward, values, Site(onward, onward.right, x, right, {})))
+                given = {x: right[None]}
+                found.append((forward, values, Site(onward, onward.right, x, right, given)))
     return found
 
 
@@ -66,9 +103,10 @@ def made(mistake):
     """(forward pass, its data, primal's name, δ) where a mistake changes the numbers."""
     for forward, values, site in sites():
         for slip in mistake.slips(site):
-            if slip.delta is None:
+            delta = slip.at(site)
+            if delta is None:
                 continue
-            wrong = np.asarray(slip.delta if slip.along is None else slip.delta + 0.3 * slip.along)
+            wrong = np.asarray(delta if slip.along is None else delta + 0.3 * slip.along)
             if np.all(np.isfinite(wrong)) and is_seen(wrong, site.right):
                 yield forward, values, site.primal.name, wrong
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 from importlib import import_module
 from types import FunctionType
 from typing import Any, TypeVar
@@ -241,11 +241,15 @@ class Op:
             ) from None
 
     def _evaluate(self, values: list[Any], attrs: Mapping[str, Any]) -> Any:
+        return self.function(len(values), attrs)(*values)
+
+    def function(self, count: int, attrs: Mapping[str, Any]) -> Callable[..., Any]:
+        """The NumPy text as a function of so many arrays, for whoever runs it often."""
         if isinstance(self.numpy, str):
-            return self._template_function(*values, **attrs)
-        names = [f"x{i}" for i in range(len(values))]
+            return partial(self._template_function, **attrs) if attrs else self._template_function
+        names = [f"x{i}" for i in range(count)]
         source = self.text(self.numpy, names, attrs)
-        return _function(", ".join(names), source, self.helpers)(*values)
+        return _function(", ".join(names), source, self.helpers)
 
     @cached_property
     def _template_function(self) -> Callable[..., Any]:

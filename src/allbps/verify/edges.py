@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from allbps.backprop import Delta, Term
 from allbps.ir import CONST, Node, Rule
 from allbps.names import is_numbered
@@ -71,3 +73,12 @@ def delta_name(primal: Node) -> str:
     """δ of a primal in a sentence: ``δZ1``, ``δ(Q @ K.T)``."""
     text = name_of(primal)
     return f"δ{text}" if text.isidentifier() else f"δ({text})"
+
+
+def timeless(text: str) -> str:
+    """A text without the numbers that tell the turns of a loop apart: ``h`` for ``h_2``.
+
+    >>> timeless("h_2 is used instead of h_1, W1 is not")
+    'h is used instead of h, W1 is not'
+    """
+    return re.sub(r"(?<=[^\W_])_\d+\b", "", text)

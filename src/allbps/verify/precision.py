@@ -141,21 +141,22 @@ class Precision:
 
     def fits_alone(self, numbers: Any) -> bool:
         """As ``fits``, whether or not there is enough to believe that they were rounded."""
-        if not self._nearly(numbers):
+        if not self._is_near(numbers):
             return False
         return self.exactly(numbers) or self.within(numbers)
 
-    def _nearly(self, numbers: Any) -> bool:
+    def _is_near(self, numbers: Any) -> bool:
         """Is it worth while to look more closely? Of thousands of mistakes, hardly any."""
         numbers = np.asarray(numbers)
         if numbers.shape != self.theirs.shape:
             return False
         size = float(np.max(np.abs(numbers), initial=0.0))
         off = float(np.max(np.abs(self.theirs - numbers), initial=0.0))
-        return size <= 1e-9 or not off > max(self._farthest, 1e-2 * size)
+        return size <= 1e-9 or not off > max(self.farthest, 1e-2 * size)
 
     @cached_property
-    def _farthest(self) -> float:
+    def farthest(self) -> float:
+        """How far off rounding may be."""
         return float(np.max(0.51 * self.unit + SIGMAS * self.noise, initial=0.0))
 
     def close(self, numbers: Any) -> bool:

@@ -9,7 +9,13 @@ import numpy as np
 from allbps.ir import Node
 from allbps.verify.edges import code_of, name_of
 from allbps.verify.mistakes.declare import Site, Slip, mistake
-from allbps.verify.mistakes.recognised import ACTIVATIONS, activations, leaky, softmaxes
+from allbps.verify.mistakes.recognised import (
+    ACTIVATIONS,
+    PRODUCTS,
+    activations,
+    leaky,
+    softmaxes,
+)
 
 
 def _names(site: Site) -> dict[Node, str]:
@@ -36,6 +42,8 @@ def unchanged(site: Site) -> Iterator[Slip]:
 @mistake("derivative elsewhere", "The derivative is taken at the output, or at the upstream δ.", 1)
 def elsewhere(site: Site) -> Iterator[Slip]:
     for y, f in activations(site):
+        if f.name == "square":
+            continue
         g, x, value = site.upstream(y), site.x, site.value(y)
         slope = f"the derivative of {f.name}"
         yield Slip(f"{slope} is taken at its output", g * f.slope(value, f.function(value)))
@@ -80,6 +88,17 @@ def another(site: Site) -> Iterator[Slip]:
                     f"the derivative of {other.name} instead of that of {f.name}",
                     g * other.slope(site.x, other.function(site.x)),
                 )
+        if f.name in PRODUCTS:
+            rise, slope = PRODUCTS[f.name](site.x)
+            yield Slip(f"only the first part of the derivative of {f.name}", g * rise)
+            yield Slip(f"only the second part of the derivative of {f.name}", g * site.x * slope)
+            yield Slip(f"the factor x is left out of the derivative of {f.name}, φ(x) + x φ′(x)",
+                       g * (rise + slope))  # fmt: skip
+            yield Slip(f"minus instead of plus in the derivative of {f.name}",
+                       g * (rise - site.x * slope))  # fmt: skip
+        if f.name == "square":
+            yield Slip("2 x² instead of 2 x: the power is not lowered", g * 2 * value)
+            yield Slip("x instead of 2 x: the factor 2 is left out", g * site.x)
         if f.name == "tanh":
             yield Slip("1 − tanh instead of 1 − tanh²: the square is missing", g * (1 - value))
             yield Slip("1 + tanh² instead of 1 − tanh²: a wrong sign", g * (1 + value**2))

@@ -2,69 +2,109 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from itertools import combinations
+from typing import Any
 
 import numpy as np
 
-from allbps.ir import CONST, INPUT, Node
-from allbps.verify.edges import name_of
-from allbps.verify.mistakes.declare import Site, Slip, attempt, mistake
+from allbps.ir import INPUT, Node
+from allbps.verify.edges import code_of, name_of
+from allbps.verify.marks import listed
+from allbps.verify.mistakes.declare import WHOLE, Delayed, Site, Slip, mistake
 
 NEAREST = 40
 """So many values are tried in place of another, the nearest in time first."""
+FEW = 12
+"""Of so many values of a formula every pair is exchanged."""
 
 
-def _leaves(site: Site, k: int) -> list[Node]:
-    """Forward values and upstream δ that the expression of a use starts from."""
-    found = {
-        x: None
-        for node in site.onward.plan(site.terms[k].node)
-        for x in node.inputs
-        if x in site.onward.right and x.op is not CONST
-    }
-    return list(found)
+def _known(node: Node) -> Delayed:
+    return lambda site: site.known[node]
+
+
+def _changed(node: Node, change: Callable[[Any], Any]) -> Delayed:
+    return lambda site: change(site.known[node])
 
 
 @mistake("another value", "Another value of the same shape is used: another layer's cache.", 5)
 def another_value(site: Site) -> Iterator[Slip]:
-    deltas = {d.node: d.primal for d in site.onward.deltas}
+    for k in site.formulas:
+        for leaf in site.leaves(k):
+            for other in _others(site, leaf, leaf.shape):
+                yield Slip(partial(_instead, leaf, other, site.deltas),
+                           site.replaced(k, {leaf: _known(other)}))  # fmt: skip
+
+
+@mistake("another matrix", "Another matrix is used, as its transpose.", 6)
+def another_matrix(site: Site) -> Iterator[Slip]:
+    for k in site.formulas:
+        for leaf in site.leaves(k):
+            if leaf.ndim != 2 or leaf.shape[0] == leaf.shape[1] or leaf in site.deltas:
+                continue
+            for other in _others(site, leaf, leaf.shape[::-1]):
+                yield Slip(
+                    f"{name_of(other)} is used instead of {name_of(leaf)}: another layer?",
+                    site.replaced(k, {leaf: _changed(other, np.transpose)}),
+                )  # fmt: skip
+
+
+@mistake("own factor", "A factor of a product is used for its own δ, not the other factor.", 4)
+def own_factor(site: Site) -> Iterator[Slip]:
     for k, term in enumerate(site.terms):
-        for leaf in _leaves(site, k):
-            for other in _others(site, leaf, leaf in deltas):
-                text = _instead(leaf, other, deltas)
-                part = attempt(
-                    site.onward.compute, term.node, {**site.known, leaf: site.known[other]}
-                )
-                yield Slip(text, site.with_part(k, part))
+        if term.consumer.op.name != "mul":
+            continue
+        other = term.consumer.inputs[1 - term.index]
+        used = any(x is other for x in site.leaves(k))
+        if used and other is not site.primal and other.shape != site.primal.shape:
+            yield Slip(
+                f"{name_of(site.primal)} is used instead of {name_of(other)}: its own value",
+                site.replaced(k, {other: _known(site.primal)}),
+            )
 
 
-def _others(site: Site, leaf: Node, is_delta: bool) -> list[Node]:
-    if is_delta:
-        born = {d.node: d.primal.born for d in site.onward.deltas}
-        nodes = [d.node for d in site.onward.deltas if d.primal.born > site.primal.born]
+@mistake("values exchanged", "Two values of a formula are exchanged.", 3)
+def exchanged(site: Site) -> Iterator[Slip]:
+    leaves = site.leaves(WHOLE)
+    if len(leaves) > FEW:
+        return
+    for a, b in combinations(leaves, 2):
+        if a.shape == b.shape and (a in site.deltas) == (b in site.deltas):
+            names = listed([_called(x, site.deltas) for x in (a, b)])
+            yield Slip(f"{names} are exchanged", site.replaced(WHOLE, {a: _known(b), b: _known(a)}))
+
+
+def _called(leaf: Node, deltas: Mapping[Node, Node]) -> str:
+    return f"δ{name_of(deltas[leaf])}" if leaf in deltas else name_of(leaf)
+
+
+def _others(site: Site, leaf: Node, shape: tuple[int, ...]) -> list[Node]:
+    if leaf in site.deltas:
+        born = {d: x.born for d, x in site.deltas.items()}
+        nodes = [d for d, x in site.deltas.items() if x.born > site.primal.born]
     else:
-        deltas = {d.node for d in site.onward.deltas}
-        nodes = [x for x in site.onward.right if x not in deltas and x.dtype.kind == "f"]
+        nodes = site.onward.floats
         born = {x: x.born for x in nodes}
-    fitting = [x for x in nodes if x is not leaf and x.shape == leaf.shape]
+    fitting = [x for x in nodes if x is not leaf and x.shape == shape]
     near = born.get(leaf, leaf.born)
     return sorted(fitting, key=lambda x: abs(born[x] - near))[:NEAREST]
 
 
-def _instead(leaf: Node, other: Node, deltas: dict[Node, Node]) -> str:
+def _instead(leaf: Node, other: Node, deltas: Mapping[Node, Node]) -> str:
     if leaf in deltas:
         return f"δ{name_of(deltas[other])} is used instead of δ{name_of(deltas[leaf])}"
     a, b = name_of(other), name_of(leaf)
-    if b in a:
-        return f"{a} is used instead of {b}"
-    if _uses(leaf, other) and leaf.op.name == "sub":
-        rest = [name_of(x) for x in leaf.inputs if x is not other]
-        return f"{a} is used instead of {b}: {', '.join(rest)} (the target?) is forgotten"
+    said = f"{a} is used instead of {b}"
+    if _uses(leaf, other) and leaf.op.name in ("sub", "add", "mul", "div"):
+        rest = [code_of(x) for x in leaf.inputs if x is not other]
+        target = " (the target?)" if leaf.op.name == "sub" else ""
+        return f"{said}: {', '.join(rest) or a}{target} is forgotten"
     if _uses(other, leaf) and len(other.inputs) == 1:
-        return f"{a} is used instead of {b}: the output instead of the input"
+        return f"{said}: the output instead of the input"
     if _uses(leaf, other) and len(leaf.inputs) == 1:
-        return f"{a} is used instead of {b}: the input instead of the output"
-    return f"{a} is used instead of {b}: another layer's cache?"
+        return f"{said}: the input instead of the output"
+    return said if a in b or b in a else f"{said}: another layer's cache?"
 
 
 def _uses(node: Node, operand: Node) -> bool:
@@ -73,45 +113,70 @@ def _uses(node: Node, operand: Node) -> bool:
 
 @mistake("updated weights", "The weights were already updated when δ was passed on.", 1)
 def updated(site: Site) -> Iterator[Slip]:
-    for k, term in enumerate(site.terms):
-        for leaf in _leaves(site, k):
-            if leaf.op is not INPUT or leaf not in site.onward.of:
-                continue
-            if leaf is site.primal:
+    for k in site.formulas:
+        for leaf in site.leaves(k):
+            if leaf.op is not INPUT or leaf not in site.onward.of or leaf is site.primal:
                 continue
             step = -np.asarray(site.known[site.onward.of[leaf].node])
-            moved = {**site.known, leaf: site.known[leaf] + step}
-            part = attempt(site.onward.compute, term.node, moved)
-            if part is not None and np.shape(part) == np.shape(site.parts[k]):
+            moved = site.part(k, {**site.known, leaf: site.known[leaf] + step})
+            usual = np.asarray(site.right) if k == WHOLE else site.parts[k]
+            if moved is not None and np.shape(moved) == np.shape(usual):
                 yield Slip(
                     f"{leaf.name} was already updated, by {{c:.3g}} δ{leaf.name}, when it was used",
-                    site.right, part - site.parts[k],
+                    site.right, moved - usual,
                 )  # fmt: skip
 
 
 @mistake("ones for a value", "A value of the formula is taken as 1.", 6)
 def ones(site: Site) -> Iterator[Slip]:
-    deltas = {d.node for d in site.onward.deltas}
-    for k, term in enumerate(site.terms):
-        for leaf in _leaves(site, k):
-            if leaf not in deltas and leaf.is_float:
-                part = attempt(
-                    site.onward.compute, term.node, {**site.known, leaf: np.ones(leaf.shape)[()]}
-                )
-                yield Slip(f"{name_of(leaf)} is left out: as if it were 1", site.with_part(k, part))
+    for k in site.formulas:
+        for leaf in site.leaves(k):
+            if leaf not in site.deltas and leaf.is_float:
+                yield Slip(f"{name_of(leaf)} is left out: as if it were 1",
+                           site.replaced(k, {leaf: partial(_ones, leaf)}))  # fmt: skip
+
+
+def _ones(leaf: Node, site: Site) -> Any:
+    return np.ones(leaf.shape)[()]
+
+
+@mistake("mask turned", "A mask of zeros and ones is taken the other way round.", 2)
+def mask_turned(site: Site) -> Iterator[Slip]:
+    for k in site.formulas:
+        for leaf in site.leaves(k):
+            value = None if leaf in site.deltas else site.value(leaf)
+            if value is not None and value.size > 1 and np.all((value == 0) | (value == 1)):
+                other = _changed(leaf, partial(np.subtract, 1))
+                yield Slip(f"the mask {name_of(leaf)} is inverted: the wrong side passes",
+                           site.replaced(k, {leaf: other}))  # fmt: skip
 
 
 @mistake("square transposed", "A square matrix is used without, or with, its transposition.", 2)
 def square(site: Site) -> Iterator[Slip]:
-    deltas = {d.node: d.primal for d in site.onward.deltas}
-    for k, term in enumerate(site.terms):
-        for leaf in _leaves(site, k):
+    for k in site.formulas:
+        for leaf in site.leaves(k):
             if leaf.ndim == 2 and leaf.shape[0] == leaf.shape[1] > 1:
-                name = f"δ{name_of(deltas[leaf])}" if leaf in deltas else name_of(leaf)
-                part = attempt(
-                    site.onward.compute,
-                    term.node,
-                    {**site.known, leaf: np.transpose(site.known[leaf])},
+                yield Slip(
+                    f"{_called(leaf, site.deltas)} is transposed once too often or too little",
+                    site.replaced(k, {leaf: _changed(leaf, np.transpose)}),
                 )
-                yield Slip(f"{name} is transposed once too often or too little",
-                           site.with_part(k, part))  # fmt: skip
+
+
+@mistake("read otherwise", "A value is laid out in another order, or turned round.", 4)
+def read_otherwise(site: Site) -> Iterator[Slip]:
+    for k in site.formulas:
+        for leaf in site.leaves(k):
+            if leaf.ndim < 2 or leaf in site.deltas or not leaf.is_float:
+                continue
+            name = name_of(leaf)
+            yield Slip(f"{name} is reshaped instead of transposed",
+                       site.replaced(k, {leaf: _changed(leaf, _relaid)}))  # fmt: skip
+            for axis in range(leaf.ndim):
+                flipped = _changed(leaf, partial(np.flip, axis=axis))
+                yield Slip(
+                    f"{name} is flipped along axis {axis}", site.replaced(k, {leaf: flipped})
+                )
+
+
+def _relaid(x: Any) -> Any:
+    return np.transpose(np.reshape(x, x.shape[::-1]))

@@ -11,6 +11,7 @@ import numpy as np
 
 from allbps.backprop import Delta, Term
 from allbps.ir import CONST, Node
+from allbps.names import is_numbered
 from allbps.verify.onward import Numbers, Onward, Otherwise
 
 
@@ -19,16 +20,26 @@ class Slip:
     """One mistake at one place, with the δ that comes of it.
 
     Attributes:
-        text: what was done, for a student.
+        text: what was done, for a student; a function where that takes long to write out.
         delta: the δ that comes of it; None where the mistake cannot be made, shapes would not fit.
+            Or a function of the site, for other numbers at the same place.
         along: where a number is not known, such as a learning rate: δ is ``delta + c · along``,
             and ``{c}`` in the text becomes the number that fits best.
 
     """
 
-    text: str
+    text: str | Callable[[], str]
     delta: Any
     along: Any = None
+
+    @property
+    def said(self) -> str:
+        """What was done, for a student."""
+        return self.text() if callable(self.text) else self.text
+
+    def at(self, site: Site) -> Any:
+        """The δ that comes of it with the numbers of a site."""
+        return self.delta(site) if callable(self.delta) else self.delta
 
 
 @dataclass(frozen=True)
@@ -49,6 +60,11 @@ class Mistake:
     slips: Callable[[Site], Iterator[Slip]]
     rank: int
 
+
+Delayed = Callable[["Site"], Any]
+"""What is computed with the numbers of a site."""
+WHOLE = -1
+"""In place of the number of a use: the whole δ, all the way from what has a name."""
 
 MISTAKES: dict[str, Mistake] = {}
 """Every declared mistake by name."""
@@ -117,21 +133,65 @@ class Site:
 
     def with_part(self, k: int, part: Any) -> Any:
         """The δ if use ``k`` contributed ``part``; None where shapes do not fit."""
-        if len(self.terms) == 1:
+        if k == WHOLE or len(self.terms) == 1:
             return part
         if part is None or np.shape(part) != self.primal.shape:
             return None
         return sum(part if j == k else other for j, other in enumerate(self.parts))
 
-    def rewritten(self, k: int, otherwise: Otherwise) -> Any:
+    @property
+    def formulas(self) -> list[int]:
+        """Numbers of the uses, and ``WHOLE`` where more was computed in between."""
+        uses = range(len(self.terms))
+        return [*uses, WHOLE] if self.is_long else [*uses]
+
+    @property
+    def is_long(self) -> bool:
+        """Does the person's line hold steps without a name, on the way to this δ?"""
+        return not is_numbered(self.primal.name) and self._whole != self._inner
+
+    @property
+    def _inner(self) -> list[Node]:
+        return self.onward.plan(self.delta.node)
+
+    @property
+    def _whole(self) -> list[Node]:
+        return self.onward.plan(self.delta.node, named=True)
+
+    def rewritten(self, k: int, otherwise: Otherwise) -> Delayed:
         """The δ if some steps of the expression of use ``k`` were done otherwise."""
-        return self.with_part(
-            k, attempt(self.onward.compute, self.terms[k].node, self.known, otherwise)
-        )
+        return lambda site: site.with_part(k, site.part(k, site.known, otherwise))
+
+    def replaced(self, k: int, others: Mapping[Node, Delayed]) -> Delayed:
+        """The δ if use ``k`` were computed from other numbers in place of some."""
+
+        def delta(site: Site) -> Any:
+            instead = {leaf: other(site) for leaf, other in others.items()}
+            return site.with_part(k, site.part(k, {**site.known, **instead}))
+
+        return delta
+
+    def part(self, k: int, known: Mapping[Node, Any], otherwise: Otherwise | None = None) -> Any:
+        """The contribution of use ``k``, or None where shapes would not fit."""
+        node = self.delta.node if k == WHOLE else self.terms[k].node
+        return attempt(self.onward.compute, node, known, otherwise, k == WHOLE)
 
     def expression(self, k: int) -> list[Node]:
         """The steps of the expression of use ``k``, oldest first."""
-        return [x for x in self.onward.plan(self.terms[k].node) if x.inputs]
+        plan = self._whole if k == WHOLE else self.onward.plan(self.terms[k].node)
+        return [x for x in plan if x.inputs]
+
+    def leaves(self, k: int) -> list[Node]:
+        """Forward values and upstream δ that the expression of a use starts from."""
+        steps = self.expression(k)
+        inner = set(steps)
+        operands = dict.fromkeys(i for x in steps for i in x.inputs)
+        return [i for i in operands if i not in inner and i.op is not CONST]
+
+    @cached_property
+    def deltas(self) -> Mapping[Node, Node]:
+        """Node of a δ -> its primal."""
+        return self.onward.primals
 
     @cached_property
     def gates(self) -> list[Node]:

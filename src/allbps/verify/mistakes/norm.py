@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from allbps.verify.mistakes.declare import Site, Slip, mistake
-from allbps.verify.mistakes.recognised import norms
+from allbps.verify.mistakes.recognised import norms, subsets
 
 
 def _paths(g: Any, y: Any, axes: tuple[int, ...]) -> tuple[Any, Any]:
@@ -59,11 +59,12 @@ def terms(site: Site) -> Iterator[Slip]:
                    (g - m - v / s) / s)  # fmt: skip
 
 
-@mistake("normalised over another axis", "The means of a normalisation run over another axis.", 1)
+@mistake("normalised over another axis", "The means of a normalisation run over other axes.", 1)
 def axis(site: Site) -> Iterator[Slip]:
     for n in norms(site):
         g, y, s = site.upstream(n.y), site.value(n.y), n.deviation
-        for k in range(g.ndim):
-            if (k,) != n.axes:
-                m, v = _paths(g, y, (k,))
-                yield Slip(f"mean and variance are taken over the wrong axis: {k}", (g - m - v) / s)
+        for axes in subsets(g.ndim):
+            if axes != n.axes:
+                m, v = _paths(g, y, axes)
+                said = f"axis: {axes[0]}" if len(axes) == 1 else f"axes: {axes}"
+                yield Slip(f"mean and variance are taken over the wrong {said}", (g - m - v) / s)

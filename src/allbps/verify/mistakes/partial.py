@@ -52,6 +52,20 @@ def _along(ndim: int, axis: int) -> str:
     return "elements" if ndim == 1 else f"slices of axis {axis}"
 
 
+@mistake("one receives", "Only one of those that a sum or mean was taken over receives δ.", 2)
+def one_receives(site: Site) -> Iterator[Slip]:
+    right = np.asarray(site.right)
+    for axis, n in enumerate(right.shape):
+        constant = n > 1 and np.all(right == np.take(right, [0], axis))
+        for index, which in ((0, "first"), (n - 1, "last")) if constant else ():
+            mask = np.zeros(n)
+            mask[index] = 1
+            shape = [-1 if a == axis else 1 for a in range(right.ndim)]
+            text = f"only the {which} along axis {axis} receives δ, and not all {n}"
+            yield Slip(text, right * mask.reshape(shape))
+            yield Slip(text, right * n * mask.reshape(shape))
+
+
 @mistake("shifted", "The numbers stand one place further along an axis.", 2)
 def shifted(site: Site) -> Iterator[Slip]:
     right = np.asarray(site.right)

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from itertools import combinations
+from typing import Any, TypeVar
 
 import numpy as np
 from scipy import special
@@ -17,6 +18,7 @@ from allbps.ir import Node
 from allbps.verify.mistakes.declare import Site
 
 Function = Callable[[Any], Any]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,25 @@ ACTIVATIONS = (
     Activation("square root", np.sqrt, lambda x, y: 0.5 / y),
 )  # fmt: skip
 
+PRODUCTS: dict[str, Callable[[Any], tuple[Any, Any]]] = {
+    "SiLU": lambda x: (_sigmoid(x), _sigmoid(x) * (1 - _sigmoid(x))),
+    "GELU": lambda x: (special.ndtr(x), np.exp(-(x**2) / 2) / np.sqrt(2 * np.pi)),
+}
+"""Activations x φ(x) -> φ and φ′ at x: the derivative is φ + x φ′."""
+
+
+def _remembered(find: Callable[[Site], Iterator[T]]) -> Callable[[Site], list[T]]:
+    """Recognised once: the values are the same, whichever δ are tried."""
+
+    def found(site: Site) -> list[T]:
+        memory, key = site.onward.memory, (find.__name__, site.primal)
+        if key not in memory:
+            memory[key] = list(find(site))
+        mine: list[T] = memory[key]
+        return mine
+
+    return found
+
 
 def same(a: Any, b: Any) -> bool:
     """Are these the same numbers, as computed in two ways?"""
@@ -67,6 +88,7 @@ def same(a: Any, b: Any) -> bool:
     return bool(np.allclose(a, b, rtol=1e-9, atol=1e-12 * float(np.max(np.abs(b), initial=0.0))))
 
 
+@_remembered
 def activations(site: Site) -> Iterator[tuple[Node, Activation]]:
     """(y, f) for each gate y that is f of the value, element by element."""
     for y in site.alike:
@@ -79,6 +101,7 @@ def activations(site: Site) -> Iterator[tuple[Node, Activation]]:
                 break
 
 
+@_remembered
 def leaky(site: Site) -> Iterator[tuple[Node, float]]:
     """(y, slope) for each gate that is the value, times a slope where that is negative."""
     for y in site.alike:
@@ -90,6 +113,7 @@ def leaky(site: Site) -> Iterator[tuple[Node, float]]:
                 yield y, float(slopes[0])
 
 
+@_remembered
 def softmaxes(site: Site) -> Iterator[tuple[Node, int, bool]]:
     """(y, axis, log?) for each gate that is a softmax of the value along an axis, or its log."""
     for y in site.alike:
@@ -119,15 +143,13 @@ class Norm:
     deviation: Any
 
 
+@_remembered
 def norms(site: Site) -> Iterator[Norm]:
     """Gates that are the normalised value: layer norm, batch norm, group norm's heart."""
     x = site.x
-    choices: list[tuple[int, ...]] = [(k,) for k in range(x.ndim)]
-    choices += [tuple(range(k, x.ndim)) for k in range(x.ndim - 1)]
-    choices += [(0, *range(2, x.ndim))] if x.ndim > 2 else []
     for y in site.alike:
         value = site.value(y)
-        for axes in choices:
+        for axes in subsets(x.ndim):
             centred = x - np.mean(x, axis=axes, keepdims=True)
             spread = np.sqrt(np.mean(centred**2, axis=axes, keepdims=True))
             size = np.sqrt(np.mean(value**2, axis=axes, keepdims=True))
@@ -137,6 +159,22 @@ def norms(site: Site) -> Iterator[Norm]:
                 break
 
 
+def subsets(ndim: int) -> list[tuple[int, ...]]:
+    """Axes along which means may be taken, few of them first."""
+    return [axes for k in range(1, ndim + 1) for axes in combinations(range(ndim), k)]
+
+
+@_remembered
+def logsumexps(site: Site) -> Iterator[tuple[Node, int]]:
+    """(y, axis) for each gate that is log Σ exp of the value along an axis."""
+    for y in site.gates:
+        for axis, n in enumerate(site.x.shape):
+            if n > 1 and y.size * n == site.x.size:
+                total = special.logsumexp(site.x, axis)
+                if total.size == y.size and same(np.reshape(site.value(y), total.shape), total):
+                    yield y, axis
+
+
 @dataclass(frozen=True)
 class CrossEntropy:
     """A right δ that is a weight times (p − target).
@@ -144,8 +182,9 @@ class CrossEntropy:
     Attributes:
         p: softmax, or sigmoid, of the value.
         weight: the upstream δ and 1/N.
-        target: one-hot, or 0 and 1.
+        target: one-hot, or 0 and 1; smoothed where ``smoothing`` says how much.
         sigmoid: is p a sigmoid?
+        smoothing: the share of the uniform distribution in the target.
 
     """
 
@@ -153,6 +192,7 @@ class CrossEntropy:
     weight: Any
     target: Any
     sigmoid: bool
+    smoothing: float = 0.0
 
 
 def cross_entropies(site: Site) -> Iterator[CrossEntropy]:
@@ -168,12 +208,38 @@ def cross_entropies(site: Site) -> Iterator[CrossEntropy]:
         if _is_binary(target) and same(np.sum(target, -1), np.ones(x.shape[:-1])):
             yield CrossEntropy(p, weight, np.rint(target), sigmoid=False)
             return
+        soft = _smoothed(p, right)
+        if soft is not None:
+            yield soft
+            return
     p = _sigmoid(x)
     weights = np.unique(np.round(np.abs(np.where(right > 0, right / p, right / (1 - p))), 12))
     if len(weights) == 1 and x.size > 1:
         target = (right < 0) * 1.0
         if same(weights[0] * (p - target), right):
             yield CrossEntropy(p, weights[0], target, sigmoid=True)
+
+
+def _smoothed(p: Any, right: Any) -> CrossEntropy | None:
+    """The same where the target is (1 − ε) one-hot + ε/K, if it is.
+
+    Away from the label δ is w p − w ε/K: a straight line in p.
+    """
+    rows, K = p.reshape(-1, p.shape[-1]), p.shape[-1]
+    label = np.argmax(rows - right.reshape(rows.shape) / np.max(np.abs(right)), -1)
+    for _ in range(4):
+        others = np.arange(K) != label[:, None]
+        x, y = rows[others], right.reshape(rows.shape)[others]
+        if x.size < 3 or np.ptp(x) == 0:
+            return None
+        w, c = np.polyfit(x, y, 1)
+        target = rows - right.reshape(rows.shape) / w
+        label = np.argmax(target, -1)
+    smoothing = float(-c / w * K)
+    made = (1 - smoothing) * (np.arange(K) == label[:, None]) + smoothing / K
+    if not 1e-6 < smoothing < 0.9 or not same(w * (rows - made), right.reshape(rows.shape)):
+        return None
+    return CrossEntropy(p, float(w), made.reshape(p.shape), False, smoothing)
 
 
 def _is_binary(target: Any) -> bool:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from allbps.ir import CONST, Node
-from allbps.verify.edges import code_of
-from allbps.verify.mistakes.declare import Site, Slip, mistake
+from allbps.names import is_numbered
+from allbps.verify.edges import code_of, name_of, timeless
+from allbps.verify.mistakes.declare import WHOLE, Delayed, Site, Slip, mistake
 
 Way = tuple[str, Callable[..., Any]]
 """What is said of a step, and the function of its operands that takes its place."""
@@ -17,14 +19,16 @@ Way = tuple[str, Callable[..., Any]]
 
 def steps(site: Site, ways: Callable[[Node, Site], Iterator[Way]], *names: str) -> Iterator[Slip]:
     """Each step of those operations done otherwise: one alone, then all of a use together."""
-    for k in range(len(site.terms)):
+    for k in site.formulas:
+        direct = set(site.onward.plan(site.delta.node)) if k == WHOLE else set()
         found: dict[str, dict[Node, Callable[..., Any]]] = {}
         for node in site.expression(k):
             if node.op.name not in names:
                 continue
             for text, function in ways(node, site):
-                found.setdefault(text, {})[node] = function
-                yield Slip(text, site.rewritten(k, {node: function}))
+                found.setdefault(timeless(text), {})[node] = function
+                if node not in direct:
+                    yield Slip(text, site.rewritten(k, {node: function}))
         for text, together in found.items():
             if len(together) > 1:
                 yield Slip(text, site.rewritten(k, together))
@@ -167,11 +171,35 @@ def element_by_element(site: Site) -> Iterator[Slip]:
 @mistake("not summed", "Not summed over the axes along which the value was used again.", 1)
 def not_summed(site: Site) -> Iterator[Slip]:
     def ways(node: Node, site: Site) -> Iterator[Way]:
-        axis = node.attrs["axis"]
-        over = "all axes" if axis is None else f"axis {axis}"
+        axes = axes_of(node)
+        over = f"axis {axes[0]}" if len(axes) == 1 else f"axes {', '.join(map(str, axes))}"
+        over = "all axes" if node.attrs["axis"] is None else over
         yield f"not summed over {over}: the sum is left out", _first
+        for axis in axes if len(axes) > 1 else ():
+            text = f"summed over axis {axis} only, not over {over}"
+            yield text, partial(np.sum, axis=axis, keepdims=node.attrs["keepdims"])
 
     return steps(site, ways, "sum")
+
+
+def axes_of(node: Node) -> tuple[int, ...]:
+    """The axes of a reduction, counted from 0."""
+    axis, ndim = node.attrs["axis"], node.inputs[0].ndim
+    if axis is None:
+        return tuple(range(ndim))
+    return tuple(k % ndim for k in (axis if isinstance(axis, tuple) else (axis,)))
+
+
+@mistake("axis kept", "The numbers are right, their shape is not: an axis of length 1 is kept.", 0)
+def axis_kept(site: Site) -> Iterator[Slip]:
+    theirs, right = site.stops.get(site.primal), np.asarray(site.right)
+    if theirs is None or np.shape(theirs) == right.shape or np.size(theirs) != right.size:
+        return
+    shape = np.shape(theirs)
+    if [n for n in shape if n > 1] == [n for n in right.shape if n > 1]:
+        how = "kept (keepdims)" if len(shape) > right.ndim else "lost"
+        text = f"an axis of length 1 is {how}: the shape is {shape} instead of {right.shape}"
+        yield Slip(f"the numbers are right, but {text}", lambda s: np.reshape(s.right, shape))
 
 
 @mistake("averaged inside", "A mean is taken where the formula has a sum, or the other way.", 2)
@@ -199,14 +227,14 @@ def wrong_axis(site: Site) -> Iterator[Slip]:
         (x,) = node.inputs
         axis, keep = node.attrs.get("axis"), node.attrs["keepdims"]
         function: Callable[..., Any] = np.sum if node.op.name == "sum" else np.mean
-        axes = axis if isinstance(axis, tuple) else (axis,)
+        axes = axes_of(node)
         if axis is None or len(axes) != 1:
             return
         for other in range(x.ndim):
-            if other != axes[0] % x.ndim:
+            if other != axes[0]:
                 yield (
-                    f"over the wrong axis: {other} instead of {axes[0] % x.ndim}",
-                    (lambda a, other=other: function(a, axis=other, keepdims=keep)),
+                    f"over the wrong axis: {other} instead of {axes[0]}",
+                    partial(function, axis=other, keepdims=keep),
                 )
 
     return steps(site, ways, "sum", "mean")
@@ -243,6 +271,32 @@ def summand_left_out(site: Site) -> Iterator[Slip]:
             yield f"{code_of(b)} is subtracted instead of added", np.subtract
 
     yield from steps(site, ways, "add", "sub")
+
+
+@mistake("summand of a value left out", "A summand of a value is left out where it is used.", 4)
+def left_out_of_a_value(site: Site) -> Iterator[Slip]:
+    for k in site.formulas:
+        for leaf in site.leaves(k):
+            if leaf in site.deltas or leaf.op.name not in ("add", "sub"):
+                continue
+            for part, sign in _summands(leaf):
+                yield Slip(
+                    f"{code_of(part)} is left out of {name_of(leaf)}, where that is used",
+                    site.replaced(k, {leaf: _without(leaf, part, sign)}),
+                )
+
+
+def _summands(node: Node, sign: int = 1) -> Iterator[tuple[Node, int]]:
+    """(summand, its sign) of a sum as the person wrote it."""
+    for x, own in zip(node.inputs, (sign, -sign if node.op.name == "sub" else sign), strict=True):
+        if x.op.name in ("add", "sub") and is_numbered(x.name):
+            yield from _summands(x, own)
+        else:
+            yield x, own
+
+
+def _without(leaf: Node, part: Node, sign: int) -> Delayed:
+    return lambda site: site.known[leaf] - sign * site.value(part)
 
 
 @mistake("power", "A power is one too high or too low.", 3)

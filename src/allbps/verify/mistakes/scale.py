@@ -29,13 +29,13 @@ def factor(site: Site) -> Iterator[Slip]:
 
 @mistake("averaged", "Averaged where a sum is meant: divided by a length once too often.", 3)
 def averaged(site: Site) -> Iterator[Slip]:
-    for n in _counts(site):
+    for n in lengths(site):
         yield Slip(f"divided by {n} once too often: averaged instead of summed", site.right / n)
 
 
 @mistake("mean forgotten", "The 1/N of a mean is missing.", 3)
 def not_averaged(site: Site) -> Iterator[Slip]:
-    for n in _counts(site):
+    for n in lengths(site):
         yield Slip(f"multiplied by {n}: a division by {n} (1/N of a mean) is missing",
                    site.right * n)  # fmt: skip
 
@@ -55,9 +55,11 @@ def _shapes(site: Site) -> Iterator[tuple[int, ...]]:
         yield term.consumer.shape
         yield from (x.shape for x in term.consumer.inputs)
     yield from (y.shape for y in site.gates[:6])
+    for k in range(len(site.terms)):
+        yield from (x.shape for leaf in site.leaves(k) for x in leaf.inputs)
 
 
-def _counts(site: Site) -> list[int]:
+def lengths(site: Site) -> list[int]:
     """Products of lengths: what a mean may have been taken over. 2 is a matter of its own."""
     counts = {
         prod(some)

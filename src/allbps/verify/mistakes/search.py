@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import islice
 from typing import Any
 
 import numpy as np
 
 from allbps.ir import Node
-from allbps.verify.edges import delta_name
+from allbps.verify.edges import delta_name, timeless
 from allbps.verify.mistakes.declare import MISTAKES, Mistake, Site, Slip
+from allbps.verify.mistakes.linear import Linear
+from allbps.verify.mistakes.repeated import Repeated
 from allbps.verify.onward import Numbers, Onward
 from allbps.verify.precision import Precision, enough
 
@@ -22,6 +25,8 @@ SHAKES = 6
 """How often the given δ are moved within their rounding to see what a slip makes of that."""
 MOST_MISSES = 4
 """Wrong δ, the nearest first, that a mistake may fail to explain before it explains one."""
+MOST_COLUMNS = 100
+"""Numbers of a step of which each is followed onward by itself: fewer than mistakes are tried."""
 MOST_TRIES = 20_000
 """Mistakes that are tried for one hand-in before the search ends, the nearest places first."""
 
@@ -78,6 +83,7 @@ class _Try:
     index: int
     site: Site
     question: Question
+    near: Linear | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,18 +111,29 @@ class _Search:
             if site is None:
                 continue
             self._sites.clear()
+            near = self._near(site, question)
             for mistake in MISTAKES.values():
                 self._slips.clear()
                 for index, slip in enumerate(mistake.slips(site)):
                     tries += 1
-                    if slip.delta is None:
-                        continue
-                    one = _Try(slip, mistake, index, site, question)
+                    one = _Try(slip, mistake, index, site, question, near)
                     fit = self._fits(one)
                     if fit is not None and not self._is_harmless(one):
                         yield self._explanation(fit, mistake, question, distance)
             if tries > MOST_TRIES:
                 return
+
+    def repeated(self) -> Iterator[Explanation]:
+        """Mistakes made wherever a line ran, that explain all of the wrong δ."""
+        for trial in Repeated(self.onward, self.own, self.theirs, self.wrong).trials():
+            mine = {x: trial.gives[x] for x in self.wrong}
+            fits = all(self.precision[x].fits_alone(g) for x, g in mine.items())
+            if fits and self._visible(mine) and self._believed(mine):
+                place = trial.group.usual
+                text = f"{trial.group.when} {delta_name(place)} is computed, {trial.text}"
+                rank = -len(mine), trial.mistake.rank, 0
+                yield Explanation(timeless(text), trial.text, place, trial.mistake, mine, False,
+                                  rank)  # fmt: skip
 
     def _site(self, place: Node) -> Site | None:
         delta = self.onward.of[place]
@@ -146,9 +163,12 @@ class _Search:
         """
         if one.slip.along is not None:
             return self._fits_along(one)
+        delta = one.slip.at(one.site)
+        if delta is None or (one.near is not None and not one.near.reaches(delta)):
+            return None
         predicted: dict[Node, Any] = {}
         misses = 0
-        for target, numbers in self._predicted(one.slip.delta, one.site):
+        for target, numbers in self._predicted(delta, one.site):
             if self._fit(target, numbers, one):
                 predicted[target] = numbers
                 continue
@@ -157,7 +177,7 @@ class _Search:
                 return None
         mine = {x: numbers for x, numbers in predicted.items() if x in self.wrong}
         if mine and self._visible(mine) and self._believed(mine):
-            return _Fit(one.slip.text, mine, misses > 0)
+            return _Fit(one.slip.said, mine, misses > 0)
         return None
 
     def _fit(self, target: Node, numbers: Any, one: _Try) -> bool:
@@ -172,25 +192,41 @@ class _Search:
         """How far the rounding of the given δ moves what a slip makes of them."""
         squares = []
         for k in range(SHAKES):
-            site, slips = self._again(k, one)
-            slip = slips[one.index] if one.index < len(slips) else None
-            if slip is None or slip.text != one.slip.text or slip.delta is None:
+            site, slip = self._again(k, one)
+            delta = slip.at(site) if slip is not None else None
+            if delta is None:
                 return 0.0
-            there = dict(self._predicted(slip.delta, site)).get(target)
+            there = dict(self._predicted(delta, site)).get(target)
             squares.append(np.square(there - numbers))
         return np.sqrt(np.mean(squares, axis=0))
 
-    def _again(self, k: int, one: _Try) -> tuple[Site, list[Slip]]:
-        """The same mistake where the given δ are shaken, and all of its slips."""
+    def _again(self, k: int, one: _Try) -> tuple[Site, Slip | None]:
+        """The same mistake where the given δ are shaken."""
         place = one.site.primal
         if (place, k) not in self._sites:
             own = self.shaken[k]
             right = self.onward.compute(self.onward.of[place].node, own)
             self._sites[place, k] = replace(one.site, known=own, right=np.asarray(right))
         site, key = self._sites[place, k], (place, k, one.mistake.name)
+        if callable(one.slip.delta):
+            return site, one.slip
         if key not in self._slips:
             self._slips[key] = list(one.mistake.slips(site))
-        return site, self._slips[key]
+        return site, self._same(one, self._slips[key])
+
+    @staticmethod
+    def _same(one: _Try, slips: Iterable[Slip]) -> Slip | None:
+        """The same slip among those of other numbers."""
+        slip = next(islice(slips, one.index, None), None)
+        return slip if slip is not None and slip.said == one.slip.said else None
+
+    def _near(self, site: Site, question: Question) -> Linear | None:
+        """What a step leads to, where it is cheaper to know that than to follow each mistake."""
+        if site.primal in self.theirs or site.primal.size > MOST_COLUMNS:
+            return None
+        wrong = [x for x in question.targets if x in self.wrong]
+        return Linear(lambda delta: dict(self._predicted(delta, site)), site,
+                      {x: self.precision[x] for x in wrong})  # fmt: skip
 
     @cached_property
     def _sites(self) -> dict[tuple[Node, int], Site]:
@@ -251,11 +287,10 @@ class _Search:
         place = one.site.primal
         right = np.asarray(self.onward.right[self.onward.of[place].node])
         site = replace(one.site, known=self.onward.right, right=right)
-        slips = list(one.mistake.slips(site))
-        slip = slips[one.index] if one.index < len(slips) else None
-        if slip is None or slip.text != one.slip.text or slip.along is not None:
+        if one.slip.along is not None:
             return False
-        return self._alike(slip.delta, right)
+        slip = one.slip if callable(one.slip.delta) else self._same(one, one.mistake.slips(site))
+        return slip is not None and self._alike(slip.at(site), right)
 
     def _visible(self, predicted: Mapping[Node, Any]) -> bool:
         """Does the mistake change anything?"""
@@ -284,7 +319,7 @@ class _Search:
         )  # fmt: skip
         mine = {x: numbers for x, numbers in predicted.items() if x in self.wrong}
         if fits and mine and self._believed(predicted) and self._visible(predicted):
-            return _Fit(one.slip.text.format(c=c), mine)
+            return _Fit(one.slip.said.format(c=c), mine)
         return None
 
 
@@ -305,6 +340,8 @@ def explanations(
     found: dict[tuple[str, frozenset[Node]], Explanation] = {}
     for one in search.found(questions):  # the same mistake a step further says no more
         found.setdefault((one.slip, one.covers), one)
+    if not any(one.covers == search.wrong for one in found.values()):
+        found |= {(one.text, one.covers): one for one in search.repeated()}
     named = {}
     for primal in wrong:
         mine = sorted((one for one in found.values() if primal in one.covers), key=_likeliest)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
+from scipy import special
 
 from allbps.verify.mistakes.declare import Site, Slip, mistake
-from allbps.verify.mistakes.recognised import cross_entropies, softmaxes
+from allbps.verify.mistakes.recognised import cross_entropies, logsumexps, softmaxes
 
 
 @mistake("softmax diagonal", "Only the diagonal of the Jacobian of softmax is used.", 0)
@@ -69,12 +70,55 @@ def label(site: Site) -> Iterator[Slip]:
         w, p, t = found.weight, found.p, found.target
         yield Slip("the label's term (the one-hot target) is forgotten: p instead of p − y", w * p)
         yield Slip("the label is added instead of subtracted: p + y", w * (p + t))
+        if found.sigmoid:
+            yield Slip("the label belongs to the other class: p − (1 − y)", w * (p - 1 + t))
+            yield Slip("a wrong sign inside of the sigmoid: σ(−z) instead of σ(z)", w * (1 - p - t))
         if not found.sigmoid:
             for by in (1, -1):
                 yield Slip("the label is off by one class", w * (p - np.roll(t, by, -1)))
             yield Slip("only the label's element: the other classes are left out", site.right * t)
             yield Slip("the other classes only: the label's element is left out",
                        site.right * (1 - t))  # fmt: skip
+
+
+@mistake("label smoothing", "The smoothed target of a cross-entropy is taken otherwise.", 0)
+def smoothing(site: Site) -> Iterator[Slip]:
+    for found in cross_entropies(site):
+        w, p, e, K = found.weight, found.p, found.smoothing, site.x.shape[-1] if site.x.ndim else 1
+        if not e:
+            continue
+        hot = (found.target == np.max(found.target, -1, keepdims=True)) * 1.0
+        yield Slip("the smoothing is forgotten: the one-hot target instead of the smoothed one",
+                   w * (p - hot))  # fmt: skip
+        yield Slip("the uniform part ε/K of the smoothed target is left out: p − (1 − ε) y",
+                   w * (p - (1 - e) * hot))  # fmt: skip
+        yield Slip("the factor 1 − ε is left out of the smoothed target: p − y − ε/K",
+                   w * (p - hot - e / K))  # fmt: skip
+        yield Slip("the smoothing is spread over the other classes: ε/(K − 1) instead of ε/K",
+                   w * (p - np.where(hot > 0, 1 - e, e / (K - 1))))  # fmt: skip
+        yield Slip("the smoothing is not divided by the number of classes: ε instead of ε/K",
+                   w * (p - (1 - e) * hot - e))  # fmt: skip
+        yield Slip("ε and 1 − ε of the smoothed target are exchanged",
+                   w * (p - e * hot - (1 - e) / K))  # fmt: skip
+
+
+@mistake("log of a sum of exp", "The derivative of log Σ exp, which is softmax, is wrong.", 0)
+def of_logsumexp(site: Site) -> Iterator[Slip]:
+    for y, along in logsumexps(site):
+        g = np.expand_dims(np.reshape(site.upstream(y), np.delete(site.x.shape, along)), along)
+        p = special.softmax(site.x, along)
+        yield Slip("the softmax in the derivative of log Σ exp is left out: δ goes to all alike",
+                   g * np.ones(site.x.shape))  # fmt: skip
+        yield Slip("exp instead of softmax in the derivative of log Σ exp: not divided by the sum",
+                   g * np.exp(site.x))  # fmt: skip
+        yield Slip("1/Σ exp instead of softmax in the derivative of log Σ exp: exp is left out",
+                   g * p / np.exp(site.x))  # fmt: skip
+        yield Slip("p (1 − p) instead of softmax in the derivative of log Σ exp",
+                   g * p * (1 - p))  # fmt: skip
+        for other in range(site.x.ndim):
+            if other != along:
+                yield Slip(f"softmax over the wrong axis, {other}, in the derivative of log Σ exp",
+                           g * special.softmax(site.x, other))  # fmt: skip
 
 
 @mistake("stopped at the probability", "Stopped at −y/p: the derivative of softmax is missing.", 1)
@@ -102,15 +146,13 @@ def once_more(site: Site) -> Iterator[Slip]:
 
 @mistake("softmax of another axis", "The softmax is taken along another axis.", 2)
 def other_axis(site: Site) -> Iterator[Slip]:
-    from scipy.special import softmax
-
     for found in cross_entropies(site):
         if not found.sigmoid and site.x.ndim > 1:
             for k in range(site.x.ndim - 1):
                 yield Slip(f"softmax is taken over the wrong axis: {k}",
-                           found.weight * (softmax(site.x, k) - found.target))  # fmt: skip
+                           found.weight * (special.softmax(site.x, k) - found.target))  # fmt: skip
             yield Slip("softmax is taken over all axes together",
-                       found.weight * (softmax(site.x) - found.target))  # fmt: skip
+                       found.weight * (special.softmax(site.x) - found.target))  # fmt: skip
         if not found.sigmoid:
             yield Slip("the logits instead of their softmax",
                        found.weight * (site.x - found.target))  # fmt: skip

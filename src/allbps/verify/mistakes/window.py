@@ -34,6 +34,9 @@ SHARES: dict[str, Share] = {
     "the smallest of each window gets the δ instead of the largest": lambda c: _one(
         c, np.argmin(c, -1)[..., None]
     ),
+    "the δ of the winner is multiplied by its value": lambda c: (
+        c * _one(c, np.argmax(c, -1)[..., None])
+    ),
     "every one of the equal maxima of a tie gets the whole δ": lambda c: (
         (c == np.max(c, -1, keepdims=True)) * 1.0
     ),
@@ -97,6 +100,30 @@ def overwritten(site: Site) -> Iterator[Slip]:
             yield Slip(text, site.with_part(k, attempt(_conv_assigned, site, y)))
     for first in (False, True):
         yield from steps(site, partial(_put, first, text), "put_add")
+    yield from _parts_assigned(site, text)
+
+
+def _parts_assigned(site: Site, text: str) -> Iterator[Slip]:
+    """Several uses of a value, some of them of a part of it, whose δ are assigned in turn."""
+    parts = [_part_of(site, term.consumer) for term in site.terms]
+    if len(parts) < 2 or all(part is None for part in parts):
+        return
+    whole = [g for part, g in zip(parts, site.parts, strict=True) if part is None]
+    for ordered in (parts, parts[::-1]):
+        out = sum(whole, np.zeros(site.primal.shape))
+        for part in ordered:
+            if part is not None:
+                index, g = part
+                out[index] = g
+        yield Slip(text, out)
+
+
+def _part_of(site: Site, use: Node) -> tuple[Any, Any] | None:
+    """The index of a use of a part, and its δ; None for a use of all."""
+    if use.op.name != "getitem":
+        return None
+    arrays = [site.value(x) for x in use.inputs[1:]]
+    return numpy_index(use.attrs["parts"], arrays), site.upstream(use)
 
 
 def _put(first: bool, text: str, node: Node, site: Site) -> Iterator[Way]:
@@ -206,7 +233,7 @@ def padding(site: Site) -> Iterator[Slip]:
                         (lambda g, by=(a, b): moved(g, by)),
                     )
 
-    for k in range(len(site.terms)):
+    for k in site.formulas:
         for node in site.expression(k):
             if node.op.name == "pad":
                 for text, function in ways(node, site):
