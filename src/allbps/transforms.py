@@ -118,7 +118,7 @@ def _argument(f: Callable[..., Any], k: int) -> str:
     return f"argument {k} ({kinds[k].name})" if named else f"argument {k}"
 
 
-def _close(tree: Any, bit: int) -> Any:
+def close(tree: Any, bit: int) -> Any:
     """Results as plain numbers, except what an outer trace still follows."""
     whole = tree_map(_whole, tree)
     elsewhere = followed_elsewhere([leaf for leaf in leaves(whole) if isinstance(leaf, Node)])
@@ -186,7 +186,7 @@ def _scalar(y: Any, f: Callable[..., Any]) -> Node:
     return node
 
 
-def _pull(outputs: list[Node], cotangents: list[Node], inputs: list[Node]) -> list[Node]:
+def pull(outputs: list[Node], cotangents: list[Node], inputs: list[Node]) -> list[Node]:
     """δ of each input, zeros where no output depends on it."""
     seeds: dict[Node, Node] = {}
     for y, g in zip(outputs, cotangents, strict=True):
@@ -230,9 +230,9 @@ def value_and_grad(
             loss = _scalar(y, f)
             inputs = leaves([opened[k] for k in places])
             one = constant(np.ones(loss.shape, loss.dtype)[()])
-            pulled = iter(_pull([loss], [one], inputs))
-            grads = tuple(_close(rebuild(args[k], pulled), bit) for k in places)
-            value = _close((loss, aux) if has_aux else loss, bit)
+            pulled = iter(pull([loss], [one], inputs))
+            grads = tuple(close(rebuild(args[k], pulled), bit) for k in places)
+            value = close((loss, aux) if has_aux else loss, bit)
         return value, grads[0] if isinstance(argnums, int) else grads
 
     @wraps(f)
@@ -327,13 +327,13 @@ def _vjp(
                 got=_shown(returned),
                 todo="is a return missing?",
             )
-        value = _close(rebuild(returned, iter(outputs)), bit)
+        value = close(rebuild(returned, iter(outputs)), bit)
 
     def pullback(cotangent: Any) -> tuple[Any, ...]:
         with within() as bit:
             given = _fitted(cotangent, returned, outputs, "the cotangent", "the output")
-            pulled = iter(_pull(outputs, given, leaves(opened)))
-            return tuple(_close(rebuild(x, pulled), bit) for x in xs)
+            pulled = iter(pull(outputs, given, leaves(opened)))
+            return tuple(close(rebuild(x, pulled), bit) for x in xs)
 
     return value, pullback
 

@@ -3,7 +3,7 @@
 import pytest
 
 import allbps as bp
-from allbps.errors import ArgumentError, NotDifferentiableError
+from allbps.errors import ArgumentError
 from allbps.torch.checked import DifferenceError
 
 torch = pytest.importorskip("torch")
@@ -139,18 +139,6 @@ def test_a_buffer_that_is_replaced_is_refused_and_one_that_is_written_into_is_ca
     found = [step(X, Y).item() for _ in range(4)]
     assert found == pytest.approx(eager_losses(other, T.mse_loss, (X, Y), 4), rel=1e-5)
     torch.testing.assert_close(step.module.mean, other.mean)
-
-
-class TakesGradients(Net):
-    def forward(self, x):
-        x = x.detach().requires_grad_()
-        return torch.autograd.grad(self.layer(x).sum(), x, create_graph=True)[0]
-
-
-def test_a_gradient_inside_of_forward_is_refused_with_its_line():
-    with pytest.raises(NotDifferentiableError, match="takes a gradient itself") as caught:
-        step_of(TakesGradients())
-    assert "torch.autograd.grad(self.layer" in str(caught.value)
 
 
 def test_state_that_nothing_sees_is_found_by_a_second_call():

@@ -20,6 +20,7 @@ from torch.fx import Node
 
 from allbps.errors import ArgumentError, NoRuleError
 from allbps.ir import Site
+from allbps.torch.inside import is_aim
 from allbps.torch.table import writers_of
 from allbps.torch.table.named import by_name
 from allbps.torch.table.use import NotWrittenError, Use, Writer
@@ -137,7 +138,7 @@ def _lines(
     program: ExportedProgram, names: dict[Node, str], chooser: _Names, last: Mapping[Node, str]
 ) -> tuple[list[Line], list[tuple[Node, str]]]:
     """The lines, and each node that cannot be written with the reason."""
-    lines: list[Line] = []
+    lines = _aims(names, chooser)
     missing: list[tuple[Node, str]] = []
     apart: dict[Node, tuple[Writer | None, ...]] = {}
     for node in program.graph.nodes:
@@ -151,12 +152,24 @@ def _lines(
             continue
         if text is None:
             continue
+        if is_aim(node):
+            text = f"parts.itself({text})"
         if text.isidentifier() and text in names.values():
             names[node] = text  # another name for the same numbers
             continue
         names[node] = chooser.choose(node, last)
         lines.append(Line(names[node], text, node, site_of(node)))
     return lines, missing
+
+
+def _aims(names: dict[Node, str], chooser: _Names) -> list[Line]:
+    """Arguments that the forward pass takes a gradient with respect to, under their own names."""
+    lines = []
+    for node, text in list(names.items()):
+        if is_aim(node):
+            names[node] = chooser.taken_by(str(node.name))
+            lines.append(Line(names[node], f"parts.itself({text})", node, None))
+    return lines
 
 
 def _text(

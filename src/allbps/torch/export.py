@@ -17,6 +17,7 @@ from torch.fx import GraphModule, Node
 
 from allbps.errors import AllBPsError
 from allbps.torch.attributes import Writes
+from allbps.torch.inside import gradients_noted, transformations_left
 from allbps.torch.lost import nothing_lost
 from allbps.torch.refusals import in_words, no_shapes_by_values
 from allbps.torch.table import writers_of
@@ -45,11 +46,12 @@ def exported(
         NotDifferentiableError: it applies a ``torch.autograd.Function``.
 
     """
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), transformations_left():
         warnings.simplefilter("ignore")
         try:
             with (
-                (writes or Writes(module)).put_back(), nothing_lost(), _masks_as_given(),
+                (writes or Writes(module)).put_back(), nothing_lost(), gradients_noted(),
+                _masks_as_given(),
                 _distributions_as_given(), _attributes_as_written(), _quiet(),
                 torch.enable_grad(),
             ):  # fmt: skip

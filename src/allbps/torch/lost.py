@@ -21,14 +21,13 @@ def nothing_lost() -> Iterator[None]:
     """Inside, a forward pass may be followed.
 
     Raises:
-        NotDifferentiableError: it takes a gradient, has a backward pass of its own, or puts a hook
-            on a tensor.
+        NotDifferentiableError: it has a backward pass of its own, or puts a hook on a tensor.
         ArgumentError: it puts other numbers in a tensor's place, or draws by Python or NumPy.
 
     """
     with ExitStack() as stack:
         for watched in (
-            without_checkpoints, no_backward_of_its_own, no_gradient_inside, no_hook_inside,
+            without_checkpoints, no_backward_of_its_own, no_hook_inside,
             no_other_data, no_draws_of_python,
         ):  # fmt: skip
             stack.enter_context(watched())
@@ -58,32 +57,6 @@ def without_checkpoints() -> Iterator[None]:
     finally:
         del own.CheckpointFunction.apply
         own._checkpoint_without_reentrant_generator = generator
-
-
-@contextmanager
-def no_gradient_inside() -> Iterator[None]:
-    """Inside, ``torch.autograd.grad`` is refused: export does not follow it.
-
-    Raises:
-        NotDifferentiableError: it was called.
-
-    """
-    original = torch.autograd.grad
-
-    def refused(*args: Any, **kwargs: Any) -> Any:
-        raise NotDifferentiableError(
-            "forward takes a gradient itself, which torch.export does not follow",
-            where=calling_line(),
-            expected="a forward pass without torch.autograd.grad",
-            todo="write that derivative out; or write the net in NumPy's style, where"
-            " bp.grad may stand inside of what is differentiated",
-        )
-
-    torch.autograd.grad = refused
-    try:
-        yield
-    finally:
-        torch.autograd.grad = original
 
 
 @contextmanager

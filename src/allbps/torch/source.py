@@ -84,7 +84,7 @@ class Source:
         scope = {**_scope(constants, rng), "_at": at, "__name__": "allbps.torch.emitted"}
         exec(compile(tree, file, "exec"), scope)
         made: Callable[..., Any] = scope[self.function]
-        return made
+        return parts.followed(made) if "parts.itself(" in self.text else made
 
     @property
     def names(self) -> set[str]:

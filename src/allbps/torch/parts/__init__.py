@@ -14,6 +14,7 @@ from allbps.torch.parts.activations import (
 )
 from allbps.torch.parts.attention import attention
 from allbps.torch.parts.halves import mirrored
+from allbps.torch.parts.inside import followed, gradients, itself
 from allbps.torch.parts.losses import binary_cross_entropy, binary_cross_entropy_with_logits
 from allbps.torch.parts.places import (
     added_at,
@@ -50,13 +51,16 @@ __all__ = [
     "binary_cross_entropy_with_logits",
     "elu",
     "embedding",
+    "followed",
     "gather",
+    "gradients",
     "grouped_product",
     "gru",
     "hardsigmoid",
     "hardtanh",
     "histc",
     "index_add",
+    "itself",
     "lstm",
     "maximum",
     "minimum",
