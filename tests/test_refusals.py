@@ -45,7 +45,7 @@ def squares(x):
             "  at:       {at}\n"
             "  expected: a plain array\n"
             "  got:      MaskedArray of shape (2,)\n"
-            "  fix:      x.filled(0), or np.where",
+            "  fix:      wrong.filled(0), or np.where",
         ),
         (
             np.ones((1, 2)).view(np.matrix),
@@ -53,7 +53,7 @@ def squares(x):
             "  at:       {at}\n"
             "  expected: a plain array\n"
             "  got:      matrix of shape (1, 2)\n"
-            "  fix:      np.asarray(x), and @ for products",
+            "  fix:      np.asarray(wrong), and @ for products",
         ),
         (
             {1.0},
@@ -82,6 +82,43 @@ def test_explain_drops_no_mask():
 def test_a_mask_inside_the_function_is_not_dropped_either():
     with pytest.raises(DtypeError, match="mask would be lost"):
         bp.grad(lambda x: np.sum(x * np.ma.array([1.0, 2.0], mask=[0, 1])))(np.ones(2))
+
+
+class Tropical(np.ndarray):
+    """A product that is a sum."""
+
+    def __mul__(self, other):
+        return np.add(self, other)
+
+
+class Named(np.ndarray):
+    """An array with NumPy's own arithmetic."""
+
+
+def test_an_array_whose_class_has_its_own_arithmetic_is_refused_and_another_is_not():
+    x = np.array([1.0, 2.0])
+    with pytest.raises(DtypeError, match=r"class Tropical, which has a __mul__ of its own"):
+        bp.grad(squares)(x.view(Tropical))
+    with pytest.raises(DtypeError, match=r"class Tropical"):
+        bp.grad(lambda x: np.sum(np.ones(2).view(Tropical) * x))(x)
+    np.testing.assert_array_equal(bp.grad(squares)(x.view(Named)), 2 * x)
+
+
+def test_a_mapped_file_is_taken_at_its_value_at_the_call(tmp_path):
+    mapped = np.memmap(tmp_path / "numbers", dtype=float, mode="w+", shape=(2,))
+    mapped[:] = [1.0, 2.0]
+    _, as_constant = bp.vjp(lambda x: np.sum(x * mapped), np.ones(2))
+    _, as_argument = bp.vjp(lambda x: np.sum(x**2), mapped)
+    mapped[:] = 9.0
+    np.testing.assert_array_equal(as_constant(1.0)[0], [1.0, 2.0])
+    np.testing.assert_array_equal(as_argument(1.0)[0], [2.0, 4.0])
+
+
+@pytest.mark.parametrize("kind", [np.matrix, Tropical, np.ma.MaskedArray])
+def test_a_compiled_function_refuses_what_its_trace_does(kind):
+    step = bp.compile(squares, np.ones((2, 2)))
+    with pytest.raises(DtypeError, match=r"^x is an? "):
+        step(np.ones((2, 2)).view(kind))
 
 
 def test_a_generator_is_told_from_a_function():

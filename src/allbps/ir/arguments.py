@@ -37,7 +37,7 @@ def _mark_shared(named: list[Any], given: list[Any]) -> None:
     """Say of which names another argument has the memory too, as in f(x, x) and f(x, x[::-1])."""
     groups: dict[int, list[tuple[Any, Any]]] = {}
     for name, x in zip(named, given, strict=True):
-        if isinstance(x, TracedArray) or type(x) is np.ndarray:
+        if isinstance(x, (TracedArray, np.ndarray)):
             groups.setdefault(id(_owner(x)), []).append((name, _memory(x)))
     for group in groups.values():
         for k, (name, memory) in enumerate(group):

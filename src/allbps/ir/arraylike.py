@@ -214,7 +214,7 @@ class ArrayLike:
 
     def __int__(self) -> int:
         """What is left without the places behind the point, whose slope is 0 as that of a floor."""
-        whole = NUMPY[np.trunc](self) if self._loses_gradient else self
+        whole = NUMPY[np.trunc](self) if self.loses_gradient else self
         return int(whole._plain("int"))
 
     def __index__(self) -> int:
@@ -239,7 +239,7 @@ class ArrayLike:
         returned, ``lift`` puts it together as one. Large arrays are refused: every element would
         become a node.
         """
-        apart = self.size <= MOST_ELEMENTS and self._loses_gradient
+        apart = self.size <= MOST_ELEMENTS and self.loses_gradient
         if not apart or dtype not in (None, object):
             return np.asarray(self._plain("numpy.asarray"), dtype=dtype)
         elements = np.empty(self.shape, object)
@@ -248,12 +248,12 @@ class ArrayLike:
         return elements
 
     @property
-    def _loses_gradient(self) -> bool:
+    def loses_gradient(self) -> bool:
         """Would plain numbers instead of this array cut a gradient?"""
         return bool(self.traces) and self.is_inexact and carries_gradient(cast("Node", self))
 
     def _plain(self, purpose: str) -> Any:
-        if self._loses_gradient:
+        if self.loses_gradient:
             raise TraceError(
                 f"{purpose}() of {label_of(self)} would cut its gradient",
                 where=str(user_site() or ""),

@@ -46,6 +46,11 @@ def catches(code: CodeType) -> bool:
     return _read(code)[1]
 
 
+def names_read(code: CodeType) -> frozenset[str]:
+    """The names that code and the functions written inside it read: globals and attributes."""
+    return _read(code)[0]
+
+
 @lru_cache(4096)
 def _read(code: CodeType) -> tuple[frozenset[str], bool]:
     """(names that code and the functions inside it read, whether one of them catches errors)."""
@@ -103,7 +108,7 @@ def _is_known(kind: type) -> bool:
 
 def _named(f: FunctionType) -> Iterator[Any]:
     """What a function's global names stand for; of modules, the parts that it names."""
-    names, _ = _read(f.__code__)
+    names = names_read(f.__code__)
     for name in names:
         value = f.__globals__.get(name)
         yield value

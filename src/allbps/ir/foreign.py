@@ -39,6 +39,19 @@ KINDS: dict[tuple[str, str], tuple[str, str]] = {
     ("pyarrow", "ChunkedArray"): ("a pyarrow array", "pass {x}.to_numpy()"),
 }
 """(package, class) -> what it is, and what to do."""
+
+MEANT: dict[str, tuple[str, str]] = {
+    "MaskedArray": ("a masked array, and its mask would be lost", "{x}.filled(0), or np.where"),
+    "matrix": ("an np.matrix, whose * is a matrix product", "np.asarray({x}), and @ for products"),
+}
+"""Class of NumPy's whose arrays are more than their numbers -> what it is, and what to do."""
+
+ARITHMETIC = frozenset(
+    f"__{side}{name}__"
+    for name in ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul", "divmod")
+    for side in ("", "r", "i")
+) | {"__neg__", "__abs__", "__array_ufunc__", "__array_function__", "__getitem__", "__setitem__"}
+"""What a class of arrays may give a meaning of its own."""
 IN_A_GRAPH = "pass {x}.detach().numpy()"
 SHOWN = 4
 """Attributes that a message lists."""
@@ -54,9 +67,13 @@ def refuse_foreign(value: Any, name: str = "") -> None:
         name: what to call it; else its variable in the user's code.
 
     Raises:
-        DtypeError: it is another library's array, a dataclass, or an object that hides arrays.
+        DtypeError: it is another library's array, a dataclass, an object that hides arrays, or an
+            array that is more than its numbers.
 
     """
+    if issubclass(type(value), np.ndarray):  # isinstance says so of traced arrays too
+        _refuse_meaning(value, name)
+        return
     found = _known(value) or _held(value)
     if found is None:
         return
@@ -68,6 +85,39 @@ def refuse_foreign(value: Any, name: str = "") -> None:
         expected="a NumPy array, a number, or a tuple, list or dict of them",
         got=type(value).__name__,
         todo=instead.format(x=variable),
+    )
+
+
+def _refuse_meaning(array: np.ndarray[Any, Any], name: str) -> None:
+    """Raise for an array that is more than its numbers: here it would be computed with as if not.
+
+    Raises:
+        DtypeError: its class gives arithmetic another meaning.
+
+    """
+    found = next(filter(None, map(_meaning, type(array).__mro__)), None)
+    if found is None:
+        return
+    what, instead = found
+    raise DtypeError(
+        f"{name or 'an operand'} is {what}",
+        where=str(user_site() or ""),
+        expected="a plain array",
+        got=f"{type(array).__name__} of shape {array.shape}",
+        todo=instead.format(x=name_in_user_code(array) or "x"),
+    )
+
+
+def _meaning(kind: type) -> tuple[str, str] | None:
+    """(what it is, what to do) of a class of arrays with arithmetic of its own."""
+    if kind.__module__.partition(".")[0] in ("numpy", "builtins"):
+        return MEANT.get(kind.__name__)
+    own = [name for name in vars(kind) if name in ARITHMETIC]
+    if not own:
+        return None
+    return (
+        f"an array of the class {kind.__name__}, which has a {own[0]} of its own",
+        "pass np.asarray({x})",
     )
 
 

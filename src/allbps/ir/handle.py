@@ -620,7 +620,9 @@ def resolved(x: Any) -> Any:
     if isinstance(x, TracedArray):
         return x.node
     resolve = _RESOLVED.get(type(x))
-    return x if resolve is None else resolve(x)
+    if resolve is None:
+        return snapshot(x) if isinstance(x, np.ndarray) else x  # of a class of its own: np.memmap
+    return resolve(x)
 
 
 def _of_names(function: Callable[..., Any]) -> Callable[..., Any]:

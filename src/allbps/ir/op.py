@@ -380,11 +380,9 @@ def array_of(value: Any, name: str = "") -> Any:
     """
     if type(value) in PYTHON_DTYPES:
         return value
-    if not isinstance(value, (np.ndarray, np.generic, list, tuple)):
+    if type(value) is not np.ndarray and not isinstance(value, (np.generic, list, tuple)):
         refuse_foreign(value, name)
     array = value if isinstance(value, (np.ndarray, np.generic)) else np.asarray(value)
-    if isinstance(value, np.ndarray) and type(value) is not np.ndarray:
-        _refuse_meaning(value, name)
     if array.dtype.kind not in "biufc":
         raise DtypeError(
             f"{name or 'an operand'} is not made of numbers",
@@ -394,29 +392,6 @@ def array_of(value: Any, name: str = "") -> Any:
             todo=_numbers_from(value, array.dtype.kind),
         )
     return array
-
-
-def _refuse_meaning(array: np.ndarray[Any, Any], name: str) -> None:
-    """Raise for an array that is more than its numbers."""
-    meaning = {  # not on import: numpy.ma takes 16 ms to load
-        np.ma.MaskedArray: (
-            "a masked array, and its mask would be lost",
-            "x.filled(0), or np.where",
-        ),
-        np.matrix: (
-            "an np.matrix, whose * is a matrix product",
-            "np.asarray(x), and @ for products",
-        ),
-    }
-    for kind, (what, instead) in meaning.items():
-        if isinstance(array, kind):
-            raise DtypeError(
-                f"{name or 'an operand'} is {what}",
-                where=str(user_site() or ""),
-                expected="a plain array",
-                got=f"{type(array).__name__} of shape {array.shape}",
-                todo=instead,
-            )
 
 
 def _numbers_from(value: Any, kind: str) -> str:

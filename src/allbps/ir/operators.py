@@ -7,6 +7,7 @@ same array, stand for the node that it makes. Where h is a number, it is replace
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -15,6 +16,7 @@ import numpy as np
 from allbps.errors import ShapeError
 from allbps.ir.arraylike import ArrayLike, label_of
 from allbps.ir.handle import TracedArray, handed, resolved
+from allbps.ir.lookups import hash_of
 from allbps.ir.site import user_site
 
 __all__ = ["TracedArray"]
@@ -29,6 +31,10 @@ def _operator(name: str) -> Callable[..., Any]:
     operate.__name__ = operate.__qualname__ = name
     operate.__doc__ = plain.__doc__
     return operate
+
+
+def _hash(self: TracedArray) -> int:
+    return hash_of(self, sys._getframe(1))
 
 
 def _in_place_operator(name: str) -> Callable[..., Any]:
@@ -71,5 +77,6 @@ for _name in (
         setattr(TracedArray, _name, _operator(_name))
 for _name in _BINARY:
     setattr(TracedArray, f"__i{_name}__", _in_place_operator(_name))
+TracedArray.__hash__ = _hash  # type: ignore[method-assign,assignment]
 for _name in ("known", "item", "tolist", "__bool__", "__int__", "__index__", "__float__"):
     setattr(TracedArray, _name, _asked(_name))

@@ -36,7 +36,7 @@ def snapshot(array: Array) -> Array:
     constant that is used twice is one constant. The identity of the array alone would not tell:
     ``buffer[:] = k`` keeps it.
     """
-    if type(array) is not np.ndarray or array.dtype.kind == "O" or not can_change(array):
+    if array.dtype.kind == "O" or not can_change(array):
         return array
     taken = snapshots_here()
     known = taken.get(id(array))
@@ -70,7 +70,7 @@ def as_argument(value: Any) -> Any:
 
     Whether ``ravel`` gives a view depends on where the numbers lie, so gaps are kept.
     """
-    if type(value) is not np.ndarray or not can_change(value):
+    if not issubclass(type(value), np.ndarray) or not can_change(value):
         return value
     if value.flags.c_contiguous or value.flags.f_contiguous or not value.size:
         return value.copy(order="K")

@@ -1,24 +1,26 @@
-"""Functions that write into arrays they made themselves, by np.zeros and the like.
+"""Twins of functions: the same code, with globals of their own in which a few names mean more.
 
 NumPy asks a traced number for a float before it stands in a plain array, and that would cut its
-gradient. Where a function ends so, its twin runs: the same code, with globals of its own in which
-``np`` makes arrays that follow what is written into them. Nothing outside of the function changes,
-for nobody else.
+gradient. Where a function ends so, a twin runs in which ``np`` makes arrays that follow what is
+written into them. And where a function asks for the ``type`` of something, which no object can
+answer for itself, a twin runs in which a traced array is an array. Nothing outside of the function
+changes, for nobody else.
 """
 
 from __future__ import annotations
 
 import dis
 from collections.abc import Callable, Mapping
-from functools import partial, wraps
+from functools import lru_cache, partial, wraps
 from types import CodeType, FunctionType, MethodType, ModuleType
 from typing import Any, TypeVar
 
 import numpy as np
 
 from allbps.errors import AllBPsError, InPlaceError, TraceError
-from allbps.ir.arraylike import NUMPY
+from allbps.ir.arraylike import NUMPY, ArrayLike
 from allbps.ir.captured import captured
+from allbps.ir.catching import names_read
 from allbps.ir.handle import TracedArray, handed, is_traced, resolved
 from allbps.ir.layout import as_laid
 from allbps.ir.op import lift
@@ -42,8 +44,9 @@ def or_its_twin(f: Callable[..., Any], run: Callable[[Callable[..., Any]], T]) -
         TraceError, InPlaceError: as ``f`` does, where it has no twin or that fails too.
 
     """
+    asking = twin_of(f, makes=False) if asks_for_types(f) else None
     try:
-        return run(f)
+        return run(f if asking is None else asking)
     except (TraceError, InPlaceError) as error:
         twin = twin_of(f)
         if twin is None:
@@ -54,23 +57,53 @@ def or_its_twin(f: Callable[..., Any], run: Callable[[Callable[..., Any]], T]) -
             raise error from None
 
 
-def twin_of(f: Any) -> Callable[..., Any] | None:
-    """The same function, with arrays of its own making that follow what is written into them.
+def asks_for_types(f: Any) -> bool:
+    """Does ``f``, or a function of the user's that it names, say ``type`` and mean Python's?
+
+    Not so where one of them writes global variables, which its twin would not.
+
+    >>> asks_for_types(lambda x: type(x) is np.ndarray), asks_for_types(lambda x: x)
+    (True, False)
+    """
+    pending, seen, asks = [f], set(), False
+    while pending:
+        this = pending.pop()
+        this = getattr(this, "func", getattr(this, "__func__", this))
+        if not isinstance(this, FunctionType) or id(this) in seen:
+            continue
+        seen.add(id(this))
+        if not _is_own(this.__code__.co_filename):
+            continue
+        if _writes_globals(this.__code__):
+            return False
+        names = names_read(this.__code__)
+        asks = asks or ("type" in names and "type" not in this.__globals__)
+        pending += [this.__globals__.get(name) for name in names]
+    return asks
+
+
+def twin_of(f: Any, makes: bool = True) -> Callable[..., Any] | None:
+    """The same function, for which traced arrays are arrays when it asks for a type.
 
     None for what is not the user's code, writes global variables, or reads traced arrays of a
     function around it, into which it may have written already.
+
+    Args:
+        f: the function.
+        makes: do arrays of its own making follow what is written into them, too?
+
     """
     if isinstance(f, partial):
-        inner = twin_of(f.func)
+        inner = twin_of(f.func, makes)
         return None if inner is None else partial(inner, *f.args, **f.keywords)
     if isinstance(f, MethodType):
-        inner = twin_of(f.__func__)
+        inner = twin_of(f.__func__, makes)
         return None if inner is None else MethodType(inner, f.__self__)
     if not isinstance(f, FunctionType) or not _is_own(f.__code__.co_filename):
         return None
     if _writes_globals(f.__code__) or any(isinstance(x, TracedArray) for x in captured(f).values()):
         return None
-    return _with(f, _following(f.__globals__, {}))
+    return _with(f, _Names(makes).following(f.__globals__))
 
 
 def _is_own(file: str) -> bool:
@@ -78,6 +111,7 @@ def _is_own(file: str) -> bool:
     return bool(file) and is_user_file(file) and "-packages" not in file
 
 
+@lru_cache(4096)
 def _writes_globals(code: CodeType) -> bool:
     inner = (part for part in code.co_consts if isinstance(part, CodeType))
     own = any(
@@ -86,32 +120,57 @@ def _writes_globals(code: CodeType) -> bool:
     return own or any(map(_writes_globals, inner))
 
 
-def _following(names: dict[str, Any], known: dict[int, dict[str, Any]]) -> dict[str, Any]:
-    """Global names in which NumPy's makers, and the user's functions that use them, are replaced.
+class _Names:
+    """Global names of the user's files in which some are replaced.
 
     Args:
-        names: of a file of the user's.
-        known: what was made already of other files, by the identity of their names.
+        makes: are NumPy's makers among them?
 
     """
-    if id(names) in known:
-        return known[id(names)]
-    new = known[id(names)] = dict(names)
-    for name, value in names.items():
-        new[name] = _replaced(value, known)
-    return new
+
+    def __init__(self, makes: bool) -> None:
+        self._makes = makes
+        self._known: dict[int, dict[str, Any]] = {}
+
+    def following(self, names: dict[str, Any]) -> dict[str, Any]:
+        """The names of a file, of which those that stand for something else do so."""
+        if id(names) in self._known:
+            return self._known[id(names)]
+        new = self._known[id(names)] = dict(names)
+        for name, value in names.items():
+            new[name] = self._replaced(value)
+        new.setdefault("type", asked)
+        return new
+
+    def _replaced(self, value: Any) -> Any:
+        if isinstance(value, FunctionType) and _is_own(value.__code__.co_filename):
+            return _with(value, self.following(value.__globals__))
+        if isinstance(value, ModuleType) and _is_own(getattr(value, "__file__", None) or ""):
+            twin = ModuleType(value.__name__)
+            twin.__dict__.update(self.following(value.__dict__))
+            return twin
+        if not self._makes:
+            return value
+        if value is np:
+            return _NumPy()
+        return _maker(value) if any(value is maker for maker in (*MAKERS, *CONVERTERS)) else value
 
 
-def _replaced(value: Any, known: dict[int, dict[str, Any]]) -> Any:
-    if value is np:
-        return _NumPy()
-    if isinstance(value, FunctionType) and _is_own(value.__code__.co_filename):
-        return _with(value, _following(value.__globals__, known))
-    if isinstance(value, ModuleType) and _is_own(getattr(value, "__file__", None) or ""):
-        twin = ModuleType(value.__name__)
-        twin.__dict__.update(_following(value.__dict__, known))
-        return twin
-    return _maker(value) if any(value is maker for maker in (*MAKERS, *CONVERTERS)) else value
+class _Asked(type):
+    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+        if len(args) == 1 and not kwargs:
+            return args[0].__class__ if issubclass(type(args[0]), ArrayLike) else type(args[0])
+        return type(*args, **kwargs)
+
+    def __instancecheck__(cls, x: object) -> bool:
+        return isinstance(x, type)
+
+    def __subclasscheck__(cls, kind: type) -> bool:
+        return issubclass(kind, type)
+
+
+class asked(metaclass=_Asked):  # noqa: N801
+    """Python's ``type``, for which a traced array is an array and a traced number a number."""
 
 
 def _with(f: FunctionType, names: Mapping[str, Any]) -> FunctionType:

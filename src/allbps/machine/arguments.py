@@ -70,7 +70,7 @@ class Slot:
             LimitError: its numbers are not what kernels trust them to be.
 
         """
-        if not isinstance(leaf, (np.ndarray, np.generic)):
+        if type(leaf) is not np.ndarray and not isinstance(leaf, np.generic):
             refuse_foreign(leaf, path)
         array = np.asarray(leaf)
         if array.shape != self._shape:

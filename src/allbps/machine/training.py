@@ -16,7 +16,7 @@ from allbps.errors import (
     ShapeError,
     unknown_name,
 )
-from allbps.ir import Node
+from allbps.ir import Node, refuse_foreign
 from allbps.machine.building import Build
 from allbps.machine.called import Called, Recipe
 from allbps.machine.limits import LimitError
@@ -297,6 +297,8 @@ class TrainStep(Called):
         return [self._examples(x, values, batched) for x, values in pairs]
 
     def _examples(self, x: Node, values: Any, batched: bool) -> NDArray[Any]:
+        if isinstance(values, np.ndarray):
+            refuse_foreign(values, x.name)
         array = np.asarray(values)
         one = x.shape[1:] if batched else x.shape
         if array.shape[1:] != one:

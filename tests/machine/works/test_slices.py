@@ -35,3 +35,17 @@ def test_slices_side_by_side_in_every_mixture_of_dtypes(outer, inner, cut):
     assert delta.dtype == want.dtype
     np.testing.assert_allclose(value, want_value, rtol=8 * coarsest)
     np.testing.assert_allclose(delta, want, rtol=8 * coarsest, atol=8 * coarsest)
+
+
+@pytest.mark.parametrize("part", [0, slice(1, 5, 2), slice(None, None, -1)], ids=str)
+def test_a_write_into_a_part_of_what_lies_scattered_in_memory(part):
+    def f(x):
+        y = x.T.reshape(-1)  # no two numbers of a row lie side by side
+        y[part] = 5.0 * y[part] ** 2
+        return np.sum(x**2) + np.sum(y * np.arange(6))
+
+    x = np.linspace(-1, 1, 6).reshape(2, 3)
+    value, found = bp.compile(f, x, params="x")(x)
+    want_value, want = bp.value_and_grad(f)(x)
+    np.testing.assert_allclose(value, want_value)
+    np.testing.assert_allclose(found["x"] if isinstance(found, dict) else found, want)

@@ -19,6 +19,7 @@ from allbps.machine.planning.layout import Layout, row_major
 from allbps.machine.planning.loops import scalar_kind
 from allbps.machine.planning.plan import Value, Work
 from allbps.machine.planning.scalar import INT, as_real, as_whole
+from allbps.machine.planning.windows import indexed
 from allbps.machine.works.indices import Index, index_of, is_mask, offsets_of
 from allbps.machine.works.loops import add_move
 from allbps.machine.works.nests import nest_of
@@ -73,7 +74,7 @@ def emit_put(places: Places, work: Work) -> None:
     if not values.size:
         raise NoKernelError
     if not arrays:
-        if not prod(part_of(places.strided(x), parts).layout.shape):
+        if not all(indexed(parts, x.shape)):
             raise NoKernelError
         there = _copied(places, work)
         part = part_of(there, parts)
