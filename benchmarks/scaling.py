@@ -23,10 +23,12 @@ import numpy as np
 NETS = {"mlp": ((1, 28, 28), 512), "lenet": ((1, 28, 28), 128)}
 """Net -> shape of an image, examples in a batch."""
 ONE, TWO = "2 threads, 8 parts", "2 × 1 thread, 8 parts"
+FAR = f"{TWO}, by messages"
 SETUPS = {
     "2 threads, whole": (1, 2, None),
     ONE: (1, 2, 8),
     TWO: (2, 1, 8),
+    FAR: (2, 1, 8),
     "1 thread, whole": (1, 1, None),
     "1 thread, 8 parts": (1, 1, 8),
 }
@@ -39,12 +41,14 @@ def serve(model, threads, parts):
 
     from allbps import nn
     from allbps.data import Images
-    from allbps.distributed import Workers, joined
+    from allbps.distributed import TorchExchange, Workers, joined
     from allbps.optim import SGD
     from allbps.train.engine import State, Task
     from allbps.train.engines import make_engine
 
     workers = joined(120) or Workers.alone()
+    if "ALLBPS_BY_MESSAGES" in os.environ:  # as between machines, which see no common memory
+        TorchExchange.room = lambda *_: None
     shape, size = NETS[model]
     rng = np.random.default_rng(0)
     x = rng.random((4 * size, *shape), np.float32)
@@ -88,13 +92,13 @@ def exchanged(workers):
     return found[0], 4 * (1 << 22) / (found[1] - found[0])
 
 
-def start(model, processes, threads, parts):
+def start(model, processes, threads, parts, *, far=False):
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     group = []
     for rank in range(processes):
-        env = {**os.environ, "OMP_NUM_THREADS": "1"}
+        env = {**os.environ, "OMP_NUM_THREADS": "1"} | ({"ALLBPS_BY_MESSAGES": "1"} if far else {})
         if processes > 1:
             env |= {"RANK": str(rank), "WORLD_SIZE": str(processes), "MASTER_PORT": str(port),
                     "LOCAL_WORLD_SIZE": str(processes), "MASTER_ADDR": "127.0.0.1"}  # fmt: skip
@@ -112,7 +116,7 @@ def told(group, word):
 
 
 def measure(model, rounds, steps):
-    groups = {name: start(model, *how) for name, how in SETUPS.items()}
+    groups = {name: start(model, *how, far=name == FAR) for name, how in SETUPS.items()}
     facts = {name: json.loads(group[0].stdout.readline()) for name, group in groups.items()}
     for group in groups.values():
         for other in group[1:]:
@@ -127,7 +131,7 @@ def measure(model, rounds, steps):
         for process in group:
             process.stdin.close()
             process.wait()
-    return times, facts[TWO], links
+    return times, facts[FAR], links
 
 
 def medians(times):
@@ -138,9 +142,9 @@ def medians(times):
     }
 
 
-def efficiency(times):
+def efficiency(times, two):
     """One process with two threads beside two processes with one, by the clock and by CPU."""
-    pairs = zip(times[ONE], times[TWO], strict=True)
+    pairs = zip(times[ONE], times[two], strict=True)
     quotients = [(one[0] / two[0], one[1] / two[1]) for one, two in pairs]
     return [statistics.median(column) for column in zip(*quotients, strict=True)]
 
@@ -150,15 +154,16 @@ def main():
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--steps", type=int, default=5)
     options = parser.parse_args()
-    print("| net, batch | parameters | " + " | ".join(SETUPS) + " | efficiency | sent by each |")
-    print("|---|--:|" + "--:|" * (len(SETUPS) + 2))
+    heads = ["net, batch", "parameters", *SETUPS, "efficiency", "by messages", "sent by each"]
+    print(f"| {' | '.join(heads)} |\n|---|" + "--:|" * (len(heads) - 1))
     links = []
     for model, (_, size) in NETS.items():
         times, facts, more = measure(model, options.rounds, options.steps)
         links += more
         shown = [f"{facts['parameters']:,}"]
         shown += [f"{clock:.1f} ({cpu:.1f})" for clock, cpu in medians(times).values()]
-        shown += ["{:.0%} ({:.0%})".format(*efficiency(times)), f"{facts['sent']:,}"]
+        shown += ["{:.0%} ({:.0%})".format(*efficiency(times, two)) for two in (TWO, FAR)]
+        shown += [f"{facts['sent']:,}"]
         print(f"| {model}, {size} | {' | '.join(shown)} |", flush=True)
     small, large = min(link[0] for link in links), max(link[1] for link in links)
     print(f"\na small exchange: {small * 1e6:.0f} µs; a large one: {large / 1e9:.2f} GB/s")

@@ -56,14 +56,24 @@ class ThreadExchange:
         out[...] = np.concatenate(self._share(own.copy()))
         return lambda: None
 
+    def room(self, count, real):
+        return None
 
-def together(size, work):
+
+class NearThreadExchange(ThreadExchange):
+    """One of the workers, who see one memory."""
+
+    def room(self, count, real):
+        return self._share(np.zeros(count, real))[0]
+
+
+def together(size, work, exchange=ThreadExchange):
     """``work(exchange)`` by each of ``size`` workers: their results, and errors by rank."""
     meeting, results, errors = Meeting(size), [None] * size, {}
 
     def run(rank):
         try:
-            results[rank] = work(ThreadExchange(meeting, rank))
+            results[rank] = work(exchange(meeting, rank))
         except Exception as error:
             errors[rank] = error
             meeting.leave()

@@ -13,14 +13,14 @@ from hypothesis import strategies as st
 import allbps as bp
 import allbps.functional as F
 from allbps.errors import ArgumentError, NonFiniteError, ShapeError, WorkerError
+from allbps.machine.common import CommonPacket, packet_for
 from allbps.machine.exchange import Alone
 from allbps.machine.parted import PartedStep
 from allbps.machine.parts import Tree, blocks, bounds
-from allbps.machine.summation import Packet
 from allbps.optim import LAMB, SGD, Adam, clip_grad_norm
 from allbps.tree import leaves
 
-from ._threads import together
+from ._threads import NearThreadExchange, ThreadExchange, together
 
 RNG = np.random.default_rng(3)
 P = {"W": RNG.normal(size=(7, 6)) * 0.4, "b": RNG.normal(size=7), "V": RNG.normal(size=(4, 7))}
@@ -64,19 +64,23 @@ def test_a_tree_adds_in_one_order_wherever_it_is_cut(parts, data):
 
 @pytest.mark.parametrize("size", [1, 2, 3, 5, 8])
 @pytest.mark.parametrize("used", [8, 3])
-def test_a_packet_is_the_sum_of_its_parts(size, used):
+@pytest.mark.parametrize("how", [ThreadExchange, NearThreadExchange])
+def test_a_packet_is_the_sum_of_its_parts(size, used, how):
     values = RNG.normal(size=(8, 11)).astype(np.float32)
 
     def work(exchange):
-        packet = Packet([4, 7], np.dtype(np.float32), exchange, 8)
-        for k in range(*bounds(8, size)[exchange.rank]):
-            packet.push(
-                (lambda flat, k=k: flat[:11].__setitem__(..., values[k])) if k < used else None
-            )
-        packet.exchanged(used)()
+        packet = packet_for([4, 7], np.dtype(np.float32), exchange, 8)
+        assert isinstance(packet, CommonPacket) == (how is NearThreadExchange and size > 1)
+        for _ in range(2):
+            packet.begin()
+            for k in range(*bounds(8, size)[exchange.rank]):
+                packet.push(
+                    (lambda flat, k=k: flat[:11].__setitem__(..., values[k])) if k < used else None
+                )
+            packet.exchanged(used)()
         return packet.total[:11].copy(), packet.array(1).copy()
 
-    results, errors = together(size, work) if size > 1 else ([work(Alone())], [])
+    results, errors = together(size, work, how) if size > 1 else ([work(Alone())], [])
     assert not errors
     exact = [float(sum(Fraction(float(v)) for v in column)) for column in values[:used].T]
     for total, second in results:
@@ -208,9 +212,12 @@ def alone():
     return trained(None)
 
 
-@pytest.mark.parametrize("size", [1, 2, 3, 4, 8])
-def test_any_number_of_workers_makes_the_same_bits(alone, size):
-    results, errors = together(size, trained)
+@pytest.mark.parametrize(
+    ("size", "how"),
+    [*((n, ThreadExchange) for n in (1, 2, 3, 4, 8)), *((n, NearThreadExchange) for n in (2, 3))],
+)
+def test_any_number_of_workers_makes_the_same_bits(alone, size, how):
+    results, errors = together(size, trained, how)
     assert not errors
     assert all(result == alone for result in results)
 

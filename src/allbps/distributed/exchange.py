@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from allbps.distributed.memory import HEAD, common_memory
 from allbps.errors import ArgumentError, WorkerError
 from allbps.extras import needs
 
@@ -90,6 +91,18 @@ class TorchExchange:
                 work.wait()
 
         return wait
+
+    def room(self, count: int, real: np.dtype[Any]) -> NDArray[Any] | None:
+        """A vector of so many zeros that all workers see; None where they share no memory.
+
+        Raises:
+            WorkerError: a worker is gone or does not answer.
+
+        """
+        if self.local < self.size:
+            return None
+        memory = common_memory(self, HEAD + count * real.itemsize)
+        return None if memory is None else np.frombuffer(memory, real, count, HEAD)
 
     @property
     def _all_gather(self) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol, runtime_checkable
 
+import numpy as np
 from numpy.typing import NDArray
 
 
@@ -44,6 +45,12 @@ class Exchange(Protocol):
     def gather(self, out: NDArray[Any], own: NDArray[Any]) -> Callable[[], None]:
         """Let every worker have the vectors of all, of one length; call the result to wait."""
 
+    def room(self, count: int, real: np.dtype[Any]) -> NDArray[Any] | None:
+        """A vector of so many zeros that all workers see; None where they share no memory.
+
+        All call this together.
+        """
+
 
 class Alone:
     """One worker."""
@@ -60,3 +67,7 @@ class Alone:
         """Nobody else is there."""
         out[...] = own
         return lambda: None
+
+    def room(self, count: int, real: np.dtype[Any]) -> NDArray[Any] | None:
+        """Nobody else is there."""
+        return None

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from allbps.errors import ArgumentError, NonFiniteError, ShapeError
 from allbps.ir import Node
 from allbps.machine.called import Recipe
+from allbps.machine.common import packet_for
 from allbps.machine.exchange import Exchange
 from allbps.machine.execution.runtime import default_threads
 from allbps.machine.kept import Kept
@@ -31,7 +32,7 @@ from allbps.machine.parts import bounds, check_enough, share
 from allbps.machine.reports import Found, Reports, digest_of
 from allbps.machine.request import without_carry
 from allbps.machine.stages import Stages
-from allbps.machine.summation import Packet, Summation
+from allbps.machine.summation import Summation
 from allbps.machine.weighing import Kind
 from allbps.optim import Optimizer
 from allbps.trace import Traced
@@ -101,7 +102,8 @@ class PartedStep:
         sizes, exchange, groups = self._packing.sizes, self._exchange, self._packing.packets
         real = self._kept.moves.real
         packets = [
-            Packet([sizes[k] for k in members], real, exchange, self.parts) for members in groups
+            packet_for([sizes[k] for k in members], real, exchange, self.parts)
+            for members in groups
         ]
         self._sum = Summation(packets, exchange)
         found = {

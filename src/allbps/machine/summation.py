@@ -8,7 +8,7 @@ of the sums is ours; with a power of two of workers as many bytes move as in PyT
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import accumulate
 from typing import Any
@@ -35,6 +35,8 @@ class Packet:
     Attributes:
         total: the sum over all parts, in the order of the arrays, once it is there.
         starts: where each array begins.
+        slice, length: numbers in what a worker owns of it, and in all slices.
+        blocks: of the tree, for each worker.
 
     """
 
@@ -44,8 +46,8 @@ class Packet:
         self.starts = [0, *accumulate(sizes)]
         self.slice = -(-max(self.starts[-1], 1) // exchange.size)
         self.exchange, self._real = exchange, real
-        self._length = self.slice * exchange.size
-        self.total = np.zeros(self._length, real)
+        self.length = self.slice * exchange.size
+        self.total = np.zeros(self.length, real)
         self._free: list[NDArray[Any]] = []
         ranges = bounds(parts, exchange.size)
         self.blocks = [list(blocks(*own)) for own in ranges]
@@ -63,10 +65,14 @@ class Packet:
         """The next of this worker's parts, written by ``fill``; None where it holds no example."""
         flat = None
         if fill is not None:
-            flat = self._free.pop() if self._free else np.zeros(self._length, self._real)
+            flat = self._leaf_memory()
             fill(flat)
         self._tree.push(0, self._leaf, flat)
         self._leaf += 1
+
+    def _leaf_memory(self) -> NDArray[Any]:
+        """Where the next part is written."""
+        return self._free.pop() if self._free else np.zeros(self.length, self._real)
 
     def _add(self, a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
         with np.errstate(all="ignore"):  # numbers that are not finite are found in the losses
@@ -86,22 +92,22 @@ class Packet:
         found = [value for *_, value in self._tree.blocks]
         if len(found) != len(own):  # some part failed: what is sent is not used
             found = [None] * len(own)
-        here = [np.zeros(self._length, self._real) if flat is None else flat for flat in found]
+        here = [np.zeros(self.length, self._real) if flat is None else flat for flat in found]
         go = here[0] if len(here) == 1 else self._interleaved(here)
         come = [n * self.slice for n in lengths]
         self.exchange.swap(self._come, go, come, [len(own) * self.slice] * self.exchange.size)
         self._free += [flat for flat in found if flat is not None]
-        return self.exchange.gather(self.total, self._sum_of_slice(used))
+        rows = self._come.reshape(-1, self.slice)
+        return self.exchange.gather(self.total, self._sum_of_slice(rows, used))
 
     def _interleaved(self, flats: Sequence[NDArray[Any]]) -> NDArray[Any]:
         """For each worker its slice of every block."""
         shaped = [flat.reshape(self.exchange.size, self.slice) for flat in flats]
         return np.stack(shaped, axis=1).reshape(-1)
 
-    def _sum_of_slice(self, used: int) -> NDArray[Any]:
+    def _sum_of_slice(self, rows: Iterable[NDArray[Any]], used: int) -> NDArray[Any]:
         """What this worker owns, from the blocks of all."""
         tree = Tree[NDArray[Any]](self._add_slices)
-        rows = self._come.reshape(-1, self.slice)
         every = [block for own in self.blocks for block in own]
         for (level, index), row in zip(every, rows, strict=True):
             tree.push(level, index, row if index << level < used else None)
@@ -115,13 +121,19 @@ class Packet:
             np.add(a, b, out=a)
         return a
 
+    @property
+    def sent(self) -> int:
+        """Bytes that this worker sends in a step."""
+        copies = 1 + len(self.blocks[self.exchange.rank])
+        return (self.exchange.size - 1) * copies * self.slice * self.total.itemsize
+
     def array(self, k: int) -> NDArray[Any]:
         """The sum of one of the arrays, a vector."""
         return self.total[self.starts[k] : self.starts[k + 1]]
 
 
 class Summation:
-    """All packets of a step, exchanged in one order by a thread of its own.
+    """All packets of a step, exchanged in one order; several of them by a thread of its own.
 
     Args:
         packets: in the order in which they are exchanged.
@@ -130,9 +142,9 @@ class Summation:
     """
 
     def __init__(self, packets: Sequence[Packet], exchange: Exchange) -> None:
-        self.packets, self._exchange = packets, exchange
-        alone = exchange.size == 1
-        self._thread = None if alone else ThreadPoolExecutor(1, thread_name_prefix="allbps-sum")
+        self.packets = packets
+        beside = exchange.size > 1 and len(packets) > 1  # the last one has nothing to run beside
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="allbps-sum") if beside else None
         self._ready: set[int] = set()
         self._going: list[Future[Callable[[], None]]] = []
         self._used = 0
@@ -140,10 +152,7 @@ class Summation:
     @property
     def sent(self) -> int:
         """Bytes that this worker sends in a step."""
-        others = self._exchange.size - 1
-        each = [1 + len(packet.blocks[self._exchange.rank]) for packet in self.packets]
-        pairs = zip(each, self.packets, strict=True)
-        return others * sum(n * packet.slice * packet.total.itemsize for n, packet in pairs)
+        return sum(packet.sent for packet in self.packets)
 
     def begin(self, used: int) -> None:
         """A new step, of which the first ``used`` parts hold examples."""
@@ -164,7 +173,10 @@ class Summation:
         if self._thread is not None:
             return self._thread.submit(packet.exchanged, self._used)
         done: Future[Callable[[], None]] = Future()
-        done.set_result(packet.exchanged(self._used))
+        try:
+            done.set_result(packet.exchanged(self._used))
+        except Exception as error:  # raised where it is waited for, as if a thread had met it
+            done.set_exception(error)
         return done
 
     def finish(self) -> None:
