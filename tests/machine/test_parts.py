@@ -77,7 +77,9 @@ def test_a_packet_is_the_sum_of_its_parts(size, used, how):
                 packet.push(
                     (lambda flat, k=k: flat[:11].__setitem__(..., values[k])) if k < used else None
                 )
-            packet.exchanged(used)()
+            take = packet.exchanged(used)
+            exchange.gather(np.zeros(size, np.uint8), np.zeros(1, np.uint8))()
+            take()
         return packet.total[:11].copy(), packet.array(1).copy()
 
     results, errors = together(size, work, how) if size > 1 else ([work(Alone())], [])

@@ -25,9 +25,9 @@ class CommonPacket(Packet):
     """Arrays of a sum whose blocks lie where all workers see them.
 
     Each worker makes the additions of its slice among the blocks of all, and writes the sum where
-    all read it. Two words are exchanged in a step, that all blocks are there and that all slices
-    are: whoever has heard the second writes new blocks, and new slices after the next first word,
-    when all have read the old ones.
+    all read it. That all blocks are there is said by a word of each worker; that all slices are, by
+    what the workers tell each other after the sum, before they wait for it. Whoever has heard that
+    may write new blocks; and new slices after the next word, when all have read the old ones.
 
     Args:
         sizes, real, exchange, parts: as for ``Packet``.
@@ -72,8 +72,8 @@ class CommonPacket(Packet):
         return mine
 
     def exchanged(self, used: int) -> Callable[[], None]:
-        """Sum over all workers, of the first ``used`` parts; call the result to wait for it."""
-        self._all_are_there()()
+        """Sum over all workers, of the first ``used`` parts; call the result to have it."""
+        self.exchange.gather(self._words, np.ones(1, np.uint8))()
         cut = slice(self.exchange.rank * self.slice, (self.exchange.rank + 1) * self.slice)
         rows = [
             self._theirs[rank, row, cut]
@@ -81,13 +81,8 @@ class CommonPacket(Packet):
             for row in range(len(own))
         ]
         self._whole[cut] = self._sum_of_slice(rows, used)
-        done = self._all_are_there()
 
-        def wait() -> None:
-            done()
+        def take() -> None:
             self.total[...] = self._whole
 
-        return wait
-
-    def _all_are_there(self) -> Callable[[], None]:
-        return self.exchange.gather(self._words, np.ones(1, np.uint8))
+        return take

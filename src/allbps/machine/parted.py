@@ -203,9 +203,12 @@ class PartedStep:
     def _step(self, count: int, own: Mapping[str, Any], problem: Exception | None = None) -> Any:
         with self._lock:
             found = self._computed(count, own) if problem is None else self._failed(problem)
-            self._sum.finish()
+            self._sum.leave()
             digest = digest_of(self._kept.everything(), self._recipe.draws) if self._fresh else 0
-            reports = self._reports.exchanged(self.taken, count, digest, found)
+            try:
+                reports = self._reports.exchanged(self.taken, count, digest, found)
+            finally:
+                self._sum.finish()
             self._fresh = False
             loss, scale = reports.loss()
             if not math.isfinite(loss):

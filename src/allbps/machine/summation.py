@@ -81,7 +81,10 @@ class Packet:
         return a
 
     def exchanged(self, used: int) -> Callable[[], None]:
-        """Sum over all workers, of the first ``used`` parts; call the result to wait for it."""
+        """Sum over all workers, of the first ``used`` parts; call the result to have it.
+
+        Between the two, all workers must have heard from each other once more.
+        """
         if self.exchange.size == 1:
             total = self._tree.total()
             if total is not None:  # else some part failed, of which the reports tell
@@ -179,10 +182,15 @@ class Summation:
             done.set_exception(error)
         return done
 
-    def finish(self) -> None:
-        """Wait for all packets; those that never became ready are sent as they are."""
+    def leave(self) -> None:
+        """Let all packets be on their way; those that never became ready go as they are."""
         for k in range(len(self.packets)):
             if k not in self._ready:
                 self.ready(k)
-        for waiting in [future.result() for future in self._going]:
-            waiting()
+        for future in self._going:
+            future.result()
+
+    def finish(self) -> None:
+        """Have all sums, after ``leave`` and once all workers have heard from each other again."""
+        for future in self._going:
+            future.result()()
