@@ -287,3 +287,32 @@ def test_whole_numbers_and_truth_values_give_floats_in_full_precision(target):
     np.testing.assert_allclose(grads["x"], worked["x"].delta, rtol=rtol)
     if target == "torch":
         assert worked.verify().judges["torch"]["checked"] > 1
+
+
+LARGE = np.arange(60.0).reshape(20, 3)
+CALLED = {
+    "sigmoid": "np.sum(F.sigmoid(x) ** 2)",
+    "softmax": "np.sum(F.softmax(x, 0) ** 2)",
+    "cross_entropy": "F.cross_entropy(x[None], np.array([1]))",
+    "layer_norm": "np.sum(F.layer_norm(x, 3) ** 3)",
+    "torch": "np.sum(np.tanh(x))",
+    "jax": "np.sum(F.gelu(x))",
+    "jnp": "np.sum(np.tanh(x))",
+    "special": "np.sum(F.gelu(x))",
+    "len": "np.sum(np.cumprod(x))",
+    "x": "np.sum(np.tanh(x))",
+    "C1": "np.sum((LARGE @ x) ** 2)",
+}
+
+
+@pytest.mark.parametrize("name", CALLED)
+@pytest.mark.parametrize("target", ["numpy", "torch", "jax"])
+def test_a_function_may_be_called_like_what_its_source_needs(target, name):
+    scope = {"np": np, "F": F, "LARGE": LARGE}
+    exec(f"def {name}(x):\n    return {CALLED[name]}\n", scope)
+    f, x, written = scope[name], np.array([0.5, -0.2, 1.0]), {}
+    exec(bp.explain(f, x=x).to_source(target), written)
+    given = pytest.importorskip("torch").tensor(x) if target == "torch" else np.float32(x)
+    value, gradients = written[name](given)
+    np.testing.assert_allclose(value, f(x), rtol=1e-5)
+    np.testing.assert_allclose(gradients["x"], bp.grad(f)(x), rtol=1e-4, atol=1e-5)

@@ -12,7 +12,7 @@ import re
 import traceback
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import count
 from textwrap import dedent
@@ -24,6 +24,7 @@ from allbps.backward import Backward
 from allbps.errors import NonFiniteError, NoRuleError, SingularError
 from allbps.ir import CONST, INPUT, Graph, Node
 from allbps.ops.shape import broadcast_to, identity, transpose
+from allbps.readings.aside import Aside, aside
 from allbps.readings.dialect import NUMPY, Dialect, expression
 from allbps.readings.literals import BESIDE, LITERAL_SIZE, PACKED, Likes, module_level, read_from
 from allbps.readings.signature import Signature, signature
@@ -56,6 +57,7 @@ class Program:
         forward, backward: its statements.
         results: names of what it returns.
         helpers: source of the functions that it calls.
+        aside: what is spelled otherwise, because the function is called like it.
 
     """
 
@@ -67,6 +69,7 @@ class Program:
     backward: tuple[Line, ...]
     results: tuple[str, ...]
     helpers: tuple[str, ...]
+    aside: Aside | None = None
 
     @property
     def arguments(self) -> tuple[str, ...]:
@@ -84,7 +87,9 @@ class Program:
         used = "\n".join((*self.helpers, self.body))
         imports = self.dialect.imports.items()
         needed = [line for name, line in imports if re.search(rf"(?<![\w.]){name}\.", used)]
-        return tuple(sorted(needed))
+        return tuple(
+            sorted([*needed, self.aside.line] if self.aside and self.aside.line else needed)
+        )
 
     @property
     def text(self) -> str:
@@ -201,10 +206,15 @@ def emit(subject: Traced | Backward, dialect: Dialect = NUMPY) -> Program:
     likes = Likes.among(graph.inputs, dialect)
     deltas = _own_nodes(subject, likes) if isinstance(subject, Backward) else {}
     everything = Graph(graph.inputs, (*graph.outputs, *deltas))
-    writer = _Writer(everything, likes)
+    writer = _Writer(everything, likes, traced.function)
     forward_nodes = set(traced.graph.nodes)
     remarks = {**_sites(traced.graph.nodes), **deltas}
     lines = list(writer.lines(remarks))
+    helpers = _helpers(everything.nodes, "\n".join(line.code for line in lines), dialect)
+    meets = aside(traced.function, dialect.imports, (*helpers, *(line.code for line in lines)))
+    if meets is not None:
+        lines = [replace(line, code=meets.spelled(line.code)) for line in lines]
+        helpers = tuple(map(meets.spelled, helpers))
     backward = tuple(line for line in lines if line.node not in forward_nodes)
     gradients = {}
     if isinstance(subject, Backward):
@@ -217,7 +227,8 @@ def emit(subject: Traced | Backward, dialect: Dialect = NUMPY) -> Program:
         forward=tuple(line for line in lines if line.node in forward_nodes),
         backward=_in_reading_order(backward, subject),
         results=tuple(writer.name(y) for y in traced.graph.outputs),
-        helpers=_helpers(everything.nodes, "\n".join(line.code for line in lines), dialect),
+        helpers=helpers,
+        aside=meets,
     )
 
 
@@ -298,8 +309,8 @@ def column(lines: Iterable[Line], width: int) -> Iterator[str]:
 class _Writer:
     """Turns nodes into statements: named nodes get a line, the others stand inside one."""
 
-    def __init__(self, graph: Graph, likes: Likes) -> None:
-        self.graph, self.likes = graph, likes
+    def __init__(self, graph: Graph, likes: Likes, function: str) -> None:
+        self.graph, self.likes, self.function = graph, likes, function
         self.constants: dict[str, Any] = {}
         self._texts: dict[Node, str] = {}
         self._temporaries = 0
@@ -354,8 +365,8 @@ class _Writer:
         return self.likes.large(name, node)
 
     def _unused(self) -> str:
-        """``C1``, ``C2``, … unless a variable is called so."""
-        taken = {node.name for node in self.graph.nodes} | set(self.constants)
+        """``C1``, ``C2``, … unless a variable or the function is called so."""
+        taken = {node.name for node in self.graph.nodes} | {*self.constants, self.function}
         return next(name for k in count(1) if (name := f"C{k}") not in taken)
 
 
