@@ -724,3 +724,38 @@ def test_a_parameter_may_be_empty():
         expected = eager_step(other, T.cross_entropy, theirs, batch)
         assert step(*batch).item() == pytest.approx(expected, rel=1e-12)
     assert_same_state(module.state_dict(), other.state_dict())
+
+
+class Squeezed(nn.Module):
+    """Hard functions of MobileNet v3."""
+
+    def forward(self, x, y):
+        return (T.hardsigmoid(4 * x) * T.hardswish(4 * x)).square().mean() + 0 * y.sum()
+
+
+class MeanOfSeen(nn.Module):
+    """The mean over the words of a text, and a quotient of whole numbers."""
+
+    def forward(self, x, seen):
+        mean = (x * seen.unsqueeze(1)).sum(1) / seen.sum()
+        return mean.square().sum() + (x * (seen / 3)[0]).sum()
+
+
+@pytest.mark.parametrize("kind", [Squeezed, MeanOfSeen])
+def test_single_precision_stays_single(kind):
+    torch.manual_seed(0)
+    x, seen = nn.Parameter(torch.randn(5, 7)), torch.tensor([1, 0, 2, 1, 1])
+    module = nn.Module()
+    module.x, module.inner = x, kind()
+    expected = module.inner(x, seen)
+    expected.backward()
+    sgd = torch.optim.SGD(module.parameters(), lr=1.0)
+    before = x.detach().clone()
+
+    def loss(module, seen):
+        return module.inner(module.x, seen)
+
+    step = bp.torch.train_step(module, loss, (seen,), optimizer=sgd)
+    assert "in NumPy" not in str(step.stages())
+    torch.testing.assert_close(step(seen), expected.detach())
+    torch.testing.assert_close(before - x.detach(), x.grad)

@@ -33,14 +33,14 @@ class Eager:
         self.optimizer = torch.optim.SGD(params, lr=work.lr, momentum=work.momentum)
         self.taken = 0
 
-    def objective(self, x: Any, y: Any) -> Any:
-        """The loss of a batch."""
-        return self.loss(self.module(x), y)
+    def objective(self, *batch: Any) -> Any:
+        """The loss of a batch, inputs and then the target."""
+        return self.loss(self.module(*batch[:-1]), batch[-1])
 
-    def step(self, x: Any, y: Any) -> Any:
+    def step(self, *batch: Any) -> Any:
         """One step; its loss."""
         self.optimizer.zero_grad()
-        loss = self.objective(x, y)
+        loss = self.objective(*batch)
         loss.backward()
         self.optimizer.step()
         return loss.detach()

@@ -67,7 +67,8 @@ SMALL = ("lecture", "mlp", "lenet")
 NETS = ("mlp", "lenet", "resnet20", "gpt")
 IMAGES = ("lenet", "resnet20")
 MODULE_IMAGES = tuple(
-    f"torch-{name}" for name in ("lenet", "resnet20", "resnet18", "unet", "mobilenet", "vit")
+    f"torch-{name}"
+    for name in ("lenet", "resnet20", "resnet18", "unet", "mobilenet", "mobilenet-v3", "vit")
 )
 TRAINED = tuple(row for row, work in MODULES.items() if work.learns)
 ANSWERING = tuple(row for row, work in MODULES.items() if not work.learns)

@@ -9,29 +9,13 @@ import torch
 import torch.nn.functional as T
 from torch import nn
 
-BATCHES = 8
-"""Different mini-batches; longer runs visit them again and again."""
-Batches = list[tuple[torch.Tensor, ...]]
-Training = tuple[nn.Module, Callable[..., Any], Batches]
-"""A module, its loss as a function of (output, target), and its batches; where it only answers,
-a number for the answer, and the questions."""
-
-
-def _labelled(batch: int, *shape: int, classes: int = 10) -> Batches:
-    labels = (torch.randint(classes, (batch,)) for _ in range(BATCHES))
-    return [(torch.randn(batch, *shape), y) for y in labels]
-
-
-def _worded(batch: int, length: int, words: int, classes: int) -> Batches:
-    return [
-        (torch.randint(words, (batch, length)), torch.randint(classes, (batch,)))
-        for _ in range(BATCHES)
-    ]
+from allbps.bench import torch_texts
+from allbps.bench.torch_batches import BATCHES, Batches, Training, continued, labelled, worded
 
 
 def mlp() -> Training:
     layers = [nn.Flatten(), nn.Linear(784, 512), nn.ReLU(), nn.Linear(512, 256), nn.ReLU()]
-    return nn.Sequential(*layers, nn.Linear(256, 10)), T.cross_entropy, _labelled(128, 1, 28, 28)
+    return nn.Sequential(*layers, nn.Linear(256, 10)), T.cross_entropy, labelled(128, 1, 28, 28)
 
 
 def lenet() -> Training:
@@ -39,7 +23,7 @@ def lenet() -> Training:
         nn.Conv2d(1, 32, 5), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(32, 64, 5), nn.ReLU(),
         nn.MaxPool2d(2), nn.Flatten(), nn.Linear(1024, 128), nn.ReLU(), nn.Linear(128, 10),
     )  # fmt: skip
-    return net, T.cross_entropy, _labelled(64, 1, 28, 28)
+    return net, T.cross_entropy, labelled(64, 1, 28, 28)
 
 
 # -- images ----------------------------------------------------------------------------------------
@@ -74,12 +58,12 @@ def _resnet(stem: list[nn.Module], widths: tuple[int, ...], blocks: int) -> nn.M
 
 def resnet20() -> Training:
     net = _resnet([*_normed(3, 16), nn.ReLU(inplace=True)], (16, 32, 64), 3)
-    return net, T.cross_entropy, _labelled(64, 3, 32, 32)
+    return net, T.cross_entropy, labelled(64, 3, 32, 32)
 
 
 def resnet18() -> Training:
     stem = [*_normed(3, 64, 7, stride=2), nn.ReLU(inplace=True), nn.MaxPool2d(3, 2, 1)]
-    return _resnet(stem, (64, 128, 256, 512), 2), T.cross_entropy, _labelled(16, 3, 64, 64)
+    return _resnet(stem, (64, 128, 256, 512), 2), T.cross_entropy, labelled(16, 3, 64, 64)
 
 
 class _UNet(nn.Module):
@@ -106,16 +90,29 @@ def unet() -> Training:
     return _UNet(), T.cross_entropy, [(torch.randn(8, 1, 48, 48), y) for y in masks]
 
 
-class _Inverted(nn.Module):
-    """An inverted residual block."""
+class _Squeezed(nn.Module):
+    """Channels weighed by what they are on average, as in MobileNet v3."""
 
-    def __init__(self, inside: int, outside: int, stride: int) -> None:
+    def __init__(self, width: int) -> None:
         super().__init__()
-        wide = 4 * inside
+        self.fc1, self.fc2 = nn.Conv2d(width, width // 4, 1), nn.Conv2d(width // 4, width, 1)
+
+    def forward(self, x: Any) -> Any:
+        """Two layers of one pixel."""
+        mean = T.adaptive_avg_pool2d(x, 1)
+        return x * T.hardsigmoid(self.fc2(T.relu(self.fc1(mean))))
+
+
+class _Inverted(nn.Module):
+    """An inverted residual block of version 2 or 3."""
+
+    def __init__(self, inside: int, outside: int, stride: int, version: int) -> None:
+        super().__init__()
+        wide, act = 4 * inside, nn.ReLU6 if version == 2 else nn.Hardswish
         self.body = nn.Sequential(
-            *_normed(inside, wide, 1), nn.ReLU6(inplace=True),
-            *_normed(wide, wide, stride=stride, groups=wide), nn.ReLU6(inplace=True),
-            *_normed(wide, outside, 1),
+            *_normed(inside, wide, 1), act(inplace=True),
+            *_normed(wide, wide, stride=stride, groups=wide), act(inplace=True),
+            *([_Squeezed(wide)] if version == 3 else []), *_normed(wide, outside, 1),
         )  # fmt: skip
         self.same = stride == 1 and inside == outside
 
@@ -124,11 +121,43 @@ class _Inverted(nn.Module):
         return x + self.body(x) if self.same else self.body(x)
 
 
-def mobilenet() -> Training:
+def mobilenet(version: int = 2) -> Training:
     sizes = [(16, 16, 1), (16, 24, 2), (24, 24, 1), (24, 32, 2), (32, 32, 1)]
-    layers = [*_normed(3, 16, stride=2), nn.ReLU6(inplace=True), *(_Inverted(*s) for s in sizes)]
+    act = nn.ReLU6 if version == 2 else nn.Hardswish
+    blocks = (_Inverted(*size, version) for size in sizes)
+    layers = [*_normed(3, 16, stride=2), act(inplace=True), *blocks]
     net = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(32, 10))
-    return net, T.cross_entropy, _labelled(32, 3, 32, 32)
+    return net, T.cross_entropy, labelled(32, 3, 32, 32)
+
+
+def mobilenet_v3() -> Training:
+    return mobilenet(3)
+
+
+class _VAE(nn.Module):
+    """A variational autoencoder; its noise is given, so that everyone's is the same."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.enc, self.mu, self.logvar = nn.Linear(784, 400), nn.Linear(400, 20), nn.Linear(400, 20)
+        self.dec = nn.Sequential(nn.Linear(20, 400), nn.ReLU(), nn.Linear(400, 784), nn.Sigmoid())
+
+    def forward(self, x: Any, noise: Any) -> Any:
+        """The image again, and the mean and log-variance of its code."""
+        h = T.relu(self.enc(x))
+        mu, logvar = self.mu(h), self.logvar(h)
+        return self.dec(mu + noise * torch.exp(0.5 * logvar)), mu, logvar
+
+
+def _evidence(found: Any, x: Any) -> Any:
+    image, mu, logvar = found
+    given = T.binary_cross_entropy(image, x, reduction="sum")
+    return (given - 0.5 * torch.sum(1 + logvar - mu.pow(2) - logvar.exp())) / len(x)
+
+
+def vae() -> Training:
+    images = (torch.rand(128, 784) for _ in range(BATCHES))
+    return _VAE(), _evidence, [(x, torch.randn(128, 20), x) for x in images]
 
 
 def autoencoder() -> Training:
@@ -155,11 +184,11 @@ class _Recurrent(nn.Module):
 
 
 def lstm() -> Training:
-    return _Recurrent(nn.LSTM), T.cross_entropy, _worded(32, 24, 100, 10)
+    return _Recurrent(nn.LSTM), T.cross_entropy, worded(32, 24, 100, 10)
 
 
 def gru() -> Training:
-    return _Recurrent(nn.GRU), T.cross_entropy, _worded(32, 24, 100, 10)
+    return _Recurrent(nn.GRU), T.cross_entropy, worded(32, 24, 100, 10)
 
 
 class _Attending(nn.Module):
@@ -205,8 +234,7 @@ class _GPT(nn.Module):
 
 
 def gpt() -> Training:
-    texts = (torch.randint(65, (16, 129)) for _ in range(BATCHES))
-    return _GPT(), T.cross_entropy, [(t[:, :-1].clone(), t[:, 1:].clone()) for t in texts]
+    return _GPT(), T.cross_entropy, continued(16, 128, 65)
 
 
 class _ViT(nn.Module):
@@ -223,14 +251,14 @@ class _ViT(nn.Module):
 
 
 def vit() -> Training:
-    return _ViT(), T.cross_entropy, _labelled(32, 3, 32, 32)
+    return _ViT(), T.cross_entropy, labelled(32, 3, 32, 32)
 
 
 def encoder() -> Training:
     layer = nn.TransformerEncoderLayer(96, 4, 192, 0.0, batch_first=True)
     stack = nn.TransformerEncoder(layer, 3, enable_nested_tensor=False)
     flat = nn.Sequential(nn.Embedding(100, 96), stack, nn.Flatten(), nn.Linear(32 * 96, 10))
-    return flat, T.cross_entropy, _worded(32, 32, 100, 10)
+    return flat, T.cross_entropy, worded(32, 32, 100, 10)
 
 
 class _Graph(nn.Module):
@@ -251,7 +279,7 @@ class _Graph(nn.Module):
 
 
 def graph() -> Training:
-    return _Graph(), T.cross_entropy, _labelled(512, 32)
+    return _Graph(), T.cross_entropy, labelled(512, 32)
 
 
 class _Heads(nn.Module):
@@ -307,5 +335,6 @@ def made(name: str) -> Training:
     """The row's module, loss and batches, the same every time."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        training: Training = globals()[name.replace("-", "_")]()
+        name = name.replace("-", "_")
+        training: Training = (globals().get(name) or getattr(torch_texts, name))()
         return training

@@ -176,7 +176,53 @@ def _typed(line: Line, scope: Mapping[str, Any]) -> tuple[Line, Any]:
             todo="this is a bug in allbps: please report it, with the module",
         )  # fmt: skip
     if wanted.dtype in DTYPES and value.dtype != numpy_dtype(wanted.dtype):
+        narrow = _narrow(line, scope, numpy_dtype(wanted.dtype), value)
+        if narrow is not None:
+            return narrow
         text = line.text if line.text.isidentifier() else f"({line.text})"
         line = replace(line, text=f"{text}.astype({DTYPES[wanted.dtype]})")
         value = value.astype(numpy_dtype(wanted.dtype))
     return line, value
+
+
+def _narrow(
+    line: Line, scope: Mapping[str, Any], dtype: np.dtype[Any], wide: Any
+) -> tuple[Line, Any] | None:
+    """The line with its whole numbers in single precision, where they alone made it double.
+
+    PyTorch makes float32 of float32 and int64, NumPy float64, and a step has kernels of one
+    precision only.
+    """
+    if (wide.dtype, dtype) != (np.dtype(np.float64), np.dtype(np.float32)):
+        return None
+    text = line.text.encode()
+    for part in sorted(_arrays_in(line.text), key=lambda part: -part.col_offset):
+        begin, end = part.col_offset, part.end_col_offset
+        found = eval(text[begin:end], dict(scope))
+        if getattr(getattr(found, "dtype", None), "kind", "") in "iu":
+            text = text[:end] + b".astype(np.float32)" + text[end:]
+    try:
+        value = eval(text.decode(), dict(scope))
+    except Exception:  # numbers that must stay whole, places for example
+        return None
+    if value.dtype != dtype or value.shape != wide.shape:
+        return None
+    return replace(line, text=text.decode()), value
+
+
+def _arrays_in(text: str) -> list[ast.expr]:
+    """Where an expression reads values: names, and entries of containers."""
+    found: list[ast.expr] = []
+    pending: list[ast.AST] = [ast.parse(text, mode="eval").body]
+    while pending:
+        part = pending.pop()
+        whole = isinstance(part, ast.Subscript) and isinstance(part.slice, ast.Constant)
+        if isinstance(part, ast.Name) or (
+            isinstance(part, ast.Subscript) and whole and isinstance(part.value, ast.Name)
+        ):
+            found.append(part)
+        elif not isinstance(part, ast.Attribute):
+            pending += ast.iter_child_nodes(part)
+        elif not isinstance(part.value, ast.Name):  # x.T of an expression, no np.sum
+            pending.append(part.value)
+    return found

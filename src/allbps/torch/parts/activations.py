@@ -51,7 +51,8 @@ def hardtanh(x: Any, low: float, high: float) -> Any:
 
 def hardsigmoid(x: Any) -> Any:
     """X / 6 + ½ between 0 and 1 (arXiv:1905.02244); the slope at −3 and 3 is 0."""
-    return np.where((x > -3.0) & (x < 3.0), x / 6.0 + 0.5, np.where(x > 0.0, 1.0, 0.0))
+    inside = (x > -3.0) & (x < 3.0)
+    return np.where(inside, x / 6.0 + 0.5, (x > 0.0).astype(x.dtype))
 
 
 def elu(x: Any, alpha: float, scale: float, input_scale: float) -> Any:
