@@ -6,16 +6,18 @@ from threading import Thread
 
 import numpy as np
 import pytest
+from scipy.sparse import csc_array, csr_matrix
 from sklearn.base import clone
 from sklearn.datasets import load_diabetes, load_digits
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
 from allbps.errors import ArgumentError, DivergedError, NameUnknownError
-from allbps.sklearn import BPClassifier, BPRegressor, Conv, Dense, Pool
+from allbps.sklearn import BPClassifier, BPRegressor, Conv, Dense, Pool, fitting
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 DIGITS, LABELS = load_digits(return_X_y=True)
@@ -183,6 +185,53 @@ def test_classes_are_called_as_they_are_given():
     names = np.array(["even", "odd"])[LABELS[FEW] % 2]
     net = BPClassifier(max_iter=60, learning_rate_init=0.01, random_state=0).fit(DIGITS[FEW], names)
     assert net.predict(DIGITS[:3]).tolist() == ["even", "odd", "even"]
+
+
+@pytest.mark.parametrize("kind", [csr_matrix, csc_array])
+def test_a_sparse_matrix_is_the_same_as_an_array(kind, monkeypatch):
+    monkeypatch.setattr(fitting, "DENSE", 64 * 4 * 64 * 2)  # two steps at once
+    options = {"max_iter": 3, "random_state": 0, "batch_size": 64}
+    for net, y in (
+        (BPClassifier(**options), LABELS[FEW]),
+        (BPRegressor(**options), DIGITS[FEW, 9]),
+    ):
+        whole = clone(net).fit(DIGITS[FEW].astype(np.float32), y)
+        net.fit(kind(DIGITS[FEW].astype(np.float32)), y)
+        assert bits(net) == bits(whole)
+        assert net.loss_curve_ == whole.loss_curve_
+        np.testing.assert_array_equal(net.predict(kind(DIGITS)), whole.predict(DIGITS))
+
+
+def test_words_of_a_text_are_learnt_as_they_are_counted():
+    said = ["good film", "fine film", "bad film", "awful film"] * 5
+    net = BPClassifier(max_iter=40, learning_rate_init=0.02, random_state=0)
+    pipeline = make_pipeline(TfidfVectorizer(), net).fit(said, ["+", "+", "-", "-"] * 5)
+    assert pipeline.predict(["a fine one", "an awful one"]).tolist() == ["+", "-"]
+
+
+def test_several_labels_for_one_row():
+    has = np.stack([LABELS[FEW] % 2, LABELS[FEW] > 4, LABELS[FEW] == 3], 1).astype(int)
+    net = BPClassifier(max_iter=60, learning_rate_init=0.01, random_state=0).fit(DIGITS[FEW], has)
+    assert net.score(DIGITS[FEW], has) > 0.9
+    sure = net.predict_proba(DIGITS[FEW])
+    np.testing.assert_array_equal(net.predict(DIGITS[FEW]), sure > 0.5)
+    np.testing.assert_allclose(np.exp(net.predict_log_proba(DIGITS[FEW])), sure, rtol=1e-5)
+    streamed = BPClassifier(random_state=0, learning_rate_init=0.01)
+    for _ in range(2):
+        streamed.partial_fit(DIGITS[FEW], has, classes=range(3))
+    with pytest.raises(ArgumentError, match="3 labels for each row"):
+        streamed.partial_fit(DIGITS[FEW], has[:, :2])
+
+
+def test_folds_that_differ_by_a_row_compile_nothing_again(monkeypatch):
+    made = []
+    usual = fitting.compile_function
+    monkeypatch.setattr(
+        fitting, "compile_function", lambda *a, **k: made.append(1) or usual(*a, **k)
+    )
+    for count in (50, 51, 64):
+        BPClassifier((7,), max_iter=2, random_state=0).fit(DIGITS[:count], LABELS[:count])
+    assert len(made) == 1
 
 
 X, Y = DIGITS[:20], LABELS[:20]

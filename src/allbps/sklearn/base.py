@@ -22,6 +22,7 @@ from allbps.sklearn.layers import Dense, Layer, Net, Params, checked, hidden
 
 SOLVERS = ("adam", "sgd")
 PRECISIONS = ("auto", "float32", "float64")
+FLOATS = (np.float64, np.float32)
 LARGEST_BATCH = 200
 ROWS_AT_ONCE = 1 << 14
 WORTH_THREADS = 1 << 22
@@ -31,7 +32,10 @@ WORTH_THREADS = 1 << 22
 class BPEstimator(BaseEstimator):  # type: ignore[misc]
     """Fitting by mini-batches in native code; the loss and the targets are a subclass's."""
 
-    _loss: Loss
+    @property
+    def _loss(self) -> Loss:
+        """Of each row."""
+        raise NotImplementedError
 
     def __init__(
         self,
@@ -109,7 +113,7 @@ class BPEstimator(BaseEstimator):  # type: ignore[misc]
                 expected="a row to learn from",
                 todo="look at sample_weight and class_weight",
             )
-        batch = self._batch(len(X))
+        batch = self._batch(X.shape[0])
         if fresh:
             self._start(X, batch, rng)
         else:
@@ -120,11 +124,11 @@ class BPEstimator(BaseEstimator):  # type: ignore[misc]
         self._epochs(fitting, epochs, rng, held)
         return self
 
-    def _chosen(self, X: NDArray[Any]) -> Net:
+    def _chosen(self, X: Any) -> Net:
         """The net that the options describe."""
         return Net((*self._hidden(), Dense(self._outputs())), self._shape(X.shape[1]))
 
-    def _check_same(self, X: NDArray[Any]) -> None:
+    def _check_same(self, X: Any) -> None:
         """Refuse to go on with another net, or another rule, than the last call left.
 
         Raises:
@@ -144,10 +148,10 @@ class BPEstimator(BaseEstimator):  # type: ignore[misc]
                     todo="a new estimator, or warm_start=False",
                 )
 
-    def _start(self, X: NDArray[Any], batch: int, rng: np.random.Generator) -> None:
+    def _start(self, X: Any, batch: int, rng: np.random.Generator) -> None:
         """Initialize the net."""
         self._net = self._chosen(X)
-        small = X.dtype == np.float64 and len(X) <= batch
+        small = X.dtype == np.float64 and X.shape[0] <= batch
         wanted = ("float64" if small else "float32") if self.precision == "auto" else self.precision
         self._dtype = np.dtype(wanted)
         self._params = self._net.init(rng, self._dtype)
@@ -231,7 +235,7 @@ class BPEstimator(BaseEstimator):  # type: ignore[misc]
             X, y, targets, weights,
             test_size=self.validation_fraction,
             random_state=int(rng.integers(2**31)),
-            stratify=y if hasattr(self, "classes_") else None,
+            stratify=y if hasattr(self, "classes_") and y.ndim == 1 else None,
         )  # fmt: skip
         X, held_x, _, held_y, targets, _, weights, held_weights = split
         return X, targets, weights, (held_x, held_y, held_weights)
@@ -239,12 +243,12 @@ class BPEstimator(BaseEstimator):  # type: ignore[misc]
     def _score(self, X: Any, y: Any, weights: Any) -> float:
         raise NotImplementedError
 
-    def _scores(self, X: NDArray[Any]) -> NDArray[Any]:
+    def _scores(self, X: Any) -> NDArray[Any]:
         return scores(self._net, self._params, X, self._threads(AT_ONCE))
 
     def _scores_of(self, X: Any) -> NDArray[Any]:
         check_is_fitted(self)
-        X = validate_data(self, X, reset=False, dtype=(np.float64, np.float32))
+        X = validate_data(self, X, reset=False, dtype=FLOATS, accept_sparse="csr")
         return self._scores(X)
 
     def _threads(self, rows: int) -> int | None:
@@ -296,7 +300,7 @@ class BPEstimator(BaseEstimator):  # type: ignore[misc]
 
     def _checked(self, X: Any, y: Any, sample_weight: Any, fresh: bool) -> tuple[Any, Any, Any]:
         X, y = validate_data(
-            self, X, y, reset=fresh, dtype=(np.float64, np.float32), multi_output=True
+            self, X, y, reset=fresh, dtype=FLOATS, multi_output=True, accept_sparse="csr"
         )
         weights = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
         return X, y, weights
@@ -361,6 +365,11 @@ class BPEstimator(BaseEstimator):  # type: ignore[misc]
     def intercepts_(self) -> list[NDArray[Any]]:
         """The biases, layer by layer."""
         return [array for name, array in self._params.items() if name[0] == "b"]
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "_params")

@@ -6,20 +6,31 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit, log_expit
 from sklearn.base import ClassifierMixin
 from sklearn.metrics import accuracy_score
 from sklearn.utils.class_weight import compute_sample_weight
-from sklearn.utils.multiclass import check_classification_targets, unique_labels
+from sklearn.utils.multiclass import (
+    check_classification_targets,
+    type_of_target,
+    unique_labels,
+)
 from sklearn.utils.validation import column_or_1d
 
 import allbps.functional as F
 from allbps.errors import ArgumentError
 from allbps.sklearn.base import BPEstimator
+from allbps.sklearn.fitting import Loss
 
 
 def cross_entropy(scores: Any, labels: Any) -> Any:
     """Of each row: scores (N, K), labels (N,)."""
     return F.cross_entropy(scores, labels, reduction="none")
+
+
+def of_labels(scores: Any, labels: Any) -> Any:
+    """Of each row: scores (N, K) of K labels, each of which is 0 or 1, (N, K)."""
+    return np.sum(F.binary_cross_entropy_with_logits(scores, labels, reduction="none"), axis=-1)
 
 
 class BPClassifier(ClassifierMixin, BPEstimator):  # type: ignore[misc]
@@ -72,7 +83,9 @@ class BPClassifier(ClassifierMixin, BPEstimator):  # type: ignore[misc]
 
     """
 
-    _loss = staticmethod(cross_entropy)
+    @property
+    def _loss(self) -> Loss:
+        return of_labels if self._several else cross_entropy
 
     def __init__(
         self,
@@ -132,11 +145,11 @@ class BPClassifier(ClassifierMixin, BPEstimator):  # type: ignore[misc]
         self.class_weight = class_weight
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> BPClassifier:
-        """Learn rows X (N, features) with classes y (N,).
+        """Learn rows X (N, features) with classes y (N,), or with several labels y (N, labels).
 
         Args:
-            X: numbers, finite.
-            y: classes, of any kind.
+            X: numbers, finite; an array, a frame or a sparse matrix.
+            y: classes, of any kind; or for each label whether a row has it, 0 or 1.
             sample_weight: (N,), not negative; a weight of 2 is a row given twice.
 
         Raises:
@@ -157,7 +170,8 @@ class BPClassifier(ClassifierMixin, BPEstimator):  # type: ignore[misc]
         Args:
             X: numbers, finite.
             y: classes.
-            classes: every class there will be; needed in the first call.
+            classes: every class there will be, or the number of every label; needed in the first
+                call.
             sample_weight: (N,), not negative.
 
         Raises:
@@ -183,29 +197,48 @@ class BPClassifier(ClassifierMixin, BPEstimator):  # type: ignore[misc]
         return self
 
     def predict_proba(self, X: Any) -> NDArray[Any]:
-        """Probabilities (N, classes), each row adding up to 1."""
+        """Probabilities (N, classes), each row adding up to 1; of several labels each by itself."""
         scores = self._scores_of(X)
+        if self._several:
+            return np.asarray(expit(scores))
         scores = np.exp(scores - scores.max(axis=1, keepdims=True))
         return np.asarray(scores / scores.sum(axis=1, keepdims=True))
 
     def predict_log_proba(self, X: Any) -> NDArray[Any]:
         """Logarithms of the probabilities (N, classes), finite where a probability is not 0."""
         scores = self._scores_of(X)
+        if self._several:
+            return np.asarray(log_expit(scores))
         scores = scores - scores.max(axis=1, keepdims=True)
         return np.asarray(scores - np.log(np.exp(scores).sum(axis=1, keepdims=True)))
 
     def predict(self, X: Any) -> NDArray[Any]:
-        """The most probable class of each row."""
-        scores = self._scores_of(X)
+        """The most probable class of each row; of several labels those more probable than not."""
+        return self._decided(self._scores_of(X))
+
+    def _decided(self, scores: NDArray[Any]) -> NDArray[Any]:
+        if self._several:
+            return np.asarray(scores > 0, np.int64)
         return np.asarray(self.classes_[np.argmax(scores, axis=1)])
 
     def _checked(self, X: Any, y: Any, sample_weight: Any, fresh: bool) -> tuple[Any, Any, Any]:
         X, y, weights = super()._checked(X, y, sample_weight, fresh)
-        y = column_or_1d(y, warn=True)
         check_classification_targets(y)
-        present = unique_labels(y)
+        several = type_of_target(y) == "multilabel-indicator"
+        if not several:
+            y = column_or_1d(y, warn=True)
+        present = unique_labels(y) if not several else np.arange(y.shape[1])
         if fresh:
+            self._several = several
             self.classes_ = getattr(self, "_given", present)
+        elif several != self._several or (several and len(present) != len(self.classes_)):
+            raise ArgumentError(
+                "y is of another kind than in the last fit",
+                expected=f"{len(self.classes_)} labels for each row"
+                if self._several
+                else "one class for each row",
+                got=f"shape {y.shape}",
+            )
         if len(self.classes_) < 2:
             raise ArgumentError(
                 "y has only one class", expected="at least two classes", got=str(present[0])
@@ -221,11 +254,18 @@ class BPClassifier(ClassifierMixin, BPEstimator):  # type: ignore[misc]
         return X, y, weights
 
     def _targets(self, y: Any) -> NDArray[Any]:
+        if self._several:
+            return np.asarray(y, np.float64)
         return np.asarray(np.searchsorted(self.classes_, y), np.int64)
 
     def _outputs(self) -> int:
         return len(self.classes_)
 
     def _score(self, X: Any, y: Any, weights: Any) -> float:
-        found = self.classes_[np.argmax(self._scores(X), axis=1)]
+        found = self._decided(self._scores(X))
         return float(accuracy_score(y, found, sample_weight=weights))
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = True
+        return tags

@@ -8,15 +8,19 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import issparse
 
-from allbps.errors import ArgumentError, DivergedError
+from allbps.errors import DivergedError
 from allbps.machine.compile import compile as compile_function
 from allbps.optim import Optimizer
 from allbps.sklearn.layers import Net, Params
+from allbps.sklearn.rows import DENSE, dense, put, with_a_row_more
 from allbps.sklearn.shelf import SHELF
 
 AT_ONCE = 256
 """Rows that are scored at once: always so many, so that a row's scores depend on no other row."""
+FILLED = 16
+"""A mini-batch of all rows is filled up to a multiple of so many."""
 Loss = Callable[[Any, Any], Any]
 """(scores (N, K), targets (N, …)) -> the loss of each row (N,)."""
 
@@ -24,12 +28,13 @@ Loss = Callable[[Any, Any], Any]
 class Fitting:
     """One call of ``fit`` or ``partial_fit``: rows with targets and weights, learnt by epochs.
 
-    A row more, of weight 0, fills up the last mini-batch: one compiled step does for all.
+    A row more, of weight 0, fills up the last mini-batch: one compiled step does for all. A batch
+    of all rows is filled up too, so that folds that differ by some rows share compiled code.
 
     Args:
         net: what is fitted.
         loss: of each row.
-        x: rows (N, …).
+        x: rows (N, features), an array or a sparse matrix.
         targets: (N, …).
         weights: (N,), not all 0.
         penalty: of the squares of all weights, by the whole weight of a mini-batch.
@@ -39,24 +44,26 @@ class Fitting:
     """
 
     def __init__(
-        self, net: Net, loss: Loss, x: NDArray[Any], targets: NDArray[Any], weights: NDArray[Any],
+        self, net: Net, loss: Loss, x: Any, targets: NDArray[Any], weights: NDArray[Any],
         penalty: float, batch: int, dtype: np.dtype[Any],
     ) -> None:  # fmt: skip
-        self.net, self.loss, self.batch, self.count = net, loss, batch, len(x)
-        self.x = _with_a_row_more(x, dtype).reshape(-1, *net.shape)
+        self.net, self.loss, self.count = net, loss, len(weights)
+        self.batch = batch if batch < self.count else -(-self.count // FILLED) * FILLED
+        self._x = with_a_row_more(x, dtype)
+        if not issparse(x):
+            self._x = self._x.reshape(-1, *net.shape)
         whole = targets.dtype.kind != "f"
-        self.targets = _with_a_row_more(targets, targets.dtype if whole else dtype)
+        self.targets = with_a_row_more(targets, targets.dtype if whole else dtype)
         # by the largest, so that no sum of weights leaves the range of float32
-        self.weights = _with_a_row_more(weights / weights.max(), np.dtype(np.float64))
+        self.weights = with_a_row_more(weights / weights.max(), np.dtype(np.float64))
         self.shares = self.weights.astype(dtype, copy=False)
-        self.penalty = np.full(len(self.x), penalty / weights.max(), dtype)
+        self.penalty = np.full(len(self.weights), penalty / weights.max(), dtype)
 
     def step(
         self, params: Params, optimiser: Optimizer, threads: Any
     ) -> AbstractContextManager[Any]:
         """The compiled step, which nobody else has inside; its parameters are to be set."""
-        rows = np.arange(self.batch) % len(self.x)
-        data = [part[rows] for part in (self.x, self.targets, self.shares, self.penalty)]
+        data = self._data(np.arange(self.batch) % len(self.weights))
         penalised = bool(self.penalty[0])
         x = data[0]
         key = (self.net, self.loss, optimiser, penalised, x.shape, x.dtype, threads)
@@ -67,6 +74,11 @@ class Fitting:
                 objective, params, *data, params="params", optimizer=optimiser, threads=threads
             ),
         )
+
+    def _data(self, rows: NDArray[np.int64]) -> list[NDArray[Any]]:
+        """These rows, their targets, weights and penalty."""
+        x = dense(self._x[rows]).reshape(-1, *self.net.shape)
+        return [x, *(part[rows] for part in (self.targets, self.shares, self.penalty))]
 
     def epochs(self, step: Any, orders: Sequence[NDArray[np.int64]]) -> list[float]:
         """Take the steps of some epochs; for each the mean loss before each step, by weight.
@@ -83,9 +95,7 @@ class Fitting:
         rows = np.full((len(orders), steps * self.batch), self.count)
         rows[:, : self.count] = orders
         rows = rows.reshape(-1, self.batch)
-        losses = step.run_epoch(
-            self.x, self.targets, self.shares, self.penalty, order=rows, allow_nonfinite=True
-        )
+        losses = self._losses(step, rows)
         if not np.isfinite(losses[-1]):
             raise DivergedError(
                 f"the loss became {losses[-1]}",
@@ -96,32 +106,21 @@ class Fitting:
         of_epochs = (total * losses).reshape(-1, steps).sum(axis=1)
         return [float(mean) for mean in of_epochs / total.reshape(-1, steps).sum(axis=1)]
 
-
-def _with_a_row_more(rows: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
-    """A copy in the dtype, with a row of zeros at the end."""
-    found: NDArray[Any] = np.empty((len(rows) + 1, *rows.shape[1:]), dtype)
-    _put(found[:-1], rows)
-    found[-1] = 0
-    return found
-
-
-def _put(to: NDArray[Any], rows: NDArray[Any]) -> None:
-    """Write rows where they are computed with.
-
-    Raises:
-        ArgumentError: they are too large for that kind of number.
-
-    """
-    try:
-        with np.errstate(over="raise"):
-            to[...] = rows
-    except FloatingPointError as error:
-        raise ArgumentError(
-            f"a number is too large for {to.dtype}",
-            expected=f"numbers up to {np.finfo(to.dtype).max:.3g}",
-            got=f"{np.abs(rows).max():.3g}",
-            todo='scale X and y, as StandardScaler does, or precision="float64"',
-        ) from error
+    def _losses(self, step: Any, rows: NDArray[np.int64]) -> NDArray[Any]:
+        """Take the steps, (steps, batch): the loss before each, to the first that is not finite."""
+        if not issparse(self._x):
+            whole = self._x, self.targets, self.shares, self.penalty
+            return np.asarray(step.run_epoch(*whole, order=rows, allow_nonfinite=True))
+        each = max(1, DENSE // (self.batch * self._x.shape[1] * self._x.dtype.itemsize))
+        found: list[NDArray[Any]] = []
+        for start in range(0, len(rows), each):
+            part = rows[start : start + each]
+            order = np.arange(part.size).reshape(part.shape)
+            data = self._data(part.ravel())
+            found.append(step.run_epoch(*data, order=order, allow_nonfinite=True))
+            if not np.isfinite(found[-1][-1]):
+                break
+        return np.concatenate(found)
 
 
 def _objective(net: Net, loss: Loss, penalised: bool) -> Callable[..., Any]:
@@ -138,8 +137,8 @@ def _objective(net: Net, loss: Loss, penalised: bool) -> Callable[..., Any]:
     return objective
 
 
-def scores(net: Net, params: Params, x: NDArray[Any], threads: Any) -> NDArray[Any]:
-    """The scores (N, K) of rows (N, …)."""
+def scores(net: Net, params: Params, x: Any, threads: Any) -> NDArray[Any]:
+    """The scores (N, K) of rows (N, features), an array or a sparse matrix."""
     dtype = next(iter(params.values())).dtype
     piece = np.zeros((AT_ONCE, *net.shape), dtype)
     found = []
@@ -147,8 +146,8 @@ def scores(net: Net, params: Params, x: NDArray[Any], threads: Any) -> NDArray[A
         (net, "forward", dtype, threads),
         lambda: compile_function(net, params, piece, threads=threads),
     ) as forward:
-        for start in range(0, len(x), AT_ONCE):
-            part = x[start : start + AT_ONCE]
-            _put(piece[: len(part)], part.reshape(-1, *net.shape))
+        for start in range(0, x.shape[0], AT_ONCE):
+            part = dense(x[start : start + AT_ONCE])
+            put(piece[: len(part)], part.reshape(-1, *net.shape))
             found.append(np.array(forward(params, piece))[: len(part)])
     return np.concatenate(found)

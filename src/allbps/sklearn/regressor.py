@@ -11,6 +11,7 @@ from sklearn.metrics import r2_score
 from sklearn.utils.validation import column_or_1d
 
 from allbps.sklearn.base import BPEstimator
+from allbps.sklearn.fitting import Loss
 
 
 def half_squares(found: Any, targets: Any) -> Any:
@@ -66,7 +67,9 @@ class BPRegressor(RegressorMixin, BPEstimator):  # type: ignore[misc]
 
     """
 
-    _loss = staticmethod(half_squares)
+    @property
+    def _loss(self) -> Loss:
+        return half_squares
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> BPRegressor:
         """Learn rows X (N, features) with numbers y (N,) or (N, outputs).
