@@ -9,6 +9,7 @@ import torch
 import allbps as bp
 from allbps.errors import ArgumentError
 from allbps.optim import (
+    ASGD,
     LAMB,
     SGD,
     SGDW,
@@ -26,6 +27,7 @@ from allbps.optim import (
     RAdam,
     RAdamW,
     RMSprop,
+    Rprop,
     clip_grad_norm,
 )
 
@@ -58,6 +60,10 @@ OPTIMISERS = [
     (RAdamW, {"lr": 0.02, "betas": (0.8, 0.95), "weight_decay": 0.2}),
     (Adagrad, {}),
     (Adagrad, {"lr": 0.1, "lr_decay": 0.05, "weight_decay": 0.1}),
+    (Rprop, {}),
+    (Rprop, {"lr": 0.3, "etas": (0.3, 1.5), "step_sizes": (1e-2, 0.5)}),
+    (ASGD, {}),
+    (ASGD, {"lr": 0.1, "lambd": 0.1, "alpha": 0.5, "t0": 5.0, "weight_decay": 0.1}),
 ]
 BY_HAND = [
     (SGDW, {"lr": 0.1, "weight_decay": 0.2}),

@@ -137,6 +137,8 @@ OPTIMIZERS = {
     "Adamax": lambda p: torch.optim.Adamax(p, 0.01),
     "Adadelta": lambda p: torch.optim.Adadelta(p, 1.0),
     "Adagrad": lambda p: torch.optim.Adagrad(p, 0.1, lr_decay=0.1, initial_accumulator_value=0.1),
+    "Rprop": lambda p: torch.optim.Rprop(p, 0.01, etas=(0.4, 1.3)),
+    "ASGD": lambda p: torch.optim.ASGD(p, 0.1, lambd=0.01, t0=3, weight_decay=0.1),
     "RMSprop": lambda p: torch.optim.RMSprop(p, 0.01),
     "RMSprop, all": lambda p: torch.optim.RMSprop(p, 0.01, momentum=0.5, centered=True),
 }  # fmt: skip

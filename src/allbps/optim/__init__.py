@@ -15,6 +15,7 @@ array([0., 2.])
 from allbps.optim.clipping import clip_grad_norm
 from allbps.optim.optimizer import Optimizer, Slots, require
 from allbps.optim.rules import (
+    ASGD,
     LAMB,
     SGD,
     SGDW,
@@ -31,6 +32,7 @@ from allbps.optim.rules import (
     RAdam,
     RAdamW,
     RMSprop,
+    Rprop,
 )
 from allbps.optim.schedules import (
     CosineAnnealingLR,
@@ -45,6 +47,7 @@ from allbps.optim.schedules import (
 )
 
 __all__ = [
+    "ASGD",
     "LAMB",
     "SGD",
     "SGDW",
@@ -67,6 +70,7 @@ __all__ = [
     "RAdamW",
     "RMSprop",
     "ReduceLROnPlateau",
+    "Rprop",
     "Schedule",
     "Slots",
     "StepLR",

@@ -393,6 +393,73 @@ class RMSprop(Optimizer):
         return p - lr * step, new
 
 
+@dataclass(frozen=True)
+class Rprop(Optimizer):
+    """Steps that grow while the gradient keeps its sign (Riedmiller & Braun, 1993).
+
+    As ``torch.optim.Rprop``: of a gradient its sign alone counts, and where that has changed the
+    parameter waits. ``lr`` is the size of the first step.
+
+    >>> rprop, K = Rprop(lr=0.1), np.array([1.0, -2.0])
+    >>> rprop.update(K, np.array([7.0, -0.3]), rprop.init(K))[0]
+    array([ 0.9, -1.9])
+    """
+
+    slots: ClassVar[tuple[str, ...]] = ("prev", "step_size")
+    usual_lr: ClassVar[float | None] = 1e-2
+
+    lr: float | Schedule = 1e-2
+    _: KW_ONLY
+    etas: tuple[float, float] = (0.5, 1.2)
+    step_sizes: tuple[float, float] = (1e-6, 50.0)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require("etas[0]", self.etas[0], at_least=0.0, below=1.0)
+        require("etas[1]", self.etas[1], at_least=1.0)
+
+    def move(self, p: Array, g: Array, slots: Slots, lr: float, t: int) -> tuple[Array, Slots]:
+        g = g + self.weight_decay * p if self.weight_decay else g
+        (shorter, longer), (least, most) = self.etas, self.step_sizes
+        turned = g * slots["prev"]
+        factor = np.where(turned > 0, longer, np.where(turned < 0, shorter, 1.0))
+        size = np.clip(np.where(t == 1, lr, slots["step_size"]) * factor, least, most)
+        g = np.where(turned < 0, 0.0, g)
+        return p - np.sign(g) * size, {"prev": g, "step_size": size}
+
+
+@dataclass(frozen=True)
+class ASGD(Optimizer):
+    """Gradient descent that also averages its way (Polyak & Juditsky, 1992).
+
+    As ``torch.optim.ASGD``: the rate falls, and from step ``t0`` on ``ax`` is the mean of the
+    parameters, for whoever wants it.
+
+    >>> asgd, K = ASGD(lr=0.5, lambd=0.0), np.array(1.0)
+    >>> float(asgd.update(K, K, asgd.init(K))[0])
+    0.5
+    """
+
+    slots: ClassVar[tuple[str, ...]] = ("ax", "eta", "mu")
+    usual_lr: ClassVar[float | None] = 1e-2
+
+    lr: float | Schedule = 1e-2
+    _: KW_ONLY
+    lambd: float = 1e-4
+    alpha: float = 0.75
+    t0: float = 1e6
+
+    def move(self, p: Array, g: Array, slots: Slots, lr: float, t: int) -> tuple[Array, Slots]:
+        g = g + self.weight_decay * p if self.weight_decay else g
+        eta, mu = np.where(t == 1, lr, slots["eta"]), np.where(t == 1, 1.0, slots["mu"])
+        p = p * (1 - self.lambd * eta) - eta * g
+        mean = np.where(mu == 1, p, slots["ax"] + (p - slots["ax"]) * mu)
+        falling = lr / (1 + self.lambd * lr * t) ** self.alpha
+        share = 1 / np.maximum(1.0, t - self.t0)
+        one = np.ones_like(p)
+        return p, {"ax": mean, "eta": falling * one, "mu": share * one}
+
+
 def _decay(rule: SGD | Adam, p: Array, g: Array, lr: float) -> tuple[Array, Array]:
     """The pull to 0: on the parameter itself if decoupled, else part of the gradient."""
     if not rule.weight_decay:

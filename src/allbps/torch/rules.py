@@ -66,8 +66,20 @@ KNOWN: dict[type[Any], Known] = {
         optim.RMSprop, ("alpha", "eps", "momentum", "centered", "weight_decay"),
         slots={"momentum_buffer": "momentum", "grad_avg": "centered"},
     ),
+    torch.optim.Rprop: Known(optim.Rprop, ("etas", "step_sizes")),
+    torch.optim.ASGD: Known(
+        optim.ASGD, ("lambd", "alpha", "t0", "weight_decay"), scalars=("eta", "mu")
+    ),
 }  # fmt: skip
 """PyTorch's class -> ours."""
+REASONS: dict[type[Any], str] = {
+    torch.optim.LBFGS: "it asks for the loss several times in a step, which one step in native code"
+    " cannot answer: train with loss.backward() in PyTorch",
+    torch.optim.Muon: "it rounds its steps to bfloat16, which allbps does not compute in: AdamW",
+    torch.optim.Adafactor: "it keeps rows and columns instead of a parameter's shape: AdamW",
+    torch.optim.SparseAdam: "it takes sparse gradients: Adam",
+}
+"""Of optimizers that are refused: why, and what to do."""
 
 
 def known(optimizer: Any) -> Known:
@@ -83,7 +95,7 @@ def known(optimizer: Any) -> Known:
         raise ArgumentError(
             "this optimizer is not known", expected=f"one of torch.optim's {names}",
             got=f"{type(optimizer).__module__}.{type(optimizer).__name__}",
-            todo="a rule for it: docs/adding-an-optimiser.md",
+            todo=REASONS.get(type(optimizer), "a rule for it: docs/adding-an-optimiser.md"),
         )  # fmt: skip
     hooks = [*optimizer._optimizer_step_pre_hooks, *optimizer._optimizer_step_post_hooks]
     if hooks:

@@ -218,8 +218,8 @@ def train_step(
             *batch); or of the output alone; None where the module's output is the loss or has it
             as ``.loss``. It may return a tuple that begins with the loss.
         example_batch: a tuple of tensors, inputs and then the target; or a dict of keywords.
-        optimizer: ``torch.optim``'s SGD, Adam, AdamW, NAdam, RAdam, Adamax, Adadelta, Adagrad or
-            RMSprop, with any groups of parameters.
+        optimizer: ``torch.optim``'s SGD, Adam, AdamW, NAdam, RAdam, Adamax, Adadelta, Adagrad,
+            RMSprop, Rprop or ASGD, with any groups of parameters.
         check: compare the first step on the example with PyTorch's, and raise where they differ.
         threads: how many; as many as pay where it is left out. Results do not depend on it.
         max_norm: gradients are shortened to it together, as by ``clip_grad_norm_``.

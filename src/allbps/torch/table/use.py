@@ -151,6 +151,8 @@ def number(value: Any) -> str:
         return dtype_text(value)
     if isinstance(value, float) and not math.isfinite(value):
         return "np.nan" if math.isnan(value) else "np.inf" if value > 0 else "(-np.inf)"
+    if isinstance(value, complex):
+        return f"({value!r})"
     if isinstance(value, (bool, int, float, str)) or value is None:
         return f"({value!r})" if isinstance(value, (int, float)) and value < 0 else repr(value)
     if isinstance(value, (torch.layout, torch.memory_format, torch.device)):
