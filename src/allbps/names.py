@@ -68,6 +68,8 @@ class Watcher:
                 self._seen.add(node)
                 self.bound.setdefault(name, []).append(node)
                 self._note_line(frame, node)
+        if event == "line":
+            self._calls.ran(frame, self._ran[id(frame)])
         self._ran[id(frame)] = frame.f_lineno
         return self._on_line
 

@@ -16,9 +16,10 @@ STYLE = """
 .allbps-sheet mtd:not([style]) { text-align: right; justify-items: end; }
 .allbps-sheet .step { margin: .4em 0; overflow-x: auto; }
 .allbps-sheet .step.given { display: inline-block; max-width: 100%; margin: .2em 1.6em .2em 0; vertical-align: middle; }
-.allbps-sheet .step > math { width: fit-content; margin: .15em 0; text-align: left; }
+.allbps-sheet .eq { display: flex; align-items: baseline; width: fit-content; line-height: 1.35; text-align: left; }
+.allbps-sheet .side { display: inline-block; max-width: 100%; margin: .1em 0; padding-left: 1.4em; text-indent: -1.4em; }
 .allbps-sheet .step > code { display: block; color: var(--soft); background: none; padding: 0; font-size: .86em; }
-.allbps-sheet .step.contribution > math, .allbps-sheet .step.delta > math, .allbps-sheet .step.seed > math { color: var(--delta); }
+.allbps-sheet .step.contribution > .eq, .allbps-sheet .step.delta > .eq, .allbps-sheet .step.seed > .eq { color: var(--delta); }
 .allbps-sheet .because { color: var(--soft); margin: .1em 0 0 1.5em; font-size: .94em; }
 .allbps-sheet .said { margin: .2em 0; white-space: pre-wrap; }
 .allbps-sheet table { border-collapse: collapse; margin: .5em 0; font-size: .92em; }

@@ -106,7 +106,7 @@ test("the numbers shown are those of the JSON, as far as they have digits", asyn
         const rows = await page.evaluate(([k, name]) => {
           const walk = document.querySelectorAll(".walk")[k];
           const block = [...walk.querySelectorAll(".derivation .step")].find((e) => e.dataset.step === name);
-          const tables = block ? [...block.querySelectorAll(":scope > math mtable")].filter((t) => !t.querySelector("mtable")) : [];
+          const tables = block ? [...block.querySelectorAll(":scope > .eq mtable")].filter((t) => !t.querySelector("mtable")) : [];
           return tables.length ? [...tables.at(-1).querySelectorAll("mtd")].map((c) => c.textContent) : null;
         }, [k, step.name]);
         const values = [step.value].flat(Infinity);
@@ -131,7 +131,7 @@ test("a cell of a convolution shows its window, also at the corners", async () =
   const look = async (k) => {
     await cells.nth(k).dispatchEvent("pointerenter");
     const parts = await block.evaluate((b) => {
-      const tables = [...b.querySelectorAll(":scope > math mtable")].filter((t) => !t.querySelector("mtable"));
+      const tables = [...b.querySelectorAll(":scope > .eq mtable")].filter((t) => !t.querySelector("mtable"));
       return [...tables.at(-3).querySelectorAll("mtd")].flatMap((e, at) => (e.classList.contains("part") ? [at] : []));
     });
     return [parts, await block.locator("p").last().textContent()];
@@ -147,7 +147,7 @@ test("a cell of a δ that went through softmax shows the Jacobian of its row", a
   const data = JSON.parse(fs.readFileSync(path.join(folder, "attention-scores.json"), "utf8"));
   const s = data.sections.find((x) => x.kind === "example").steps.find((x) => x.name === "s").value;
   const block = page.locator(".derivation .step[data-step=dz]");
-  const cells = block.locator(":scope > math mtable").last().locator("mtd");
+  const cells = block.locator(":scope > .eq mtable").last().locator("mtd");
   for (const [cell, row] of [[0, 0], [11, 2]]) {
     await cells.nth(cell).dispatchEvent("pointerenter");
     const shown = await block.locator("table.seen td").allTextContents();

@@ -6,6 +6,7 @@ import pytest
 import allbps as bp
 import allbps.functional as F
 from allbps.errors import ArgumentError
+from allbps.readings.derivation import headings
 
 
 def logistic(X, w, b, y):
@@ -73,12 +74,104 @@ def test_an_unknown_granularity_is_refused(logreg):
         logreg.to_text(by="chapter")
 
 
+def turns(worked, section):
+    """The headings of a section that tell of loops."""
+    return [heading for heading in headings(dict(worked.derivation.sections())[section]) if heading]
+
+
 def test_the_turns_of_a_loop_have_headings(rnn):
-    lines = [line.strip() for line in rnn.to_text(100).split("\n")]
-    turns = [line for line in lines if line.startswith("t = ")]
-    assert turns == ["t = 0", "t = 1", "t = 2"]
+    assert turns(rnn, "Forward") == ["t = 0", "t = 1", "t = 2", "After the loop"]
+    assert turns(rnn, "Backward") == ["t = 2", "t = 1", "t = 0", "Arguments"]
     assert "**t = 1**" in rnn.to_markdown()
     assert '<h4 class="turn">t = 2</h4>' in rnn.to_mathml()
+
+
+def over_rows(xs, W):
+    h = np.zeros(2)
+    for x in xs:
+        h = np.tanh(W @ h + x)
+    return np.sum(h)
+
+
+def in_pairs(xs, ys, W):
+    loss = 0.0
+    for x, y in zip(xs, ys, strict=True):
+        loss = loss + np.sum((W @ x - y) ** 2)
+    return loss
+
+
+def over_layers(params, x):
+    for W, b in params:
+        x = np.tanh(W @ x + b)
+    return np.sum(x)
+
+
+def counted_rows(xs, W):
+    h = np.zeros(2)
+    for t, x in enumerate(xs):
+        h = np.tanh(W @ h + x * t)
+    return np.sum(h)
+
+
+def repeated(x, W):
+    k = 0
+    while k < 2:
+        x = W @ x
+        k += 1
+    for _ in range(2):
+        x = np.tanh(x)
+    return np.sum(x)
+
+
+def from_the_end(xs, W):
+    h = np.zeros(2)
+    for x in xs[::-1]:
+        h = np.tanh(W @ h + x)
+    return np.sum(h)
+
+
+def within_another(xs, W):
+    s = 0.0
+    for t in range(2):
+        for x in xs:
+            s = s + np.sum(W @ x) * (t + 1)
+    return s
+
+
+ROWS = np.array([[0.1, -0.2], [0.3, 0.4]])
+
+
+@pytest.mark.parametrize(
+    ("function", "arguments", "expected"),
+    [
+        (over_rows, {"xs": ROWS, "W": ROWS}, ["x = xs[0]", "x = xs[1]"]),
+        (in_pairs, {"xs": ROWS, "ys": ROWS, "W": ROWS}, ["x = xs[0]", "x = xs[1]"]),
+        (
+            over_layers,
+            {"params": [(ROWS, ROWS[0])] * 2, "x": ROWS[0]},
+            ["W, b = params[0]", "W, b = params[1]"],
+        ),
+        (counted_rows, {"xs": ROWS, "W": ROWS}, ["t = 0", "t = 1"]),
+        (repeated, {"x": ROWS[0], "W": ROWS}, ["turn 1", "turn 2"] * 2),
+        (
+            from_the_end,
+            {"xs": ROWS, "W": ROWS},
+            ["turn 1", "turn 2"],
+        ),
+        (
+            within_another,
+            {"xs": ROWS, "W": ROWS},
+            [f"t = {t}, x = xs[{k}]" for t in range(2) for k in range(2)],
+        ),
+    ],
+)
+def test_turns_without_a_counter_are_called_by_what_the_loop_goes_through(
+    function, arguments, expected
+):
+    worked = bp.explain(function, wrt=["W"] if "W" in arguments else None, **arguments)
+    forward, back = (turns(worked.shown(by="line"), x) for x in ("Forward", "Backward"))
+    assert [x for x in forward if x != "After the loop"] == expected
+    assert [x for x in back if x != "Arguments"] == expected[::-1]
 
 
 def test_vectors_right_of_a_matrix_are_columns_and_products_show_their_factors(rnn):

@@ -6,7 +6,10 @@ import pytest
 import allbps as bp
 import allbps.functional as F
 from allbps.mathematics import parse
-from allbps.readings.mathml import inline, mathml, to_mathml
+from allbps.mathematics.tree import Kind, Product, Relation
+from allbps.readings.formula import as_math
+from allbps.readings.mathml import displayed, inline, mathml, to_mathml
+from allbps.readings.numbers import cells
 
 
 def parsed(text):
@@ -88,3 +91,38 @@ def test_a_prime_stands_beside_its_function_at_full_size():
     assert mathml(r"\sigma'(x)").startswith(
         '<math display="block"><mrow><mi>σ</mi><mo lspace="0" rspace="0">′</mo></mrow>'
     )
+
+
+def test_each_side_of_an_equation_is_a_formula_of_its_own_so_that_lines_break(matrix):
+    fragment = parsed(to_mathml(matrix))
+    (step,) = (x for x in fragment.iter("div") if x.get("data-step") == "dW1")
+    (equation,) = (x for x in step if x.get("class") == "eq")
+    left, sides = equation
+    assert "".join(left.itertext()) == "δW1≡∂L∂W1"
+    first = [side[0] for side in sides]
+    assert [next(x.iter("mo")).text for x in first] == ["="] * len(first)
+    assert all(x.tag == "math" and x.get("displaystyle") == "true" for x in first)
+
+
+def test_a_long_side_breaks_before_its_signs_and_between_matrices():
+    long = displayed(parse("y = σ(exp(x + 1)) + exp(−2 x y z)"))
+    assert len(list(parsed(long).iter("math"))) == 3
+    assert len(list(parsed(displayed(parse("y = a + b"))).iter("math"))) == 2
+    product = named_product(np.full((2, 3), 0.25), np.full((3, 2), 0.125))
+    assert len(list(parsed(displayed(product)).iter("math"))) == 3
+
+
+def named_product(left, right):
+    factors = Product(Kind.MATRICES, as_math(cells(left)), as_math(cells(right)))
+    return Relation((parse("y"), factors), ("=",))
+
+
+def test_a_long_chain_in_a_sentence_may_break_and_a_short_one_stays_whole():
+    assert inline(parse("y = a + b")).count("<math>") == 1
+    assert inline(parse("y = exp(x) exp(z) + a = exp(x + z) + a")).count("<math>") == 3
+
+
+def test_a_winner_is_underlined_in_place():
+    html = mathml(r"\underline{9}")
+    assert "border-bottom" in html
+    assert "munder" not in html

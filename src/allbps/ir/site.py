@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import linecache
 import os
 import sys
@@ -14,6 +13,8 @@ from types import FrameType
 from typing import NamedTuple
 
 import numpy as np
+
+from allbps.ir.loops import Loop, loop_at, loops_around
 
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 _NUMPY = os.path.dirname(os.path.abspath(np.__file__)) + os.sep
@@ -159,6 +160,7 @@ class Calls:
     def __init__(self) -> None:
         self._around: dict[int, tuple[Part, ...]] = {}
         self._count = 0
+        self._turns: dict[tuple[int, int], int] = {}  # a frame's loop -> turns before this one
 
     @staticmethod
     def here() -> Calls:
@@ -188,19 +190,28 @@ class Calls:
         """Inside of how many calls ``frame`` runs."""
         return sum(not part.is_turn for part in self._around.get(id(frame), ()))
 
+    def ran(self, frame: FrameType, before: int) -> None:
+        """Note that a line begins to run after the line ``before``: a loop's begins each turn."""
+        loop = loop_at(frame.f_code.co_filename, frame.f_lineno)
+        if loop is not None:
+            place = id(frame), loop.line
+            goes_on = loop.line <= before <= loop.end and place in self._turns
+            self._turns[place] = self._turns[place] + 1 if goes_on else 0
+
     def within(self, frame: FrameType) -> tuple[Part, ...]:
         """What the line that runs in ``frame`` stands in."""
         around = self._around.get(id(frame), ())
-        counters = counters_at(frame.f_code.co_filename, frame.f_lineno)
-        if not counters:
+        loops = loops_around(frame.f_code.co_filename, frame.f_lineno)
+        if not loops:
             return around
-        local = frame.f_locals
-        turns = (
-            Part(f"{name} = {local[name]}", line, True)
-            for name, line in counters
-            if type(local.get(name)) in (int, str)
-        )
-        return (*around, *turns)
+        turns = ((loop.line, self._turn(frame, loop)) for loop in loops)
+        return (*around, *(Part(label, line, True) for line, label in turns if label))
+
+    def _turn(self, frame: FrameType, loop: Loop) -> str:
+        """What the turn is called that runs; on the loop's own line its variables are not set."""
+        counted = loop.counted(frame.f_locals) if frame.f_lineno != loop.line else ""
+        count = self._turns.get((id(frame), loop.line))
+        return counted or ("" if count is None else loop.turn(count))
 
 
 def _user_caller(frame: FrameType) -> FrameType | None:
@@ -232,43 +243,6 @@ def _label(qualified: str) -> str:
     """
     own = qualified.rpartition("<locals>.")[2]
     return own.removesuffix(".__call__").removesuffix(".forward")
-
-
-def counters_at(file: str, line: int) -> tuple[tuple[str, int], ...]:
-    """The variables of the ``for`` loops around a line with the loops' lines, outermost first.
-
-    >>> counters_at(__file__, 1)
-    ()
-    """
-    return _counters(file).get(line, ())
-
-
-def _tree(text: str) -> ast.AST:
-    """The syntax tree. Python 3.11 miscounts its depth where objects die meanwhile: then again."""
-    try:
-        return ast.parse(text)
-    except SystemError:
-        return ast.parse(text)
-
-
-@cache
-def _counters(file: str) -> dict[int, tuple[tuple[str, int], ...]]:
-    """Line -> variables of the loops around it, for the lines of a file inside of loops.
-
-    Names that begin with an underscore are those of nobody who wants to read them.
-    """
-    try:
-        tree = _tree("".join(linecache.getlines(file)))
-    except (SyntaxError, ValueError):
-        return {}
-    found: dict[int, tuple[tuple[str, int], ...]] = {}
-    for node in ast.walk(tree):  # outer loops come first
-        if isinstance(node, (ast.For, ast.AsyncFor)) and node.body:
-            targets = (x.id for x in ast.walk(node.target) if isinstance(x, ast.Name))
-            names = tuple((name, node.lineno) for name in targets if not name.startswith("_"))
-            for line in range(node.body[0].lineno, (node.body[-1].end_lineno or 0) + 1):
-                found[line] = (*found.get(line, ()), *names)
-    return found
 
 
 def name_in_user_code(value: object) -> str:

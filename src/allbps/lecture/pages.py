@@ -278,7 +278,8 @@ def lead(system: System) -> str:
 
 def html_blocks(opened: OpenSystem) -> list[Block]:
     """The parts of its page."""
-    from allbps.readings.mathml import inline, mathml
+    from allbps.readings.mathml import displayed as equation
+    from allbps.readings.mathml import inline
 
     blocks = []
     for section in opened.system.sections:
@@ -287,7 +288,7 @@ def html_blocks(opened: OpenSystem) -> list[Block]:
             text = "".join(inline(parse(p)) if k % 2 else escape(p) for k, p in enumerate(pieces))
             blocks.append(Block("", f"<p>{text}</p>", "html"))
         elif isinstance(section, Display):
-            shown = "".join(mathml(parse(text).latex) for text in section.equations)
+            shown = "".join(equation(parse(text)) for text in section.equations)
             blocks.append(Block("", shown, "html"))
         elif isinstance(section, Code):
             blocks.append(Block(section.caption, section.write(opened.first), "code"))
@@ -300,9 +301,7 @@ def html_blocks(opened: OpenSystem) -> list[Block]:
             if isinstance(found, str):
                 text = f"<p>{escape(found)}</p>"
             elif isinstance(section, Numbers):
-                text = "".join(
-                    mathml(named(symbol, value).latex) for symbol, value in found.items()
-                )
+                text = "".join(equation(named(symbol, value)) for symbol, value in found.items())
             else:
                 text = _table_html(section, found)
             blocks.append(Block(section.caption, text, "html"))

@@ -53,6 +53,7 @@ SYSTEM = System(
             symbols=SYMBOLS,
             fixed=("y",),
             caption="The two pieces, one after the other",
+            by="line",
         ),
         Numbers(
             "The softmax Jacobian and its product with δyᵖ, which stands here as a column",

@@ -209,14 +209,25 @@ def sentence(math: Math) -> Iterator[tuple[bool, str]]:
     >>> list(sentence(parse('{y} "holds the numbers of" {x}').parts[1]))
     [(False, ' holds the numbers of ')]
     """
-    parts = math.parts if isinstance(math, Row) else (math,)
-    for part in parts:
-        if isinstance(part, Text) or (
-            isinstance(part, Sign) and part.text.strip() in (",", ";", ":")
-        ):
-            yield False, part.text
+    for part in phrases(math):
+        yield (False, part) if isinstance(part, str) else (True, latex(part))
+
+
+def phrases(math: Math) -> Iterator[Math | str]:
+    """The formulas of a sentence, and the words between them."""
+    for part in math.parts if isinstance(math, Row) else (math,):
+        if isinstance(part, Text) or (isinstance(part, Sign) and part.text.strip() in STOPS):
+            yield part.text
         else:
-            yield True, latex(part)
+            yield part
+
+
+def links(math: Math) -> Iterator[tuple[str, Math]]:
+    """The sides of a chain ``a = b = c``, each after the first with the sign before it."""
+    if isinstance(math, Relation) and not math.tight:
+        yield from zip(("", *map(sign, math.signs)), math.sides, strict=True)
+    else:
+        yield "", math
 
 
 def terms(math: Math) -> Iterator[tuple[str, Math]]:

@@ -400,7 +400,7 @@ class Walk {
 
   // an element of a result: which numbers meet in it, and the sum written out
   look(block, cells) {
-    const tables = [...block.querySelectorAll(":scope > math mtable")].filter((t) => !t.querySelector("mtable"));
+    const tables = [...block.querySelectorAll(":scope > .eq mtable")].filter((t) => !t.querySelector("mtable"));
     const last = tables.at(-1);
     const results = last ? [...last.querySelectorAll("mtd")] : [];
     if (results.length !== cells.length || tables.length < cells[0].parts.length + 1) return;

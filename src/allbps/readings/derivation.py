@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import groupby
@@ -14,6 +14,7 @@ from allbps.backprop import Delta, Term
 from allbps.backward import Backward
 from allbps.errors import unknown_name
 from allbps.ir import CONST, Formula, Node, Site, ancestors
+from allbps.ir.loops import loop_at
 from allbps.mathematics import Math, write
 from allbps.mathematics.tree import Matrix, Number, Relation, Symbol
 from allbps.ops.reduce import sum_
@@ -242,14 +243,48 @@ class Derivation:
         }
 
 
-def headings(steps: Iterable[Step]) -> Iterator[str]:
-    """A step's own label, or ``t = 1`` where it begins another turn of a loop; else empty."""
+def headings(steps: Sequence[Step]) -> Iterator[str]:
+    """A step's own label, or where another turn of a loop begins, or its last has ended.
+
+    ``t = 0``, ``t = 1``, ``After the loop``; backward ``t = 1``, ``t = 0``, ``Arguments``.
+    """
     before = ""
-    for step in steps:
-        now = step.site.turn if step.kind == "forward" and step.site else before
-        now = "" if step.within else now  # the turn is a block of its own
-        yield step.label or (now if now != before else "")
+    for step, now in zip(steps, _turns(steps), strict=True):
+        yield step.label or (now or _outside(step) if now != before else "")
         before = now
+
+
+def _turns(steps: Sequence[Step]) -> list[str]:
+    """In which turn each value was computed; a contribution stands with its sum, which follows."""
+    found: list[str] = []
+    for step in reversed(steps):
+        after = found[-1] if found else ""
+        forward = step.kind == "forward"
+        goes_with_next = step.kind == "contribution" or (forward and _begins_a_turn(step))
+        found.append(after if goes_with_next else _turn(step))
+    found.reverse()
+    for k, step in enumerate(steps):
+        if step.kind == "delta" and k and not found[k] and _begins_a_turn(step):
+            found[k] = found[k - 1]
+    return found
+
+
+def _turn(step: Step) -> str:
+    return step.site.turn if step.site and not step.within else ""  # by block it has a block
+
+
+def _begins_a_turn(step: Step) -> bool:
+    """Does it stand on the line of a loop, outside of any turn that is known?"""
+    site = step.site
+    return site is not None and not _turn(step) and loop_at(site.file, site.line) is not None
+
+
+def _outside(step: Step) -> str:
+    """What comes when a loop has been left."""
+    if step.kind == "forward":
+        return "After the loop"
+    primal = step.term.consumer.inputs[step.term.index] if step.term else step.place
+    return "Before the loop" if primal is not None and primal.inputs else "Arguments"
 
 
 def groups(steps: Iterable[Step], depth: int = 0) -> Iterator[tuple[Heading | None, list[Step]]]:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from allbps.mathematics import Math
 from allbps.mathematics.tex import terms
+from allbps.mathematics.tree import Kind, Matrix, Product
 from allbps.readings.boxes import row, words
 from allbps.readings.derivation import Step
 
 LINE = 84
 """About so many signs fit on a line."""
+NARROW = 24
+"""And on a phone beside what stands on the left."""
 
 
 def equation(step: Step) -> str:
@@ -45,6 +50,55 @@ def _split(step: Step) -> tuple[str, list[str]]:
         said = step.summary_math.latex
         lines = [rf"{lines[0]} \qquad {said}", *lines[1:]] if lines else [rf"\quad {said}"]
     return left, lines
+
+
+def pieces(step: Step) -> tuple[str, list[list[str]]]:
+    """What stands on the left of an equation, and each side after it, for lines of any width.
+
+    A side is in parts before which a line may break; each part begins with its sign.
+    """
+    left = r" \equiv ".join(part.latex for part in step.left())
+    sides = [cut("=", side) for side in step.sides()]
+    return left, [*sides, [rf"\quad {step.summary_math.latex}"]] if step.summary else sides
+
+
+def cut(mark: str, side: Math) -> list[str]:
+    r"""``= a + b`` before its operators, where it is wide.
+
+    >>> from allbps.mathematics import parse
+    >>> cut("=", parse("x")), cut("=", parse("σ(exp(x + 1)) + exp(−2 x y z)"))
+    (['{} = x'], ['{} = \\sigma(\\exp(x + 1))', '{} + \\exp(-2\\,x\\,y\\,z)'])
+    """
+    if is_narrow(side):
+        return [f"{{}} {mark} {side.latex}"]
+    found: list[str] = []
+    for sign, part in terms(side):
+        first, *more = _matrices(part)
+        found += [f"{{}} {sign or mark} {first.latex}", *(x.latex for x in more)]
+    return found
+
+
+def _matrices(part: Math) -> Iterator[Math]:
+    """The factors of a product of matrices of numbers, which stand beside each other."""
+    match part:
+        case Product(Kind.MATRICES, left, Matrix() as right, False) if _is_numbers(left):
+            yield from _matrices(left)
+            yield right
+        case _:
+            yield part
+
+
+def _is_numbers(math: Math) -> bool:
+    match math:
+        case Product(Kind.MATRICES, left, Matrix(), False):
+            return _is_numbers(left)
+        case _:
+            return isinstance(math, Matrix)
+
+
+def is_narrow(math: Math) -> bool:
+    """Does a formula fit on a line of any page?"""
+    return _width(math) <= NARROW
 
 
 def _width(side: Math) -> int:

@@ -10,9 +10,9 @@ from html.entities import html5
 from typing import Any
 
 from allbps.mathematics import Math
-from allbps.mathematics.tex import sentence
+from allbps.mathematics.tex import latex, links, phrases
 from allbps.readings.derivation import Derivation, Step, groups, headings, source_lines
-from allbps.readings.equation import equation
+from allbps.readings.equation import cut, is_narrow, pieces
 
 XML_ENTITIES = {"amp", "lt", "gt", "quot", "apos"}
 
@@ -74,11 +74,41 @@ def mathml(tex: str) -> str:
     return _converted(tex, True)
 
 
+def displayed(math: Math) -> str:
+    """A formula on lines of its own, which break before its relation signs where they must.
+
+    >>> from allbps.mathematics import parse
+    >>> displayed(parse("x"))
+    '<div class="eq"><math displaystyle="true"><mi>x</mi></math><span class="sides"></span></div>'
+    """
+    (_, first), *more = links(math)
+    return _flow(first.latex, [cut(mark, side) for mark, side in more])
+
+
+def _flow(left: str, sides: list[list[str]]) -> str:
+    """What is left of the first relation sign, and each side after it in parts that stay whole."""
+    shown = "".join(f'<span class="side">{"".join(map(_part, side))}</span>' for side in sides)
+    return f'<div class="eq">{_part(left)}<span class="sides">{shown}</span></div>'
+
+
+def _part(tex: str) -> str:
+    """A formula as large as a displayed one, in a line of several."""
+    return _converted(tex, False).replace("<math>", '<math displaystyle="true">', 1)
+
+
 def inline(math: Math) -> str:
-    """A formula inside a sentence; its words become text, where lines can break."""
+    """A formula inside a sentence; its words become text, where lines can break.
+
+    A long chain of equations may break before its signs too.
+    """
     return "".join(
-        _converted(part, False) if is_math else escape(part) for is_math, part in sentence(math)
+        escape(part) if isinstance(part, str) else "".join(_links(part)) for part in phrases(math)
     )
+
+
+def _links(math: Math) -> Iterator[str]:
+    for mark, side in [("", math)] if is_narrow(math) else links(math):
+        yield _converted(f"{{}} {mark} {latex(side)}" if mark else latex(side), False)
 
 
 def _steps(
@@ -92,7 +122,7 @@ def _steps(
         because = f"because {said}" if said and step.kind != "seed" else said
         parts.append(
             f'<div class="step {step.kind}" data-step="{escape(step.name)}">'
-            f"{code}{mathml(equation(step))}{_paragraph('because', because)}"
+            f"{code}{_flow(*pieces(step))}{_paragraph('because', because)}"
             f"{_paragraph('verdict', escape(verdicts.get(step.name, '')))}"
             f"{pictures.get(step.name, '')}</div>"
         )
@@ -106,6 +136,7 @@ def _paragraph(kind: str, content: str) -> str:
 def _converted(tex: str, block: bool) -> str:
     found: str = _converter().convert_with_local_state(tex, displaystyle=block)
     found = _SIGNED.sub(r"<mtd\1><mn>\2", found)
+    found = _UNDERLINED.sub(r'<mrow style="border-bottom: .06em solid">\1</mrow>', found)
     found = _PRIMED.sub(r'<mrow>\1<mo lspace="0" rspace="0">\2</mo></mrow>', found)
     # entities that HTML knows and XML does not, as characters
     return re.sub(
@@ -117,6 +148,9 @@ def _converted(tex: str, block: bool) -> str:
 
 _SIGNED = re.compile(r"<mtd([^>]*)><mo[^>]*>(−)</mo><mn>")
 """A number of a matrix that is negative: one sign string, with no space for an operator."""
+
+_UNDERLINED = re.compile(r'<munder accentunder="true">(.*?)<mo stretchy="true">̲</mo></munder>')
+"""A winner's line as its border: a combining line is drawn beside the number."""
 
 _PRIMED = re.compile(
     r"<msup>((?:<mi[^>]*>[^<]*</mi>|<mrow><mspace/><mi[^>]*>[^<]*</mi></mrow>))<mo>(′+)</mo></msup>"

@@ -213,14 +213,14 @@ class _Page:
         meanings = {step: _meaning(step) for step in steps}
         names = _column(step.symbol for step in steps)
         middle = _column(meanings.values())
-        for k, step in enumerate(steps):
+        for k, (step, heading) in enumerate(zip(steps, headings(steps), strict=True)):
             head = pad(step.symbol, names)
             if meanings[step]:
                 head += f" ≡ {pad(meanings[step], middle)}"
             if k:
                 yield ""
-            if step.label:
-                yield self.paint(step.label, BOLD)
+            if heading:
+                yield self.paint(heading, BOLD)
             yield from equation(head, step, self.inner).lines
             yield from self.because(step)
 
