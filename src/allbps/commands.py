@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -27,7 +30,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 FORM = f"{', '.join(FORMATS)}."
-Target = Annotated[str, typer.Argument(metavar="FILE.py:FUNCTION", help="The function to work on.")]
+INPUTS = "its file says what to call it on, in a dict: FUNCTION_inputs, or inputs."
+Target = Annotated[
+    str,
+    typer.Argument(metavar="FILE.py:FUNCTION", help=f"The function to work on; {INPUTS}"),
+]
 Out = Annotated[Path | None, typer.Option(help="Write to this file instead of the terminal.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Digits = Annotated[
@@ -134,6 +141,8 @@ def explain(
 ) -> None:
     """Show every value and every δ of a function, with its formula and its reason."""
     worked = _worked(target, wrt, _symbols(symbol or []))
+    if not wrt and (remark := _data_too(worked)):
+        typer.echo(f"note: {remark}", err=True)
     worked = worked.shown(by=by, **_numerals(digits, decimals, exact, limit))
     _deliver(worked.render("json" if as_json else form, width=_width()), out)
 
@@ -279,6 +288,21 @@ def _worked(target: str, wrt: str, symbols: dict[str, str] | None = None) -> Any
         )
 
 
+def _data_too(worked: Any) -> str:
+    """How to leave out the δ of data, where the parameters stand in containers of their own."""
+    from allbps.ir import Node
+    from allbps.tree import leaves
+
+    passed = worked.backward.traced.parameters
+    shown = {name for name, x in passed.items() if set(leaves(x)) & set(worked.backward.wrt)}
+    data = [name for name in passed if name in shown and isinstance(passed[name], Node)]
+    held = [name for name in passed if name in shown and name not in data]
+    if not data or not held:
+        return ""
+    has, them = ("has", "it") if len(data) == 1 else ("have", "them")
+    return f"{' and '.join(data)} {has} δ too; --wrt {','.join(held)} leaves {them} out"
+
+
 def _write_onnx(target: str, wrt: str, out: Path | None) -> None:
     from allbps import userfile
     from allbps.onnx.exporting import export_traced
@@ -317,7 +341,8 @@ def run() -> int:
     A training run that diverged or lost a worker has failed: a message, and code 1.
     """
     try:
-        code: int | None = app(standalone_mode=False)
+        with _warnings_for_people():
+            code: int | None = app(standalone_mode=False)
     except AllBPsError as error:
         _complain(str(error))
         leave_word(error)
@@ -332,6 +357,23 @@ def run() -> int:
     except Exception as error:
         code = _usage(error)
     return code or DONE
+
+
+@contextmanager
+def _warnings_for_people() -> Iterator[None]:
+    """Our own warnings without the place in this file that Python quotes for programmers."""
+    usual = warnings.formatwarning
+
+    def written(message: Warning | str, category: type[Warning], *place: Any, **line: Any) -> str:
+        if category.__module__.startswith("allbps."):
+            return f"warning: {message}\n"
+        return usual(message, category, *place, **line)
+
+    warnings.formatwarning = written
+    try:
+        yield
+    finally:
+        warnings.formatwarning = usual
 
 
 def _usage(error: Exception) -> int:

@@ -4,10 +4,12 @@ import json
 import os
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import pytest
 
+from allbps.commands import _warnings_for_people
 from allbps.lecture import NAMES
 from allbps.verify.plain import SideEffectWarning
 
@@ -227,6 +229,36 @@ def test_a_function_that_differs_from_run_to_run_fails_the_check(tmp_path, allbp
         code, out, _ = allbps("check", f"{file}:net")
     assert code == 1
     assert "from run to run (it changes n)" in out
+
+
+def test_explain_says_how_to_leave_the_deltas_of_data_out(tmp_path, allbps):
+    file = tmp_path / "net.py"
+    file.write_text(
+        "import numpy as np\n"
+        "def net(params, x, y):\n"
+        "    return np.sum((params['W'] @ x - y) ** 2)\n"
+        "def plain(W, x):\n"
+        "    return np.sum(W @ x)\n"
+        "inputs = {'params': {'W': np.ones((1, 2))}, 'x': np.ones(2), 'y': np.ones(1)}\n"
+        "plain_inputs = {'W': np.ones((1, 2)), 'x': np.ones(2)}\n"
+    )
+    _, out, err = allbps("explain", f"{file}:net")
+    assert "δx" in out
+    assert err == "note: x and y have δ too; --wrt params leaves them out\n"
+    _, out, err = allbps("explain", f"{file}:net", "--wrt", "params")
+    assert "δx" not in out
+    assert err == ""
+    assert allbps("explain", f"{file}:plain")[2] == ""
+
+
+def test_our_warnings_are_one_line_and_those_of_others_keep_their_place():
+    usual = warnings.formatwarning
+    with _warnings_for_people():
+        said = warnings.formatwarning("L changes", SideEffectWarning, "file.py", 3)
+        other = warnings.formatwarning("old", DeprecationWarning, "file.py", 3)
+    assert said == "warning: L changes\n"
+    assert other.startswith("file.py:3: DeprecationWarning: old")
+    assert warnings.formatwarning is usual
 
 
 def test_emit_writes_an_onnx_model_into_a_file(allbps, tmp_path):

@@ -136,7 +136,7 @@ class _Reader:
             self.sizes.solve(order)
         except MisfitError as misfit:
             raise FormulaError(
-                "no shapes fit", where=self.text, got=f"{misfit} where they must be equal",
+                "no shapes fit", where=self.text, got=str(misfit),
                 todo="give other shapes",
             ) from None  # fmt: skip
         for part in self.tree.walk():
@@ -176,9 +176,7 @@ class _Reader:
         try:
             return _meaning(part).shape(self.sizes, *operands)
         except MisfitError as misfit:
-            raise self._mistake(
-                part, "the shapes do not fit", got=f"{misfit} where they must be equal"
-            ) from None
+            raise self._mistake(part, "the shapes do not fit", got=str(misfit)) from None
 
     def _callable(self, part: Part) -> None:
         meaning = functions().get(part.said.lower())

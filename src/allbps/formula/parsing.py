@@ -85,7 +85,11 @@ def _with_closing_bars(text: str) -> str:
 def _unexpected(text: str, place: int) -> FormulaError:
     if place >= len(text.rstrip()):
         return mistake("the formula ends too early", text, len(text), len(text) + 1)
-    return mistake(f"{text[place]!r} cannot stand here", text, place, place + 1)
+    if text[place] == "^":
+        more = {"todo": "a power is a number, x^3 or x^0.5; ᵀ is the transpose"}
+    else:
+        more = {}
+    return mistake(f"{text[place]!r} cannot stand here", text, place, place + 1, **more)
 
 
 def mistake(what: str, text: str, start: int, end: int, **more: str) -> FormulaError:

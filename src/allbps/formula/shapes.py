@@ -14,7 +14,7 @@ COMMON = (2, 3, 4)
 
 
 class MisfitError(Exception):
-    """Two sizes that must be equal and are not."""
+    """Sizes that cannot be."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class Sizes:
             return
         first, second = self.known.get(a), self.known.pop(b, None)
         if None not in (first, second) and first != second:
-            raise MisfitError(f"{first} and {second}")
+            raise MisfitError(f"{first} and {second} where they must be equal")
         self.parents[b] = a
         if second is not None:
             self.known[a] = second
@@ -107,9 +107,9 @@ class Sizes:
 
     def _learn(self, size: Size, value: int) -> bool:
         if value < 1:
-            raise MisfitError("a window that is larger than what it slides over")
+            raise MisfitError("a kernel or window that is larger than what it slides over")
         known = self.value(size)
         if known is not None and known != value:
-            raise MisfitError(f"{known} and {value}")
+            raise MisfitError(f"{known} and {value} where they must be equal")
         self.known[self.root(size)] = value
         return known is None

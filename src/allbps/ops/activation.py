@@ -198,8 +198,19 @@ def along_axis(x: Node, axis: int) -> Aval:
     return elementwise_float(x)
 
 
+def where_alone(x: Formula, axis: int) -> str:
+    """In what part of an array a vector's formula holds: ``"in each row"``."""
+    if len(x.shape) < 2:
+        return ""
+    place = axis % len(x.shape)
+    if place == len(x.shape) - 1:
+        return '"in each row" '
+    return '"in each column" ' if place == len(x.shape) - 2 else f'"along axis" {place} '
+
+
 def softmax_because(x: Formula, y: Formula, axis: int) -> Math:
-    return write("∂{y}ₖ/∂{x}ᵢ = {y}ᵢ (1 − {y}ᵢ) if i = k, else −{y}ᵢ {y}ₖ", x=x, y=y)
+    said = "∂{y}ₖ/∂{x}ᵢ = {y}ᵢ (1 − {y}ᵢ) if i = k, else −{y}ᵢ {y}ₖ"
+    return write(where_alone(x, axis) + said, x=x, y=y)
 
 
 softmax_op = Op(
@@ -228,7 +239,8 @@ def log_softmax(x: Any, axis: int) -> Any:
 
 
 def log_softmax_because(x: Formula, y: Formula, axis: int) -> Math:
-    return write("∂{y}ₖ/∂{x}ᵢ = [i = k] − softmax({x})ᵢ", x=x, y=y)
+    said = "∂{y}ₖ/∂{x}ᵢ = [i = k] − softmax({x})ᵢ"
+    return write(where_alone(x, axis) + said, x=x, y=y)
 
 
 log_softmax_op = Op(

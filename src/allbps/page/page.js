@@ -189,7 +189,7 @@ class Walk {
       add("SVG", "svg", () => new Blob([drawn(shown())], { type: "image/svg+xml" }));
       add("PNG", "png", () => painted(shown()));
     }
-    const source = [...this.section.querySelectorAll(".sources pre")].at(-1);
+    const source = this.section.querySelector(".sources > div:last-child");
     if (source)
       add("Python", "py", () =>
         new Blob([[...source.querySelectorAll(".line")].map((line) => `${line.textContent}\n`).join("")]));

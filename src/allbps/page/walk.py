@@ -8,7 +8,7 @@ import json
 import re
 import zlib
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from html import escape
@@ -28,8 +28,8 @@ from allbps.verify import Finding, Report, Verdict
 
 WHOLE = 270_000
 """Bytes of a derivation that lies in its page as it is; a larger one lies there packed."""
-FLAT = 2.5
-"""A picture of so much more width than height."""
+FLAT, LOW, BESIDE = 2.5, 420, 640
+"""A picture of so much more width than height, or so low and too wide to stand beside steps."""
 PLAIN = 50_000
 """The same of what the script alone reads."""
 FEW_PICTURES = 12
@@ -128,7 +128,10 @@ def _template(level: Level) -> str:
 def _is_flat(svg: str) -> bool:
     """Is the picture so wide that the steps stand below it, not beside it?"""
     found = re.search(r' width="([\d.]+)" height="([\d.]+)"', svg)
-    return found is not None and float(found[1]) > FLAT * float(found[2])
+    if found is None:
+        return False
+    width, height = float(found[1]), float(found[2])
+    return width > FLAT * height or (height < LOW and width > BESIDE)
 
 
 def _undescribed(svg: str) -> str:
@@ -236,17 +239,31 @@ def _sources(parts: Parts) -> Iterator[str]:
     sites = [step.site for step in parts.derivation if step.site]
     lines = listing(sites)
     if lines:
-        yield _code("Your function", (f' data-line="{k}"' for k, _ in lines), (t for _, t in lines))
+        own = [_line(text, f' data-line="{k}"') for k, text in lines]
+        yield f"<div><h3>Your function</h3>{_pre(own)}</div>"
     texts = parts.program.text.rstrip("\n").split("\n")
-    yield _code("Forward and backward in NumPy", _names(parts.program, texts), texts)
+    emitted = list(map(_line, texts, _names(parts.program, texts)))
+    yield f"<div><h3>Forward and backward in NumPy</h3>{_emitted(texts, emitted)}</div>"
 
 
-def _code(heading: str, marks: Any, texts: Any) -> str:
-    lines = "".join(
-        f'<span class="line"{mark}>{escape(text)}</span>'
-        for mark, text in zip(marks, texts, strict=True)
-    )
-    return f'<div><h3>{heading}</h3><pre tabindex="0"><code>{lines}</code></pre></div>'
+def _emitted(texts: Sequence[str], lines: Sequence[str]) -> str:
+    """The program, with the functions that it calls folded above it."""
+    begins = [k for k, text in enumerate(texts) if text.startswith("def ")]
+    own = begins[-1]
+    if len(begins) == 1:
+        return _pre(lines)
+    first = max(k for k in range(begins[0]) if texts[k]) + 1
+    names = [re.split(r"[ (]", texts[k])[1] for k in begins[:-1]]
+    folded = f"<summary>{escape(', '.join(names))}</summary>{_pre(lines[first:own])}"
+    return f'{_pre(lines[:first])}<details class="helpers">{folded}</details>{_pre(lines[own:])}'
+
+
+def _line(text: str, mark: str) -> str:
+    return f'<span class="line"{mark}>{escape(text)}</span>'
+
+
+def _pre(lines: Iterable[str]) -> str:
+    return f'<pre tabindex="0"><code>{"".join(lines)}</code></pre>'
 
 
 def _names(program: Program, texts: list[str]) -> Iterator[str]:

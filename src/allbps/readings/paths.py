@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from allbps.ir import CONST, Node
 from allbps.readings.derivation import Step
 from allbps.readings.numbers import MOST_DIGITS, Numerals, cells, last_place, read
 
@@ -44,6 +45,7 @@ class Through:
         others: values of all operands.
         attrs: of the operation.
         names: how x, y and the value of this step are written.
+        operands: how all operands are written; empty for numbers that have no name.
     """
 
     step: Step
@@ -53,6 +55,7 @@ class Through:
     others: list[Any]
     attrs: Mapping[str, Any]
     names: tuple[str, str, str]
+    operands: tuple[str, ...]
 
 
 def through(step: Step) -> Through | None:
@@ -63,8 +66,13 @@ def through(step: Step) -> Through | None:
     use = term.consumer
     others = [np.asarray(step.value_of(x)) for x in use.inputs]
     x, y, g = others[term.index], np.asarray(step.value_of(use)), np.asarray(step.value_of(after))
-    names = tuple(step.pen.named(node).math.inline for node in (use.inputs[term.index], use))
-    return Through(step, x, y, g, others, use.attrs, (names[0], names[1], step.symbol))
+
+    def named(node: Node) -> str:
+        return "" if node.op is CONST else step.pen.named(node).math.inline
+
+    operands = tuple(map(named, use.inputs))
+    names = operands[term.index], named(use), step.symbol
+    return Through(step, x, y, g, others, use.attrs, names, operands)
 
 
 def enough(
@@ -116,21 +124,23 @@ def by_collapse(via: Through, place: Place, result: str) -> Told:
     shifted = np.exp(z - z.max())
     p = shifted / shifted.sum()
     other = via.others[1]
-    t = other[place[:-1]] if other.shape == via.x.shape else np.eye(len(p))[other[place[:-1]]]
+    is_vector, target = other.shape == via.x.shape, via.operands[1] or "t"
+    t = other[place[:-1]] if is_vector else np.eye(len(p))[other[place[:-1]]]
+    target = target if is_vector else f"onehot({target})"
     g, total = via.g[place[:-1]], t.sum()
     (pi,), (whole,), (ti,), (gi,) = enough(
         look, (p[i], total, t[i], g), result, lambda p, s, t, g: (p * s - t) * g
     )
     said = (
-        f"(p({i + 1}) Σ t − t({i + 1})) δ{y}"
+        f"(p({i + 1}) Σ {target} − {target}({i + 1})) δ{y}"
         f" = ({factor(pi)}·{factor(whole)} − {factor(ti)})·{factor(gi)}"
     )
     with np.errstate(all="ignore"):  # a p of 0 gives ∞, and the table says so
         slopes, own = -t / p, p * ((np.arange(len(p)) == i) - p[i])
         pieces = {
             f"p = softmax({x})": p,
-            "t": t,
-            "−t/p": slopes,
+            target: t,
+            f"−{target}/p": slopes,
             f"∂p/∂{x}({i + 1})": own,
             "product": slopes * own,
         }

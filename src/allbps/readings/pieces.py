@@ -193,7 +193,7 @@ def _from_to(first: str, last: str) -> str:
     return f"{first.partition(' … ')[0]} … {last.rpartition(' … ')[2]}"
 
 
-_COUNTED = re.compile(r"(.*), (\w+ =|call) (\S+)(?: … (\S+))?")
+_COUNTED = re.compile(r"(.*), (\w+ =|call|turn) (\S+)(?: … (\S+))?")
 """What is numbered, how, from, to."""
 
 
