@@ -59,6 +59,20 @@ def test_what_is_rounded_after_each_step_is_not_called_wrong(seed):
 
 
 @pytest.mark.parametrize(
+    ("seed", "way"),
+    [
+        (900507, Way("arguments", 3, said=True, steps=Steps.ANY, seed=239093937)),
+        (900487, Way("all", 3, said=False, steps=Steps.SOME, seed=564562194)),
+    ],
+    ids=str,
+)
+def test_a_row_that_rounds_to_0_is_not_called_left_out(seed, way):
+    said = marks(seed, way)
+    assert not any(mark.state is State.WRONG for mark in said.values())
+    assert any(mark.state is State.UNDECIDED for mark in said.values())
+
+
+@pytest.mark.parametrize(
     ("seed", "way", "name", "kind"),
     [
         (3, Way("all", 2, said=False), "s2", "halved"),

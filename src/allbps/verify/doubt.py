@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -21,11 +21,16 @@ from allbps.verify.mistakes import Explanation
 from allbps.verify.once import WIDTH, digits_of_chance
 from allbps.verify.precision import Precision
 from allbps.verify.reading import Reading
-from allbps.verify.scatter import moves_of_any_steps, size_of
+from allbps.verify.scatter import Rounding, size_of
 
 TELLING = 7.0
 """Digits by which a mistake has to beat rounding. Thousands are tried for one hand-in, and the best
 of them is what is compared."""
+
+SLACK = 2.0
+"""So many times as far off as a mistake, and so many units, is as near as that."""
+REST = 0.05
+"""So much of a difference may be left, and what was rounded elsewhere explain it."""
 
 USUAL = 3.0
 """More than so many medians is unusual; of normal numbers, one in 23 is that far out."""
@@ -91,7 +96,25 @@ class _Doubt:
             widths.append(np.ravel(np.maximum(WIDTH, 2 * off)))
         if not columns:
             return False
-        return digits_of_chance(np.hstack(columns), np.hstack(widths)) >= TELLING
+        if digits_of_chance(np.hstack(columns), np.hstack(widths)) < TELLING:
+            return False
+        return not self._is_one_step(one)
+
+    def _is_one_step(self, one: Explanation) -> bool:
+        """Does rounding after a single step come as near to theirs as this mistake does?
+
+        A row that rounds to 0 is as good as left out.
+        """
+        for start_of, moves in zip(
+            (self.reading.follows.__getitem__, self.reading.true), self._moves_of_one, strict=True
+        ):
+            near = [
+                _is_near(self.reading.precision[x], numbers, start_of(x), moves[x])
+                for x, numbers in one.gives.items()
+            ]
+            if np.any(np.logical_and.reduce(near)):
+                return True
+        return False
 
     def _explained(self, primal: Node) -> tuple[Any, Any] | None:
         """The numbers from which rounding leads to theirs, and how it moves them, if it does."""
@@ -107,17 +130,38 @@ class _Doubt:
     @cached_property
     def _moves(self) -> tuple[Mapping[Node, Any], Mapping[Node, Any]]:
         """Primal -> by how much rounding moves what follows from theirs, and the right δ."""
+        near, far = self._roundings
+        moves = far.by_chance()
+        return (near.by_chance() if near is not far else moves), moves
+
+    @cached_property
+    def _moves_of_one(self) -> tuple[Mapping[Node, Any], Mapping[Node, Any]]:
+        """As ``_moves``, where one step alone is rounded, each in a run of its own."""
+        near, far = self._roundings
+        moves = far.of_one_step()
+        return (near.of_one_step() if near is not far else moves), moves
+
+    @cached_property
+    def _roundings(self) -> tuple[Rounding, Rounding]:
+        """Of steps that start from theirs, and from the right δ."""
         reading = self.reading
-        move = partial(
-            moves_of_any_steps, reading.backward, reading.onward, reading.own, reading.grid
+        far = Rounding(
+            reading.backward, reading.onward, reading.own, reading.grid, from_own=False
         )  # fmt: skip
-        far = move(from_own=False)
         goes_on = any(reading.onward.producers[x] for x in reading.grid)
-        return move(from_own=True) if goes_on else far, far
+        return (replace(far, from_own=True) if goes_on else far), far
 
 
 def _is_off(mark: Mark) -> bool:
     return mark.state in (State.WRONG, State.FOLLOWS)
+
+
+def _is_near(precision: Precision, mistaken: Any, start: Any, moves: Any) -> Any:
+    """Which of these moves lead from a start as near to theirs as a mistake does: (runs,)."""
+    off, gap = (np.abs(precision.theirs - numbers) for numbers in (mistaken, start))
+    least = max(SLACK * np.max(precision.unit), REST * np.max(gap, initial=0.0))
+    rest = np.abs(start + moves - precision.theirs)
+    return np.all((rest <= np.maximum(least, SLACK * off)).reshape(len(rest), -1), axis=1)
 
 
 def _is_hit(precision: Precision, runs: Any) -> bool:

@@ -7,6 +7,8 @@ the pass is run several times with such errors drawn at random.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -22,6 +24,9 @@ STEP = 1e-9
 """The relative error that is tried for arithmetic."""
 JUMP = 1e4
 """More than so many times the error is a kink that was crossed, and no scatter."""
+
+Rounded = Callable[[Node, Any, Any], Any]
+"""(step, its value, the unit of the last place) -> the value as it is written down."""
 
 
 def of_arithmetic(backward: Backward, onward: Onward) -> dict[Node, Any]:
@@ -153,22 +158,13 @@ def size_of(moved: Any) -> Any:
     return np.sqrt(np.mean(np.square(moved), axis=0))
 
 
-def moves_of_any_steps(
-    backward: Backward,
-    onward: Onward,
-    own: Mapping[Node, Any],
-    grid: Mapping[Node, Precision],
-    *,
-    from_own: bool,
-) -> dict[Node, Any]:
-    """Primal -> by how much its δ moves in each of several runs in which a person rounds.
+@dataclass(frozen=True, eq=False)
+class Rounding:
+    """What a person's rounding after steps, forward and back, does to gradients.
 
-    Forward values are rounded as well as δ, also those inside of a line. Half of the runs round at
-    random: each number is off by up to half a unit. That is how rounding looks from afar, but
-    numbers below half a unit all become 0, and equal ones are all off by the same. So the other
-    runs do round, after some steps and not after others.
+    Forward values are rounded as well as δ, also those inside of a line.
 
-    Args:
+    Attributes:
         backward: the backward pass.
         onward: the same in numbers.
         own: every number, with the person's own δ in place of ours.
@@ -176,44 +172,82 @@ def moves_of_any_steps(
         from_own: does a step start from the δ that were given, where some were?
 
     """
-    rng = np.random.default_rng(0)
-    base = own if from_own else onward.right
-    steps = [x for x in backward.traced.graph.nodes if x.op not in (CONST, INPUT)]
-    last = last_place(grid)
 
-    def dithered(value: Any, unit: Any) -> Any:
-        there = np.abs(value - to_unit(value, unit)) <= 1e-9 * unit  # 1 or 0.25 stays what it is
-        dither = unit * rng.uniform(-0.5, 0.5, np.shape(value))
-        return value + np.where(there, 0.0, dither)[()]
+    backward: Backward
+    onward: Onward
+    own: Mapping[Node, Any]
+    grid: Mapping[Node, Precision]
+    from_own: bool
 
-    def kept_or_rounded(value: Any, unit: Any) -> Any:
-        return to_unit(value, unit) if rng.random() < 0.5 else value
+    def by_chance(self) -> dict[Node, Any]:
+        """Primal -> by how much its δ moves in each of several runs: (runs, *shape).
 
-    def run(rounded: Callable[[Any, Any], Any]) -> dict[Node, Any]:
+        Half of the runs round at random: each number is off by up to half a unit. That is how
+        rounding looks from afar, but numbers below half a unit all become 0, and equal ones are all
+        off by the same. So the other runs do round, after some steps and not after others.
+        """
+        rng = np.random.default_rng(0)
+
+        def dithered(step: Node, value: Any, unit: Any) -> Any:
+            there = np.abs(value - to_unit(value, unit)) <= 1e-9 * unit  # 1 or 0.25 stays
+            dither = unit * rng.uniform(-0.5, 0.5, np.shape(value))
+            return value + np.where(there, 0.0, dither)[()]
+
+        def kept_or_rounded(step: Node, value: Any, unit: Any) -> Any:
+            return to_unit(value, unit) if rng.random() < 0.5 else value
+
+        ways = (dithered, kept_or_rounded)
+        return self._moves([self._run(way, rng) for way in ways for _ in range(RUNS)])
+
+    def of_one_step(self) -> dict[Node, Any]:
+        """The same where one step alone is rounded, each in a run of its own: (steps, *shape)."""
+        deltas = [d.node for d in self.onward.deltas if d.terms]
+
+        def alone(one: Node) -> Rounded:
+            return lambda step, value, unit: to_unit(value, unit) if step is one else value
+
+        return self._moves([self._run(alone(one)) for one in (*self._steps, *deltas)])
+
+    @cached_property
+    def _steps(self) -> list[Node]:
+        nodes = self.backward.traced.graph.nodes
+        return [x for x in nodes if x.op not in (CONST, INPUT) and x.is_float]
+
+    @property
+    def _base(self) -> Mapping[Node, Any]:
+        return self.own if self.from_own else self.onward.right
+
+    def _run(self, rounded: Rounded, rng: np.random.Generator | None = None) -> dict[Node, Any]:
+        """Every δ, before it is rounded itself; with ``rng`` given ones as they may have been."""
+        base, last = self._base, last_place(self.grid)
         known = dict(base)
-        for x in steps:
-            operands = [i.value if i.op is CONST else known[i] for i in x.inputs]
-            value = x.op.run(operands, x.attrs)
-            known[x] = rounded(value, last(value)) if x.is_float else value
-        before: dict[Node, Any] = {d.primal: base[d.node] for d in onward.deltas}
+        for x in self.backward.traced.graph.nodes:
+            if x.op not in (CONST, INPUT):
+                operands = [i.value if i.op is CONST else known[i] for i in x.inputs]
+                value = x.op.run(operands, x.attrs)
+                known[x] = rounded(x, value, last(value)) if x.is_float else value
+        before: dict[Node, Any] = {d.primal: base[d.node] for d in self.onward.deltas}
 
         def then(primal: Node, g: Any) -> Any:
             before[primal] = g
-            if not from_own or primal not in grid:
-                return rounded(g, last(g))
-            given = base[onward.of[primal].node]  # which the person may have had in more digits
-            unit = grid[primal].unit
-            fits = np.shape(unit) in ((), np.shape(given))
-            if not fits or rng.random() < 0.5:
-                return given
-            return given + unit * rng.uniform(-0.5, 0.5, np.shape(given))
+            node = self.onward.of[primal].node
+            if not self.from_own or primal not in self.grid:
+                return rounded(node, g, last(g))
+            unit = self.grid[primal].unit
+            fits = np.shape(unit) in ((), np.shape(base[node]))
+            if rng is None or not fits or rng.random() < 0.5:
+                return base[node]  # which the person may have had in more digits
+            return base[node] + unit * rng.uniform(-0.5, 0.5, np.shape(base[node]))
 
-        _back(onward, known, then)
+        _back(self.onward, known, then)
         return before
 
-    numbers = {d.node: base[d.node] for d in onward.deltas}
-    if from_own:
-        numbers |= {onward.of[x].node: onward.compute(onward.of[x].node, base) for x in grid}
-    runs = [run(way) for way in (dithered, kept_or_rounded) for _ in range(RUNS)]
-    moves = _moves(onward, runs, numbers)
-    return {x: np.where(np.isfinite(moved), moved, 0.0) for x, moved in moves.items()}
+    def _moves(self, runs: Collection[Mapping[Node, Any]]) -> dict[Node, Any]:
+        onward, base = self.onward, self._base
+        numbers = {d.node: base[d.node] for d in onward.deltas}
+        if self.from_own:
+            numbers |= {
+                onward.of[x].node: onward.compute(onward.of[x].node, base) for x in self.grid
+            }  # fmt: skip
+        moves = _moves(onward, runs, numbers)
+        return {x: np.where(np.isfinite(moved), moved, 0.0) for x, moved in moves.items()}
