@@ -28,6 +28,8 @@ SIGMAS = 7.0
 """A spread that is measured in 32 runs is that often exceeded once in ten million (Student's t)."""
 CLOSE = 20.0
 """So many last places apart, numbers may still be the same but for rounding on the way."""
+PLAIN_MISTAKES = (-1.0, 0.5, 2.0)
+"""Factors of which rounding that would excuse one says nothing."""
 SINGLE = float(np.finfo(np.float32).eps)
 DOUBLE = float(np.finfo(np.float64).eps)
 
@@ -136,8 +138,10 @@ class Precision:
         return bool(self.believed or enough(self.evidence(numbers), self.support))
 
     def is_blind(self, numbers: Any) -> bool:
-        """Would rounding before excuse even the other sign of what these numbers should be?"""
-        return not self.within(numbers, noise=False) and self.within(-np.asarray(numbers))
+        """Would rounding before excuse another sign or a factor of 2 as well as these numbers?"""
+        if self.within(numbers, noise=False):
+            return False
+        return any(self.within(factor * np.asarray(numbers)) for factor in PLAIN_MISTAKES)
 
     def fits_alone(self, numbers: Any) -> bool:
         """As ``fits``, whether or not there is enough to believe that they were rounded."""

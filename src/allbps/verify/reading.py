@@ -298,11 +298,11 @@ class Reading:
         return None
 
     def _confirmed(self, primal: Node, precision: Precision, numbers: Any) -> Mark:
-        """The mark for what rounds to these numbers, unless their negatives would pass as well."""
+        """The mark for what rounds to these numbers, unless plainly wrong ones would pass too."""
         if not precision.is_blind(numbers):
             return self._mark(primal, State.RIGHT, note=self._rounded(primal, self._read(primal)))
         words = self.precision[primal].words
-        note = f"rounding to {words} on the way may turn its sign, so it says nothing about it"
+        note = f"rounding to {words} on the way may halve it or turn its sign: it says nothing here"
         return self._mark(primal, State.UNDECIDED, note=note)
 
     def _read(self, primal: Node) -> str:
