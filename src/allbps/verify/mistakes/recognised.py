@@ -230,16 +230,20 @@ def _smoothed(p: Any, right: Any) -> CrossEntropy | None:
     for _ in range(4):
         others = np.arange(K) != label[:, None]
         x, y = rows[others], right.reshape(rows.shape)[others]
-        if x.size < 3 or np.ptp(x) == 0:
+        if x.size < 3 or np.ptp(x) < 1e-9:
             return None
-        w, c = np.polyfit(x, y, 1)
+        off = x - np.mean(x)
+        w = float(off @ y / (off @ off))
+        c = np.mean(y) - w * np.mean(x)
+        if w == 0:
+            return None
         target = rows - right.reshape(rows.shape) / w
         label = np.argmax(target, -1)
     smoothing = float(-c / w * K)
     made = (1 - smoothing) * (np.arange(K) == label[:, None]) + smoothing / K
     if not 1e-6 < smoothing < 0.9 or not same(w * (rows - made), right.reshape(rows.shape)):
         return None
-    return CrossEntropy(p, float(w), made.reshape(p.shape), False, smoothing)
+    return CrossEntropy(p, w, made.reshape(p.shape), False, smoothing)
 
 
 def _is_binary(target: Any) -> bool:
