@@ -148,8 +148,7 @@ def test_a_wrong_mark_in_words():
     assert str(report.marks[0]) == (
         "δx is wrong\n"
         "  δx[1] is -4, and should be 4\n"
-        "  comes through t1 = x * x\n"
-        "  comes through L = np.sum(t1)\n"
+        "  comes through L = np.sum(x * x)\n"
         "  only element 1 is wrong"
     )
     assert report.to_json()["marks"][0]["state"] == "wrong"

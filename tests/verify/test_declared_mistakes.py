@@ -57,6 +57,11 @@ def smoothed(X, W, T):
     return -np.mean(np.sum(Q * F.log_softmax(Z, axis=1), axis=1))
 
 
+def biased(X, b):
+    Y = X + b
+    return np.sum(Y**2)
+
+
 def partition(X):
     A = X**2
     L = np.log(np.sum(np.exp(A), axis=1))
@@ -77,6 +82,7 @@ def nets():
     yield dropped, {"X": rng.normal(size=(2, 3)), "m": np.array([[1.0, 0, 1], [0, 1, 1]])}
     yield smoothed, {"X": rng.normal(size=(3, 2)), "W": rng.normal(size=(2, 5)),
                      "T": np.eye(5)[[3, 0, 1]]}  # fmt: skip
+    yield biased, {"X": rng.normal(size=(2, 3, 4)), "b": rng.normal(size=4)}
     yield partition, {"X": rng.normal(size=(3, 4))}
     yield squares, {"A": rng.normal(size=(3, 3)), "B": rng.normal(size=(3, 3))}
 
@@ -94,8 +100,9 @@ def sites():
             x = delta.primal
             if delta.terms and not is_numbered(x.name):
                 right = np.asarray(onward.right[delta.node])
-                given = {x: right[None]}
-                found.append((forward, values, Site(onward, onward.right, x, right, given)))
+                for wrong in (right[None], np.ones((3, 4))):  # of another shape
+                    site = Site(onward, onward.right, x, right, {x: wrong})
+                    found.append((forward, values, site))
     return found
 
 

@@ -335,3 +335,40 @@ def test_rounding_that_could_turn_the_sign_confirms_nothing(factor):
     report = bp.check(weakly, X10, w, gradients={"w": factor * right}, decimals=2)
     assert report.marks[0].state is not State.RIGHT
     assert not report
+
+
+# -- few different numbers -------------------------------------------------------------------------
+def hinge(X, W, y):
+    s = X @ W
+    c = s[np.arange(4), y]
+    m = s - c[:, None] + 1
+    h = np.maximum(m, 0)
+    return 0.2 * np.sum(h)
+
+
+def by_hand_of_hinge(factor):
+    """δ of ``hinge``, that of c times a factor."""
+    rng = np.random.default_rng(2)
+    X, W, y = rng.normal(size=(4, 3)), rng.normal(size=(3, 3)), np.array([0, 2, 1, 1])
+    s = X @ W
+    m = s - s[np.arange(4), y][:, None] + 1
+    dh = np.full((4, 3), 0.2)
+    dm = dh * (m > 0)
+    dc = -dm.sum(1) * factor
+    ds = dm + np.eye(3)[y] * dc[:, None]
+    given = {"h": dh, "m": dm, "c": dc, "s": ds, "W": X.T @ ds, "X": ds @ W.T}
+    return {"X": X, "W": W, "y": y}, given
+
+
+@pytest.mark.parametrize("decimals", [None, 3, 2])
+def test_equal_numbers_do_not_look_rounded_to_the_decimals_that_they_have(decimals):
+    """δ of 0.2 throughout is no reason to read its neighbours as rounded to one decimal."""
+    for factor in (0.5, 1.5, 1.0):
+        values, given = by_hand_of_hinge(factor)
+        if decimals is not None:
+            given = {name: np.round(g, decimals) for name, g in given.items()}
+        said = {m.node: m.state for m in check(hinge, gradients=given, judges=[], **values).marks}
+        assert said["h"] is said["m"] is State.RIGHT
+        assert said["c"] is (State.RIGHT if factor == 1 else State.WRONG)
+        after = State.RIGHT if factor == 1 else State.FOLLOWS
+        assert {said["s"], said["W"], said["X"]} == {after}

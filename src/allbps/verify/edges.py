@@ -33,6 +33,12 @@ def statement(node: Node) -> str:
     return tidy(f"{node.name} = {expression(node, operands, NUMPY)}")
 
 
+def line_of(node: Node) -> str:
+    """What computes a value, as a person would write it: ``Z3 = np.maximum(X @ W, 0)``."""
+    operands = [code_of(x) for x in node.inputs]
+    return tidy(f"{node.name} = {expression(node, operands, NUMPY)}")
+
+
 def code_of(node: Node) -> str:
     """A value as a person would write it: its name, or the expression that gives it.
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
 from allbps.verify.finding import Index, place
+
+MOST_EDGES = 4
+"""Lines that a δ comes through, as far as they are shown."""
 
 
 class State(StrEnum):
@@ -73,6 +76,12 @@ class Mark:
     def __str__(self) -> str:
         return "\n".join(self._lines())
 
+    def without(self, mistakes: Collection[str]) -> str:
+        """The same where mistakes have been named before."""
+        if not mistakes or set(self.mistakes) != set(mistakes):
+            return str(self)
+        return "\n".join(replace(self, mistakes=(), edges=(), between=(), where="")._lines())
+
     def _lines(self) -> Iterator[str]:
         note = f" ({self.note})" if self.note else ""
         if self.state is State.RIGHT:
@@ -90,7 +99,9 @@ class Mark:
         else:
             yield f"{self.name} is wrong{note}"
         yield from self._numbers(at)
-        yield from (f"  comes through {edge}" for edge in self.edges)
+        yield from (f"  comes through {edge}" for edge in self.edges[:MOST_EDGES])
+        if len(self.edges) > MOST_EDGES:
+            yield f"  and through {len(self.edges) - MOST_EDGES} more lines"
         yield from (f"  this would explain it: {text}" for text in self.mistakes)
         if self.between and not self.mistakes:
             yield f"  the mistake lies between {' and '.join(self.between)}"
@@ -104,7 +115,7 @@ class Mark:
     def _numbers(self, at: str) -> Iterator[str]:
         if self.expected is None:
             return
-        if self.right is None or self.right == self.expected:
+        if self.right is None or f"{self.right:.9g}" == f"{self.expected:.9g}":
             yield f"  {at} is {self.theirs:.9g}, and should be {self.expected:.9g}"
             return
         source = listed(self.follows_from) or "your own gradients nearer to the loss"

@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 from allbps.ir import Node
 from allbps.names import is_numbered
-from allbps.verify.edges import statement
+from allbps.verify.edges import line_of
 from allbps.verify.onward import Onward
 
 
@@ -17,17 +17,19 @@ class Places:
         self.onward, self.given = onward, given
 
     def edges(self, primal: Node) -> tuple[str, ...]:
-        """The statements a δ comes through; steps inside a line are followed to its end."""
+        """The lines a δ comes through; steps inside of a line are followed to its end."""
         found: dict[str, None] = {}
-        pending = [primal]
-        for _ in range(8):
-            if not pending:
-                break
-            consumers = self.onward.consumers[pending.pop(0)]
-            for consumer in dict.fromkeys(consumers):
-                found[statement(consumer)] = None
-                if is_numbered(consumer.name) and consumer not in self.given:
+        pending, seen = [primal], {primal}
+        while pending:
+            for consumer in self.onward.consumers[pending.pop(0)]:
+                if consumer in seen:
+                    continue
+                seen.add(consumer)
+                inside = is_numbered(consumer.name) and consumer not in self.given
+                if inside and self.onward.consumers[consumer]:
                     pending.append(consumer)
+                else:
+                    found[line_of(consumer)] = None
         return tuple(found)
 
     def sources(self, primal: Node) -> list[Node]:

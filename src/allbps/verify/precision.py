@@ -22,6 +22,8 @@ MOST_DIGITS = 7
 ENOUGH_DIGITS = 4.0
 """Decimal digits that have to agree before numbers are believed to be rounded: one in 10,000."""
 ENOUGH_NUMBERS = 2
+TELLING_NUMBERS = 5
+"""Different numbers of an array that show to how many decimals it was rounded."""
 SUSPICION = 0.7
 """What is likelier than this gives no reason to look for another."""
 SIGMAS = 7.0
@@ -254,6 +256,8 @@ def looks(
     short = [p.theirs for key, p in finite.items() if found[key] is not None]
     numbers = np.concatenate([*(np.ravel(x) for x in short), np.zeros(0)])
     in_decimals = _in_decimals(numbers, most)
+    if any(d is None and significant_of(finite[key].theirs) is None for key, d in found.items()):
+        most = 0  # who gives some in full does not round a few others
     return plain | {key: _on_grid(p, found[key], most, in_decimals) for key, p in finite.items()}
 
 
@@ -271,9 +275,10 @@ def _on_grid(p: Precision, d: int | None, most: int, in_decimals: bool) -> Preci
     in_digits = f"{digits} significant digits"
     if fine is not None and d is None:
         return replace(p, unit=fine, digits=digits or 0, words=in_digits)
-    if d is None or not most:
+    few = np.unique(p.theirs[p.theirs != 0]).size < TELLING_NUMBERS
+    d = most if few or not d else d  # of numbers that repeat, or are few, all may end early
+    if not d:
         return p
-    d = d if d and np.count_nonzero(p.theirs) >= 5 else most
     unit, said = 10.0**-d, f"{d} decimal{'s' * (d != 1)}"
     if fine is None or np.all(fine <= unit * (1 + 1e-6)):
         return replace(p, unit=unit, words=said)

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from allbps.backprop import Delta
 from allbps.backward import Backward
 from allbps.ir import Node
 from allbps.names import is_numbered
@@ -18,6 +19,7 @@ from allbps.verify.edges import delta_name
 from allbps.verify.given import Given
 from allbps.verify.marks import Mark, State
 from allbps.verify.mistakes import Explanation, Question, explanations
+from allbps.verify.mistakes.declare import attempt
 from allbps.verify.once import rounded_once
 from allbps.verify.onward import Numbers, Onward
 from allbps.verify.places import Places
@@ -71,15 +73,19 @@ class Reading:
         sharp = {x: p for x, p in self.grid.items() if p.within(self.true(x), noise=False)}
         said = any(p.believed for p in self.grid.values())
         spoken = enough(*(p.evidence(self.true(x)) for x, p in sharp.items()))
-        return frozenset(sharp) if said or spoken else frozenset()
+        if said or spoken:
+            return frozenset(sharp)
+        return frozenset(x for x in sharp if self.grid[x].exactly(self.true(x)))
 
     def _followed(self, known: Collection[Node] = ()) -> tuple[Numbers, dict[Node, Any]]:
         """Every number with the person's δ in place of ours, and what follows where they gave one.
 
-        A δ of another shape, or with NaN in it, cannot be followed: ours stays.
+        A δ of another shape, or with NaN in it, cannot be followed: ours stays. But where NumPy
+        goes on with such a shape, and that gives the person's next δ, it is what they did.
         """
         onward, own, follows = self.onward, dict(self.onward.right), {}
         touched: set[Node] = set()
+        odd: dict[Node, Any] = {}  # δ of another shape
         for delta in onward.deltas:
             primal = delta.primal
             if any(x in touched for x in onward.consumers[primal]):
@@ -90,10 +96,22 @@ class Reading:
             if primal in known:
                 own[delta.node] = self.true(primal)
                 touched.discard(primal)
-            elif one and one.numbers.shape == primal.shape and np.all(np.isfinite(one.numbers)):
-                own[delta.node] = one.numbers[()]
-                touched.add(primal)
+            elif one and np.all(np.isfinite(one.numbers)):
+                if odd and self._goes_on(delta, {**own, **odd}, one):
+                    follows[primal] = one.numbers[()]
+                if one.numbers.shape == primal.shape:
+                    own[delta.node] = one.numbers[()]
+                    touched.add(primal)
+                else:
+                    odd[delta.node] = one.numbers
         return own, {x: follows[x] for x in self.given}
+
+    def _goes_on(self, delta: Delta, known: Numbers, given: Given) -> bool:
+        """Does a step from these numbers, whatever their shapes, give what was handed in?"""
+        numbers = attempt(self.onward.compute, delta.node, known, None, True)
+        if numbers is None or np.shape(numbers) != given.numbers.shape:
+            return False
+        return bool(np.allclose(numbers, given.numbers, rtol=1e-6, atol=0))
 
     def true(self, primal: Node) -> Any:
         """The right δ."""
@@ -196,7 +214,8 @@ class Reading:
     @property
     def _is_short(self) -> bool:
         """Do all gradients look rounded? Who gives some in full does not round others."""
-        return all(np.any(p.unit) for p in self.grid.values())
+        finite = (p for p in self.grid.values() if np.all(np.isfinite(p.theirs)))
+        return all(np.any(p.unit) for p in finite if p.theirs.size)
 
     def _few(self, primal: Node, names: Sequence[Explanation] = ()) -> Mark:
         """The mark for too few digits to tell rounding from a mistake."""

@@ -168,7 +168,10 @@ class Report:
         yield from (f"fault: {fault}" for fault in self.faults)
         if self.marks:
             yield from self._verdict()
-            yield from (str(mark) for mark in self.marks)
+            yield from self._mistakes()
+            shared = self._shared
+            yield from (mark.without(shared) for mark in self.marks if not mark)
+            yield from self._right()
             yield ""
             yield "What they were compared with, and whether that is right:"
         state = "verified" if self.verified else "NOT verified"
@@ -197,6 +200,31 @@ class Report:
         right = count - len(wrong) - len(follow) - len(open_)
         others = f"the other {right} right" if right else ""
         yield f"{self.function}: {', '.join(part for part in (text, rest, doubt, others) if part)}"
+
+    @property
+    def _shared(self) -> tuple[str, ...]:
+        """The mistakes that explain every wrong gradient of several."""
+        wrong = [mark for mark in self.marks if mark.state is State.WRONG]
+        first = wrong[0].mistakes if len(wrong) > 1 else ()
+        return first if all(set(mark.mistakes) == set(first) for mark in wrong) else ()
+
+    def _mistakes(self) -> Iterator[str]:
+        """What explains every wrong gradient of several is said once."""
+        if self._shared:
+            yield "one mistake would explain all that is wrong:"
+        if len(self._shared) > 1:
+            yield f"  one of these {len(self._shared)}, of which the first is the likeliest"
+        yield from (f"  {text}" for text in self._shared)
+
+    def _right(self) -> Iterator[str]:
+        """Gradients that are right, those with the same remark together."""
+        found: dict[str, list[str]] = {}
+        for mark in self.marks:
+            if mark:
+                found.setdefault(mark.note, []).append(mark.name)
+        for note, names in found.items():
+            are = "are" if len(names) > 1 else "is"
+            yield f"{listed(names)} {are} right{f' ({note})' if note else ''}"
 
     def _judge_lines(self) -> Iterator[str]:
         width = max((len(name) for name in (*self.judges, *self.silent)), default=0)

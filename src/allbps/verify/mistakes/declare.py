@@ -39,7 +39,8 @@ class Slip:
 
     def at(self, site: Site) -> Any:
         """The δ that comes of it with the numbers of a site."""
-        return self.delta(site) if callable(self.delta) else self.delta
+        delta = self.delta(site) if callable(self.delta) else self.delta
+        return delta * 1.0 if np.asarray(delta).dtype == bool else delta  # a mask by itself
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,8 @@ class Mistake:
 
 Delayed = Callable[["Site"], Any]
 """What is computed with the numbers of a site."""
+MOST_STRAIGHT = 6
+"""Steps towards the loss that are looked at one by one."""
 WHOLE = -1
 """In place of the number of a use: the whole δ, all the way from what has a name."""
 
@@ -202,6 +205,15 @@ class Site:
     def alike(self) -> list[Node]:
         """Those of the gates that have the shape of the primal."""
         return [y for y in self.gates if y.shape == self.primal.shape]
+
+    def straight(self, y: Node) -> Iterator[Node]:
+        """A use, and what it leads to without a branch, up to what was given."""
+        for _ in range(MOST_STRAIGHT):
+            yield y
+            onward = self.onward.consumers[y]
+            if y in self.stops or len(onward) != 1:
+                return
+            (y,) = onward
 
     def pulled(self, y: Node, g: Any) -> Any:
         """δ if the δ of a gate were ``g``."""

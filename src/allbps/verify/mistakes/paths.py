@@ -35,8 +35,10 @@ def use_forgotten(site: Site) -> Iterator[Slip]:
         shown = listed([names[k] for k in kept]) if len(kept) <= FEW else f"{len(kept)} of {n}"
         left = [names[k] for k in every if k not in kept]
         lost = f"the path through {listed(left)} is missing" if len(left) <= FEW else "="
+        only = "the use" if len(kept) == 1 else "the uses"
+        verb = "is" if len(kept) == 1 else "are"
         yield Slip(
-            f"only the use in {shown} is counted ({lost}: overwritten instead of added?)",
+            f"only {only} in {shown} {verb} counted ({lost}: overwritten instead of added?)",
             sum(parts[k] for k in kept),
         )
 
@@ -77,22 +79,13 @@ def passed_on(site: Site) -> Iterator[Slip]:
     if len(site.terms) < 2:
         return
     for k, term in enumerate(site.terms):
-        for y in _on_the_way(site, term.consumer):
+        for y in site.straight(term.consumer):
+            if y.shape != site.primal.shape:
+                continue
             text = f"δ of {name_of(y)} is passed on as it is"
             if y is not term.consumer:
                 yield Slip(f"{text}: what lies between is left out", _passed(k, y))
                 yield Slip(f"{text}, and nothing else is counted", site.upstream(y))
-
-
-def _on_the_way(site: Site, y: Node) -> Iterator[Node]:
-    """What a use leads to without a branch, as far as it has the shape of the value."""
-    for _ in range(FEW):
-        if y.shape == site.primal.shape:
-            yield y
-        onward = site.onward.consumers[y]
-        if y in site.stops or len(onward) != 1:
-            return
-        (y,) = onward
 
 
 def _passed(k: int, y: Node) -> Delayed:

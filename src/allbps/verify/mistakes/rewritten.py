@@ -12,6 +12,7 @@ from allbps.ir import CONST, Node
 from allbps.names import is_numbered
 from allbps.verify.edges import code_of, name_of, timeless
 from allbps.verify.mistakes.declare import WHOLE, Delayed, Site, Slip, mistake
+from allbps.verify.mistakes.recognised import subsets
 
 Way = tuple[str, Callable[..., Any]]
 """What is said of a step, and the function of its operands that takes its place."""
@@ -188,6 +189,24 @@ def axes_of(node: Node) -> tuple[int, ...]:
     if axis is None:
         return tuple(range(ndim))
     return tuple(k % ndim for k in (axis if isinstance(axis, tuple) else (axis,)))
+
+
+@mistake("summed too little", "Summed over some of the axes only, so that the shape is another.", 1)
+def summed_too_little(site: Site) -> Iterator[Slip]:
+    theirs = site.stops.get(site.primal)
+    if theirs is None or np.shape(theirs) == site.primal.shape:
+        return
+    for y in dict.fromkeys(y for term in site.terms for y in site.straight(term.consumer)):
+        for axes in subsets(y.ndim):
+            shape = tuple(n for k, n in enumerate(y.shape) if k not in axes)
+            if shape == np.shape(theirs):
+                over = f"axis {axes[0]}" if len(axes) == 1 else f"axes {', '.join(map(str, axes))}"
+                yield Slip(f"δ of {name_of(y)} is summed over {over} only",
+                           _summed(y, axes))  # fmt: skip
+
+
+def _summed(y: Node, axes: tuple[int, ...]) -> Delayed:
+    return lambda site: np.sum(site.upstream(y), axes)
 
 
 @mistake("axis kept", "The numbers are right, their shape is not: an axis of length 1 is kept.", 0)

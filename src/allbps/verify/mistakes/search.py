@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from allbps.ir import Node
-from allbps.verify.edges import delta_name, timeless
+from allbps.verify.edges import delta_name, name_of, timeless
 from allbps.verify.mistakes.declare import MISTAKES, Mistake, Site, Slip
 from allbps.verify.mistakes.linear import Linear
 from allbps.verify.mistakes.repeated import Repeated
@@ -130,7 +130,7 @@ class _Search:
             fits = all(self.precision[x].fits_alone(g) for x, g in mine.items())
             if fits and self._visible(mine) and self._believed(mine):
                 place = trial.group.usual
-                text = f"{trial.group.when} {delta_name(place)} is computed, {trial.text}"
+                text = f"where {delta_name(place)} is computed, {trial.group.when}: {trial.text}"
                 rank = -len(mine), trial.mistake.rank, 0
                 yield Explanation(timeless(text), trial.text, place, trial.mistake, mine, False,
                                   rank)  # fmt: skip
@@ -150,10 +150,13 @@ class _Search:
         distance: int,
     ) -> Explanation:
         slip = text = fit.text
-        if question.place not in self.theirs:
+        elsewhere = question.place not in self.theirs
+        if elsewhere and mistake.name == "zeros":
+            slip = text = f"nothing comes through {name_of(question.place)}: that path is left out"
+        elif elsewhere:
             text = f"where {delta_name(question.place)} is computed, {text}"
         part = len(fit.gives) < len(question.targets)
-        rank = (-len(fit.gives), mistake.rank + 2 * part, distance)
+        rank = (-len(fit.gives), mistake.rank + 2 * part + elsewhere, distance)
         return Explanation(text, slip, question.place, mistake, fit.gives, fit.misses, rank)
 
     def _fits(self, one: _Try) -> _Fit | None:
