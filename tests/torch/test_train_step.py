@@ -383,26 +383,6 @@ def test_a_loss_that_is_no_number_moves_nothing():
 
 
 # -- differences that export would hide ----------------------------------------------------------
-class Wrong(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx, x):
-        return x * 2
-
-    @staticmethod
-    def backward(ctx, g):
-        return g * 3
-
-
-def test_a_backward_of_ones_own_is_refused():
-    class Own(Small):
-        def forward(self, x):
-            return Wrong.apply(super().forward(x))
-
-    module = Own().double()
-    with pytest.raises(bp.errors.NotDifferentiableError, match="Wrong has a backward pass"):
-        step_of(module)
-
-
 def step_of(module, loss=T.cross_entropy, batch=None, **options):
     sgd = torch.optim.SGD(module.parameters(), 0.1)
     batch = batches(1)[0] if batch is None else batch

@@ -233,7 +233,12 @@ def _by_graph(
             pass
     reference = f if compared else thing
     try:
-        net = from_module(_forward_alone(reference, names), *subject.inputs)
+        forward = _forward_alone(reference, names)
+        with _applied() as inside:
+            forward(*subject.inputs)
+        if inside:  # the graph would hold their backward passes, which are what is judged
+            return None
+        net = from_module(forward, *subject.inputs)
         report = check(net, *arrays, gradients=_ByAutograd(subject, ()), **options)
     except (AllBPsError, RuntimeError, TypeError, ValueError, AttributeError):
         return None

@@ -19,6 +19,7 @@ from allbps.errors import AllBPsError
 from allbps.torch.attributes import Writes
 from allbps.torch.inside import gradients_noted, transformations_left
 from allbps.torch.lost import nothing_lost
+from allbps.torch.own_backward import backward_passes_kept
 from allbps.torch.refusals import in_words, no_shapes_by_values
 from allbps.torch.stand_ins import without_a_look
 from allbps.torch.table import writers_of
@@ -44,7 +45,7 @@ def exported(
     Raises:
         ArgumentError: the module decides by values, keeps state beside its buffers, or cannot be
             exported for another reason.
-        NotDifferentiableError: it applies a ``torch.autograd.Function``.
+        NotDifferentiableError: it has a backward pass of its own that no graph can hold.
 
     """
     with warnings.catch_warnings(), transformations_left():
@@ -52,6 +53,7 @@ def exported(
         try:
             with (
                 (writes or Writes(module)).put_back(), nothing_lost(), gradients_noted(),
+                backward_passes_kept(),
                 without_a_look(), _masks_as_given(),
                 _distributions_as_given(), _attributes_as_written(), _quiet(),
                 torch.enable_grad(),

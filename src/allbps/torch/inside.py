@@ -20,12 +20,14 @@ from torch.utils import _pytree as pytree
 from allbps.errors import NotDifferentiableError
 from allbps.torch.where import calling_line
 
-NAME = "allbps.grad.default"
-"""How PyTorch prints the operation."""
+NAMES = ("allbps.grad.default", "allbps.transposed.default")
+"""How PyTorch prints the operations: the second is of what is linear in its inputs."""
 _libraries: Any = torch.library  # it has no types
 _library = _libraries.Library("allbps", "DEF")
 _library.define("grad(Tensor[] outputs, Tensor[] inputs, Tensor[] cotangents) -> Tensor[]")
-_library.impl("grad", lambda _, inputs, __: [torch.empty_like(x) for x in inputs], "Meta")
+_library.define("transposed(Tensor[] outputs, Tensor[] inputs, Tensor[] cotangents) -> Tensor[]")
+for _name in ("grad", "transposed"):
+    _library.impl(_name, lambda _, inputs, __: [torch.empty_like(x) for x in inputs], "Meta")
 _transforms: Any = importlib.import_module("torch._functorch.eager_transforms")
 _recorded: Any = importlib.import_module("torch._functorch.predispatch")
 _functorch: Any = importlib.import_module("torch._C._functorch")
@@ -45,7 +47,7 @@ def pulled(
 
 def is_aim(node: Node) -> bool:
     """Is a node one that a gradient is taken of an output with respect to?"""
-    return any(str(user.target) == NAME and node in _listed(user.args[1]) for user in node.users)
+    return any(str(user.target) in NAMES and node in _listed(user.args[1]) for user in node.users)
 
 
 def _listed(value: Any) -> tuple[Any, ...]:

@@ -21,13 +21,13 @@ def nothing_lost() -> Iterator[None]:
     """Inside, a forward pass may be followed.
 
     Raises:
-        NotDifferentiableError: it has a backward pass of its own, or puts a hook on a tensor.
+        NotDifferentiableError: it puts a hook on a tensor.
         ArgumentError: it puts other numbers in a tensor's place, or draws by Python or NumPy.
 
     """
     with ExitStack() as stack:
         for watched in (
-            without_checkpoints, no_backward_of_its_own, no_hook_inside,
+            without_checkpoints, no_hook_inside,
             no_other_data, no_draws_of_python,
         ):  # fmt: skip
             stack.enter_context(watched())
@@ -57,38 +57,6 @@ def without_checkpoints() -> Iterator[None]:
     finally:
         del own.CheckpointFunction.apply
         own._checkpoint_without_reentrant_generator = generator
-
-
-@contextmanager
-def no_backward_of_its_own() -> Iterator[None]:
-    """Inside, a ``torch.autograd.Function`` is noticed: export would drop its backward pass.
-
-    Raises:
-        NotDifferentiableError: one was applied.
-
-    """
-    applied: dict[str, str] = {}
-    original = torch.autograd.Function.__dict__["apply"]
-
-    def noted(cls: Any, *args: Any, **kwargs: Any) -> Any:
-        if not cls.__module__.startswith("torch."):
-            applied.setdefault(cls.__name__, calling_line())
-        return original.__get__(None, cls)(*args, **kwargs)
-
-    torch.autograd.Function.apply = classmethod(noted)  # type: ignore[assignment,method-assign]
-    try:
-        yield
-    finally:
-        torch.autograd.Function.apply = original  # type: ignore[method-assign]
-    if applied:
-        names = ", ".join(applied)
-        raise NotDifferentiableError(
-            f"{names} has a backward pass of its own, which torch.export drops",
-            where=next(iter(applied.values())),
-            expected="a forward pass of operations whose derivatives PyTorch knows",
-            got=f"torch.autograd.Function: {names}",
-            todo="write it with torch's operations",
-        )
 
 
 @contextmanager

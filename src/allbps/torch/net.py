@@ -235,7 +235,7 @@ def from_module(
         NoRuleError: operations that cannot be written; all of them are named, with module and line.
         ArgumentError: the module cannot be exported: it decides by values, writes into its
             arguments, or has backward hooks.
-        NotDifferentiableError: it applies a ``torch.autograd.Function``.
+        NotDifferentiableError: it has a backward pass of its own that no graph can hold.
         DtypeError: it holds numbers of another kind, or on another device.
 
     >>> import allbps as bp, torch

@@ -14,7 +14,7 @@ from allbps.torch.parts.activations import (
 )
 from allbps.torch.parts.attention import attention
 from allbps.torch.parts.halves import mirrored
-from allbps.torch.parts.inside import followed, gradients, itself
+from allbps.torch.parts.inside import followed, gradients, itself, transposed
 from allbps.torch.parts.losses import binary_cross_entropy, binary_cross_entropy_with_logits
 from allbps.torch.parts.places import (
     added_at,
@@ -77,6 +77,7 @@ __all__ = [
     "scatter_add",
     "searched",
     "softplus",
+    "transposed",
     "upsample_linear",
     "upsample_nearest",
     "vector_norm",

@@ -7,7 +7,8 @@ from functools import wraps
 from typing import Any
 
 from allbps.backprop import fit
-from allbps.ir import Node, handed, lift, within
+from allbps.errors import NotDifferentiableError
+from allbps.ir import Node, Zero, ancestors, handed, lift, within
 from allbps.ir.traces import depth_here
 from allbps.ops.shape import identity
 from allbps.transforms import close, pull
@@ -37,6 +38,39 @@ def gradients(outputs: Sequence[Any], inputs: Sequence[Any], cotangents: Sequenc
     nodes = list(map(lift, outputs))
     given = [fit(lift(g), y) for g, y in zip(cotangents, nodes, strict=True)]
     return tuple(map(handed, pull(nodes, given, list(map(lift, inputs)))))
+
+
+def transposed(outputs: Sequence[Any], inputs: Sequence[Any], cotangents: Sequence[Any]) -> Any:
+    """``gradients`` of what is linear in its inputs.
+
+    Raises:
+        NotDifferentiableError: it is not.
+
+    """
+    found = gradients(outputs, inputs, cotangents)
+    if not _is_linear(list(map(lift, outputs)), list(map(lift, found)), set(map(lift, inputs))):
+        raise NotDifferentiableError(
+            "a backward pass of its own is not linear in the gradient that it is given",
+            expected="products of the gradient with what forward has kept, sums, choices",
+            got="a gradient that is clipped, rounded, compared or detached",
+            todo="pass max_norm= for clipped gradients",
+        )
+    return found
+
+
+def _is_linear(outputs: Sequence[Node], slopes: Sequence[Node], inputs: set[Node]) -> bool:
+    """No slope depends on the inputs, and no step on the way passes over what it depends on."""
+    first = min(x.born for x in inputs)
+    if inputs.intersection(ancestors(slopes, not_before=first)):
+        return False
+    following = set(inputs)
+    for node in ancestors(outputs, not_before=first):
+        uses = [k for k, x in enumerate(node.inputs) if x in following]
+        if uses:
+            following.add(node)
+        if any(isinstance(node.op.rule(k), Zero) for k in uses):
+            return False
+    return True
 
 
 def followed(f: Callable[..., Any]) -> Callable[..., Any]:

@@ -36,6 +36,7 @@ SPECIAL = {
 FUNCTIONS: dict[str, Writers] = {
     **{f"aten.{name}.default": f"special.{scipys}({{self}})" for name, scipys in SPECIAL.items()},
     **FOURIER,
+    "allbps.transposed.default": "parts.transposed({outputs}, {inputs}, {cotangents})",
     "allbps.grad.default": "parts.gradients({outputs}, {inputs}, {cotangents})",
     "aten.polygamma.default": "special.polygamma({n}, {self})",
 }  # fmt: skip
