@@ -153,6 +153,20 @@ def test_the_first_number_that_is_not_finite_is_pointed_out():
     )
 
 
+def test_a_mask_of_minus_infinity_that_softmax_takes_away_needs_no_warning():
+    def masked(x):
+        z = np.where(np.array([True, True, False]), x, -np.inf)
+        return np.sum(F.softmax(z) * x)
+
+    def lost(x):
+        return np.max(np.where(x > 9, x, -np.inf))
+
+    x = np.array([0.1, 0.2, 0.3])
+    assert bp.explain(masked, x).derivation.warning == ""
+    with np.errstate(all="ignore"):
+        assert "is the first value that is not finite" in bp.explain(lost, x).derivation.warning
+
+
 def test_all_finite_needs_no_warning(scalar):
     assert scalar.warning == ""
 

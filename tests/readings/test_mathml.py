@@ -110,6 +110,8 @@ def test_a_long_side_breaks_before_its_signs_and_between_matrices():
     assert len(list(parsed(displayed(parse("y = a + b"))).iter("math"))) == 2
     product = named_product(np.full((2, 3), 0.25), np.full((3, 2), 0.125))
     assert len(list(parsed(displayed(product)).iter("math"))) == 3
+    many = Relation((parse("y"), as_math(cells(np.full((3, 2, 4), 0.125)))), ("=",))
+    assert len(list(parsed(displayed(many)).iter("math"))) == 4
 
 
 def named_product(left, right):

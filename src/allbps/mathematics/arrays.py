@@ -38,7 +38,12 @@ def array_latex(texts: Any, environment: str = "bmatrix") -> str:
     >>> array_latex(np.array([["1.0", "0"], ["−0.5", "2.0"]]))
     '\\begin{bmatrix} 1.0 & 0 \\\\ -0.5 & 2.0 \\end{bmatrix}'
     """
-    return r"\quad ".join(_matrix(label, part, environment) for label, part in slices(texts))
+    return r"\quad ".join(matrices_latex(texts, environment))
+
+
+def matrices_latex(texts: Any, environment: str = "bmatrix") -> list[str]:
+    """The same, each matrix for itself."""
+    return [_matrix(label, part, environment) for label, part in slices(texts)]
 
 
 def _matrix(label: str, texts: Any, environment: str) -> str:

@@ -333,7 +333,9 @@ def derivation(
     if by == "block":
         steps = tuple(_in_blocks(author, steps))
     traced = backward.traced
-    return Derivation(traced.title, traced.doc, steps, _first_not_finite(steps))
+    return Derivation(
+        traced.title, traced.doc, steps, _first_not_finite(steps, set(traced.graph.outputs))
+    )
 
 
 def _in_blocks(author: _Author, steps: Iterable[Step]) -> Iterator[Step]:
@@ -551,12 +553,25 @@ class _Author:
         )  # fmt: skip
 
 
-def _first_not_finite(steps: tuple[Step, ...]) -> str:
-    for step in steps:
-        if not np.all(np.isfinite(np.asarray(step.value, np.result_type(step.value, np.float64)))):
-            where = f" (line {step.site.line}: {step.site.text})" if step.site else ""
-            return f"{step.symbol} is the first value that is not finite{where}"
-    return ""
+def _first_not_finite(steps: tuple[Step, ...], outputs: Set[Node]) -> str:
+    """Where the first NaN or infinity is; −∞ that leaves none behind, as of a mask, is no harm."""
+    suspects = [step for step in steps if not np.all(np.isfinite(_inexact(step.value)))]
+    if all(step.of not in outputs and _is_masked(step) for step in suspects):
+        return ""
+    first = suspects[0]
+    where = f" (line {first.site.line}: {first.site.text})" if first.site else ""
+    return f"{first.symbol} is the first value that is not finite{where}"
+
+
+def _is_masked(step: Step) -> bool:
+    values = _inexact(step.value)
+    return step.kind in ("given", "forward") and bool(
+        np.all(np.isfinite(values) | np.isneginf(values.real))
+    )
+
+
+def _inexact(value: Any) -> np.ndarray:
+    return np.asarray(value, np.result_type(value, np.float64))
 
 
 def _plain(value: Any) -> Any:

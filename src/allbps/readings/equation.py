@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from allbps.mathematics import Math
+from allbps.mathematics.arrays import matrices_latex
 from allbps.mathematics.tex import terms
 from allbps.mathematics.tree import Kind, Matrix, Product
 from allbps.readings.boxes import row, words
@@ -66,26 +67,29 @@ def cut(mark: str, side: Math) -> list[str]:
     r"""``= a + b`` before its operators, where it is wide.
 
     >>> from allbps.mathematics import parse
-    >>> cut("=", parse("x")), cut("=", parse("σ(exp(x + 1)) + exp(−2 x y z)"))
-    (['{} = x'], ['{} = \\sigma(\\exp(x + 1))', '{} + \\exp(-2\\,x\\,y\\,z)'])
+    >>> cut("=", parse("x")), cut("=", parse("σ(exp(x + 1)) + exp(x y z)"))
+    (['{} = x'], ['{} = \\sigma(\\exp(x + 1))', '{} + \\exp(x\\,y\\,z)'])
     """
     if is_narrow(side):
         return [f"{{}} {mark} {side.latex}"]
     found: list[str] = []
     for sign, part in terms(side):
         first, *more = _matrices(part)
-        found += [f"{{}} {sign or mark} {first.latex}", *(x.latex for x in more)]
+        found += [f"{{}} {sign or mark} {first}", *more]
     return found
 
 
-def _matrices(part: Math) -> Iterator[Math]:
-    """The factors of a product of matrices of numbers, which stand beside each other."""
+def _matrices(part: Math) -> Iterator[str]:
+    """The factors of a product of matrices of numbers, and the matrices of an array of many."""
     match part:
         case Product(Kind.MATRICES, left, Matrix() as right, False) if _is_numbers(left):
             yield from _matrices(left)
-            yield right
+            yield right.latex
+        case Matrix(values):
+            first, *more = matrices_latex(values)
+            yield from (first, *(rf"\quad {x}" for x in more))
         case _:
-            yield part
+            yield part.latex
 
 
 def _is_numbers(math: Math) -> bool:
