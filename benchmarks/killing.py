@@ -25,7 +25,7 @@ import numpy as np
 
 from allbps.data import load
 
-NETS = {"lecture": 300, "mlp": 60, "lenet": 60}
+NETS = {"lecture": 200, "mlp": 30, "lenet": 15}
 """Net -> epochs."""
 FILES = ("weights.safetensors", "checkpoint.safetensors", "log.jsonl")
 SILENT = 8

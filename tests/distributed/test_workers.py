@@ -124,6 +124,7 @@ def test_a_killed_worker_ends_the_run_and_others_go_on(tmp_path, workers, digits
     code, _, err = ended(started)[1 - killed]
     assert code == 1
     assert err.count("another worker is gone") == 1
+    assert f"no word from worker {killed} since" in err or killed == 0  # who keeps the store
     assert "Traceback" not in err
     assert "--resume" in err
     epochs = len(log.read_text().splitlines()) + 2

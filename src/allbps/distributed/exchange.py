@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import numpy as np
@@ -16,6 +18,8 @@ from allbps.errors import ArgumentError, WorkerError
 from allbps.extras import needs
 
 TODO = "start all workers again"
+SOON = 2.0
+"""Seconds in which workers that miss another one say that they are there."""
 
 
 def torch_distributed() -> Any:
@@ -41,6 +45,7 @@ class TorchExchange:
 
     Args:
         group: the group, as ``torch.distributed`` makes it.
+        store: where workers can leave a word beside the group, if there is such a place.
 
     Attributes:
         rank: which of them this is, 0 first.
@@ -49,8 +54,9 @@ class TorchExchange:
 
     """
 
-    def __init__(self, group: Any) -> None:
-        self._distributed, self._group = torch_distributed(), group
+    def __init__(self, group: Any, store: Any = None) -> None:
+        self._distributed, self._group, self._store = torch_distributed(), group, store
+        self._silent: list[int] | None = None
         self.rank: int = self._distributed.get_rank(group)
         self.size: int = self._distributed.get_world_size(group)
         if self.rank < 0:
@@ -115,18 +121,61 @@ class TorchExchange:
         try:
             yield
         except RuntimeError as error:
-            raise lost(self.rank, self.size, str(error)) from error
+            if self._silent is None:
+                self._silent = silent(self._store, self.rank, self.size)
+            raise lost(self.rank, self.size, str(error), self._silent) from error
 
 
-def lost(rank: int, size: int, reason: str) -> WorkerError:
-    """The error for a worker that finds another one gone."""
-    silent = "timed out" in reason.lower() or "timeout" in reason.lower()
+def silent(store: Any, rank: int, size: int) -> list[int]:
+    """Who leaves no word, soon after this worker has missed one: all who are there have missed it.
+
+    Nobody is named where the store itself is gone.
+    """
+
+    def ask() -> list[int]:
+        store.set(f"misses another/{rank}", "yes")
+        until = time.monotonic() + SOON
+        absent = [other for other in range(size) if other != rank]
+        while absent and time.monotonic() < until:
+            time.sleep(0.05)
+            absent = [other for other in absent if not store.check([f"misses another/{other}"])]
+        return absent
+
+    if store is None:
+        return []
+    with suppress(RuntimeError, TimeoutError):  # who keeps the store may hang: ask in a thread
+        return ThreadPoolExecutor(1).submit(ask).result(2 * SOON)
+    return []
+
+
+def lost(rank: int, size: int, reason: str, silent: Sequence[int] = ()) -> WorkerError:
+    """The error for a worker that finds another one gone.
+
+    Args:
+        rank: of the worker that misses another one.
+        size: how many there are.
+        reason: what PyTorch says.
+        silent: who has left no word since.
+
+    """
+    hangs = "timed out" in reason.lower() or "timeout" in reason.lower()
+    since = f"no word from {these_workers(silent)} since; " if silent else ""
     return WorkerError(
         f"worker {rank} of {size}: another worker "
-        + ("does not answer" if silent else "is gone, and training cannot go on without it"),
-        got=plain(reason),
+        + ("does not answer" if hangs else "is gone, and training cannot go on without it"),
+        got=since + plain(reason),
         todo=TODO,
     )
+
+
+def these_workers(numbers: Sequence[int]) -> str:
+    """As a message names them.
+
+    >>> these_workers([2]), these_workers([0, 3])
+    ('worker 2', 'workers 0, 3')
+    """
+    shown = ", ".join(map(str, numbers[:8])) + (", …" if len(numbers) > 8 else "")
+    return f"worker {shown}" if len(numbers) == 1 else f"workers {shown}"
 
 
 def plain(reason: str) -> str:

@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from allbps.distributed.exchange import TorchExchange, plain, torch_distributed
+from allbps.distributed.exchange import TorchExchange, plain, these_workers, torch_distributed
 from allbps.distributed.launching import no_meeting
 from allbps.errors import AllBPsError, ArgumentError, WorkerError, within
 
@@ -33,12 +33,11 @@ class Workers:
 
     Args:
         exchange: the way to the others, None where there are none.
-        store: where all can leave a word.
 
     """
 
-    def __init__(self, exchange: TorchExchange | None = None, store: Any = None) -> None:
-        self.exchange, self._store = exchange, store
+    def __init__(self, exchange: TorchExchange | None = None) -> None:
+        self.exchange = exchange
         self.rank = exchange.rank if exchange else 0
         self.size = exchange.size if exchange else 1
 
@@ -217,7 +216,7 @@ def joined(timeout: float) -> Workers | None:
             got=plain(str(error)),
             todo="check that the machines can open connections to each other",
         ) from error
-    return Workers(TorchExchange(distributed.group.WORLD), store)
+    return Workers(TorchExchange(distributed.group.WORLD, store))
 
 
 def _hearing_signals(work: Callable[[], T]) -> T:
@@ -272,7 +271,7 @@ def _await_all(store: Any, rank: int, size: int, timeout: float) -> None:
             absent = [other for other in absent if not store.check([f"here/{other}"])]
             if absent and time.monotonic() > until:
                 raise WorkerError(
-                    f"{_workers(absent)} of {size} did not come within {timeout:g} s",
+                    f"{these_workers(absent)} of {size} did not come within {timeout:g} s",
                     expected=f"{size} workers, numbers 0 to {size - 1}",
                     got=f"{size - len(absent)} of them; this is worker {rank}",
                     todo="start every worker, or see why that one ended; --timeout waits longer",
@@ -287,8 +286,3 @@ def _await_all(store: Any, rank: int, size: int, timeout: float) -> None:
             got=plain(str(error)),
             todo="look at the messages of worker 0",
         ) from error
-
-
-def _workers(numbers: list[int]) -> str:
-    shown = ", ".join(map(str, numbers[:8])) + (", …" if len(numbers) > 8 else "")
-    return f"worker {shown}" if len(numbers) == 1 else f"workers {shown}"
