@@ -84,7 +84,8 @@ NO_OBJECTS = (
     "NumPy cannot compute with an array of traced numbers that np.array made\n"
     "  expected: an array made by np.stack, which knows traced numbers\n"
     "  got:      {0}\n"
-    "  fix:      np.stack([a, b]) instead of np.array([a, b]), no np.asarray of a traced array"
+    "  fix:      np.stack([a, b]) instead of np.array([a, b]), no np.asarray of a traced array; a"
+    " function that takes plain numbers alone gets allbps.stop_gradient(x).tolist()"
 )
 CUT = (
     "{0} would cut its gradient\n"

@@ -128,6 +128,18 @@ def test_an_array_of_any_kind_has_a_picture(array):
     assert "&lt;x&gt;" in html
 
 
+def test_an_array_without_numbers_has_none_and_its_page_is_written(tmp_path):
+    def f(a):
+        phi = np.array([])
+        for r in np.tanh(a):
+            phi = np.append(phi - r * phi[::-1], r)
+        return np.sum(phi**2)
+
+    worked = bp.explain(f, np.array([0.1, 0.2, 0.3]))
+    worked.to_html(tmp_path / "page.html")
+    assert "empty" in (tmp_path / "page.html").read_text()
+
+
 def test_large_arrays_of_a_page_have_one_and_small_ones_do_not():
     w = bp.explain(lambda X: np.sum(X * X), np.ones((30, 30)))
     html = w.to_html()

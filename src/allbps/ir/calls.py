@@ -277,7 +277,8 @@ def _no_objects(error: Exception) -> TraceError:
         if objects
         else "functions that allbps has rules for: NumPy's, allbps.functional's",
         got=said,
-        todo="np.stack([a, b]) instead of np.array([a, b]), no np.asarray of a traced array"
+        todo="np.stack([a, b]) instead of np.array([a, b]), no np.asarray of a traced array; a"
+        " function that takes plain numbers alone gets allbps.stop_gradient(x).tolist()"
         if objects
         else "write it with functions that have a rule",
     )

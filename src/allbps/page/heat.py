@@ -40,8 +40,10 @@ COARSE = Detail(side=24, colours=15)
 def heat(value: Any, symbol: str, detail: Detail = FINE) -> str:
     """A figure: blue below zero, white at zero, orange above, and a histogram.
 
-    Of complex numbers it shows how large they are.
+    Of complex numbers it shows how large they are; of an array without numbers there is none.
     """
+    if not np.size(value):
+        return ""
     if np.iscomplexobj(value):
         value, symbol = np.abs(value), f"|{symbol}|"
     array = np.nan_to_num(np.asarray(value, np.float64), posinf=0.0, neginf=0.0)
