@@ -41,6 +41,9 @@ SPOILT: dict[str, Callable[[Any], Any]] = {
     "times its length": lambda g: g * np.shape(g)[0] if np.shape(g) else 3 * g,
 }
 
+DUST = 1e-13
+"""Twice what rounding has left of 0 is 0 as well."""
+
 
 class Steps(StrEnum):
     """After which steps numbers are rounded, before others are computed from them."""
@@ -233,7 +236,7 @@ def spoilt(
     kind, where = str(rng.choice(list(SPOILT))), names[rng.integers(len(names))]
     followed = bool(rng.random() < 0.5)
     wrong = one.hand_in(way, names, (where, kind, followed))
-    if not all(np.array_equal(right[k], wrong[k]) for k in right):
+    if not all(np.allclose(right[k], wrong[k], rtol=0, atol=DUST) for k in right):
         yield f"{kind} at {where.name}{', followed' * followed}", wrong
 
 
