@@ -106,6 +106,27 @@ def test_einsum_with_operands_and_lists_in_turn(agrees, draw):
     agrees(lambda x: np.einsum(x, [..., 0, 1], [..., 1, 0]), draw((2, 2, 3)))
 
 
+BESIDE = [
+    np.arange(12).reshape(3, 4) % 3 > 0,
+    np.full((3, 4), 100, np.int8),
+    np.full((3, 4), 0.1, np.float32),
+    np.arange(12).reshape(3, 4),
+]
+
+
+@pytest.mark.parametrize("other", BESIDE, ids=lambda x: str(x.dtype))
+@pytest.mark.parametrize("case", ["ij,jk->", "ij,jk->i", "ij,jk,jk->k", "ij,jk,il->l"])
+def test_einsum_adds_up_what_stands_beside_in_the_dtype_of_the_result(case, other, agrees, draw):
+    x = draw((2, 3), 1)
+    more = () if case.count(",") == 1 else (other,) if "jk,jk" in case else (draw((2, 5), 3),)
+    agrees(lambda x: np.einsum(case, x, other, *more), x)
+    np.testing.assert_allclose(
+        bp.grad(lambda x: np.sum(np.einsum(case, x, other, *more)))(x),
+        bp.grad(lambda x: np.sum(np.einsum(case, x, other.astype(float), *more)))(x),
+        rtol=1e-14,
+    )
+
+
 def test_einsum_of_one_array_with_itself(agrees, draw):
     agrees(lambda x: np.einsum("ij,kj->ik", x, x), draw((3, 2)))
     agrees(lambda x: np.einsum("ij,jk,kl->il", x, x, x, optimize=True), draw((2, 2)))

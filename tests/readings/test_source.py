@@ -1,5 +1,7 @@
 """Emitted source reads as a person would have written it, and runs."""
 
+from contextlib import nullcontext
+
 import numpy as np
 import pytest
 
@@ -287,6 +289,45 @@ def test_whole_numbers_and_truth_values_give_floats_in_full_precision(target):
     np.testing.assert_allclose(grads["x"], worked["x"].delta, rtol=rtol)
     if target == "torch":
         assert worked.verify().judges["torch"]["checked"] > 1
+
+
+def singled(x):
+    return x.astype(np.float32)
+
+
+MIXED = {
+    "whole numbers": lambda x: np.sum(np.array([[1, 2, 3]]) @ x),
+    "a mask": lambda x: np.sum((x > 1) @ x),
+    "two precisions": lambda x: np.sum(singled(x) @ x),
+    "a complex factor": lambda x: np.sum(((x * 1j) @ x).imag),
+    "einsum": lambda x: np.einsum("ij,j->", x, np.array([1, 2, 3])),
+    "einsum of a mask": lambda x: np.einsum("ij,jk->", x, x > 1),
+    "solve": lambda x: np.sum(np.linalg.solve(x, np.array([1, 2, 3]))),
+    "lstsq": lambda x: np.sum(np.linalg.lstsq(singled(x), x[0], rcond=None)[0]),
+    "conv": lambda x: np.sum(F.conv2d(singled(x)[None, None], x[None, None, :2, :2])),
+    "mean of a mask": lambda x: np.sum(np.mean(x > 1, axis=0) * x),
+    "no numbers": lambda x: (
+        np.sum(np.zeros((0, 3)) @ x) + np.sum(x[np.zeros((2, 0), int)]) + x[0, 0]
+    ),
+}
+
+
+@pytest.mark.parametrize("of", MIXED)
+@pytest.mark.parametrize("target", ["numpy", "torch", "jax"])
+def test_operands_of_several_dtypes_are_promoted_as_by_numpy(target, of):
+    f, x, written = MIXED[of], np.array([[4.0, 1.1, 0.5], [1.2, 3.0, 0.2], [0.6, 0.3, 2.0]]), {}
+    exec(bp.explain(f, x=x).to_source(target), written)
+    given = pytest.importorskip("torch").tensor(x) if target == "torch" else x
+    with enabled(target):
+        value, gradients = written["net"](given)
+        np.testing.assert_allclose(value, f(x), rtol=1e-6)
+        np.testing.assert_allclose(gradients["x"], bp.grad(f)(x), rtol=1e-6, atol=1e-6)
+
+
+def enabled(target):
+    """JAX in double precision."""
+    jax = pytest.importorskip("jax") if target == "jax" else None
+    return nullcontext() if jax is None else jax.enable_x64(True)
 
 
 LARGE = np.arange(60.0).reshape(20, 3)

@@ -148,6 +148,7 @@ class Op:
         harmless: a number where it has a value and slopes; it stands for the operands that the
             ``where=`` of a ufunc leaves out.
         complex: does it take complex numbers, with rules that hold for them? Without it refuses.
+        alike: do PyTorch or JAX want its operands in one dtype, where NumPy promotes them?
         samples: operands to test it on.
         bad: operands it refuses.
 
@@ -171,6 +172,7 @@ class Op:
     expand: Callable[..., Node] | None = None
     harmless: float = HARMLESS
     complex: bool = False
+    alike: bool = False
     samples: tuple[Sample, ...] = ()
     bad: tuple[Bad, ...] = ()
 

@@ -14,7 +14,7 @@ from allbps.numpy_api.choosing import diagonal
 from allbps.numpy_api.elementwise import conjugate
 from allbps.numpy_api.shapes import moveaxis, squeeze
 from allbps.ops.arithmetic import mul
-from allbps.ops.einsum import LETTERS, einsum
+from allbps.ops.einsum import LETTERS, contracted
 from allbps.ops.function import astype
 from allbps.ops.index import getitem_by
 from allbps.ops.linalg import matmul
@@ -218,7 +218,7 @@ def einsum_by(*operands: Any, out: Any = None, optimize: Any = False, **options:
     else:
         subscripts, arrays = _spelled(operands)
     nodes = [lift(np.asarray(x) if isinstance(x, (int, float)) else x) for x in arrays]
-    return einsum(*nodes, subscripts=_explicit(subscripts.replace(" ", ""), nodes))
+    return contracted(*nodes, subscripts=_explicit(subscripts.replace(" ", ""), nodes))
 
 
 def _spelled(operands: tuple[Any, ...]) -> tuple[str, tuple[Any, ...]]:

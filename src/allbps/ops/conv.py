@@ -282,6 +282,7 @@ def attributes(batched: bool = True, **changed: Any) -> dict[str, Any]:
 
 conv2d_op = Op(
     name="conv2d",
+    alike=True,
     doc="Valid cross-correlation of (N, C, H, W) with (O, C / groups, h, w), or of two matrices.",
     operands="x w",
     shape=conv2d_shape,

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from allbps.errors import ArgumentError, ShapeError
-from allbps.ir import Aval, Bad, Formula, Node, Notation, Op, Rule, Sample, promote
+from allbps.ir import Aval, Bad, Formula, Node, Notation, Op, Rule, Sample, is_weak, lift, promote
 from allbps.mathematics import Math, parse, write
 from allbps.mathematics.tree import Applied, Big, Kind, Number, Product
+from allbps.ops.function import astype
 from allbps.ops.shape import reshape
 
 LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -90,10 +91,22 @@ def d_einsum(g: Node, y: Node, *xs: Node, index: int, subscripts: str) -> Node:
             target += letter
     # along an axis that was only summed over, every number gets the same δ
     varying = "".join(letter for letter in target if any(letter in group for group in groups))
-    made = einsum(*operands, subscripts=",".join(groups) + "->" + varying)
+    made = contracted(*operands, subscripts=",".join(groups) + "->" + varying)
     known = dict(zip(varying, made.shape, strict=True))
     shape = tuple(known.get(letter, 1) for letter in target)
     return made if made.shape == shape else reshape(made, shape=shape)
+
+
+def contracted(*xs: Any, subscripts: str) -> Node:
+    """``einsum`` of operands in the dtype of the result.
+
+    They are taken two at a time, and numbers of a smaller dtype would first be added up in that:
+    truth values to a truth value, float32 with fewer digits.
+    """
+    nodes = [lift(x) for x in xs]
+    dtype = promote(*nodes)
+    same = [x if is_weak(x) or x.dtype == dtype else astype(x, dtype=dtype) for x in nodes]
+    return einsum(*same, subscripts=subscripts)
 
 
 def einsum_code(operands: Any, attrs: Any) -> str:

@@ -538,6 +538,7 @@ def d_lstsq_b(g: Node, y: Node, a: Node, b: Node, rcond: Cutoff) -> Node:
 
 lstsq = Op(
     name="lstsq",
+    alike=True,
     doc="The shortest x for which ‖a x − b‖ is smallest.",
     operands="a b",
     shape=lstsq_shape,

@@ -107,6 +107,7 @@ def because_matmul_b(a: Formula, b: Formula, y: Formula) -> Math:
 
 matmul = Op(
     name="matmul",
+    alike=True,
     complex=True,
     doc="Matrix product; leading axes are broadcast, vectors are rows or columns as needed.",
     operands="a b",
@@ -260,6 +261,7 @@ def solve_shape(a: Node, b: Node) -> Aval:
 
 solve = Op(
     name="solve",
+    alike=True,
     complex=True,
     doc="The X with a X = b, for a matrix of right-hand sides.",
     operands="a b",

@@ -25,6 +25,7 @@ class Dialect:
         array: text of a literal array, from the nested lists and the text of the dtype.
         new: the same with the dtype and device of another array; empty where there is no such.
         device: text of an argument that puts a new array where another is.
+        cast: an array in another dtype; empty where every operation promotes its operands.
         scalar: text of an argument that is a number, where its dtype is asked for; empty for never.
         respell: NumPy text, of an op or a helper function, in this dialect.
         why_not: why an op has no text in this dialect.
@@ -40,6 +41,7 @@ class Dialect:
     array: str
     new: str = ""
     device: str = ""
+    cast: str = ""
     scalar: str = ""
     respell: Callable[[str], str] = str
     weak: bool = True
@@ -66,6 +68,7 @@ TORCH = Dialect(
     "torch.tensor({data}, dtype={dtype})",
     new="{like}.new_tensor({data})",
     device=", device={like}.device",
+    cast="({x}).to({dtype})",
     scalar="torch.as_tensor({x})",
     weak=False,
 )
@@ -75,6 +78,7 @@ JAX = Dialect(
     {"jnp": "import jax.numpy as jnp", "jax": "import jax", "numpy": "import numpy"},
     "jnp",
     "jnp.array({data}, dtype={dtype})",
+    cast="({x}).astype({dtype})",
     respell=_jnp,
     why_not=lambda op: op.why_no_jax,
 )

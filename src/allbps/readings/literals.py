@@ -105,26 +105,43 @@ class Likes:
             return name
         return self._array(name, node.dtype)
 
-    def as_floats(self, node: Node, operands: list[str]) -> list[str]:
-        """The operands such that whole numbers and truth values give floats of the node's dtype.
+    def promoted(self, node: Node, operands: list[str]) -> list[str]:
+        """The operands such that the result has the node's dtype, as NumPy's promotion gives it.
 
-        NumPy computes ``np.sin`` of whole numbers in double precision, PyTorch in its default one.
+        Whole numbers and truth values give floats of it: NumPy computes ``np.sin`` of whole numbers
+        in double precision, PyTorch in its default one. A product has operands of one dtype.
         """
+        if node.op.alike:
+            return self._alike(node, operands)
         set_by_one = any(x.is_inexact and not _is_number(x) for x in node.inputs)
-        if self.dialect.weak or not node.is_float or set_by_one or "dtype" in node.attrs:
+        numbers = any(x.is_float for x in node.inputs)
+        truths = not numbers and all(x.dtype.kind == "b" for x in node.inputs)
+        if not node.is_float or set_by_one or "dtype" in node.attrs:
+            return operands
+        if self.dialect.weak and not truths:
             return operands
         whole = any(x.dtype.kind in "iu" and not _is_number(x) for x in node.inputs)
-        numbers = any(x.is_float for x in node.inputs)
         texts = []
         for x, text in zip(node.inputs, operands, strict=True):
             if _is_number(x):
                 lone = x.is_float and not whole
                 texts.append(self._array(text, node.dtype) if lone else text)
             elif x.dtype.kind in "iu" or not numbers:
-                texts.append(f"({text}).to({self.dtype(node.dtype)})")
+                texts.append(self._cast(text, node.dtype))
             else:
                 texts.append(text)
         return texts
+
+    def _alike(self, node: Node, operands: list[str]) -> list[str]:
+        """The operands in the dtype that NumPy promotes them to."""
+        return [
+            text if _is_number(x) or x.dtype == node.dtype else self._cast(text, node.dtype)
+            for x, text in zip(node.inputs, operands, strict=True)
+        ]
+
+    def _cast(self, text: str, dtype: np.dtype[Any]) -> str:
+        cast = self.dialect.cast
+        return cast.format(x=text, dtype=self.dtype(dtype)) if cast else text
 
     def number(self, value: float) -> str:
         """A Python number; the largest ones as what they are in the arguments' precision."""
@@ -163,10 +180,12 @@ def known(value: Any, likes: Likes, dtype: np.dtype[Any]) -> str:
     ''
     """
     array = np.asarray(value)
+    shape, end = array.shape, f"dtype={likes.dtype(dtype)}{likes.device})"
+    if array.size == 0:  # a literal of no numbers has no other axes
+        return f"{likes.dialect.module}.zeros({shape}, {end}"
     if array.size < KNOWN_SIZE or array.ndim == 0:
         return ""
-    shape, first = array.shape, array.flat[0].item()
-    end = f"dtype={likes.dtype(dtype)}{likes.device})"
+    first = array.flat[0].item()
     candidates = {f"full({shape}, {first!r}, {end}": first} if np.isfinite(first) else {}
     if array.ndim == 1:
         candidates[f"arange({array.size}, {end}"] = np.arange(array.size)

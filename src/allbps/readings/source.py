@@ -347,7 +347,7 @@ class _Writer:
             weak = node not in self._spread and node.dtype == np.float64
             constant = node.inputs[0]
             operands = [operands[0] if weak else self.likes.of_its_own(constant)]
-        operands = self.likes.as_floats(node, operands)
+        operands = self.likes.promoted(node, operands)
         return self.likes.follow(expression(node, operands, self.likes.dialect))
 
     def _temporary(self, node: Node) -> str:
