@@ -1,5 +1,7 @@
 """Products of vectors, matrices and tensors, and einsum in all its notations."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -74,6 +76,18 @@ def test_cross(axis, agrees, draw):
 def test_cross_with_an_axis_for_each(agrees, draw):
     agrees(lambda x, y: np.cross(x, y, axisa=0, axisb=1, axisc=0), draw((3, 2), 1), draw((2, 3), 2))
     agrees(np.cross, draw((3,), 1), draw((4, 3), 2))
+
+
+@pytest.mark.parametrize("lengths", [(2, 5, 2, 5), (5, 2, 5, 2), (2, 2, 2, 2), (2, 6, 1, 4, 3)])
+def test_a_chain_of_products_is_taken_in_the_order_of_numpy(lengths, agrees, draw):
+    """Seen by what overflows on the way: whole numbers of eight bits."""
+    rng = np.random.default_rng(0)
+    shapes = list(pairwise(lengths))
+    for k in range(len(shapes)):
+        fixed = [rng.integers(60, 100, shape).astype(np.int8) for shape in shapes]
+        agrees(
+            lambda x, k=k, c=fixed: np.linalg.multi_dot([*c[:k], x, *c[k + 1 :]]), draw(shapes[k])
+        )
 
 
 EINSUM = [

@@ -77,6 +77,11 @@ def test_averages_with_weights(agrees, draw):
     agrees(lambda x: np.average(x, axis=1), draw((3, 2)))
 
 
+def test_weights_of_fewer_digits_are_added_up_in_those_of_the_average(agrees, draw):
+    weights = np.full(40, 0.1, np.float32)
+    agrees(lambda x: np.average(x, weights=weights), draw((40,)))
+
+
 @pytest.mark.parametrize("axis", [None, 0, 1, (0, 1)])
 @pytest.mark.parametrize("shape", [(3, 4), (4, 3)])
 def test_medians(axis, shape, agrees, draw):

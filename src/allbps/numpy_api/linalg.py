@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -131,11 +132,42 @@ def matrix_power(a: Any, n: int) -> Node:
 
 @numpy_function(np.linalg.multi_dot)
 def multi_dot(arrays: Sequence[Any], *, out: Any = None) -> Node:
-    """``numpy.linalg.multi_dot``, from left to right."""
-    made = lift(arrays[0])
-    for array in arrays[1:]:
-        made = dot(made, array)
-    return made
+    """``numpy.linalg.multi_dot``: in the order of the fewest products, as NumPy chooses it."""
+    nodes = [lift(x) for x in arrays]
+    if any(x.ndim not in (1, 2) for x in nodes):
+        raise ShapeError(
+            "np.linalg.multi_dot takes matrices, and vectors at its ends",
+            got=", ".join(str(x.shape) for x in nodes),
+        )
+    first, last = nodes[0], nodes[-1]
+    rows = [x.shape[0] for x in nodes]
+    rows[0] = first.shape[0] if first.ndim == 2 else 1
+    return _chained(nodes, [*rows, last.shape[1] if last.ndim == 2 else 1])
+
+
+def _chained(nodes: Sequence[Node], lengths: Sequence[int]) -> Node:
+    """The product of matrices, of which the k-th is ``lengths[k]`` × ``lengths[k + 1]``."""
+    if len(nodes) == 1:
+        return nodes[0]
+    k = _split(tuple(lengths))
+    return dot(_chained(nodes[:k], lengths[: k + 1]), _chained(nodes[k:], lengths[k:]))
+
+
+def _split(lengths: tuple[int, ...]) -> int:
+    """How many matrices stand left of the last product, where that is cheapest.
+
+    >>> _split((10, 1, 10, 1)), _split((1, 10, 1, 10)), _split((2, 2, 2, 2))
+    (1, 2, 1)
+    """
+    places = range(1, len(lengths) - 1)
+    return min(places, key=lambda k: _cost(lengths, k))
+
+
+@lru_cache(4096)
+def _cost(lengths: tuple[int, ...], k: int) -> int:
+    """The fewest products that a chain of matrices takes whose last one is behind the k-th."""
+    parts = (part for part in (lengths[: k + 1], lengths[k:]) if len(part) > 2)
+    return lengths[0] * lengths[k] * lengths[-1] + sum(_cost(x, _split(x)) for x in parts)
 
 
 # -- determinants and factorisations ---------------------------------------------------------------

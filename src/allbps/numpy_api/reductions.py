@@ -198,7 +198,10 @@ def average(
         places = [1] * node.ndim
         places[normal_axis(axes, node.ndim)] = -1
         scale = broadcast_to(scale.reshape(tuple(places)), shape=node.shape)
-    total, whole = (sum_(part, axis=axes, keepdims=kept) for part in (node * scale, scale))
+    weighted = node * scale
+    if scale.is_inexact and scale.dtype != weighted.dtype:
+        scale = astype(scale, dtype=weighted.dtype)
+    total, whole = (sum_(part, axis=axes, keepdims=kept) for part in (weighted, scale))
     if not whole.traces and np.any(whole.value == 0):
         raise ZeroDivisionError("Weights sum to zero, can't be normalized")  # as NumPy says it
     return (total / whole, whole) if returned else total / whole
