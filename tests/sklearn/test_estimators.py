@@ -248,6 +248,8 @@ WRONG = {
     "solver": (lambda: BPClassifier(solver="lbfgs").fit(X, Y), "no solver 'lbfgs'"),
     "activation": (lambda: BPClassifier(activation="rellu").fit(X, Y), "mean 'relu'"),
     "layer": (lambda: BPClassifier(layers=[3]).fit(X, Y), "3 is not a layer"),
+    "one layer": (lambda: BPClassifier(layers=Dense(3)).fit(X, Y), "layers is not a list"),
+    "a name for layers": (lambda: BPClassifier(layers="relu").fit(X, Y), "layers is not a list"),
     "sizes": (lambda: BPClassifier((0,)).fit(X, Y), "hidden_layer_sizes is out of range"),
     "batch": (lambda: BPClassifier(batch_size=0).fit(X, Y), "batch_size is out of range"),
     "epochs": (lambda: BPClassifier(max_iter=0).fit(X, Y), "max_iter is out of range"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -161,10 +161,16 @@ def checked(layers: Sequence[Layer]) -> tuple[Layer, ...]:
     """The layers, if they are.
 
     Raises:
-        ArgumentError: one is not a layer.
+        ArgumentError: one is not a layer, or they are no list.
         NameUnknownError: one names no activation.
 
     """
+    if isinstance(layers, str) or not isinstance(layers, Iterable):
+        raise ArgumentError(
+            "layers is not a list of layers",
+            expected='a list such as [Conv(32, 3), "relu", Pool(2), Dense(128), "relu"]',
+            got=repr(layers),
+        )
     for layer in layers:
         if isinstance(layer, str):
             _known(layer)
