@@ -141,7 +141,7 @@ def explain(
 ) -> None:
     """Show every value and every δ of a function, with its formula and its reason."""
     worked = _worked(target, wrt, _symbols(symbol or []))
-    if not wrt and (remark := _data_too(worked)):
+    for remark in filter(None, () if wrt else (_data_too(worked), _constants(worked))):
         typer.echo(f"note: {remark}", err=True)
     worked = worked.shown(by=by, **_numerals(digits, decimals, exact, limit))
     _deliver(worked.render("json" if as_json else form, width=_width()), out)
@@ -301,6 +301,15 @@ def _data_too(worked: Any) -> str:
         return ""
     has, them = ("has", "it") if len(data) == 1 else ("have", "them")
     return f"{' and '.join(data)} {has} δ too; --wrt {','.join(held)} leaves {them} out"
+
+
+def _constants(worked: Any) -> str:
+    """Which arrays have no δ since they are no arguments."""
+    traced = worked.backward.traced
+    if not traced.hidden:
+        return ""
+    kept = " and ".join(traced.hidden)
+    return f"{kept} are constants here: give {traced.function} an argument for what is to have a δ"
 
 
 def _write_onnx(target: str, wrt: str, out: Path | None) -> None:

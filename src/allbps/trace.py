@@ -99,7 +99,7 @@ class Traced:
         guards: the values it looked at, in order: the graph is the function's where all are the
             same.
         texts: the lines that made a text of its numbers, by f"{x}" for example.
-        hidden: names of arrays that the function's object keeps: constants, which have no δ.
+        hidden: arrays that objects of the user's keep, ``W of cell``: constants, without a δ.
         draws: where its random numbers come from; ``draws.again(step)`` draws the same.
         stars: ``*`` or ``**`` by the names of parameters that take any number of arguments.
         lines: value that a function handed to a variable -> the line of that variable.
@@ -133,7 +133,7 @@ class Traced:
         error = unknown_name(name, known, kind)
         if self.hidden:
             error.todo = (
-                f"{', '.join(self.hidden)} of the object are constants here: give"
+                f"{' and '.join(self.hidden)} are constants here: give"
                 f" {self.function} an argument for what is to have a δ"
             )
         return error

@@ -251,6 +251,26 @@ def test_explain_says_how_to_leave_the_deltas_of_data_out(tmp_path, allbps):
     assert allbps("explain", f"{file}:plain")[2] == ""
 
 
+def test_explain_says_which_weights_have_no_delta_since_an_object_keeps_them(tmp_path, allbps):
+    file = tmp_path / "net.py"
+    file.write_text(
+        "import numpy as np\n"
+        "class Cell:\n"
+        "    def __init__(self):\n"
+        "        self.W, self.b = np.eye(2), np.zeros(2)\n"
+        "    def __call__(self, x):\n"
+        "        return np.tanh(self.W @ x + self.b)\n"
+        "cell = Cell()\n"
+        "def net(x):\n"
+        "    return np.sum(cell(x))\n"
+        "inputs = {'x': np.ones(2)}\n"
+    )
+    _, _, err = allbps("explain", f"{file}:net")
+    assert err == (
+        "note: W, b of cell are constants here: give net an argument for what is to have a δ\n"
+    )
+
+
 def test_our_warnings_are_one_line_and_those_of_others_keep_their_place():
     usual = warnings.formatwarning
     with _warnings_for_people():

@@ -8,6 +8,8 @@ from __future__ import annotations
 import dataclasses
 from array import array
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from types import FunctionType, MethodType
 from typing import Any
 
 import numpy as np
@@ -158,8 +160,26 @@ def _held(value: Any) -> tuple[str, str] | None:
 
 
 def hidden_in(f: Any) -> tuple[str, ...]:
-    """The arrays that a method, or an object that is called, keeps in its object."""
-    return tuple(attributes_with_arrays(getattr(f, "__self__", f)))
+    """Arrays that a method keeps in its object, and those in objects that a function reads.
+
+    In the words of a message: ``W of the object``, ``W, b of cell``.
+    """
+    found = {"the object": attributes_with_arrays(getattr(f, "__self__", f))}
+    for name, value in _outside(f):
+        found[name] = [x for x in attributes_with_arrays(value) if not x.startswith("_")]
+    return tuple(f"{', '.join(arrays)} of {name}" for name, arrays in found.items() if arrays)
+
+
+def _outside(f: Any) -> Iterator[tuple[str, Any]]:
+    """The variables of a function's file, and of functions around it, that it reads."""
+    f = f.__func__ if isinstance(f, MethodType) else f
+    if not isinstance(f, FunctionType):
+        return
+    code = f.__code__
+    for name, cell in zip(code.co_freevars, f.__closure__ or (), strict=True):
+        with suppress(ValueError):  # nothing in it yet
+            yield name, cell.cell_contents
+    yield from ((name, f.__globals__[name]) for name in code.co_names if name in f.__globals__)
 
 
 def attributes_with_arrays(value: Any) -> list[str]:
