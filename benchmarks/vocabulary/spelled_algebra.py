@@ -31,7 +31,7 @@ SPELLINGS |= {
     "permute_copy": np.transpose,
     "pinverse": lambda x, rcond=1e-15: np.linalg.pinv(x, rcond),
     "outer": np.outer,
-    "flip": np.flip,
+    "flip": lambda x, dims=None: np.flip(x, axis=dims),
     "quantile": lambda x, q, dim=None, keepdim=False, interpolation="linear": np.quantile(
         x, q, axis=dim if np.ndim(x) else None, keepdims=keepdim, method=interpolation
     ),

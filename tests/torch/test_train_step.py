@@ -9,7 +9,14 @@ import numpy as np
 import pytest
 
 import allbps as bp
-from allbps.errors import AllBPsError, ArgumentError, DtypeError, NonFiniteError, NotScalarError
+from allbps.errors import (
+    AllBPsError,
+    ArgumentError,
+    DtypeError,
+    NonFiniteError,
+    NoRuleError,
+    NotScalarError,
+)
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("llvmlite")
@@ -444,6 +451,26 @@ def test_what_a_forward_pass_may_not_do_is_said_with_its_line():
         assert word in str(found.value)
 
 
+def test_a_loss_function_and_what_it_calls_are_named_by_their_lines():
+    def distance(scores, labels):
+        far = scores[labels > 0]  # here
+        return far.mean()
+
+    with pytest.raises(ArgumentError, match="decides by the values") as caught:
+        step_of(Small().double(), lambda scores, labels: distance(scores, labels) + 1)
+    assert "in distance: far = scores[labels > 0]  # here" in str(caught.value)
+
+
+def test_numbers_of_half_precision_inside_are_refused_with_what_to_do():
+    def halved(scores, labels):
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            return T.cross_entropy(scores @ scores.T, labels)
+
+    with pytest.raises(NoRuleError, match=r"numbers of torch\.bfloat16") as caught:
+        step_of(Small().float(), halved, (torch.ones(2, 3), torch.tensor([0, 1])))
+    assert "leave out autocast" in str(caught.value)
+
+
 def test_hooks_losses_and_optimizers_that_do_not_fit_are_refused():
     hooked = Small().double()
     hooked.fc1.register_full_backward_hook(lambda *_: None)
@@ -619,6 +646,12 @@ def writes_data(net, x):
     return net.fc2(net.fc1(x))
 
 
+def writes_a_value(net, x):
+    y = net.fc2(net.fc1(x))
+    y.data.mul_(2)
+    return y
+
+
 def hooks(net, x):
     y = net.fc2(net.fc1(x))
     y.register_hook(lambda g: g * 2)
@@ -639,8 +672,9 @@ def draws_by_numpy(net, x):
         (sets_data, r"^forward puts other numbers in a tensor's place.*\n.*in sets_data: net.fc2"),
         (writes_data, "^forward writes into the parameter fc2.weight"),
         (hooks, r"^forward puts a hook on a tensor.*\n.*in hooks: y.register_hook"),
-        (leaves_out, "^forward draws from random: a graph would keep"),
-        (draws_by_numpy, "^forward draws from numpy.random: a graph would keep"),
+        (writes_a_value, r"^forward puts other numbers.*\n.*in writes_a_value: y.data.mul_"),
+        (leaves_out, r"^forward draws from random: a graph would keep.*\n.*in leaves_out: return"),
+        (draws_by_numpy, r"^forward draws from numpy.random: .*\n.*in draws_by_numpy: return net"),
     ],
     ids=lambda x: getattr(x, "__name__", ""),
 )

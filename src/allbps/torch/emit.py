@@ -252,9 +252,17 @@ def _all_missing(missing: Iterable[tuple[Node, str]]) -> NoRuleError:
         f" cannot be written in NumPy yet: {names}",
         where="\n            ".join(shown),
         expected="operations of allbps.torch.table, or what PyTorch decomposes into them",
-        todo="write the forward pass without them, or add a line to src/allbps/torch/table/"
+        todo=_OTHER_NUMBERS
+        if all(" with numbers of torch." in what for what in rows)
+        else "write the forward pass without them, or add a line to src/allbps/torch/table/"
         " (docs/pytorch.md shows how)",
     )
+
+
+_OTHER_NUMBERS = (
+    "leave out autocast and .bfloat16() or .half(): steps are float32 or float64, since what is"
+    " rounded after every operation would not be PyTorch's numbers"
+)
 
 
 # -- names -----------------------------------------------------------------------------------------

@@ -23,6 +23,7 @@ from allbps.torch.own_backward import backward_passes_kept
 from allbps.torch.refusals import in_words, no_shapes_by_values
 from allbps.torch.stand_ins import without_a_look
 from allbps.torch.table import writers_of
+from allbps.torch.where import all_users_lines
 
 ROUNDS = 4
 """How often what the table lacks is taken apart: a decomposition may hold what has one itself."""
@@ -54,7 +55,7 @@ def exported(
             with (
                 (writes or Writes(module)).put_back(), nothing_lost(), gradients_noted(),
                 backward_passes_kept(),
-                without_a_look(), _masks_as_given(),
+                without_a_look(), all_users_lines(), _masks_as_given(),
                 _distributions_as_given(), _attributes_as_written(), _quiet(),
                 torch.enable_grad(),
             ):  # fmt: skip

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import random
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import torch
@@ -98,26 +100,37 @@ def no_other_data() -> Iterator[None]:
     original: Any = torch._C.TensorBase.__dict__["data"]
 
     def read(tensor: Any) -> Any:
-        return tensor.detach() if _asked_by_the_user() else original.__get__(tensor)
+        if not _asked_by_the_user():
+            return original.__get__(tensor)
+        if tensor.grad_fn is not None and _WRITTEN.search(calling_line()):
+            raise _other_numbers("tensor.data that is written into")
+        return tensor.detach()
 
     def write(tensor: Any, value: Any) -> None:
-        if not _asked_by_the_user():
-            original.__set__(tensor, value)
-            return
-        raise ArgumentError(
-            "forward puts other numbers in a tensor's place, which torch.export does not follow",
-            where=calling_line(),
-            expected="tensors that are made anew, and buffers that are written into",
-            got="tensor.data = …",
-            todo="multiply by the mask: F.linear(x, self.weight * self.mask); of a buffer"
-            " self.mean.copy_(…); what changes parameters belongs behind the step",
-        )
+        if _asked_by_the_user():
+            raise _other_numbers("tensor.data = …")
+        original.__set__(tensor, value)
 
     torch.Tensor.data = property(read, write)  # type: ignore[assignment]
     try:
         yield
     finally:
         del torch.Tensor.data
+
+
+_WRITTEN = re.compile(r"\.data\s*(\.\s*\w+_\(|\[.*\]\s*[-+*/]?=[^=])")
+"""A line that writes into ``tensor.data``: what follows from the tensor itself would be lost."""
+
+
+def _other_numbers(got: str) -> ArgumentError:
+    return ArgumentError(
+        "forward puts other numbers in a tensor's place, which torch.export does not follow",
+        where=calling_line(),
+        expected="tensors that are made anew, and buffers that are written into",
+        got=got,
+        todo="multiply by the mask: F.linear(x, self.weight * self.mask); of a buffer"
+        " self.mean.copy_(…); what changes parameters belongs behind the step",
+    )
 
 
 @contextmanager
@@ -128,16 +141,41 @@ def no_draws_of_python() -> Iterator[None]:
         ArgumentError: something was drawn.
 
     """
-    before = _generators()
-    yield
+    before, lines = _generators(), dict[str, str]()
+    with ExitStack() as stack:
+        for name, module in (("random", random), ("numpy.random", np.random)):
+            for word in _DRAWS.intersection(vars(module)):
+                noting = _noting(getattr(module, word), name, lines)
+                stack.enter_context(mock.patch.object(module, word, noting))
+        yield
     moved = [name for name, state in _generators().items() if state != before[name]]
     if moved:
         raise ArgumentError(
             f"forward draws from {' and '.join(moved)}: a graph would keep what it has drawn once",
+            where=lines.get(moved[0], ""),
             expected="random numbers of torch, as a tensor: torch.rand(()), F.dropout",
             got=" and ".join(moved),
             todo="for a layer that is left out at random: torch.where(torch.rand(()) < p, x, y)",
         )
+
+
+_DRAWS = {
+    "random", "randint", "uniform", "choice", "choices", "sample", "shuffle", "gauss", "randrange",
+    "normalvariate", "betavariate", "getrandbits", "rand", "randn", "normal", "permutation", "beta",
+    "random_sample", "binomial", "standard_normal", "exponential",
+}  # fmt: skip
+"""What is drawn with as a rule: calls of these are told with their line."""
+
+
+def _noting(draw: Any, name: str, lines: dict[str, str]) -> Any:
+    """``draw``, which notes the first line that calls it."""
+
+    def noted(*args: Any, **kwargs: Any) -> Any:
+        if _asked_by_the_user():
+            lines.setdefault(name, calling_line())
+        return draw(*args, **kwargs)
+
+    return noted
 
 
 def _generators() -> dict[str, str]:

@@ -5,10 +5,15 @@ from __future__ import annotations
 import os
 import re
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+from unittest import mock
 
 import torch
 from torch.fx import Node
+from torch.fx.proxy import TracerBase
 
 from allbps.ir import Site
 from allbps.ir.site import Part
@@ -21,6 +26,23 @@ _FRAME = re.compile(r'File "(?P<file>[^"]+)", line (?P<line>\d+), in (?P<functio
 def is_users(file: str) -> bool:
     """Is this file neither PyTorch's, nor ours, nor made up by a tracer?"""
     return not file.startswith(("<", _TORCH, _HERE))
+
+
+@contextmanager
+def all_users_lines() -> Iterator[None]:
+    """Inside, a node knows every line of the user's that it comes from.
+
+    PyTorch keeps those of ``forward`` alone: not what that calls, and nothing of a loss function.
+    """
+
+    def kept(self: Any, stack: traceback.StackSummary) -> traceback.StackSummary:
+        ours = [k for k, frame in enumerate(stack) if frame.filename.startswith(_HERE)]
+        inner = stack[ours[-1] + 1 if ours else 0 :]
+        chosen = [f for f in inner if f.name == "forward" or is_users(f.filename)]
+        return traceback.StackSummary.from_list(chosen)
+
+    with mock.patch.object(TracerBase, "_filter_traceback_frames", kept):
+        yield
 
 
 def site_of(node: Node) -> Site | None:
