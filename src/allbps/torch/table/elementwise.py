@@ -100,6 +100,12 @@ def _rounded(use: Use) -> str:
     return f"np.round({use.text('self')}{f', {number(decimals)}' if decimals else ''})"
 
 
+def _where_of_numbers(use: Use) -> str:
+    """Of two numbers NumPy would make float64."""
+    first = f"{use.out_dtype}({use.text('self')})"
+    return f"np.where({use.text('condition')}, {first}, {use.text('other')})"
+
+
 ELEMENTWISE: dict[str, Writers] = {
     **{f"aten.{name}.default": f"{function}({{self}})" for name, function in _FUNCTIONS.items()},
     **{
@@ -141,7 +147,7 @@ ELEMENTWISE: dict[str, Writers] = {
     "aten.where.self": "np.where({condition}, {self}, {other})",
     "aten.where.ScalarOther": "np.where({condition}, {self}, {other})",
     "aten.where.ScalarSelf": "np.where({condition}, {self}, {other})",
-    "aten.where.Scalar": "np.where({condition}, {self}, {other})",
+    "aten.where.Scalar": _where_of_numbers,
     "aten.masked_fill.Scalar": "np.where({mask}, {value}, {self})",
     "aten.masked_fill.Tensor": "np.where({mask}, {value}, {self})",
     "aten.logical_and.default": "np.logical_and({self}, {other})",
