@@ -23,7 +23,7 @@ def attention(
     if attn_mask is None and not dropout_p:
         return F.scaled_dot_product_attention(query, key, value, is_causal=is_causal, scale=scale)
     factor = query.shape[-1] ** -0.5 if scale is None else scale
-    scores = (factor * query) @ np.swapaxes(key, -1, -2)
+    scores = factor * (query @ np.swapaxes(key, -1, -2))  # one more step of the loop that masks
     allowed = attn_mask
     if is_causal:
         allowed = np.tril(np.ones(scores.shape[-2:], bool))
