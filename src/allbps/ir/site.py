@@ -209,7 +209,8 @@ class Calls:
 
     def _turn(self, frame: FrameType, loop: Loop) -> str:
         """What the turn is called that runs; on the loop's own line its variables are not set."""
-        counted = loop.counted(frame.f_locals) if frame.f_lineno != loop.line else ""
+        is_set = loop.names and frame.f_lineno != loop.line
+        counted = loop.counted(frame.f_locals) if is_set else ""
         count = self._turns.get((id(frame), loop.line))
         return counted or ("" if count is None else loop.turn(count))
 
