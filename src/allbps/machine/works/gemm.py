@@ -8,7 +8,7 @@ copied first.
 
 from __future__ import annotations
 
-from allbps.machine.kernels.gemm import batched_gemm, gemm_scratch
+from allbps.machine.kernels.gemm import ROWS_ACROSS, batched_gemm, gemm_scratch
 from allbps.machine.language.operands import HI, LO, Scratch
 from allbps.machine.language.target import host
 from allbps.machine.planning.layout import Layout, Run, Shape, common_refinement, merged, row_major
@@ -96,12 +96,23 @@ def _operands(places: Places, a: Value, b: Value) -> tuple[Place, Place]:
     run_b = merged([cut[1][piece] for piece in order])
     columns = run_of(right.layout, _dims(right.layout, outer_b))
     dense = columns is not None and columns[1] in (0, 1)
-    across = columns is not None and len(run_b) == 1 and run_b[0][1] == 1 and a.size > run_a[0][0]
-    across = across and places.readers(b) < 2  # several turn it once for all of them
-    if len(run_b) > 1 or not (dense or across):
+    across = columns is not None and len(run_b) == 1 and run_b[0][1] == 1
+    if len(run_b) > 1 or not (
+        dense or (across and _turns_panels(places, b, a.size // run_a[0][0]))
+    ):
         lengths = tuple(cut[0][piece][0] for piece in range(len(order)))
         right = places.as_layout(b, _summed_first(lengths, order, right.layout, b.shape, k_b))
     return left, right
+
+
+def _turns_panels(places: Places, b: Value, rows: int) -> bool:
+    """Does a product of so many rows turn the panels of B itself, rather than have all of B turned?
+
+    Not where several products read it so; and where it is read the other way round as well, only
+    if no panel is turned twice.
+    """
+    few = rows < 2 * ROWS_ACROSS
+    return rows > 1 and places.products_of(b) < 2 and (few or not places.is_turned(b))
 
 
 def _walks_alike(left: Layout, k_a: int, right: Layout, k_b: int) -> bool:

@@ -66,9 +66,13 @@ class Places:
         """What the work that made a value kept for its δ, as its second result."""
         return self._plan.maker[value].outputs[1]
 
-    def readers(self, value: Value) -> int:
-        """How many works of the plan read a value."""
-        return len(self._plan.users.get(value, ()))
+    def products_of(self, value: Value) -> int:
+        """How many works of the plan read a value as it lies, transpositions apart."""
+        return sum(work.kind != "transpose" for work in self._plan.users.get(value, ()))
+
+    def is_turned(self, value: Value) -> bool:
+        """Is there a transposition of a value?"""
+        return any(work.kind == "transpose" for work in self._plan.users.get(value, ()))
 
     def landed(self, value: Value) -> bool:
         """Does a value lie in a part of a larger block?"""
