@@ -31,6 +31,7 @@ SIZES = [
     (7, 65, 3),
     (13, 31, 9),
     (25, 130, 4),
+    (14, 530, 3),
 ]
 
 
@@ -54,7 +55,7 @@ def test_product_of_any_size_on_any_vector_width(M, N, K, target, native, near, 
     assert (C[:, N:] == 7).all(), "columns beyond N were written"
 
 
-@pytest.mark.parametrize(("M", "N", "K"), [(17, 21, 5), (1, 21, 6), (9, 1, 5)])
+@pytest.mark.parametrize(("M", "N", "K"), [(17, 21, 5), (1, 21, 6), (9, 1, 5), (13, 515, 7)])
 @pytest.mark.parametrize("flags", range(8))
 def test_epilogue_accumulates_then_adds_bias_then_clips(
     flags, M, N, K, target, native, near, draw, room

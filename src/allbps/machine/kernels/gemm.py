@@ -31,6 +31,8 @@ from allbps.machine.language.words import (
 
 PANELS = 6
 """Panels of B that pay for transposing A, each of which reads it once."""
+SHALLOW, SHALLOW_PACKED = 32, 12
+"""Rows of B up to which writing C is most of the work: of wide panels, and of those of a line."""
 
 
 @kernel
@@ -65,7 +67,13 @@ def _blocks(
     C: Reals, ldc: Int, A: Reals, sar: Int, sak: Int, B: Reals, ldb: Int,
     rows: Int, N: Int, K: Int, flags: Int, bias: Reals, scratch: Reals,
 ) -> None:  # fmt: skip
-    """Blocks of K, one after the other; of few rows short ones, which B does not cross in leaps."""
+    """Blocks of K, one after the other; of few rows short ones, which B does not cross in leaps.
+
+    Where K is small, a few rows of C at a time, each from its first number to its last: panel by
+    panel, lines of C would be written half a page or more apart.
+    """
+    shallow = ldc >= HALF_PAGE and N > PANEL and (SHALLOW_PACKED if PACKS else SHALLOW) >= K
+    height = TILE if shallow else max(1, rows)
     room, most = scratch + DEPTH * PANEL, DEPTH // 4 if PACKS and rows <= 3 * TILE else DEPTH
     blocks = max(1, (K + most - 1) // most)  # K = 0 still has to write C
     for block in range(blocks):
@@ -80,10 +88,14 @@ def _blocks(
         elif sar == 1 and rows > 1 and K > 64 and sak % HALF_PAGE == 0:
             _gather_rows(room, a, sak, rows, depth)
             a, s = room, rows
-        if PACKS and (rows > 2 * TILE or N > 8 * PANEL):
+        if PACKS and not shallow and (rows > 2 * TILE or N > 8 * PANEL):
             panels(C, ldc, a, r, s, b, ldb, rows, N, depth, first | last, bias, scratch)
-        else:
-            brgemm(C, ldc, a, r, s, 0, b, ldb, 0, rows, N, depth, 1, first | last, bias)
+            continue
+        for top in range(0, rows, height):
+            brgemm(
+                C + top * ldc, ldc, a + top * r, r, s, 0, b, ldb, 0, min(height, rows - top), N,
+                depth, 1, first | last, bias,
+            )  # fmt: skip
 
 
 @kernel
