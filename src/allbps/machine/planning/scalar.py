@@ -45,6 +45,11 @@ FORMULAS = {
         },
         "binary_cross_entropy": "binary_cross_entropy",
     },
+    "kernels.entropy": {
+        f"special.{name}": name
+        for name in ("xlogy", "xlog1py", "entr", "logit", "pseudo_huber", "boxcox")
+    },
+    "kernels.normal": {f"special.{name}": name for name in ("erfc", "erfcx", "ndtr", "log_ndtr")},
 }  # fmt: skip
 #: NumPy's name of a function -> the word or formula.
 FUNCTIONS = {numpy: name for table in FORMULAS.values() for numpy, name in table.items()}
