@@ -1,7 +1,6 @@
-"""One number from each row, or one row from each row: extremes, products, log-sums, running sums.
+"""One number from each row, or one row from each row: extremes, products, log-sums, order.
 
-Rows are N numbers one behind the other. Running sums go along the middle axis of (outer, N, inner)
-arrays, in the order in which NumPy adds.
+Rows are N numbers one behind the other.
 """
 
 from __future__ import annotations
@@ -9,7 +8,6 @@ from __future__ import annotations
 from allbps.machine.kernels.functions import NAN, exp, log
 from allbps.machine.kernels.loss import dot, exponentials, largest
 from allbps.machine.language.words import (
-    Bytes,
     Int,
     Ints,
     Real,
@@ -139,36 +137,6 @@ def log_softmax(Y: Reals, X: Reals, N: Int, lo: Int, hi: Int) -> None:
             y[n] = x[n] - total
 
 
-@kernel
-def one_hot(Y: Reals, labels: Ints, N: Int, lo: Int, hi: Int) -> None:
-    """Rows lo..hi of Y (M, N): 1 at the label, else 0; NaN for a label that is not in 0..N-1."""
-    for r in range(lo, hi):
-        y, label = Y + r * N, labels[r]
-        for n in lanes(N):
-            y[n] = select(label == n, 1.0, 0.0)
-        if label < 0 or label >= N:
-            for n in lanes(N):
-                y[n] = NAN
-
-
-@kernel
-def one_hot_integers(Y: Ints, labels: Ints, N: Int, lo: Int, hi: Int) -> None:
-    """The same as whole numbers; no 1 for a label that is not in 0..N-1."""
-    for r in range(lo, hi):
-        y, label = Y + r * N, labels[r]
-        for n in lanes(N):
-            y[n] = select(label == n, 1, 0)
-
-
-@kernel
-def one_hot_truths(Y: Bytes, labels: Ints, N: Int, lo: Int, hi: Int) -> None:
-    """The same as truth values."""
-    for r in range(lo, hi):
-        y, label = Y + r * N, labels[r]
-        for n in range(N):
-            y[n] = select(label == n, 1, 0)
-
-
 # ---- order
 
 
@@ -245,43 +213,3 @@ def row_soft_cross_entropy(
         for n in lanes(N):
             scratch[n] = x[n] - top
         Y[r] = _mass(t, N) * total - dot(t, scratch, N)
-
-
-# ---- running sums
-
-
-@kernel
-def cumsum(Y: Reals, X: Reals, N: Int, inner: Int, lo: Int, hi: Int) -> None:
-    """y[k] = x[0] + … + x[k] along the middle axis, for outer lo..hi."""
-    for r in range(lo, hi):
-        x, y = X + r * N * inner, Y + r * N * inner
-        for i in lanes(inner):
-            y[i] = x[i]
-        for k in range(1, N):
-            for i in lanes(inner):
-                y[k * inner + i] = y[(k - 1) * inner + i] + x[k * inner + i]
-
-
-@kernel
-def cumprod(Y: Reals, X: Reals, N: Int, inner: Int, lo: Int, hi: Int) -> None:
-    """y[k] = x[0] · … · x[k] along the middle axis, for outer lo..hi."""
-    for r in range(lo, hi):
-        x, y = X + r * N * inner, Y + r * N * inner
-        for i in lanes(inner):
-            y[i] = x[i]
-        for k in range(1, N):
-            for i in lanes(inner):
-                y[k * inner + i] = y[(k - 1) * inner + i] * x[k * inner + i]
-
-
-@kernel
-def recurrence(Y: Reals, A: Reals, B: Reals, N: Int, inner: Int, lo: Int, hi: Int) -> None:
-    """y[k] = a[k]·y[k-1] + b[k] along the middle axis, from y[0] = b[0], for outer lo..hi."""
-    for r in range(lo, hi):
-        at = r * N * inner
-        a, b, y = A + at, B + at, Y + at
-        for i in lanes(inner):
-            y[i] = b[i]
-        for k in range(1, N):
-            for i in lanes(inner):
-                y[k * inner + i] = a[k * inner + i] * y[(k - 1) * inner + i] + b[k * inner + i]

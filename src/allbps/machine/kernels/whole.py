@@ -1,4 +1,4 @@
-"""Whole numbers: quotients, what is cut off a Real, places in arrays, extremes, running sums."""
+"""Whole numbers: quotients, what is cut off a Real, places in arrays, extremes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from allbps.machine.language.words import (
     inline,
     integer,
     kernel,
-    lanes,
     select,
 )
 
@@ -95,30 +94,6 @@ def row_prod(Y: Ints, X: Ints, N: Int, lo: Int, hi: Int) -> None:
         for n in range(N):
             total = total * x[n]
         Y[r] = total
-
-
-@kernel
-def cumsum(Y: Ints, X: Ints, N: Int, inner: Int, lo: Int, hi: Int) -> None:
-    """y[k] = x[0] + … + x[k] along the middle axis, for outer lo..hi."""
-    for r in range(lo, hi):
-        x, y = X + r * N * inner, Y + r * N * inner
-        for i in lanes(inner):
-            y[i] = x[i]
-        for k in range(1, N):
-            for i in lanes(inner):
-                y[k * inner + i] = y[(k - 1) * inner + i] + x[k * inner + i]
-
-
-@kernel
-def cumprod(Y: Ints, X: Ints, N: Int, inner: Int, lo: Int, hi: Int) -> None:
-    """y[k] = x[0] · … · x[k] along the middle axis, for outer lo..hi."""
-    for r in range(lo, hi):
-        x, y = X + r * N * inner, Y + r * N * inner
-        for i in lanes(inner):
-            y[i] = x[i]
-        for k in range(1, N):
-            for i in lanes(inner):
-                y[k * inner + i] = y[(k - 1) * inner + i] * x[k * inner + i]
 
 
 @kernel

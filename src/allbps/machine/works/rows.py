@@ -19,10 +19,12 @@ from allbps.machine.kernels.loss import softmax
 from allbps.machine.language.calls import Call
 from allbps.machine.language.operands import HI, LO, Memory, Operand, Scratch
 from allbps.machine.language.words import Routine
+from allbps.machine.language.written import Written
 from allbps.machine.planning.layout import Layout, in_order, row_major
 from allbps.machine.planning.plan import Value, Work
 from allbps.machine.works.places import Places
-from allbps.machine.works.tasks import Cut, NoKernelError, Place
+from allbps.machine.works.tasks import Cut, NoKernelError, Place, Program
+from allbps.machine.works.text import TYPES, written
 
 LONG = 20
 """Operations for each number of a row with an exponential, roughly."""
@@ -96,7 +98,7 @@ def _are_whole(work: Work) -> bool:
     """
     if work.inputs[0].dtype.kind not in "iu":
         return False
-    known = work.kind in WHOLE_REDUCTIONS or work.kind in WHOLE_RUNNING
+    known = work.kind in WHOLE_REDUCTIONS or work.kind in ("cumsum", "cumprod")
     if not known or (work.outputs[0].dtype != np.int64 and work.kind not in ("max", "min")):
         raise NoKernelError
     return True
@@ -172,22 +174,26 @@ def emit_argsort(places: Places, work: Work) -> None:
 def emit_one_hot(places: Places, work: Work) -> None:
     """1 at each label, else 0."""
     labels, made = work.inputs[0], work.outputs[0]
-    kernel = ONE_HOT.get(made.dtype.kind)
-    if made.size == 0 or kernel is None or made.dtype not in (places.program.real, np.int64, bool):
+    if made.size == 0 or made.dtype not in (places.program.real, np.int64, bool):
         raise NoKernelError
     which = places.as_layout(labels, row_major(labels.shape)).memory
     out = places.put(made, row_major(made.shape)).memory
     classes = made.shape[-1]
+    one, zero = ("1.0", "0.0") if made.dtype.kind == "f" else ("1", "0")
+    mark = f"select(label == n, {one}, {zero})"
+    if made.dtype.kind == "f":
+        mark = f"select((label < 0) | (label >= N), NAN, {mark})"
+    body = [
+        "for r in range(lo, hi):",
+        "    y, label = Y + r * N, labels[r]",
+        "    for n in lanes(N):",
+        f"        y[n] = {mark}",
+    ]
+    kinds = {"Y": TYPES[out.kind], "labels": "Ints", "N": "Int"}
+    doc = "1 at each label, else 0; of a label that is no class a row of NaN, or of 0."
+    kernel = written(places.program, "one_hot", kinds, doc, body)
     call = kernel.on(Y=out, labels=which, N=classes, lo=LO, hi=HI)
     _add(places, work, out, labels.size, classes, call)
-
-
-ONE_HOT: dict[str, Routine] = {
-    "f": kernels.one_hot,
-    "i": kernels.one_hot_integers,
-    "b": kernels.one_hot_truths,
-}
-"""Kind of number -> the kernel that makes it."""
 
 
 def emit_cross_entropies(places: Places, work: Work) -> None:
@@ -219,23 +225,38 @@ def emit_running(places: Places, work: Work) -> None:
     outer, N, inner = prod(made.shape[:axis]), made.shape[axis], prod(made.shape[axis + 1 :])
     here = [places.as_layout(x, row_major(x.shape)).memory for x in work.inputs]
     out = places.put(made, row_major(made.shape)).memory
-    kernel, names = (WHOLE_RUNNING if numbers else RUNNING)[work.kind]
-    operands = dict(zip(names, here, strict=True))
-    call = kernel.on(Y=out, **operands, N=N, inner=inner, lo=LO, hi=HI)
+    kernel = _running(places.program, work.kind, TYPES[out.kind])
+    operands = dict(zip("xb", here, strict=False))
+    call = kernel.on(y=out, **operands, N=N, inner=inner, lo=LO, hi=HI)
     _add(places, work, out, outer, 2 * N * inner, call)
 
 
-RUNNING: dict[str, tuple[Routine, str]] = {
-    "cumsum": (kernels.cumsum, "X"),
-    "cumprod": (kernels.cumprod, "X"),
-    "recurrence": (kernels.recurrence, "AB"),
+def _running(program: Program, kind: str, numbers: str) -> Written:
+    """The kernel of a running sum, product or recurrence of numbers of a kind."""
+    first, then = RUNNING[kind]
+    arrays = ("y", "x", "b") if kind == "recurrence" else ("y", "x")
+    body = [
+        "for r in range(lo, hi):",
+        *(f"    {name}_r = {name} + r * N * inner" for name in arrays),
+        "    for i in lanes(inner):",
+        f"        y_r[i] = {first}",
+        "    for k in range(1, N):",
+        *(f"        {name}_k = {name}_r + k * inner" for name in arrays),
+        "        before = y_r + (k - 1) * inner",
+        "        for i in lanes(inner):",
+        f"            y_k[i] = {then}",
+    ]
+    given = {**dict.fromkeys(arrays, numbers), "N": "Int", "inner": "Int"}
+    doc = f"{kind} along the middle axis of (outer, N, inner) arrays, in NumPy's order."
+    return written(program, kind, given, doc, body)
+
+
+RUNNING = {
+    "cumsum": ("x_r[i]", "before[i] + x_k[i]"),
+    "cumprod": ("x_r[i]", "before[i] * x_k[i]"),
+    "recurrence": ("b_r[i]", "x_k[i] * before[i] + b_k[i]"),
 }
-"""Kind of work -> its kernel, and what that calls its operands."""
-WHOLE_RUNNING: dict[str, tuple[Routine, str]] = {
-    "cumsum": (whole.cumsum, "X"),
-    "cumprod": (whole.cumprod, "X"),
-}
-"""The same for whole numbers."""
+"""Kind of work -> the first number of an axis, and each of the others from the one before it."""
 
 KERNELS = {
     **dict.fromkeys(REDUCTIONS, emit_reduction),
