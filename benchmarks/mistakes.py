@@ -20,7 +20,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from planted.dense import BATCH_NORM, BY_HAND, LAYER_NORM, REGRESSION, RESIDUAL
+from planted.dense import BATCH_NORM, BY_HAND, LAYER_NORM, REGRESSION, RESIDUAL, SMOOTHED
 from planted.images import CONV, DEPTHWISE
 from planted.plant import Net, Plant
 from planted.sequences import ATTENTION, BAG, GRU, LSTM
@@ -29,7 +29,7 @@ from allbps.verify import Mark, State, check
 
 NETS = (
     CONV, ATTENTION, LSTM, BATCH_NORM, LAYER_NORM, BAG, GRU, RESIDUAL, DEPTHWISE, REGRESSION,
-    BY_HAND,
+    BY_HAND, SMOOTHED,
 )  # fmt: skip
 DOCUMENT = Path(__file__).parents[1] / "docs" / "checking.md"
 VISIBLE = {None: 1e-6, 3: 4e-3}

@@ -306,3 +306,48 @@ BY_HAND = Net(
     ),
     ("W1", "b1", "W2", "b2"),
 )  # fmt: skip
+
+
+# -- label smoothing -------------------------------------------------------------------------------
+def smoothed(X, W, b, T):
+    Z = X @ W + b
+    Q = 0.9 * T + 0.1 / 4
+    L = F.log_softmax(Z, axis=1)
+    return -np.mean(np.sum(Q * L, axis=1))
+
+
+def smoothed_data(r):
+    return {"X": r.normal(size=(3, 5)), "W": r.normal(size=(5, 4)), "b": r.normal(size=4),
+            "T": np.eye(4)[[2, 0, 3]]}  # fmt: skip
+
+
+def smoothed_backward(n, put):
+    n["Z"] = n["X"] @ n["W"] + n["b"]
+    n["p"], n["Q"] = softmax(n["Z"]), 0.9 * n["T"] + 0.1 / 4
+    dZ = put("Z", (n["p"] - n["Q"]) / 3)
+    put("b", dZ.sum(0))
+    put("W", n["X"].T @ dZ)
+    put("X", dZ @ n["W"].T)
+
+
+SMOOTHED = Net(
+    "label smoothing", smoothed, smoothed_data, smoothed_backward,
+    (
+        Plant("smoothing forgotten", "Z", lambda g, n: (n["p"] - n["T"]) / 3, r"smoothing is forg"),
+        Plant("uniform part forgotten", "Z", lambda g, n: (n["p"] - 0.9 * n["T"]) / 3, r"uniform"),
+        Plant("1 − ε forgotten", "Z", lambda g, n: (n["p"] - n["T"] - 0.1 / 4) / 3, r"1 − ε"),
+        Plant("ε/(K − 1)", "Z", lambda g, n: (n["p"] - np.where(n["T"] > 0, 0.9, 0.1 / 3)) / 3,
+              r"K − 1"),
+        Plant("ε not divided", "Z", lambda g, n: (n["p"] - 0.9 * n["T"] - 0.1) / 3, r"not divided"),
+        Plant("label forgotten", "Z", lambda g, n: n["p"] / 3, r"label|target"),
+        Plant("p added", "Z", lambda g, n: (n["p"] + n["Q"]) / 3, r"added"),
+        Plant("softmax once more", "Z", lambda g, n: n["p"] * (
+            g - (g * n["p"]).sum(-1, keepdims=True)), r"once more"),
+        Plant("stopped at −y/p", "Z", lambda g, n: -n["Q"] / n["p"] / 3, r"stopped"),
+        Plant("softmax over examples", "Z", lambda g, n: (softmax(n["Z"], 0) - n["Q"]) / 3,
+              r"axis"),
+        Plant("1/N missing", "Z", lambda g, n: 3 * g, r"by 3"),
+        Plant("bias averaged", "b", lambda g, n: g / 3, r"averag|by 3"),
+    ),
+    ("W", "b", "X"),
+)  # fmt: skip
