@@ -62,3 +62,86 @@ def test_another_way_to_the_right_gradient_is_no_mistake():
     given = bp.check(net, X, W, b, gradients={"J": dJ, "b": np.sum(dJ, axis=0)}).marks
     assert [mark.state.name for mark in given] == ["WRONG", "WRONG"]
     assert not any(mark.mistakes for mark in given)
+
+
+# -- a line that runs several times ----------------------------------------------------------------
+def recurrent(X, W, U, b, V, T):
+    h = np.zeros((2, 4))
+    for k in range(3):
+        a = X[k] @ W + h @ U + b
+        h = np.tanh(a)
+    return 0.5 * np.sum((h @ V - T) ** 2)
+
+
+def recurrent_by_hand(X, W, U, b, V, T, slope=lambda a, h: 1 - h**2, back=lambda da, U: da @ U.T):
+    """Gradients of ``recurrent``, with what is done in every turn of its loop."""
+    hs, inputs = [np.zeros((2, 4))], []
+    for k in range(3):
+        inputs.append(X[k] @ W + hs[-1] @ U + b)
+        hs.append(np.tanh(inputs[-1]))
+    do = hs[-1] @ V - T
+    dh, dW, dU, db = do @ V.T, 0 * W, 0 * U, 0 * b
+    for k in (2, 1, 0):
+        da = dh * slope(inputs[k], hs[k + 1])
+        dW, dU, db = dW + X[k].T @ da, dU + hs[k].T @ da, db + da.sum(0)
+        dh = back(da, U)
+    return {"W": dW, "U": dU, "b": db, "V": hs[-1].T @ do}
+
+
+def recurrent_values():
+    rng = np.random.default_rng(1)
+    shapes = {"X": (3, 2, 3), "W": (3, 4), "U": (4, 4), "b": (4,), "V": (4, 2), "T": (2, 2)}
+    return {name: 0.6 * rng.normal(size=shape) for name, shape in shapes.items()}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"slope": lambda a, h: 1.0}, "the derivative of tanh is left out"),
+        ({"slope": lambda a, h: 1 - h}, "1 − tanh instead of 1 − tanh²"),
+        ({"slope": lambda a, h: 1 - a**2}, "with its input a instead of its output"),
+        ({"back": lambda da, U: da @ U}, "a transpose is missing: U is not transposed"),
+    ],
+)
+@pytest.mark.parametrize("decimals", [None, 4])
+def test_a_mistake_in_every_turn_of_a_loop_is_named_once(wrong, said, decimals):
+    values = recurrent_values()
+    given = recurrent_by_hand(**values, **wrong)
+    if decimals:
+        given = {name: np.round(g, decimals) for name, g in given.items()}
+    report = bp.check(recurrent, gradients=given, judges=[], **values)
+    text = str(report).partition("What they were compared with")[0]
+    assert [mark.state.name for mark in report.marks] == ["WRONG", "WRONG", "WRONG", "RIGHT"]
+    assert "in every turn of the loop" in text
+    assert text.count(said) == 1, text
+
+
+def test_a_right_loop_is_right():
+    values = recurrent_values()
+    assert all(
+        bp.check(recurrent, gradients=recurrent_by_hand(**values), judges=[], **values).marks
+    )
+
+
+# -- two mistakes ----------------------------------------------------------------------------------
+def test_a_second_mistake_is_named_after_the_first():
+    rng = np.random.default_rng(0)
+    shapes = {"X": (4, 3), "W1": (3, 5), "b1": (5,), "W2": (5, 2), "Y": (4, 2)}
+    v = {name: rng.normal(size=shape) for name, shape in shapes.items()}
+
+    def net(X, W1, b1, W2, Y):
+        Z1 = X @ W1 + b1
+        A1 = np.maximum(0, Z1)
+        Z2 = A1 @ W2
+        return np.mean((Z2 - Y) ** 2)
+
+    A1 = np.maximum(0, v["X"] @ v["W1"] + v["b1"])
+    dZ2 = 2 * (A1 @ v["W2"] - v["Y"]) / 4  # averaged over rows only
+    dZ1 = dZ2 @ v["W2"].T  # and the mask is forgotten
+    given = {"W2": A1.T @ dZ2, "W1": v["X"].T @ dZ1, "b1": dZ1.sum(0)}
+    found = {m.node: m for m in bp.check(net, gradients=given, judges=[], **v).marks}
+    assert any("factor of 2" in text for text in found["W2"].mistakes)
+    for name in ("W1", "b1"):
+        first, _, then = found[name].mistakes[0].partition("; and then, ")
+        assert "a factor of 2 too many" in first
+        assert "the derivative of ReLU is left out" in then

@@ -32,7 +32,7 @@ def left_out(site: Site) -> Iterator[Slip]:
         yield Slip(f"the derivative of {name} is left out", site.upstream(y))
 
 
-@mistake("passed on unchanged", "A δ is passed on as it is, whatever lies between.", 3)
+@mistake("passed on unchanged", "A δ is passed on as it is, whatever lies between.", 4)
 def unchanged(site: Site) -> Iterator[Slip]:
     for y in site.alike:
         between = f"everything between {name_of(y)} and {name_of(site.primal)} is left out"

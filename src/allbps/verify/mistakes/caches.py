@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from allbps.ir import INPUT, Node
-from allbps.verify.edges import code_of, name_of
+from allbps.verify.edges import code_of, delta_name, name_of
 from allbps.verify.marks import listed
 from allbps.verify.mistakes.declare import WHOLE, Delayed, Site, Slip, mistake
 
@@ -76,7 +76,7 @@ def exchanged(site: Site) -> Iterator[Slip]:
 
 
 def _called(leaf: Node, deltas: Mapping[Node, Node]) -> str:
-    return f"δ{name_of(deltas[leaf])}" if leaf in deltas else name_of(leaf)
+    return delta_name(deltas[leaf]) if leaf in deltas else name_of(leaf)
 
 
 def _others(site: Site, leaf: Node, shape: tuple[int, ...]) -> list[Node]:
@@ -93,7 +93,7 @@ def _others(site: Site, leaf: Node, shape: tuple[int, ...]) -> list[Node]:
 
 def _instead(leaf: Node, other: Node, deltas: Mapping[Node, Node]) -> str:
     if leaf in deltas:
-        return f"δ{name_of(deltas[other])} is used instead of δ{name_of(deltas[leaf])}"
+        return f"{delta_name(deltas[other])} is used instead of {delta_name(deltas[leaf])}"
     a, b = name_of(other), name_of(leaf)
     said = f"{a} is used instead of {b}"
     if _uses(leaf, other) and leaf.op.name in ("sub", "add", "mul", "div"):

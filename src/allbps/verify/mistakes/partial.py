@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from allbps.verify.edges import name_of
+from allbps.verify.edges import delta_name
 from allbps.verify.mistakes.declare import Site, Slip, mistake
 
 AXES = ("rows", "columns")
@@ -21,7 +21,7 @@ def one_only(site: Site) -> Iterator[Slip]:
             for index in dict.fromkeys((0, n - 1, *range(min(n, 4)))):
                 if n < 2:
                     continue
-                which = {0: "first", n - 1: "last"}.get(index, f"one (number {index})")
+                which = {0: "the first", n - 1: "the last"}.get(index, f"number {index + 1}")
                 what = _along(y.ndim, axis)
                 mask = np.zeros(n)
                 mask[index] = 1
@@ -29,7 +29,7 @@ def one_only(site: Site) -> Iterator[Slip]:
                 known = {**site.known, site.onward.of[y].node: g * mask.reshape(shape)}
                 part = site.onward.compute(term.node, known)
                 yield Slip(
-                    f"only the {which} of the {what} of δ{name_of(y)} is counted,"
+                    f"only {which} of the {what} of {delta_name(y)} is counted,"
                     " not the sum over them",
                     site.with_part(k, part),
                 )
@@ -39,7 +39,7 @@ def one_only(site: Site) -> Iterator[Slip]:
                 )
                 if index in (0, n - 1):
                     yield Slip(
-                        f"the {which} of the {what} of δ{name_of(y)} is left out",
+                        f"{which} of the {what} of {delta_name(y)} is left out",
                         site.with_part(k, rest),
                     )
 

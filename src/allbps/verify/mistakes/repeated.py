@@ -36,8 +36,20 @@ class Group:
 
     @cached_property
     def usual(self) -> Node:
-        """One that is used as they usually are: what the last turn of a loop gives is used less."""
-        return max(self.members, key=lambda x: len(self.onward.of[x].terms))
+        """One that is used as most are: what the last turn of a loop gives is used elsewhere."""
+        count = Counter(map(self._uses, self.members))
+        return max(self.members[::-1], key=lambda x: (count[self._uses(x)], len(self._uses(x))))
+
+    def _uses(self, x: Node) -> tuple[Any, ...]:
+        """The lines that use a value, and how."""
+        consumers = self.onward.consumers[x]
+        return tuple((y.op.name, y.site and y.site[:3]) for y in consumers)
+
+    @property
+    def alike(self) -> Group:
+        """Those that are used as the usual one is."""
+        mine = self._uses(self.usual)
+        return Group(tuple(x for x in self.members if self._uses(x) == mine), self.onward)
 
     @property
     def when(self) -> str:
@@ -94,7 +106,10 @@ class Repeated:
             for members in found.values()
             if len(members) > 1 and not all(x in self.theirs for x in members)
         ]
-        return sorted(several, key=lambda group: -group.members[0].born)
+        alike = [group.alike for group in several]
+        several += [group for group in alike if len(group.members) > 1]
+        different = {group.members: group for group in several}
+        return sorted(different.values(), key=lambda group: -group.members[0].born)
 
     def trials(self) -> Iterator[Trial]:
         """Every mistake at every group from which all the wrong δ are computed."""

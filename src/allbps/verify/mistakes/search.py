@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice
@@ -25,6 +25,10 @@ SHAKES = 6
 """How often the given δ are moved within their rounding to see what a slip makes of that."""
 MOST_MISSES = 4
 """Wrong δ, the nearest first, that a mistake may fail to explain before it explains one."""
+MOST_FIRSTS = 3
+"""Mistakes after which a second one is looked for."""
+CERTAIN_DIGITS = 15
+"""Digits that must agree before two mistakes together are named."""
 MOST_COLUMNS = 100
 """Numbers of a step of which each is followed onward by itself: fewer than mistakes are tried."""
 MOST_TRIES = 20_000
@@ -55,6 +59,7 @@ class Explanation:
         place: the primal whose δ was computed wrongly.
         mistake: as it is declared.
         gives: the wrong δ that it explains, and the numbers that it gives there.
+        delta: δ of the place that came of it; None where there is no single place.
         misses: does it give other numbers than theirs for another wrong δ?
         rank: the smaller, the likelier.
 
@@ -67,6 +72,7 @@ class Explanation:
     gives: Mapping[Node, Any]
     misses: bool
     rank: tuple[int, ...]
+    delta: Any = None
 
     @property
     def covers(self) -> frozenset[Node]:
@@ -93,6 +99,7 @@ class _Fit:
     text: str
     gives: Mapping[Node, Any]
     misses: bool = False
+    delta: Any = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,6 +129,23 @@ class _Search:
                         yield self._explanation(fit, mistake, question, distance)
             if tries > MOST_TRIES:
                 return
+
+    def after(self, first: Explanation, unexplained: Sequence[Node]) -> _Search:
+        """The search for what else is wrong where one mistake is known to have been made."""
+        own, follows = dict(self.own), dict(self.follows)
+        own[self.onward.of[first.place].node] = first.delta
+        for primal, numbers in self.onward.walk(self.own, {first.place: first.delta}, self.theirs):
+            if primal in self.theirs:
+                follows[primal] = numbers
+            else:
+                own[self.onward.of[primal].node] = numbers
+        return replace(self, own=own, follows=follows, wrong=frozenset(unexplained))
+
+    def is_certain(self, gives: Mapping[Node, Any]) -> bool:
+        """Do so many digits agree that two mistakes are no way to explain just anything?"""
+        rough = [x for x, g in gives.items() if not self.precision[x].exactly(g)]
+        digits = sum(self.precision[x].evidence(gives[x])[0] for x in rough)
+        return not rough or digits >= CERTAIN_DIGITS
 
     def repeated(self) -> Iterator[Explanation]:
         """Mistakes made wherever a line ran, that explain all of the wrong δ."""
@@ -157,7 +181,9 @@ class _Search:
             text = f"where {delta_name(question.place)} is computed, {text}"
         part = len(fit.gives) < len(question.targets)
         rank = (-len(fit.gives), mistake.rank + 2 * part + elsewhere, distance)
-        return Explanation(text, slip, question.place, mistake, fit.gives, fit.misses, rank)
+        return Explanation(
+            text, slip, question.place, mistake, fit.gives, fit.misses, rank, fit.delta
+        )
 
     def _fits(self, one: _Try) -> _Fit | None:
         """What a slip gives for the wrong δ that it explains, if it explains any.
@@ -180,7 +206,7 @@ class _Search:
                 return None
         mine = {x: numbers for x, numbers in predicted.items() if x in self.wrong}
         if mine and self._visible(mine) and self._believed(mine):
-            return _Fit(one.slip.said, mine, misses > 0)
+            return _Fit(one.slip.said, mine, misses > 0, delta)
         return None
 
     def _fit(self, target: Node, numbers: Any, one: _Try) -> bool:
@@ -341,17 +367,53 @@ def explanations(
     """
     search = _Search(onward, own, follows, theirs, precision, frozenset(wrong))
     found: dict[tuple[str, frozenset[Node]], Explanation] = {}
-    for one in search.found(questions):  # the same mistake a step further says no more
+    every = list(search.found(questions))
+    for one in every:  # the same mistake a step further says no more
         found.setdefault((one.slip, one.covers), one)
     if not any(one.covers == search.wrong for one in found.values()):
         found |= {(one.text, one.covers): one for one in search.repeated()}
+    named = _named(found.values(), wrong)
+    unexplained = [x for x in wrong if x not in named]
+    if unexplained and named:
+        pairs = _second(search, every, unexplained, questions)
+        named |= _named(pairs, unexplained)
+    return named
+
+
+def _named(found: Collection[Explanation], wrong: Sequence[Node]) -> dict[Node, list[Explanation]]:
+    """Wrong δ -> the few mistakes that are named for it."""
     named = {}
     for primal in wrong:
-        mine = sorted((one for one in found.values() if primal in one.covers), key=_likeliest)
+        mine = sorted((one for one in found if primal in one.covers), key=_likeliest)
         best = [one for one in mine if len(one.covers) == len(mine[0].covers)]
         special = [one for one in best if one.mistake.rank <= best[0].mistake.rank + MARGIN]
         named[primal] = special[:MOST_NAMES]
     return {primal: names for primal, names in named.items() if names}
+
+
+def _second(
+    search: _Search,
+    found: Collection[Explanation],
+    unexplained: Sequence[Node],
+    questions: Sequence[Question],
+) -> list[Explanation]:
+    """A second mistake, made further on with the numbers that the first one gave."""
+    firsts: dict[tuple[Node, bytes], Explanation] = {}
+    for one in sorted(found, key=_likeliest):
+        if one.misses and one.delta is not None and one.place not in search.theirs:
+            key = one.place, np.asarray(np.round(one.delta, 9)).tobytes()
+            firsts.setdefault(key, one)
+    for first in list(firsts.values())[:MOST_FIRSTS]:
+        onward = search.after(first, unexplained)
+        further = [x for x in questions if set(x.targets) & set(unexplained)]
+        seconds = [
+            replace(one, text=f"{first.text}; and then, {one.text}")
+            for one in onward.found(further)
+            if one.covers >= set(unexplained) and onward.is_certain(one.gives)
+        ]
+        if seconds:
+            return seconds
+    return []
 
 
 def _likeliest(one: Explanation) -> tuple[int, ...]:
