@@ -62,9 +62,9 @@ def kill_while_it_writes(rng, pids, out):
 
 
 def stop_one(rng, pids, out):
-    """One worker hangs until the others have noticed."""
+    """One worker hangs until the others have noticed; one that is alone is killed."""
     chosen = [int(rng.choice(pids))]
-    end(chosen, signal.SIGSTOP)
+    end(chosen, signal.SIGSTOP if len(pids) > 1 else signal.SIGKILL)
     return chosen
 
 
