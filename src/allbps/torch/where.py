@@ -28,6 +28,10 @@ def is_users(file: str) -> bool:
     return not file.startswith(("<", _TORCH, _HERE))
 
 
+def _is_kept(frame: traceback.FrameSummary) -> bool:
+    return frame.name == "forward" or is_users(frame.filename)
+
+
 @contextmanager
 def all_users_lines() -> Iterator[None]:
     """Inside, a node knows every line of the user's that it comes from.
@@ -37,8 +41,12 @@ def all_users_lines() -> Iterator[None]:
 
     def kept(self: Any, stack: traceback.StackSummary) -> traceback.StackSummary:
         ours = [k for k, frame in enumerate(stack) if frame.filename.startswith(_HERE)]
-        inner = stack[ours[-1] + 1 if ours else 0 :]
-        chosen = [f for f in inner if f.name == "forward" or is_users(f.filename)]
+        chosen: list[traceback.FrameSummary] = []
+        # the innermost lines between two of ours, or behind the last: what called us is no part
+        for start, end in reversed(list(zip([-1, *ours], [*ours, len(stack)], strict=True))[1:]):
+            chosen = [f for f in stack[start + 1 : end] if _is_kept(f)]
+            if any(is_users(f.filename) for f in chosen):
+                break
         return traceback.StackSummary.from_list(chosen)
 
     with mock.patch.object(TracerBase, "_filter_traceback_frames", kept):
