@@ -305,6 +305,7 @@ MIXED = {
     "solve": lambda x: np.sum(np.linalg.solve(x, np.array([1, 2, 3]))),
     "lstsq": lambda x: np.sum(np.linalg.lstsq(singled(x), x[0], rcond=None)[0]),
     "conv": lambda x: np.sum(F.conv2d(singled(x)[None, None], x[None, None, :2, :2])),
+    "quotients of whole numbers": lambda x: np.nanmedian(np.where(x > 2.5, np.nan, x)),
     "mean of a mask": lambda x: np.sum(np.mean(x > 1, axis=0) * x),
     "no numbers": lambda x: (
         np.sum(np.zeros((0, 3)) @ x) + np.sum(x[np.zeros((2, 0), int)]) + x[0, 0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 import allbps as bp
 import allbps.functional as F
@@ -54,3 +55,33 @@ def test_one_axis_and_single_numbers(doubles):
 
     for got, want in zip(compile(f, x)(x), f(x), strict=True):
         np.testing.assert_allclose(got, want, rtol=1e-14)
+
+
+BESIDE = [
+    np.arange(1, 10),
+    np.arange(1, 10, dtype=np.int8),
+    np.arange(9) > 4,
+]
+JOINED = {
+    "concatenate": lambda x, c: np.concatenate([x, c]),
+    "stack": lambda x, c: np.stack([c, x]),
+    "block": lambda x, c: np.block([[x, c], [c, x]]),
+    "diff": lambda x, c: np.diff(x, prepend=c[:, :1]),
+    "mask": lambda x, c: np.concatenate([x > 1, c]) * x[0, 0],
+    "whole": lambda x, c: np.concatenate([x.astype(int), c]) * x[0, 0],
+}
+
+
+@pytest.mark.parametrize("join", JOINED)
+@pytest.mark.parametrize("other", BESIDE, ids=lambda c: str(c.dtype))
+def test_numbers_of_other_kinds_may_stand_beside(other, join):
+    def f(x):
+        return np.sum(JOINED[join](x, other.reshape(3, 3)) ** 2)
+
+    x = np.linspace(0.3, 4, 9).reshape(3, 3)
+    step = bp.compile(f, x, params="x")
+    for given in (x, x[::-1] + 0.25):
+        value, found = step(given)
+        want_value, want = bp.value_and_grad(f)(given)
+        np.testing.assert_allclose(value, want_value, rtol=1e-12)
+        np.testing.assert_allclose(found["x"] if isinstance(found, dict) else found, want)

@@ -149,6 +149,13 @@ def as_whole(x: Scalar) -> str:
     return f"select({x.code}, 1, 0)" if x.kind == BOOL else x.closed
 
 
+def as_kind(x: Scalar, kind: str) -> Scalar:
+    """A scalar as another kind of number that can hold it."""
+    if x.kind == kind or kind not in (REAL, INT):
+        return x
+    return Scalar(as_real(x) if kind == REAL else as_whole(x), kind)
+
+
 def wrapped(code: str, dtype: np.dtype[Any]) -> str:
     """An Int as so many bits hold it: NumPy's numbers of fewer than 64 bits wrap around.
 

@@ -123,11 +123,13 @@ def write_loop(
 
 
 def add_move(program: Program, work: Work, x: Value, here: Place, there: Place) -> None:
-    """A task that copies a value from one place to another."""
-    step = Work("identity", (x,), (x,), node=work.node)
-    copy = Work("loop", (x,), (x,), node=work.node, steps=(step,))
+    """A task that copies a value from one place to another, as the kind of number that is there."""
+    mixed = there.memory.kind != here.memory.kind  # whole numbers beside others
+    y = Value(x.shape, program.dtype(there.memory), x.name) if mixed else x
+    step = Work("identity", (x,), (y,), node=work.node)
+    copy = Work("loop", (x,), (y,), node=work.node, steps=(step,))
     nest = in_lines(nest_of(x.shape, [there.layout, here.layout]))
-    add_loop(program, copy, nest, [(x, here)], [(x, there)])
+    add_loop(program, copy, nest, [(x, here)], [(y, there)])
 
 
 def add_copy(program: Program, value: Value, here: Place, layout: Layout) -> Place:

@@ -16,6 +16,7 @@ from allbps.machine.planning.scalar import (
     INT,
     VOCABULARY,
     Scalar,
+    as_kind,
     as_real,
     number,
     scalar_of,
@@ -118,7 +119,7 @@ def compute(
     for k, step in enumerate(steps):
         operands = [element_of(value, known) for value in step.inputs]
         if step.kind in ("broadcast_to", "identity"):
-            known[step.outputs[0]] = operands[0]
+            known[step.outputs[0]] = as_kind(operands[0], scalar_kind(step.outputs[0]))
             continue
         assert step.node is not None
         found = scalar_of(step.node, operands)
