@@ -337,3 +337,31 @@ def test_a_text_made_of_a_number_is_said_to_stay(text):
         step = compile(f, np.array([1.0, 1.0]), params=0)
     assert step(np.array([1.0, 1.0]))[0] == 2.0
     assert bp.grad(f)(np.array([1.0, 2.0]))[0] == 3.0
+
+
+def with_a_fallback(x):
+    try:
+        with np.errstate(divide="raise"):
+            return np.sum(1.0 / x)
+    except FloatingPointError:
+        return np.sum(x)
+
+
+def of_warnings(x):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        return np.sum(1.0 / x)
+
+
+@pytest.mark.parametrize("f", [with_a_fallback, of_warnings, lambda x: with_a_fallback(x) + 1.0])
+def test_errors_that_compiled_code_does_not_raise_are_said(f):
+    with pytest.warns(FrozenWarning, match=r"compiled code raises none"):
+        compile(f, np.array([1.0, 2.0]), params=0)
+
+
+def test_who_lets_numpy_divide_by_0_is_told_nothing():
+    def f(x):
+        with np.errstate(divide="ignore"):
+            return np.sum(np.where(x > 0, 1.0 / x, 0.0))
+
+    assert compile(f, np.array([1.0, 2.0]), params=0)(np.array([4.0, 0.0]))[0] == 0.25

@@ -1,4 +1,4 @@
-"""May a function catch an error? Seen from its code and from what that refers to, without a run."""
+"""May a function catch an error, or ask for one? Seen from its code and what that refers to."""
 
 from __future__ import annotations
 
@@ -17,6 +17,12 @@ from allbps.ir.site import is_user_file
 MOST = 1000
 """Objects that are looked at; who refers to more is taken to catch errors."""
 
+_ASKING = {
+    frozenset({"errstate", "seterr", "seterrcall"}): "raise",
+    frozenset({"simplefilter", "filterwarnings"}): "error",
+}
+"""Functions that make errors of what is none -> the word that asks them to."""
+
 _PLAIN = (np.ndarray, np.generic, np.ufunc, str, bytes, int, float, complex, type(None), ArrayLike)
 
 
@@ -28,17 +34,35 @@ def may_catch(f: Callable[..., Any], *given: Any) -> bool:
     >>> may_catch(lambda x: x + 1), may_catch(may_catch)
     (False, False)
     """
+    return any(thing is None or _catches(thing) for thing in _referred(f, *given))
+
+
+def asks_for_errors(f: Callable[..., Any], *given: Any) -> bool:
+    """Does ``f``, or what it may call, make an error of a division by 0 or of a warning?
+
+    >>> def f(x):
+    ...     with np.errstate(divide="raise"):
+    ...         return 1 / x
+    >>> asks_for_errors(f), asks_for_errors(lambda x: 1 / x)
+    (True, False)
+    """
+    return any(isinstance(thing, FunctionType) and _asks(thing) for thing in _referred(f, *given))
+
+
+def _referred(*things: Any) -> Iterator[Any]:
+    """Things and what they may call, each once; None in the place of what are too many."""
     seen: set[int] = set()
-    pending: deque[Any] = deque([f, *given])
+    pending: deque[Any] = deque(things)
     while pending:
         thing = pending.popleft()
         if isinstance(thing, _PLAIN) or id(thing) in seen:
             continue
         seen.add(id(thing))
-        if len(seen) > MOST or _catches(thing):
-            return True
+        if len(seen) > MOST:
+            yield None
+            return
+        yield thing
         pending.extend(_parts(thing))
-    return False
 
 
 def catches(code: CodeType) -> bool:
@@ -63,6 +87,23 @@ def _catches(thing: Any) -> bool:
     if not isinstance(thing, FunctionType) or not is_user_file(thing.__code__.co_filename):
         return False
     return "-packages" in thing.__code__.co_filename or catches(thing.__code__)
+
+
+def _asks(f: FunctionType) -> bool:
+    """Is NumPy's ``errstate`` told to raise there, or Python's filter of warnings?"""
+    code = f.__code__
+    if not is_user_file(code.co_filename):
+        return False
+    names = names_read(code)
+    return any(
+        names & functions and word in _constants(code) for functions, word in _ASKING.items()
+    )
+
+
+def _constants(code: CodeType) -> set[Any]:
+    """Words and numbers that code and the functions written inside it hold."""
+    inner = [x for x in code.co_consts if isinstance(x, CodeType)]
+    return {x for x in code.co_consts if isinstance(x, str)}.union(*map(_constants, inner))
 
 
 def _parts(thing: Any) -> Iterable[Any]:

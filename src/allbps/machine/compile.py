@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from allbps.errors import ArgumentError
 from allbps.ir import values_on_demand
+from allbps.ir.catching import asks_for_errors
 from allbps.ir.draws import Draws, drawing, draws_here
 from allbps.ir.traces import depth_here
 from allbps.machine.called import Compiled, Gradients, Recipe
@@ -102,6 +103,7 @@ def compile(  # noqa: A001 - numpy, jax and torch users know the word
         raise
     _say_what_was_drawn(traced.function, witness.drawn(traced))
     _say_what_was_written(traced)
+    _say_what_is_not_raised(traced.function, f)
     witness.require(traced)
     recipe = Recipe(f, signature_of(f, traced), options, draws)
     if params is None:
@@ -132,7 +134,7 @@ def _in_parts(recipe: Recipe, traced: Traced, arguments: dict[str, Any]) -> Part
 
 
 class FrozenWarning(UserWarning):
-    """A compiled function keeps numbers that were drawn, or texts, of when it was traced."""
+    """A compiled function keeps numbers that were drawn, texts, or errors that were not raised."""
 
 
 def _say_what_was_drawn(function: str, generators: list[str]) -> None:
@@ -152,6 +154,17 @@ def _say_what_was_written(traced: Traced) -> None:
             f"{traced.function} made a text of numbers while it was compiled, at {traced.texts[0]}:"
             " a compiled function does not make it again, and what depends on it is that of the"
             " examples",
+            FrozenWarning,
+            stacklevel=3,
+        )
+
+
+def _say_what_is_not_raised(function: str, f: Callable[..., Any]) -> None:
+    if asks_for_errors(f):
+        warnings.warn(
+            f"{function} makes errors of divisions by 0 or of warnings (np.errstate, warnings):"
+            " compiled code raises none, and goes on as it did with the examples. Ask for the"
+            " numbers themselves: if np.any(x == 0)",
             FrozenWarning,
             stacklevel=3,
         )
