@@ -100,6 +100,13 @@ def in_pairs(xs, ys, W):
     return loss
 
 
+def over_labels(labels, W):
+    s = 0.0
+    for k in labels:
+        s = s + np.sum(W[k] ** 2)
+    return s
+
+
 def over_layers(params, x):
     for W, b in params:
         x = np.tanh(W @ x + b)
@@ -146,6 +153,7 @@ ROWS = np.array([[0.1, -0.2], [0.3, 0.4]])
     [
         (over_rows, {"xs": ROWS, "W": ROWS}, ["x = xs[0]", "x = xs[1]"]),
         (in_pairs, {"xs": ROWS, "ys": ROWS, "W": ROWS}, ["x = xs[0]", "x = xs[1]"]),
+        (over_labels, {"labels": np.array([1, 0]), "W": ROWS}, ["k = labels[0]", "k = labels[1]"]),
         (
             over_layers,
             {"params": [(ROWS, ROWS[0])] * 2, "x": ROWS[0]},

@@ -34,12 +34,15 @@ class Loop(NamedTuple):
         return f"{self.first + count}".join(self.label)
 
     def counted(self, values: Mapping[str, object]) -> str:
-        """``t = 0``: its variables that hold a whole number or a text; empty where none does."""
+        """``t = 0``: its variables that hold a whole number or a text; empty where none does.
+
+        A traced number says of itself that it is NumPy's, and must not be asked for its digits.
+        """
         held = ((name, values.get(name)) for name in self.names)
         return ", ".join(
             f"{name} = {value}"
             for name, value in held
-            if isinstance(value, (int, str, np.integer)) and not isinstance(value, bool)
+            if issubclass(type(value), (int, str, np.integer)) and type(value) is not bool
         )
 
 
