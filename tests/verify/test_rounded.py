@@ -372,3 +372,20 @@ def test_equal_numbers_do_not_look_rounded_to_the_decimals_that_they_have(decima
         assert said["c"] is (State.RIGHT if factor == 1 else State.WRONG)
         after = State.RIGHT if factor == 1 else State.FOLLOWS
         assert {said["s"], said["W"], said["X"]} == {after}
+
+
+def test_parameters_may_be_rounded_and_what_lies_between_in_full():
+    def net(X, W, b, V, c):
+        H = np.tanh(X @ W + b)
+        Z = H @ V + c
+        return np.sum(Z**2)
+
+    rng = np.random.default_rng(5)
+    values = {"X": (6, 3), "W": (3, 4), "b": (4,), "V": (4, 3), "c": (3,)}
+    values = {name: rng.normal(size=shape) for name, shape in values.items()}
+    worked = bp.explain(net, **values)
+    right = {name: np.array(worked[name].delta) for name in ("Z", "H", *values)}
+    given = right | {name: np.round(right[name], 3) for name in ("W", "b", "V", "c")}
+    assert all(check(net, gradients=given, judges=[], **values).marks)
+    given["b"] = np.round(right["b"] * 1.01, 3)
+    assert not check(net, gradients=given, judges=[], **values)

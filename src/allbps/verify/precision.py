@@ -252,13 +252,21 @@ def looks(
         }
     finite = {key: p for key, p in plain.items() if np.all(np.isfinite(p.theirs)) and p.theirs.size}
     found = {key: decimals_of(p.theirs.astype(p.dtype)) for key, p in finite.items()}
-    most = max((d for d in found.values() if d is not None), default=0)
-    short = [p.theirs for key, p in finite.items() if found[key] is not None]
-    numbers = np.concatenate([*(np.ravel(x) for x in short), np.zeros(0)])
+    short = {key: finite[key].theirs for key, d in found.items() if d is not None}
+    numbers = np.concatenate([*map(np.ravel, short.values()), np.zeros(0)])
+    in_full = any(
+        d is None and significant_of(finite[key].theirs) is None for key, d in found.items()
+    )
+    # who gives some in full does not round a few others, unless more numbers show it
+    shows = [key for key, theirs in short.items() if not (in_full and _are_few(theirs))]
+    most = max((found[key] or 0 for key in shows), default=0)
     in_decimals = _in_decimals(numbers, most)
-    if any(d is None and significant_of(finite[key].theirs) is None for key, d in found.items()):
-        most = 0  # who gives some in full does not round a few others
     return plain | {key: _on_grid(p, found[key], most, in_decimals) for key, p in finite.items()}
+
+
+def _are_few(numbers: Any) -> bool:
+    """Are there too few different numbers to show to how many decimals they were rounded?"""
+    return bool(np.unique(numbers[numbers != 0]).size < TELLING_NUMBERS)
 
 
 def _on_grid(p: Precision, d: int | None, most: int, in_decimals: bool) -> Precision:
@@ -275,8 +283,10 @@ def _on_grid(p: Precision, d: int | None, most: int, in_decimals: bool) -> Preci
     in_digits = f"{digits} significant digits"
     if fine is not None and d is None:
         return replace(p, unit=fine, digits=digits or 0, words=in_digits)
-    few = np.unique(p.theirs[p.theirs != 0]).size < TELLING_NUMBERS
-    d = most if few or not d else d  # of numbers that repeat, or are few, all may end early
+    if d is None:
+        return p
+    if not d or _are_few(p.theirs):
+        d = most  # of numbers that repeat, or are few, all may end early
     if not d:
         return p
     unit, said = 10.0**-d, f"{d} decimal{'s' * (d != 1)}"
