@@ -471,6 +471,10 @@ def test_numbers_of_half_precision_inside_are_refused_with_what_to_do():
     assert "leave out autocast" in str(caught.value)
 
 
+class OwnSGD(torch.optim.SGD):
+    """Somebody's own, whose step may be another."""
+
+
 def test_hooks_losses_and_optimizers_that_do_not_fit_are_refused():
     hooked = Small().double()
     hooked.fc1.register_full_backward_hook(lambda *_: None)
@@ -481,10 +485,11 @@ def test_hooks_losses_and_optimizers_that_do_not_fit_are_refused():
     with pytest.raises(ArgumentError, match="another number of arguments"):
         step_of(Small().double(), lambda a, b, c, d: a)
     module = small()[0]
-    with pytest.raises(ArgumentError, match="this optimizer is not known"):
-        bp.torch.train_step(
-            module, T.cross_entropy, batches(1)[0], optimizer=torch.optim.LBFGS(module.parameters())
-        )
+    for kind, why in ((torch.optim.LBFGS, "several times in a step"), (OwnSGD, "is not known")):
+        with pytest.raises(ArgumentError, match=why):
+            bp.torch.train_step(
+                module, T.cross_entropy, batches(1)[0], optimizer=kind(module.parameters(), lr=0.1)
+            )
 
 
 def test_labels_that_are_ignored_only_later_are_ignored():

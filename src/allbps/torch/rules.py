@@ -72,14 +72,21 @@ KNOWN: dict[type[Any], Known] = {
     ),
 }  # fmt: skip
 """PyTorch's class -> ours."""
-REASONS: dict[type[Any], str] = {
-    torch.optim.LBFGS: "it asks for the loss several times in a step, which one step in native code"
-    " cannot answer: train with loss.backward() in PyTorch",
-    torch.optim.Muon: "it rounds its steps to bfloat16, which allbps does not compute in: AdamW",
-    torch.optim.Adafactor: "it keeps rows and columns instead of a parameter's shape: AdamW",
-    torch.optim.SparseAdam: "it takes sparse gradients: Adam",
-}
-"""Of optimizers that are refused: why, and what to do."""
+REFUSED: dict[type[Any], tuple[str, str]] = {
+    torch.optim.LBFGS: (
+        "LBFGS asks for the loss several times in a step, and native code gives it once",
+        "train with loss.backward() in PyTorch, or with AdamW",
+    ),
+    torch.optim.Muon: (
+        "Muon rounds its steps to bfloat16, in which allbps does not compute", "train with AdamW"
+    ),
+    torch.optim.Adafactor: (
+        "Adafactor remembers rows and columns of a parameter, not arrays of its shape",
+        "train with AdamW",
+    ),
+    torch.optim.SparseAdam: ("SparseAdam takes sparse gradients", "train with Adam"),
+}  # fmt: skip
+"""PyTorch's class that is refused -> why, and what to do."""
 
 
 def known(optimizer: Any) -> Known:
@@ -92,10 +99,13 @@ def known(optimizer: Any) -> Known:
     found = KNOWN.get(type(optimizer))
     if found is None:
         names = ", ".join(kind.__name__ for kind in KNOWN)
+        why, todo = REFUSED.get(
+            type(optimizer),
+            ("this optimizer is not known", "a rule for it: docs/adding-an-optimiser.md"),
+        )
         raise ArgumentError(
-            "this optimizer is not known", expected=f"one of torch.optim's {names}",
-            got=f"{type(optimizer).__module__}.{type(optimizer).__name__}",
-            todo=REASONS.get(type(optimizer), "a rule for it: docs/adding-an-optimiser.md"),
+            why, expected=f"one of torch.optim's {names}",
+            got=f"{type(optimizer).__module__}.{type(optimizer).__name__}", todo=todo,
         )  # fmt: skip
     hooks = [*optimizer._optimizer_step_pre_hooks, *optimizer._optimizer_step_post_hooks]
     if hooks:
