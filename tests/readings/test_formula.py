@@ -155,6 +155,17 @@ def test_vectors_are_rows_and_columns_as_the_product_needs_them():
     assert derived["dW"].numbers()[0].inline == "[1; 2] [0 1 2]"
 
 
+def test_a_vector_that_belongs_to_the_formula_stands_as_its_numbers_do():
+    def f(W):
+        h = np.array([0.0, 2.0])
+        z = W @ h
+        return np.sum(z)
+
+    text = bp.explain(f, np.eye(2)).to_text()
+    assert "z = W ⎡ 0 ⎤ = ⎡ 1  0 ⎤ ⎡ 0 ⎤ = ⎡ 0 ⎤" in text
+    assert "= δz ⎡ 0 ⎤ᵀ = ⎡ 1 ⎤ [ 0  2 ] = ⎡ 0  2 ⎤" in text
+
+
 def test_a_number_times_ones_is_the_number_where_it_meets_an_array():
     def net(x):
         return -0.5 * np.sum(np.exp(x))

@@ -94,7 +94,7 @@ class Writer:
     def _symbolic(self, node: Node) -> Formula | None:
         if node in self.symbols and node not in self.hidden:
             return self._of(node, Symbol(self.symbols[node]))
-        return self._of(node, self._constant(node.value)) if node.op is CONST else None
+        return self._of(node, self._constant(node)) if node.op is CONST else None
 
     def _of(self, node: Node, math: Math) -> Formula:
         return Formula(math, node.shape, node in self.columns)
@@ -141,11 +141,11 @@ class Writer:
         texts = cells(value, look)
         return Matrix(texts[:, None] if node in self.columns and texts.ndim == 1 else texts)
 
-    def _constant(self, value: Any) -> Math:
+    def _constant(self, node: Node) -> Math:
         """A number or array that belongs to the formula itself."""
-        if np.shape(value) == ():
-            return numeral_math(coefficient(value))
-        return self._numeral(None, value, self.look)
+        if node.shape == ():
+            return numeral_math(coefficient(node.value))
+        return self._numeral(node, node.value, self.look)
 
     def _shown_by_value(self, nodes: list[Node]) -> set[Node]:
         """The parts of a formula in numbers that appear as their values."""
@@ -217,7 +217,7 @@ class Writer:
 
     def _spelled(self, node: Node, done: Mapping[Node, Formula]) -> Formula:
         if node.op is CONST:
-            return self._of(node, self._constant(node.value))
+            return self._of(node, self._constant(node))
         operands = [done[x] for x in self._factors(node)]
         if node.op.name == "neg":
             return self._of(node, negated(operands[0].math))
