@@ -182,8 +182,8 @@ def one_run(rng, begin, data, net, place, kills):
     usual, count, amiss = 20.0, 0, []
     while count < kills:
         size = int(rng.integers(1, 5))
-        more = ["--resume"] if (out / "checkpoint.safetensors").exists() else []
-        done, wrong = disturbed(rng, begin, [*command(data, out, net), *more], size, out, usual)
+        arguments = [*command(data, out, net), *more_of(out)]
+        done, wrong = disturbed(rng, begin, arguments, size, out, usual)
         count, amiss = count + done, amiss + wrong
         if (out / "weights.safetensors").exists():
             break

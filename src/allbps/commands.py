@@ -17,7 +17,6 @@ from rich.text import Text
 
 from allbps import __version__
 from allbps.bench.command import bench
-from allbps.distributed.launching import leave_word
 from allbps.errors import AllBPsError, ArgumentError, DivergedError, WorkerError
 from allbps.exits import DONE, FAILED, INTERRUPTED, MISUSE
 from allbps.readings.dialect import DIALECTS
@@ -353,6 +352,8 @@ def run() -> int:
         with _warnings_for_people():
             code: int | None = app(standalone_mode=False)
     except AllBPsError as error:
+        from allbps.distributed.launching import leave_word
+
         _complain(str(error))
         leave_word(error)
         code = FAILED if isinstance(error, (DivergedError, WorkerError)) else MISUSE

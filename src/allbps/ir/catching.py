@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache, partial
 from types import CodeType, FunctionType, MethodType, ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -17,11 +17,11 @@ from allbps.ir.site import is_user_file
 MOST = 1000
 """Objects that are looked at; who refers to more is taken to catch errors."""
 
-_ASKING = {
-    frozenset({"errstate", "seterr", "seterrcall"}): "raise",
-    frozenset({"simplefilter", "filterwarnings"}): "error",
-}
-"""Functions that make errors of what is none -> the word that asks them to."""
+_ASKING = (
+    ({"errstate", "seterr", "seterrcall"}, "raise"),
+    ({"simplefilter", "filterwarnings"}, "error"),
+)
+"""Functions that make errors of what is none, and the word that asks them to."""
 
 _PLAIN = (np.ndarray, np.generic, np.ufunc, str, bytes, int, float, complex, type(None), ArrayLike)
 
@@ -65,22 +65,40 @@ def _referred(*things: Any) -> Iterator[Any]:
         pending.extend(_parts(thing))
 
 
+class _Reads(NamedTuple):
+    """What a code and the functions written inside it hold.
+
+    Attributes:
+        names: globals and attributes that they read.
+        words: texts.
+        catches: is there a handler of errors?
+
+    """
+
+    names: frozenset[str]
+    words: frozenset[str]
+    catches: bool
+
+
 def catches(code: CodeType) -> bool:
     """Does this code, or a function written inside it, have a handler of errors?"""
-    return _read(code)[1]
+    return _read(code).catches
 
 
 def names_read(code: CodeType) -> frozenset[str]:
     """The names that code and the functions written inside it read: globals and attributes."""
-    return _read(code)[0]
+    return _read(code).names
 
 
 @lru_cache(4096)
-def _read(code: CodeType) -> tuple[frozenset[str], bool]:
-    """(names that code and the functions inside it read, whether one of them catches errors)."""
+def _read(code: CodeType) -> _Reads:
     inner = [_read(part) for part in code.co_consts if isinstance(part, CodeType)]
-    names = frozenset(code.co_names).union(*(names for names, _ in inner))
-    return names, bool(code.co_exceptiontable) or any(caught for _, caught in inner)
+    words = frozenset(x for x in code.co_consts if isinstance(x, str))
+    return _Reads(
+        frozenset(code.co_names).union(*(part.names for part in inner)),
+        words.union(*(part.words for part in inner)),
+        bool(code.co_exceptiontable) or any(part.catches for part in inner),
+    )
 
 
 def _catches(thing: Any) -> bool:
@@ -91,19 +109,10 @@ def _catches(thing: Any) -> bool:
 
 def _asks(f: FunctionType) -> bool:
     """Is NumPy's ``errstate`` told to raise there, or Python's filter of warnings?"""
-    code = f.__code__
-    if not is_user_file(code.co_filename):
+    if not is_user_file(f.__code__.co_filename):
         return False
-    names = names_read(code)
-    return any(
-        names & functions and word in _constants(code) for functions, word in _ASKING.items()
-    )
-
-
-def _constants(code: CodeType) -> set[Any]:
-    """Words and numbers that code and the functions written inside it hold."""
-    inner = [x for x in code.co_consts if isinstance(x, CodeType)]
-    return {x for x in code.co_consts if isinstance(x, str)}.union(*map(_constants, inner))
+    reads = _read(f.__code__)
+    return any(reads.names & functions and word in reads.words for functions, word in _ASKING)
 
 
 def _parts(thing: Any) -> Iterable[Any]:

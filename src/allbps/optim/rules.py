@@ -317,7 +317,7 @@ class Adagrad(Optimizer):
     eps: float = 1e-10
 
     def move(self, p: Array, g: Array, slots: Slots, lr: float, t: int) -> tuple[Array, Slots]:
-        g = g + self.weight_decay * p if self.weight_decay else g
+        g = _with_decay(self, p, g)
         total = slots["sum"] + g * g
         lr = lr / (1 + (t - 1) * self.lr_decay)
         return p - lr * (g / (np.sqrt(total) + self.eps)), {"sum": total}
@@ -346,7 +346,7 @@ class Adadelta(Optimizer):
         require("eps", self.eps, at_least=0.0)
 
     def move(self, p: Array, g: Array, slots: Slots, lr: float, t: int) -> tuple[Array, Slots]:
-        g = g + self.weight_decay * p if self.weight_decay else g
+        g = _with_decay(self, p, g)
         square = self.rho * slots["square_avg"] + (1 - self.rho) * g * g
         step = np.sqrt(slots["acc_delta"] + self.eps) / np.sqrt(square + self.eps) * g
         moved = self.rho * slots["acc_delta"] + (1 - self.rho) * step * step
@@ -379,7 +379,7 @@ class RMSprop(Optimizer):
         require("momentum", self.momentum, at_least=0.0)
 
     def move(self, p: Array, g: Array, slots: Slots, lr: float, t: int) -> tuple[Array, Slots]:
-        g = g + self.weight_decay * p if self.weight_decay else g
+        g = _with_decay(self, p, g)
         mean, buffer = slots["grad_avg"], slots["momentum_buffer"]
         square = self.alpha * slots["square_avg"] + (1 - self.alpha) * g * g
         spread = square
@@ -419,7 +419,7 @@ class Rprop(Optimizer):
         require("etas[1]", self.etas[1], at_least=1.0)
 
     def move(self, p: Array, g: Array, slots: Slots, lr: float, t: int) -> tuple[Array, Slots]:
-        g = g + self.weight_decay * p if self.weight_decay else g
+        g = _with_decay(self, p, g)
         (shorter, longer), (least, most) = self.etas, self.step_sizes
         turned = g * slots["prev"]
         factor = np.where(turned > 0, longer, np.where(turned < 0, shorter, 1.0))
@@ -450,7 +450,7 @@ class ASGD(Optimizer):
     t0: float = 1e6
 
     def move(self, p: Array, g: Array, slots: Slots, lr: float, t: int) -> tuple[Array, Slots]:
-        g = g + self.weight_decay * p if self.weight_decay else g
+        g = _with_decay(self, p, g)
         eta, mu = np.where(t == 1, lr, slots["eta"]), np.where(t == 1, 1.0, slots["mu"])
         p = p * (1 - self.lambd * eta) - eta * g
         mean = np.where(mu == 1, p, slots["ax"] + (p - slots["ax"]) * mu)
@@ -466,4 +466,9 @@ def _decay(rule: SGD | Adam, p: Array, g: Array, lr: float) -> tuple[Array, Arra
         return p, g
     if rule.decoupled:
         return p * (1 - lr * rule.weight_decay), g
-    return p, g + rule.weight_decay * p
+    return p, _with_decay(rule, p, g)
+
+
+def _with_decay(rule: Optimizer, p: Array, g: Array) -> Array:
+    """The gradient, the pull to 0 being part of it."""
+    return g + rule.weight_decay * p if rule.weight_decay else g

@@ -18,6 +18,7 @@ from torch.fx import Node
 from torch.utils import _pytree as pytree
 
 from allbps.errors import NotDifferentiableError
+from allbps.torch.subject import is_inexact
 from allbps.torch.where import calling_line
 
 NAMES = ("allbps.grad.default", "allbps.transposed.default")
@@ -47,11 +48,10 @@ def pulled(
 
 def is_aim(node: Node) -> bool:
     """Is a node one that a gradient is taken of an output with respect to?"""
-    return any(str(user.target) in NAMES and node in _listed(user.args[1]) for user in node.users)
-
-
-def _listed(value: Any) -> tuple[Any, ...]:
-    return tuple(value)
+    return any(
+        str(user.target) in NAMES and node in pytree.tree_leaves(user.args[1])
+        for user in node.users
+    )
 
 
 # -- examples side by side, as in vmap(grad(f)) ----------------------------------------------------
@@ -85,7 +85,7 @@ _libraries.register_vmap("allbps::grad", _for_each, lib=_library)
 
 def _fresh(x: Any) -> Any:
     """Another name for a tensor, to take a gradient with respect to; each example its own."""
-    if not isinstance(x, torch.Tensor) or not (x.is_floating_point() or x.is_complex()):
+    if not is_inexact(x):
         return x
     for level in _functorch.get_interpreter_stack() or ():
         if level.key() == _functorch.TransformType.Vmap and level.level() not in _levels(x):

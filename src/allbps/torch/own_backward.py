@@ -12,13 +12,14 @@ which has the value of ``forward`` and the gradient of ``backward``.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 from unittest import mock
 
 import torch
 
 from allbps.errors import NotDifferentiableError
+from allbps.torch.subject import is_inexact
 from allbps.torch.where import calling_line
 
 
@@ -45,7 +46,7 @@ class _Context(torch.autograd.function.FunctionCtx):
     """What forward keeps for backward."""
 
     def __init__(self, args: Sequence[Any]) -> None:
-        self.needs_input_grad = tuple(map(_is_float, args))
+        self.needs_input_grad = tuple(map(is_inexact, args))
         self.to_save: tuple[Any, ...] = ()
         self.non_differentiable: tuple[Any, ...] = ()
         self.dirty_tensors: tuple[Any, ...] = ()
@@ -59,7 +60,7 @@ class _Context(torch.autograd.function.FunctionCtx):
 def _applied(cls: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """What a Function returns, with its own backward pass."""
     ctx = _Context(args)
-    given = [x.clone() if _is_float(x) else x for x in args]  # under a name of its own
+    given = [x.clone() if is_inexact(x) else x for x in args]  # under a name of its own
     if cls.setup_context is torch.autograd.Function.setup_context:
         returned = cls.forward(ctx, *given, **kwargs)
     else:
@@ -70,7 +71,7 @@ def _applied(cls: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     outputs = list(returned) if isinstance(returned, (tuple, list)) else [returned]
     moving = [
         k for k, y in enumerate(outputs)
-        if _is_float(y) and not any(y is fixed for fixed in ctx.non_differentiable)
+        if is_inexact(y) and not any(y is fixed for fixed in ctx.non_differentiable)
     ]  # fmt: skip
     found = [y.detach() if isinstance(y, torch.Tensor) else y for y in outputs]
     for k, linear in zip(moving, _transpose(cls, ctx, given, outputs, moving), strict=True):
@@ -94,7 +95,7 @@ def _transpose(
     pairs = [
         (g.sum_to_size(x.shape).to(x.dtype), x - x.detach())
         for g, x in zip(gradients, args, strict=False)
-        if isinstance(g, torch.Tensor) and _is_float(x)
+        if isinstance(g, torch.Tensor) and is_inexact(x)
     ]
     operation: Any = torch.ops.allbps.transposed.default
     if not pairs or not deltas:
@@ -103,18 +104,11 @@ def _transpose(
     return list(operation(pulled, list(deltas.values()), at))
 
 
-@contextmanager
-def _gradients_on() -> Iterator[None]:
+def _gradients_on() -> AbstractContextManager[Any]:
     """Inside, ``torch.no_grad`` does nothing: what is asked for is the backward pass itself."""
-    for_nothing = mock.patch.multiple(
+    return mock.patch.multiple(
         torch.no_grad, __enter__=lambda self: None, __exit__=lambda self, *args: None
     )
-    with for_nothing:
-        yield
-
-
-def _is_float(x: Any) -> bool:
-    return isinstance(x, torch.Tensor) and (x.is_floating_point() or x.is_complex())
 
 
 def _refused(cls: Any, what: str) -> NotDifferentiableError:

@@ -108,6 +108,11 @@ def is_float(x: Any) -> bool:
     return isinstance(x, torch.Tensor) and x.is_floating_point()
 
 
+def is_inexact(x: Any) -> bool:
+    """Is it a tensor of floating-point or complex numbers?"""
+    return isinstance(x, torch.Tensor) and (x.is_floating_point() or x.is_complex())
+
+
 def overlaps(x: torch.Tensor) -> bool:
     """Do several of its elements lie at one place, as those of ``expand`` do?"""
     return any(n > 1 and step == 0 for n, step in zip(x.shape, x.stride(), strict=True)) or (

@@ -96,9 +96,8 @@ class _Doubt:
             widths.append(np.ravel(np.maximum(WIDTH, 2 * off)))
         if not columns:
             return False
-        if digits_of_chance(np.hstack(columns), np.hstack(widths)) < TELLING:
-            return False
-        return not self._is_one_step(one)
+        digits = digits_of_chance(np.hstack(columns), np.hstack(widths))
+        return digits >= TELLING and not self._is_one_step(one)
 
     def _is_one_step(self, one: Explanation) -> bool:
         """Does rounding after a single step come as near to theirs as this mistake does?

@@ -29,13 +29,15 @@ PLAIN = Likes(NUMPY, {}, "")
 
 def statement(node: Node) -> str:
     """What computes a value: ``Z3 = np.maximum(Z2, 0)``."""
-    operands = [x.name or code_of(x) for x in node.inputs]
-    return tidy(f"{node.name} = {expression(node, operands, NUMPY)}")
+    return _assigned(node, [x.name or code_of(x) for x in node.inputs])
 
 
 def line_of(node: Node) -> str:
     """What computes a value, as a person would write it: ``Z3 = np.maximum(X @ W, 0)``."""
-    operands = [code_of(x) for x in node.inputs]
+    return _assigned(node, [code_of(x) for x in node.inputs])
+
+
+def _assigned(node: Node, operands: list[str]) -> str:
     return tidy(f"{node.name} = {expression(node, operands, NUMPY)}")
 
 

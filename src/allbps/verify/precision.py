@@ -156,9 +156,8 @@ class Precision:
         numbers = np.asarray(numbers)
         if numbers.shape != self.theirs.shape:
             return False
-        size = float(np.max(np.abs(numbers), initial=0.0))
-        off = float(np.max(np.abs(self.theirs - numbers), initial=0.0))
-        return size <= 1e-9 or not off > max(self.farthest, 1e-2 * size)
+        off, size = (np.max(np.abs(x), initial=0.0) for x in (self.theirs - numbers, numbers))
+        return bool(worth_a_look(off, size, self.farthest))
 
     @cached_property
     def farthest(self) -> float:
@@ -192,6 +191,14 @@ class Precision:
         return float(np.sum(np.log10(units, where=telling, out=np.zeros_like(units)))), int(
             np.sum(telling)
         )
+
+
+def worth_a_look(off: Any, size: Any, farthest: Any) -> Any:
+    """May numbers up to ``size`` be right that are off by so much, if rounding is by ``farthest``?
+
+    Numbers that are not finite are looked at more closely too.
+    """
+    return (size <= 1e-9) | ~(off > np.maximum(farthest, 1e-2 * size))
 
 
 def enough(*evidence: tuple[float, int]) -> bool:

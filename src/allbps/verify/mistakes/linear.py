@@ -9,7 +9,7 @@ import numpy as np
 
 from allbps.ir import Node
 from allbps.verify.mistakes.declare import Site
-from allbps.verify.precision import Precision
+from allbps.verify.precision import Precision, worth_a_look
 
 
 class Linear:
@@ -61,4 +61,4 @@ class Linear:
         there = self.base + self.matrix @ moved
         off = np.maximum.reduceat(np.abs(there - self.theirs), self.starts)
         size = np.maximum.reduceat(np.abs(there), self.starts)
-        return bool(np.any((size <= 1e-9) | (off <= np.maximum(self.farthest, 1e-2 * size))))
+        return bool(np.any(worth_a_look(off, size, self.farthest)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
@@ -23,10 +24,8 @@ def one_only(site: Site) -> Iterator[Slip]:
                     continue
                 which = {0: "the first", n - 1: "the last"}.get(index, f"number {index + 1}")
                 what = _along(y.ndim, axis)
-                mask = np.zeros(n)
-                mask[index] = 1
-                shape = [-1 if a == axis else 1 for a in range(g.ndim)]
-                known = {**site.known, site.onward.of[y].node: g * mask.reshape(shape)}
+                mask = _alone(g, axis, index)
+                known = {**site.known, site.onward.of[y].node: g * mask}
                 part = site.onward.compute(term.node, known)
                 yield Slip(
                     f"only {which} of the {what} of {delta_name(y)} is counted,"
@@ -35,13 +34,20 @@ def one_only(site: Site) -> Iterator[Slip]:
                 )
                 rest = site.onward.compute(
                     term.node,
-                    {**site.known, site.onward.of[y].node: g * (1 - mask).reshape(shape)},
+                    {**site.known, site.onward.of[y].node: g * (1 - mask)},
                 )
                 if index in (0, n - 1):
                     yield Slip(
                         f"{which} of the {what} of {delta_name(y)} is left out",
                         site.with_part(k, rest),
                     )
+
+
+def _alone(g: Any, axis: int, index: int) -> Any:
+    """1 at a place of an axis of ``g``, 0 at the others, of length 1 along its other axes."""
+    mask = np.zeros([n if a == axis else 1 for a, n in enumerate(g.shape)])
+    mask[(slice(None),) * axis + (index,)] = 1
+    return mask
 
 
 def _along(ndim: int, axis: int) -> str:
@@ -58,12 +64,10 @@ def one_receives(site: Site) -> Iterator[Slip]:
     for axis, n in enumerate(right.shape):
         constant = n > 1 and np.all(right == np.take(right, [0], axis))
         for index, which in ((0, "first"), (n - 1, "last")) if constant else ():
-            mask = np.zeros(n)
-            mask[index] = 1
-            shape = [-1 if a == axis else 1 for a in range(right.ndim)]
+            mask = _alone(right, axis, index)
             text = f"only the {which} along axis {axis} receives δ, and not all {n}"
-            yield Slip(text, right * mask.reshape(shape))
-            yield Slip(text, right * n * mask.reshape(shape))
+            yield Slip(text, right * mask)
+            yield Slip(text, right * n * mask)
 
 
 @mistake("shifted", "The numbers stand one place further along an axis.", 2)

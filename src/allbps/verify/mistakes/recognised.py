@@ -164,6 +164,11 @@ def subsets(ndim: int) -> list[tuple[int, ...]]:
     return [axes for k in range(1, ndim + 1) for axes in combinations(range(ndim), k)]
 
 
+def in_words(axes: tuple[int, ...]) -> str:
+    """``axis 1``, ``axes 0, 2``."""
+    return f"axis {axes[0]}" if len(axes) == 1 else f"axes {', '.join(map(str, axes))}"
+
+
 @_remembered
 def logsumexps(site: Site) -> Iterator[tuple[Node, int]]:
     """(y, axis) for each gate that is log Σ exp of the value along an axis."""

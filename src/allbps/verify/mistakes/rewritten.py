@@ -12,7 +12,7 @@ from allbps.ir import CONST, Node
 from allbps.names import is_numbered
 from allbps.verify.edges import code_of, name_of, timeless
 from allbps.verify.mistakes.declare import WHOLE, Delayed, Site, Slip, mistake
-from allbps.verify.mistakes.recognised import subsets
+from allbps.verify.mistakes.recognised import in_words, subsets
 
 Way = tuple[str, Callable[..., Any]]
 """What is said of a step, and the function of its operands that takes its place."""
@@ -173,8 +173,7 @@ def element_by_element(site: Site) -> Iterator[Slip]:
 def not_summed(site: Site) -> Iterator[Slip]:
     def ways(node: Node, site: Site) -> Iterator[Way]:
         axes = axes_of(node)
-        over = f"axis {axes[0]}" if len(axes) == 1 else f"axes {', '.join(map(str, axes))}"
-        over = "all axes" if node.attrs["axis"] is None else over
+        over = "all axes" if node.attrs["axis"] is None else in_words(axes)
         yield f"not summed over {over}: the sum is left out", _first
         for axis in axes if len(axes) > 1 else ():
             text = f"summed over axis {axis} only, not over {over}"
@@ -200,8 +199,7 @@ def summed_too_little(site: Site) -> Iterator[Slip]:
         for axes in subsets(y.ndim):
             shape = tuple(n for k, n in enumerate(y.shape) if k not in axes)
             if shape == np.shape(theirs):
-                over = f"axis {axes[0]}" if len(axes) == 1 else f"axes {', '.join(map(str, axes))}"
-                yield Slip(f"δ of {name_of(y)} is summed over {over} only",
+                yield Slip(f"δ of {name_of(y)} is summed over {in_words(axes)} only",
                            _summed(y, axes))  # fmt: skip
 
 

@@ -313,11 +313,10 @@ class _Search:
         Such as δJ for δ(J + b): from given numbers that do not quite agree it gives others, and is
         still no mistake.
         """
-        place = one.site.primal
-        right = np.asarray(self.onward.right[self.onward.of[place].node])
-        site = replace(one.site, known=self.onward.right, right=right)
         if one.slip.along is not None:
             return False
+        right = np.asarray(self.onward.right[self.onward.of[one.site.primal].node])
+        site = replace(one.site, known=self.onward.right, right=right)
         slip = one.slip if callable(one.slip.delta) else self._same(one, one.mistake.slips(site))
         return slip is not None and self._alike(slip.at(site), right)
 
