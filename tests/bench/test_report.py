@@ -187,6 +187,32 @@ def test_what_there_is_no_time_for_is_left_out_and_said(fakes, monkeypatch):
     )
 
 
+def test_when_time_is_over_nobody_is_begun_but_the_first_beside_us(monkeypatch):
+    monkeypatch.setattr("allbps.bench.deadline.Deadline.left", 0.0)
+    monkeypatch.setattr(Peer, "version", "1.0")
+    monkeypatch.setattr(Peer, "load", lambda peer: lambda work: Fake(lambda k: 1.0 + k))
+    monkeypatch.setattr(
+        "allbps.bench.bench.reference_losses", lambda *_: ("torch in float64", 1.0 + np.arange(20))
+    )
+    options = BenchOptions(rows=["mlp"], peers=["machine", "torch", "jax"], rounds=2, trials=False)
+    ours, torch, jax = bench(options).rows[0].entries
+    assert (len(ours.seconds), len(torch.seconds), jax.seconds) == (2, 2, [])
+    assert jax.note == "left out: time is over"
+
+
+def test_a_peer_whose_losses_there_is_no_time_to_compare_has_one_step(fakes, clock, monkeypatch):
+    monkeypatch.setattr("allbps.bench.deadline.Deadline.left", 1.0)
+    quick, late = Steady(clock, 0.1), Steady(clock, 0.2)
+    quick.losses = late.losses = lambda k: 1.0 + k
+    starts = {"torch": lambda work: quick, "jax": lambda work: late}
+    monkeypatch.setattr(Peer, "load", lambda p: starts[p.name])
+    options = BenchOptions(rows=["mlp"], peers=["torch", "jax"], rounds=3, trials=False)
+    fast, entry = bench(options).rows[0].entries
+    assert len(fast.seconds) == 3, "the fastest beside us is compared, however late it is"
+    assert late.turns == [1, 1]
+    assert (entry.seconds, entry.note) == (pytest.approx([0.2]), "one step only: time is over")
+
+
 def test_an_interrupt_keeps_the_rows_and_rounds_that_were_measured(
     fakes, monkeypatch, capsys, tmp_path
 ):

@@ -7,7 +7,7 @@ import platform
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,10 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from allbps.bench.agree import BOUND, STEPS, deviation, reference_losses
-from allbps.bench.deadline import Deadline
+from allbps.bench.deadline import OVER, Deadline
 from allbps.bench.held import AVX2, in_words, obeyed
 from allbps.bench.module_work import ModuleWork
-from allbps.bench.peer import PEERS, Peer, Runner, cores, peer_named
+from allbps.bench.peer import OURS, PEERS, Peer, Runner, cores, peer_named
 from allbps.bench.report import BenchReport, Entry, RowResult
 from allbps.bench.rounds import SLOW, interleaved, too_slow
 from allbps.bench.row import known, work_for
@@ -108,6 +108,12 @@ def begun(options: BenchOptions) -> tuple[BenchReport, list[Peer]]:
     return BenchReport(where, versions, missing, []), present
 
 
+def _leaders(paces: Mapping[str, float]) -> set[str]:
+    """Ours, and the fastest of the others: they are compared and timed, however late it is."""
+    others = [name for name in paces if name not in OURS]
+    return set(paces) - set(others) | set(sorted(others, key=lambda name: paces[name])[:1])
+
+
 class _Race:
     """One row: who computes the same, and how fast."""
 
@@ -136,9 +142,14 @@ class _Race:
                 self._try(entry)
 
     def _started(self) -> Iterator[tuple[str, Runner]]:
+        others = 0  # one is begun, however late it is: a row without anyone beside us says nothing
         for peer in self.peers:
+            if others and self.deadline.over:
+                self.entries[peer.name].add(f"left out: {OVER}")
+                continue
             self.say(f"{peer.name} gets ready")
             if runner := _start(peer, self.work, self.entries[peer.name]):
+                others += peer.name not in OURS
                 yield peer.name, runner
 
     def _agreeing(self, runners: dict[str, Runner]) -> tuple[str, dict[str, Runner]]:
@@ -148,13 +159,18 @@ class _Race:
         reference, expected = reference_losses(self.work, runners)
         rest = {name: runner for name, runner in runners.items() if name != reference}
         first = {name: found for name in rest if (found := self._first_steps(name, rest[name]))}
-        slow = too_slow({name: seconds for name, (_, seconds) in first.items()})
-        for name, (losses, seconds) in first.items():
-            self._compare(name, runners[name], losses, expected, seconds if name in slow else None)
+        paces = {name: seconds for name, (_, seconds) in first.items()}
+        slow, spared = too_slow(paces), _leaders(paces)
+        for name in sorted(first, key=lambda name: paces[name]):
+            late = name not in spared and STEPS * paces[name] > self.deadline.left
+            stopped = f"over {SLOW} times the fastest's time" if name in slow else OVER * late
+            self._compare(name, runners[name], *first[name], expected, stopped)
         if reference in self.entries:
             self.entries[reference].deviation = 0.0
-        good = [name for name in runners if self.entries[name].agrees and name not in slow]
-        return reference, {name: runners[name] for name in good}
+        return reference, {name: r for name, r in runners.items() if self._is_timed(name)}
+
+    def _is_timed(self, name: str) -> bool:
+        return self.entries[name].agrees and not self.entries[name].slow
 
     def _first_steps(self, name: str, runner: Runner) -> tuple[list[Any], float] | None:
         """The losses of two steps, and the seconds of the second; the first may have compiled."""
@@ -171,32 +187,33 @@ class _Race:
         name: str,
         runner: Runner,
         losses: list[Any],
+        seconds: float,
         expected: NDArray[Any],
-        seconds: float | None,
+        stopped: str,
     ) -> None:
-        """Fill in the deviation; of a slow peer from two steps, the second of which is its time."""
+        """Fill in the deviation; of who is stopped from two steps, and the second is its time."""
         entry = self.entries[name]
         with _failures(entry):
-            if seconds is None:
+            if not stopped:
                 losses.append(runner.run(STEPS - len(losses)))
             found = np.concatenate(losses)
             entry.deviation = deviation(found, expected[: len(found)])
         if entry.deviation is not None and not entry.agrees:
             entry.add(f"not timed: its losses differ by more than {BOUND:g}")
-        elif entry.agrees and seconds is not None:
+        elif entry.agrees and stopped:
             entry.slow, entry.seconds = True, [seconds]
-            entry.add(f"one step only: over {SLOW} times the fastest's time")
+            entry.add(f"one step only: {stopped}")
 
     def _time(self, runners: dict[str, Runner], rounds: int) -> None:
         for name, seconds in interleaved(runners, rounds, self.say, self.deadline):
             self.entries[name].seconds.append(seconds)
         for name in runners:
             if len(self.entries[name].seconds) < rounds:
-                self.entries[name].add(f"{len(self.entries[name].seconds)} rounds: time is over")
+                self.entries[name].add(f"{len(self.entries[name].seconds)} rounds: {OVER}")
 
     def _try(self, entry: Entry) -> None:
         if self.deadline.over:
-            entry.add("compile time and memory not measured: time is over")
+            entry.add(f"compile time and memory not measured: {OVER}")
             return
         self.say(f"{entry.peer} in a process of its own, twice")
         steps = steps_for(entry.median or 0.0)

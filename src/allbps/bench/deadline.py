@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import time
 
+OVER = "time is over"
+"""What a report says of what there was no time for."""
+
 
 class Deadline:
     """A moment after which nothing new is begun.

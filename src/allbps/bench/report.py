@@ -22,7 +22,7 @@ class Entry:
         cold, warm: seconds to prepare the first step, with empty caches and with full ones.
         memory: bytes at most beyond the import.
         note: why something is missing, or what ran otherwise than one would think.
-        slow: was it stopped after one step?
+        slow: was it stopped after one step? It was slow, or it was late.
 
     """
 

@@ -18,7 +18,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from allbps.bench.deadline import Deadline
+from allbps.bench.deadline import OVER, Deadline
 from allbps.bench.peer import peer_named
 from allbps.bench.row import work_for
 
@@ -93,7 +93,7 @@ def _in_a_process(
             check=False,
         )
     except subprocess.TimeoutExpired:
-        return {"error": "compile time and memory not measured: time is over"}
+        return {"error": f"compile time and memory not measured: {OVER}"}
     if done.returncode:
         return {"error": (done.stderr.strip().splitlines() or ["no message"])[-1]}
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
