@@ -64,10 +64,11 @@ def losses_and_norms(run, draw, dtype):
 
 
 def an_attention(run, draw, dtype):
-    Q, K, V, Y, L = draw(20, 9), draw(20, 9), draw(20, 9), draw(20, 9), draw(20)
-    scratch = draw(attention_scratch(20, 9, 8))
-    run(attention)(Y, 9, L, Q, K, V, 9, scratch, 20, 9, 0.3, True, 8)
-    return Y, L
+    Q, K, V, Y, P = draw(20, 9), draw(20, 9), draw(20, 9), draw(20, 9), draw(2, 20)
+    B, scratch = draw(20, 20), draw(attention_scratch(20, 9, 9, 8))
+    sizes = (20, 20, 9, 9, 0.3, True, True, False, 8)
+    run(attention)(Y, 9, P, Q, 9, K, 9, V, 9, B, 20, scratch, *sizes)
+    return Y, P
 
 
 WORK = [

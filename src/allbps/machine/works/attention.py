@@ -1,14 +1,13 @@
-"""Attention as tasks: softmax(scale · q kᵀ) v of every head, and the δ of q, k and v."""
+"""Attention as tasks: softmax(scale · q kᵀ + added) v of every head, and the δ of q, k and v."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from allbps.machine.kernels import attention as kernels
 from allbps.machine.kernels.attention import attention_scratch
-from allbps.machine.language.operands import ITEM, Pointer, Scratch
+from allbps.machine.language.operands import ITEM, Operand, Pointer, Scratch
 from allbps.machine.planning.layout import Layout, Run, in_order, merged, row_major
 from allbps.machine.planning.plan import Value, Work
 from allbps.machine.works.places import Places
@@ -19,15 +18,9 @@ BLOCK = 32
 """Query rows worked on at a time."""
 
 
-def _sizes(value: Value) -> tuple[int, int, int]:
-    """How many heads there are in all, the length of a sequence, the width of a head."""
-    T, E = value.shape[-2:]
-    return value.size // (T * E), T, E
-
-
 @dataclass(frozen=True)
 class Heads:
-    """Matrices (T, E) of all heads, wherever they lie: rows ``ld`` apart, their numbers dense."""
+    """Matrices of all heads, wherever they lie: rows ``ld`` apart, their numbers dense."""
 
     place: Place
     ld: int
@@ -38,103 +31,156 @@ class Heads:
         """Where the matrix of one head begins."""
         at, inner = self.place.pointer, 1
         for length, stride in self.runs[::-1]:
-            at, inner = at + ITEM // inner % length * stride, inner * length
+            if stride:
+                at = at + ITEM // inner % length * stride
+            inner *= length
         return at
 
 
-def _as_heads(place: Place) -> Heads | None:
-    """Heads, if rows and columns are runs and the columns dense."""
+def _as_heads(place: Place, leading: Sequence[int]) -> Heads | None:
+    """Heads, if rows and columns are runs and the columns dense.
+
+    ``leading`` are the lengths of the axes before these; one that is missing, or has length 1, is
+    the same matrix again and again.
+    """
     layout = place.layout
-    *leading, rows, columns = (layout.runs(k) for k in range(len(layout.axes)))
+    axes = [layout.runs(k) for k in range(len(layout.axes))]
+    *outer, rows, columns = [[]] * (len(leading) + 2 - len(axes)) + axes
     if len(rows) > 1 or columns not in ([], [(layout.shape[-1], 1)]):
         return None
-    ld = rows[0][1] if rows else layout.shape[-1]
-    return Heads(place, ld, tuple(merged([run for axis in leading for run in axis])))
+    again = [[(n, 0)] if n > 1 else [] for n in leading]
+    runs = [run for axis, same in zip(outer, again, strict=True) for run in axis or same]
+    return Heads(place, rows[0][1] if rows else 0, tuple(merged(runs)))
 
 
-def _read(places: Places, values: Sequence[Value]) -> list[Heads]:
-    """Heads of values of one shape, all with the same ``ld``: where they lie, or copies."""
-    found = [_as_heads(places.strided(x)) for x in values]
-    if None in found or len({heads.ld for heads in found if heads is not None}) > 1:
-        found = [_as_heads(places.as_layout(x, row_major(x.shape))) for x in values]
-    return [heads for heads in found if heads is not None]
+def _read(places: Places, value: Value) -> Heads:
+    """Heads where they lie, or a copy."""
+    return _heads(places, value, value.shape[:-2])
 
 
-def _like(place: Place) -> Layout:
+def _heads(places: Places, value: Value, leading: Sequence[int]) -> Heads:
+    found = _as_heads(places.strided(value), leading)
+    found = found or _as_heads(places.as_layout(value, row_major(value.shape)), leading)
+    assert found is not None
+    return found
+
+
+def _like(place: Place, shape: Sequence[int]) -> Layout:
     """A dense layout that has its axes in the order in which they lie at ``place``."""
     layout = place.layout
     steps = [max((layout.strides[d] for d in axis), default=0) for axis in layout.axes]
-    return in_order(layout.shape, sorted(range(len(steps)), key=lambda k: -steps[k]))
+    return in_order(tuple(shape), sorted(range(len(steps)), key=lambda k: -steps[k]))
 
 
-def _every(work: Work, value: Value) -> tuple[Cut, dict[str, Any]]:
-    """Heads in pieces, and what the kernels want to know of one."""
-    count, T, E = _sizes(value)
-    block = min(BLOCK, T)
-    sizes = {
-        "scratch": Scratch(int(attention_scratch(T, E, block))), "T": T, "E": E,
-        "scale": float(work.attrs["scale"]), "causal": bool(work.attrs["causal"]), "block": block,
-    }  # fmt: skip
-    return Cut.of(count, T * T * E * OPERATIONS[work.kind]), sizes
+@dataclass(frozen=True)
+class _Attention:
+    """An attention's operands as heads.
 
+    Attributes:
+        q, k, v: what attends to what.
+        added: what is added to the scores.
+        count: how many heads there are in all.
+        sizes: queries, keys, numbers of a head of q and k, and of v.
 
-OPERATIONS = {"attention": 4, "attention_x": 10}
-"""For each pair of positions and number of a head."""
+    """
+
+    work: Work
+    q: Heads
+    k: Heads
+    v: Heads
+    added: Heads | None
+    count: int
+    sizes: tuple[int, int, int, int]
+
+    @classmethod
+    def of(cls, places: Places, work: Work, values: Sequence[Value]) -> _Attention:
+        """Where they lie, or copies."""
+        q, k, v, *more = values
+        (T, E), (S, F) = q.shape[-2:], v.shape[-2:]
+        heads = [_read(places, x) for x in (q, k, v)]
+        added = [_heads(places, x, q.shape[:-2]) for x in more]  # one or none
+        count = q.size // (T * E)
+        return cls(work, *heads, *(added or [None]), count, (T, S, E, F))
+
+    @property
+    def operands(self) -> dict[str, Operand]:
+        """What both kernels are given."""
+        T, S, E, F = self.sizes
+        block, attrs = min(BLOCK, T), self.work.attrs
+        b = self.added or self.q
+        return {
+            "Q": self.q.one, "ldq": self.q.ld, "K": self.k.one, "ldk": self.k.ld,
+            "V": self.v.one, "ldv": self.v.ld, "B": b.one, "ldb": b.ld,
+            "scratch": Scratch(int(attention_scratch(S, E, F, block))),
+            "T": T, "S": S, "E": E, "F": F, "scale": float(attrs["scale"]),
+            "causal": bool(attrs["causal"]), "added": self.added is not None,
+            "hides": bool(attrs["hides"]), "block": block,
+        }  # fmt: skip
+
+    def flops(self, of_qk: int, of_v: int) -> int:
+        """Of so many products of each kind: with numbers of q and k, and of v."""
+        T, S, E, F = self.sizes
+        return 2 * self.count * T * S * (of_qk * E + of_v * F)
+
+    @property
+    def apart(self) -> int:
+        """Numbers between what two heads keep of their softmax."""
+        return 2 * self.sizes[0]
 
 
 def emit_attention(places: Places, work: Work) -> None:
     """Every head by itself."""
-    q, k, v = _read(places, work.inputs)
-    made, sums = work.outputs
-    out = _as_heads(places.put(made, _like(q.place)))
+    whole = _Attention.of(places, work, work.inputs)
+    made, kept = work.outputs
+    place = places.put(made, _like(whole.q.place, made.shape))
+    out = _as_heads(place, made.shape[:-2])
     assert out is not None
-    log_sums = places.put(sums, row_major(sums.shape)).memory
-    count, T, E = _sizes(work.inputs[0])
-    cut, sizes = _every(work, work.inputs[0])
+    numbers = places.put(kept, row_major(kept.shape)).memory
     call = kernels.attention.on(
-        Y=out.one, ldy=out.ld, L=log_sums + ITEM * T, Q=q.one, K=k.one, V=v.one, ld=q.ld, **sizes
+        Y=out.one, ldy=out.ld, P=numbers + ITEM * whole.apart, **whole.operands
     )
+    flops = whole.flops(1, 1)
     label = f"{out.place.memory.name} = attention({work.inputs[0].name or '…'}, …)"
-    places.program.add(label, cut, call, flops=4 * count * T * T * E, work=work)
+    cut = Cut.of(whole.count, flops // whole.count)
+    places.program.add(label, cut, call, flops=flops, work=work)
 
 
 def emit_attention_delta(places: Places, work: Work) -> None:
-    """δq, δk and δv of every head."""
+    """δq, δk and δv of every head, and of the scores where these are needed."""
     upstream, made = work.inputs[:2]
-    q, k, v = _read(places, work.inputs[2:])
-    (y,) = _read(places, [made])
-    (g,) = _read(places, [upstream])
-    if g.ld != y.ld:
-        g = _of_dense(places, upstream, _like(y.place))
-    sums = places.of(places.kept(made)).memory
-    dq, dk, dv = _written(places, work.outputs, _like(q.place))
-    count, T, E = _sizes(work.inputs[2])
-    cut, sizes = _every(work, work.inputs[2])
+    whole = _Attention.of(places, work, work.inputs[2:])
+    y, g = _read(places, made), _read(places, upstream)
+    numbers = places.of(places.kept(made)).memory
+    *outputs, scores = work.outputs
+    likes = (whole.q, whole.k, whole.v)
+    dq, dk, dv = (_written(places, *pair) for pair in zip(outputs, likes, strict=True))
+    T, S, _, _ = whole.sizes
+    wanted = places.is_read(scores)
+    dz: Pointer = dq.one
+    if wanted:
+        dz = places.put(scores, row_major(scores.shape)).memory + ITEM * (T * S)
     call = kernels.attention_delta.on(
-        DQ=dq.one, DK=dk.one, DV=dv.one, ldd=dq.ld, G=g.one, Y=y.one, ldy=y.ld,
-        L=sums + ITEM * T, Q=q.one, K=k.one, V=v.one, ld=q.ld, **sizes,
+        DQ=dq.one, lddq=dq.ld, DK=dk.one, lddk=dk.ld, DV=dv.one, lddv=dv.ld, DZ=dz,
+        G=g.one, ldg=g.ld, Y=y.one, ldy=y.ld, P=numbers + ITEM * whole.apart, wanted=wanted,
+        **whole.operands,
     )  # fmt: skip
-    label = f"{', '.join(value.name for value in work.outputs)}: δ of attention"
-    places.program.add(label, cut, call, flops=10 * count * T * T * E, work=work)
+    flops = whole.flops(3, 2)
+    label = f"{', '.join(value.name for value in outputs)}: δ of attention"
+    cut = Cut.of(whole.count, flops // whole.count)
+    places.program.add(label, cut, call, flops=flops, work=work)
 
 
-def _of_dense(places: Places, value: Value, layout: Layout) -> Heads:
-    heads = _as_heads(places.as_layout(value, layout))
-    assert heads is not None
-    return heads
-
-
-def _written(places: Places, values: Sequence[Value], layout: Layout) -> list[Heads]:
-    """Places for results: in the array that they are parts of, or each in a block of its own."""
-    parts = [landing(places, value) for value in values]
-    found = [None if part is None else _as_heads(part) for part in parts]
-    if None in found or len({heads.ld for heads in found if heads is not None}) > 1:
-        found = [_as_heads(places.put(value, layout)) for value in values]
+def _written(places: Places, value: Value, like: Heads) -> Heads:
+    """A place for a result: in the array that it is a part of, or a block of its own."""
+    part = landing(places, value)
+    found = part and _as_heads(part, value.shape[:-2])
+    if part is None or found is None:
+        place = places.put(value, _like(like.place, value.shape))
+        found = _as_heads(place, value.shape[:-2])
+        assert found is not None
     else:
-        for value, part in zip(values, parts, strict=True):
-            assert part is not None
-            places.put_into(value, part)
-    return [heads for heads in found if heads is not None]
+        places.put_into(value, part)
+    return found
 
 
 KERNELS = {"attention": emit_attention, "attention_x": emit_attention_delta}

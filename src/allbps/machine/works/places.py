@@ -66,6 +66,10 @@ class Places:
         """What the work that made a value kept for its δ, as its second result."""
         return self._plan.maker[value].outputs[1]
 
+    def is_read(self, value: Value) -> bool:
+        """Does anybody need a value?"""
+        return value in self._plan.users or value in self._plan.wanted
+
     def products_of(self, value: Value) -> int:
         """How many works of the plan read a value as it lies, transpositions apart."""
         return sum(work.kind != "transpose" for work in self._plan.users.get(value, ()))
