@@ -55,6 +55,10 @@ AHEAD = 8
 """Rows of B between the one that is packed and the one that is asked for."""
 
 
+TURN = 4
+"""k in a turn of a tile's loop, where there are general registers for the rows of A."""
+
+
 def const(n: int) -> ir.Constant:
     """A 64-bit integer constant."""
     return ir.Constant(I64, n)
@@ -274,6 +278,11 @@ class _Tile:
         self.itemsize = 4 if isinstance(real, ir.FloatType) else 8
         self.b = ir.IRBuilder(fn.append_basic_block("entry"))
 
+    @property
+    def unrolls(self) -> bool:
+        """Are there registers for a pointer to each row, and is B not packed meanwhile?"""
+        return self.asks and self.shape.rows <= 6 and not self.shape.packs
+
     def emit(self) -> None:
         a = self.arg
         self.mask = self._mask() if self.shape.tail == "masked" else None
@@ -304,10 +313,70 @@ class _Tile:
         def body(pointers: list[ir.Value], sums: list[ir.Value]) -> list[ir.Value]:
             return self._over_k(pointers, sums)
 
-        return self._walk(a["batch"], [a["A"], a["B"]], [a["sab"], a["sbb"]], sums, body)
+        return self._walk(a["batch"], [a["A"], a["B"]], [a["sab"], a["sbb"]], sums, body)[1]
 
     def _over_k(self, start: list[ir.Value], sums: list[ir.Value]) -> list[ir.Value]:
-        """Advance A by sak and B by sbk for each k, multiplying and adding a rows × vectors tile.
+        """Advance A by sak and B by sbk for each k, multiplying and adding a rows × vectors tile."""
+        if self.unrolls:
+            return self._over_four(start, sums)
+        return self._over_one(start, sums)
+
+    def _over_four(self, start: list[ir.Value], sums: list[ir.Value]) -> list[ir.Value]:
+        """Four k a turn, then those that are left: a pointer for each row, moved once a turn.
+
+        Beside the multiply-adds and their loads there is little left to decode, which counts where
+        two threads share a core.
+        """
+        b, a, rows = self.b, self.arg, self.shape.rows
+        columns = [self._gep(start[1], self._column(v)) for v in self._apart]
+        pointers = [self._gep(start[0], b.mul(a["sar"], const(r))) for r in range(rows)] + columns
+
+        def turn(count: int) -> Callable[[list[ir.Value], list[ir.Value]], list[ir.Value]]:
+            steps = [[b.mul(a[name], const(k)) for k in range(count)] for name in ("sak", "sbk")]
+
+            def body(pointers: list[ir.Value], sums: list[ir.Value]) -> list[ir.Value]:
+                for sak, sbk in zip(*steps, strict=True):
+                    here = [self._gep(p, sak) for p in pointers[:rows]]
+                    sums = self._multiplied(here, self._row_of_b(pointers[rows:], sbk), sums)
+                return sums
+
+            return body
+
+        for count, turns in ((TURN, b.lshr(a["K"], const(2))), (1, b.and_(a["K"], const(TURN - 1)))):
+            moves = [b.mul(a["sak"], const(count))] * rows
+            moves += [b.mul(a["sbk"], const(count))] * len(columns)
+            pointers, sums = self._walk(turns, pointers, moves, sums, turn(count))
+        return sums
+
+    @property
+    def _apart(self) -> list[int]:
+        """Vectors of B that need a pointer of their own: the first, and an overlapping last one."""
+        return [0, self._nv - 1] if self.shape.tail == "overlapping" and self._nv > 1 else [0]
+
+    def _row_of_b(self, columns: list[ir.Value], sbk: ir.Value) -> list[ir.Value]:
+        """The vectors of a row of B, from pointers to those that are ``_apart``."""
+        last = len(columns) > 1
+        found = [
+            self._load(self._gep(columns[0], sbk), const(v * self.shape.lanes), v)
+            for v in range(self._nv - last)
+        ]
+        return found + [self._load(self._gep(p, sbk), const(0), self._nv - 1) for p in columns[1:]]
+
+    def _multiplied(
+        self, rows: list[ir.Value], columns: list[ir.Value], sums: list[ir.Value]
+    ) -> list[ir.Value]:
+        """The sums with one number of each row of A times a row of B."""
+        out: list[ir.Value] = []
+        for r, p in enumerate(rows):
+            x = self._splat(self.b.load(p, typ=self.real, align=self.itemsize))
+            out += [
+                self.b.call(self._intrinsic("fmuladd", 3), [x, c, sums[r * self._nv + v]])
+                for v, c in enumerate(columns)
+            ]
+        return out
+
+    def _over_one(self, start: list[ir.Value], sums: list[ir.Value]) -> list[ir.Value]:
+        """One k a turn.
 
         A's rows are reached from one pointer per three rows, so that base + stride and
         base + 2*stride fit the CPU's addressing and the row offsets do not fill the registers.
@@ -324,22 +393,15 @@ class _Tile:
                 self._prefetch(self._gep(pointers[last], a["N"]))
                 for v, c in enumerate(columns):
                     self._write(c, self._gep(pointers[-1], self._column(v)), v)
-            out: list[ir.Value] = []
-            for r in range(rows):
-                p = self._gep(pointers[r // 3], offsets[r % 3])
-                x = self._splat(self.b.load(p, typ=self.real, align=self.itemsize))
-                out += [
-                    self.b.call(self._intrinsic("fmuladd", 3), [x, c, sums[r * self._nv + v]])
-                    for v, c in enumerate(columns)
-                ]
-            return out
+            here = [self._gep(pointers[r // 3], offsets[r % 3]) for r in range(rows)]
+            return self._multiplied(here, columns, sums)
 
         last, ahead = len(bases), b.mul(a["sbk"], const(AHEAD))
         steps = [a["sak"]] * len(bases) + [a["sbk"]]
         pointers = [*bases, start[1]]
         if self.shape.packs:
             steps, pointers = [*steps, a["N"]], [*pointers, a["P"]]
-        return self._walk(a["K"], pointers, steps, sums, body)
+        return self._walk(a["K"], pointers, steps, sums, body)[1]
 
     def _walk(
         self,
@@ -348,8 +410,11 @@ class _Tile:
         steps: list[ir.Value],
         sums: list[ir.Value],
         body: Callable[[list[ir.Value], list[ir.Value]], list[ir.Value]],
-    ) -> list[ir.Value]:
-        """Emit ``for _ in range(count): sums = body(pointers, sums); pointers += steps``."""
+    ) -> tuple[list[ir.Value], list[ir.Value]]:
+        """Emit ``for _ in range(count): sums = body(pointers, sums); pointers += steps``.
+
+        What pointers and sums are behind it.
+        """
         b = self.b
         before, head = b.block, b.append_basic_block("head")
         inside, after = b.append_basic_block("body"), b.append_basic_block("after")
@@ -369,7 +434,7 @@ class _Tile:
             phi.add_incoming(value, b.block)
         b.branch(head)
         b.position_at_end(after)
-        return list(ss)
+        return list(ps), list(ss)
 
     # ---- what happens to the sums
 
