@@ -19,6 +19,10 @@ def turned(k):
     return np.swapaxes(k, -1, -2)
 
 
+def used_twice(weights, v):
+    return weights @ v + np.sum(weights, -1, keepdims=True) ** 2
+
+
 WRITTEN = {
     "by name": lambda q, k, v, b: F.scaled_dot_product_attention(q, k, v),
     "causal": lambda q, k, v, b: F.scaled_dot_product_attention(q, k, v, is_causal=True),
@@ -39,9 +43,7 @@ WRITTEN = {
     ),
 }
 OTHERS = {
-    "another use of the weights": lambda q, k, v, b: (
-        lambda w: w @ v + np.sum(w, -1, keepdims=True) ** 2
-    )(F.softmax(q @ turned(k), -1)),
+    "another use of the weights": lambda q, k, v, b: used_twice(F.softmax(q @ turned(k), -1), v),
     "not scaled at all": lambda q, k, v, b: F.scaled_dot_product_attention(
         q, k, v, is_causal=True, scale=0.0
     ),

@@ -49,8 +49,8 @@ def test_numbers_and_deltas_are_those_of_the_convolution(shape, rng, monkeypatch
 
 
 def test_rows_of_the_weights_are_moved_by_the_task_that_makes_their_delta(rng):
-    x, b = rng.standard_normal((2, 64, 4, 4)), rng.standard_normal(64)
-    K = rng.standard_normal((64, 64, 3, 3)) / 20
+    x, b = rng.standard_normal((2, 64, 4, 4)), rng.standard_normal(256)
+    K = rng.standard_normal((256, 64, 3, 3)) / 20  # so many rows that no CPU's pieces are columns
 
     def f(x, w, b):
         return np.sum(F.relu(F.conv2d(x, w, b, padding=1)) ** 2)

@@ -316,7 +316,7 @@ class _Tile:
         return self._walk(a["batch"], [a["A"], a["B"]], [a["sab"], a["sbb"]], sums, body)[1]
 
     def _over_k(self, start: list[ir.Value], sums: list[ir.Value]) -> list[ir.Value]:
-        """Advance A by sak and B by sbk for each k, multiplying and adding a rows × vectors tile."""
+        """Advance A by sak and B by sbk for each k; add a rows × vectors tile of products."""
         if self.unrolls:
             return self._over_four(start, sums)
         return self._over_one(start, sums)
@@ -342,7 +342,8 @@ class _Tile:
 
             return body
 
-        for count, turns in ((TURN, b.lshr(a["K"], const(2))), (1, b.and_(a["K"], const(TURN - 1)))):
+        whole, rest = b.udiv(a["K"], const(TURN)), b.urem(a["K"], const(TURN))
+        for count, turns in ((TURN, whole), (1, rest)):
             moves = [b.mul(a["sak"], const(count))] * rows
             moves += [b.mul(a["sbk"], const(count))] * len(columns)
             pointers, sums = self._walk(turns, pointers, moves, sums, turn(count))

@@ -162,31 +162,36 @@ def _scores(graph: Graph, node: Node, seen: Node | None, left: int = STEPS) -> _
     if not left or not _alone(graph, node):
         return None
     if node.op is where:
-        condition, inner, lowest = node.inputs
-        found = _scores(graph, inner, None, left - 1)
-        if found is None or found.hides or not _hides(condition, lowest, seen):
-            return None
-        real = node.dtype.type
-        shown = real(0) if found.added is None else found.added
-        return replace(found, added=where(condition, shown, real(-np.inf)), hides=True)
-    if seen is not None:
-        return None
-    if node.op.name == "add":
-        for inner, more in (node.inputs, node.inputs[::-1]):
-            found = _scores(graph, inner, None, left - 1)
-            if found is not None and not found.hides:
-                return replace(found, added=more if found.added is None else found.added + more)
-        return None
-    if node.op.name in ("mul", "div"):
-        return _scaled(graph, node, left - 1)
-    return _Scores(node) if node.op.name == "matmul" and _turned(graph, node) else None
+        return _hidden(graph, node, seen, left - 1)
+    take = TAKEN_APART.get(node.op.name)
+    return None if seen is not None or take is None else take(graph, node, left - 1)
 
 
-def _turned(graph: Graph, product: Node) -> bool:
-    """Is the right operand the transpose of something, made for this alone?"""
-    right = product.inputs[1]
+def _hidden(graph: Graph, node: Node, seen: Node | None, left: int) -> _Scores | None:
+    """Scores where a mask is true."""
+    condition, inner, lowest = node.inputs
+    found = _scores(graph, inner, None, left)
+    if found is None or found.hides or not _hides(condition, lowest, seen):
+        return None
+    real = node.dtype.type
+    shown = real(0) if found.added is None else found.added
+    return replace(found, added=where(condition, shown, real(-np.inf)), hides=True)
+
+
+def _added(graph: Graph, node: Node, left: int) -> _Scores | None:
+    """Scores and something more."""
+    for inner, more in (node.inputs, node.inputs[::-1]):
+        found = _scores(graph, inner, None, left)
+        if found is not None and not found.hides:
+            return replace(found, added=more if found.added is None else found.added + more)
+    return None
+
+
+def _product(graph: Graph, node: Node, left: int) -> _Scores | None:
+    """A product whose right operand is the transpose of something, made for this alone."""
+    right = node.inputs[1]
     turns = right.op.name == "transpose" and swaps_last_two(right.attrs["axes"])
-    return turns and _alone(graph, right)
+    return _Scores(node) if turns and _alone(graph, right) else None
 
 
 def _scaled(graph: Graph, node: Node, left: int) -> _Scores | None:
@@ -201,6 +206,10 @@ def _scaled(graph: Graph, node: Node, left: int) -> _Scores | None:
     if number == 0:
         return None
     return replace(found, scale=found.scale * (number if node.op.name == "mul" else 1 / number))
+
+
+TAKEN_APART = {"add": _added, "mul": _scaled, "div": _scaled, "matmul": _product}
+"""What scores may be made by -> how they are taken apart."""
 
 
 def _hides(condition: Node, lowest: Node, seen: Node | None) -> bool:

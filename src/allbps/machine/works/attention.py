@@ -45,7 +45,8 @@ def _as_heads(place: Place, leading: Sequence[int]) -> Heads | None:
     """
     layout = place.layout
     axes = [layout.runs(k) for k in range(len(layout.axes))]
-    *outer, rows, columns = [[]] * (len(leading) + 2 - len(axes)) + axes
+    missing: list[list[Run]] = [[]] * (len(leading) + 2 - len(axes))
+    *outer, rows, columns = missing + axes
     if len(rows) > 1 or columns not in ([], [(layout.shape[-1], 1)]):
         return None
     again = [[(n, 0)] if n > 1 else [] for n in leading]
@@ -97,10 +98,10 @@ class _Attention:
         """Where they lie, or copies."""
         q, k, v, *more = values
         (T, E), (S, F) = q.shape[-2:], v.shape[-2:]
-        heads = [_read(places, x) for x in (q, k, v)]
-        added = [_heads(places, x, q.shape[:-2]) for x in more]  # one or none
+        heads = _read(places, q), _read(places, k), _read(places, v)
+        added = _heads(places, more[0], q.shape[:-2]) if more else None
         count = q.size // (T * E)
-        return cls(work, *heads, *(added or [None]), count, (T, S, E, F))
+        return cls(work, *heads, added, count, (T, S, E, F))
 
     @property
     def operands(self) -> dict[str, Operand]:
@@ -173,13 +174,13 @@ def emit_attention_delta(places: Places, work: Work) -> None:
 def _written(places: Places, value: Value, like: Heads) -> Heads:
     """A place for a result: in the array that it is a part of, or a block of its own."""
     part = landing(places, value)
-    found = part and _as_heads(part, value.shape[:-2])
-    if part is None or found is None:
-        place = places.put(value, _like(like.place, value.shape))
-        found = _as_heads(place, value.shape[:-2])
-        assert found is not None
-    else:
+    found = None if part is None else _as_heads(part, value.shape[:-2])
+    if part is not None and found is not None:
         places.put_into(value, part)
+        return found
+    place = places.put(value, _like(like.place, value.shape))
+    found = _as_heads(place, value.shape[:-2])
+    assert found is not None
     return found
 
 
