@@ -1,4 +1,4 @@
-"""The command line's door: so small that Ctrl-C finds it while everything else is being loaded."""
+"""The command line's door: so small that who stops it finds it while all else is being loaded."""
 
 from __future__ import annotations
 
@@ -17,11 +17,14 @@ from allbps.exits import INTERRUPTED
 
 
 class Stopped(BaseException):
-    """Ctrl-C; a name of its own, since click gives KeyboardInterrupt a meaning and no message."""
+    """Ctrl-C or SIGTERM, whose number it has.
+
+    A name of its own, since click gives KeyboardInterrupt a meaning and no message.
+    """
 
 
 def main() -> None:
-    """Run the command line; Ctrl-C ends it with one line, whenever it comes."""
+    """Run the command line; Ctrl-C and SIGTERM end it with one line, whenever they come."""
     heard = _heard()
     _answer(heard, _leave)  # no exception: an import would print or swallow it
     from allbps.commands import run
@@ -43,13 +46,12 @@ def _is_worker() -> bool:
 
 
 def _heard() -> list[int]:
-    """The signals that ask to stop; who starts several workers ends them by SIGTERM."""
-    heard: list[int] = []
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        heard.append(signal.SIGINT)  # else ignored, as in a background job
-    if _is_worker() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
-        heard.append(signal.SIGTERM)
-    return heard
+    """The signals that ask to stop: a person does by Ctrl-C, schedulers and launchers by SIGTERM.
+
+    One that is ignored stays so: SIGINT in a background job, either under nohup's kin.
+    """
+    usual = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
+    return [number for number, answer in usual.items() if signal.getsignal(number) is answer]
 
 
 def _end_worker(code: int) -> NoReturn:
@@ -68,14 +70,14 @@ def _answer(heard: Sequence[int], answer: Callable[[int, FrameType | None], NoRe
 
 def _unwind(number: int, frame: FrameType | None) -> NoReturn:
     """Let the files that are being written be removed."""
-    raise Stopped
+    raise Stopped(number)
 
 
 def _ask_again(lost: sys.UnraisableHookArgs) -> None:
-    """Ctrl-C in a destructor or a callback ends nothing there: let it come once more."""
-    while lost.exc_type is Stopped:
+    """What stops us ends nothing in a destructor or a callback: let it come once more."""
+    while isinstance(lost.exc_value, Stopped):
         try:
-            Timer(0.01, interrupt_main).start()
+            Timer(0.01, interrupt_main, lost.exc_value.args).start()
             return
         except Stopped:  # it came before the timer's thread had begun: here it ends nothing either
             continue

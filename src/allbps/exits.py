@@ -6,4 +6,4 @@ FAILED = 1
 MISUSE = 2
 """The user's mistake: one message, nothing written."""
 INTERRUPTED = 130
-"""Ctrl-C: 128 + the number of SIGINT, as shells report it."""
+"""Ctrl-C or SIGTERM: 128 + the number of SIGINT, as shells report it."""

@@ -1,4 +1,4 @@
-"""Ctrl-C ends the command with one line and exit code 130, whenever it comes."""
+"""Ctrl-C and SIGTERM end the command with one line and exit code 130, whenever they come."""
 
 import signal
 import subprocess
@@ -23,15 +23,16 @@ cli.main()
 """
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("delay", [0.0, 0.05, 0.15, 0.4, 1.0])
-def test_one_line_and_130(delay):
+def test_one_line_and_130(delay, number):
     process = subprocess.Popen(
         [sys.executable, "-c", LISTENING, "lecture", "--check"],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     assert process.stdout.readline() == "listening\n"
     time.sleep(delay)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     _, err = process.communicate(timeout=60)
     assert (process.returncode, err.strip()) == (130, "stopped")
 
@@ -42,7 +43,7 @@ import allbps.cli, allbps.commands
 
 class Destroyed:
     def __del__(self):
-        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.NUMBER)
         time.sleep(0.1)
 
 def run():
@@ -73,10 +74,11 @@ threading.Thread.start = slow
 """
 
 
+@pytest.mark.parametrize("number", ["SIGINT", "SIGTERM"])
 @pytest.mark.parametrize("before", ["", LATE], ids=["at once", "late"])
-def test_a_destructor_does_not_swallow_it(before):
+def test_a_destructor_does_not_swallow_it(before, number):
     done = subprocess.run(
-        [sys.executable, "-c", before + LOST],
+        [sys.executable, "-c", before + LOST.replace("NUMBER", number)],
         capture_output=True, text=True, timeout=50, check=False,
     )  # fmt: skip
     assert (done.returncode, done.stderr.strip()) == (130, "stopped")

@@ -87,6 +87,82 @@ def test_a_folder_holds_parts_and_names(tmp_path):
     np.testing.assert_array_equal(found.test.fetch(np.arange(10))[1], KINDS[40:])
 
 
+def put(folder, name, rows):
+    """Rows as ``datasets`` writes them."""
+    folder.mkdir(parents=True, exist_ok=True)
+    part = table(COLUMNS["the hub's structs"], PIXELS[rows], KINDS[rows])
+    write = as_parquet if name.endswith(".parquet") else as_stream
+    write(part, folder / name)
+
+
+def listed(folder, *names):
+    """What ``save_to_disk`` says of its files."""
+    state = {"_data_files": [{"filename": name} for name in names], "_split": None}
+    (folder / "state.json").write_text(json.dumps(state))
+    (folder / "dataset_info.json").write_text("{}")
+
+
+FIRST, MIDDLE, LAST = slice(0, 20), slice(20, 40), slice(40, 50)
+LAYOUTS = {
+    "the library's cache": {"mnist-train.arrow": FIRST, "mnist-test.arrow": LAST},
+    "folders of the hub": {"train/0000.parquet": FIRST, "test/0000.parquet": LAST},
+    "other words": {"x_training-1.parquet": FIRST, "Testing.parquet": LAST},
+}
+
+
+@pytest.mark.parametrize("files", LAYOUTS.values(), ids=LAYOUTS)
+def test_a_folder_is_divided_as_its_names_say(tmp_path, files):
+    for name, rows in files.items():
+        put((tmp_path / name).parent, name.rpartition("/")[2], rows)
+    found = read(tmp_path)
+    np.testing.assert_array_equal(found.train.fetch(np.arange(20))[1], KINDS[FIRST])
+    np.testing.assert_array_equal(found.test.fetch(np.arange(10))[1], KINDS[LAST])
+    assert (len(found.train), len(found.test), found.validation) == (20, 10, None)
+
+
+def test_a_saved_data_set_is_what_its_list_says(tmp_path):
+    """The library leaves what ``map`` computed beside it."""
+    put(tmp_path, "data-b.arrow", FIRST)
+    put(tmp_path, "data-a.arrow", LAST)
+    put(tmp_path, "cache-0123.arrow", MIDDLE)
+    listed(tmp_path, "data-b.arrow", "data-a.arrow")
+    found = read(tmp_path)
+    labels = np.concatenate([KINDS[FIRST], KINDS[LAST]])
+    np.testing.assert_array_equal(found.train.fetch(np.arange(30))[1], labels)
+    assert len(found.train) == 30
+    assert any("cache-0123.arrow" in note.text for note in found.notes)
+    (tmp_path / "data-a.arrow").unlink()
+    with pytest.raises(UserFileError, match=r"data-a\.arrow is missing"):
+        read(tmp_path)
+
+
+def test_a_saved_data_set_may_have_parts(tmp_path):
+    for part, rows in (("train", FIRST), ("test", LAST), ("unsupervised", MIDDLE)):
+        put(tmp_path / part, "data-00000-of-00001.arrow", rows)
+        listed(tmp_path / part, "data-00000-of-00001.arrow")
+    (tmp_path / "dataset_dict.json").write_text('{"splits": ["train", "test", "unsupervised"]}')
+    found = read(tmp_path)
+    assert (len(found.train), len(found.test)) == (20, 10)
+    assert any("unsupervised" in note.text for note in found.notes)
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        (["train.parquet", "more.parquet"], "cannot be told whether.*\n.*\n.*more.parquet"),
+        (["train.parquet", "train_test.parquet"], "cannot be told whether"),
+        (["test.parquet"], "nothing to learn from"),
+        (["val/0.parquet", "test/0.parquet"], "nothing to learn from"),
+        (["val/0.parquet", "dev/0.parquet", "train/0.parquet"], "two folders of validation"),
+    ],
+)
+def test_a_folder_that_does_not_say_what_to_learn_from_is_refused(tmp_path, names, said):
+    for name in names:
+        put((tmp_path / name).parent, name.rpartition("/")[2], FIRST)
+    with pytest.raises(UserFileError, match=said):
+        read(tmp_path)
+
+
 def test_names_are_labels_and_colours_are_channels(tmp_path):
     colours = RNG.integers(0, 256, (12, 5, 4, 3), np.uint8)
     labels = pa.array(["a", "b", "c"] * 4).dictionary_encode()

@@ -19,16 +19,11 @@ from allbps.data.decoding import (
     wide_extent,
 )
 from allbps.data.images import Dataset, Raw, assemble
+from allbps.data.parts import PARTS, part_called
 from allbps.data.scale import Note, Scale, choose_scale, darkness, left_out
 from allbps.data.sources import Files
 from allbps.errors import UserFileError
 
-PARTS = {
-    "train": ("train", "training"),
-    "test": ("test", "testing"),
-    "validation": ("val", "valid", "validation", "dev"),
-}
-"""Part of a data set -> what its folder may be called."""
 LEFT_BY_PROGRAMS = frozenset({"__macosx", "thumbs.db", "ehthumbs.db", "desktop.ini", "@eadir"})
 """Files and folders that systems leave among a user's own, beside all that begin with a dot."""
 
@@ -125,12 +120,11 @@ def _is_junk(name: str) -> bool:
 
 def _parts(folder: Path, aside: Aside) -> dict[str, Path]:
     """Part -> its folder; the folder itself where it is not divided into parts."""
-    called = {name: part for part, names in PARTS.items() for name in names}
     folders = _folders(folder, aside)
     parts: dict[str, Path] = {}
     strangers = []
     for path in folders:
-        part = called.get(path.name.lower())
+        part = part_called(path.name)
         if part is None:
             strangers.append(path)
         elif part in parts:

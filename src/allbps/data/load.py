@@ -12,7 +12,8 @@ from allbps.data.folder import has_class_folders, load_folder
 from allbps.data.idx import GZIP, NAMES, holds_idx, load_idx_folder, load_idx_pair
 from allbps.data.images import Dataset
 from allbps.data.npz import holds_npy, load_npy_folder, load_npy_pair, load_npz
-from allbps.data.tables import holds_tables, is_table, load_tables
+from allbps.data.tables import load_tables
+from allbps.data.tables_of import holds_tables, is_table
 from allbps.errors import ArgumentError, UserFileError
 
 KNOWN = (

@@ -24,10 +24,10 @@ from allbps.data.arrays import as_images
 from allbps.data.images import Dataset, Raw, assemble
 from allbps.data.scale import Note
 from allbps.data.sources import Mapped, Stamps, stamps
+from allbps.data.tables_of import tables_of
 from allbps.errors import UserFileError
 from allbps.extras import needs
 
-ENDINGS = (".parquet", ".arrow", ".feather")
 PIXELS = ("image", "img", "pixels", "images", "x", "X", "data")
 LABELS = ("label", "labels", "y", "target", "class", "fine_label")
 """Names of columns, the first that is there."""
@@ -35,18 +35,6 @@ AT_ONCE = 1024
 """Rows that are read at once."""
 BUFFER = 1 << 20
 """Bytes of a column that Parquet reads ahead; all of it in a group of rows where there is none."""
-SPLITS = {"train": "train", "test": "test", "val": "validation", "dev": "validation"}
-"""How a file of a folder begins, and what it holds."""
-
-
-def is_table(path: Path) -> bool:
-    """Is it a file of these kinds?"""
-    return path.suffix in ENDINGS
-
-
-def holds_tables(folder: Path) -> bool:
-    """Does a folder hold such files?"""
-    return any(is_table(path) for path in folder.iterdir())
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +60,7 @@ def load_tables(
     white: float | None = None,
     stream: bool | None = None,
 ) -> Dataset:
-    """Images and labels of a file, or of a folder with ``train…``, ``test…`` and ``val…`` files.
+    """Images and labels of a file, or of a folder as ``tables_of`` knows them.
 
     The images are the column ``image`` (or ``img``, ``pixels``, ``x``, …): encoded image files, as
     bytes or as a struct with ``bytes``; or numbers, a list of H·H or nested lists. Labels are the
@@ -83,9 +71,9 @@ def load_tables(
         UserFileError: a file cannot be read, or does not hold images of one size and labels.
 
     """
-    parts = _split(path)
-    raws = {name: _raw(files, alpha) for name, files in parts.items()}
-    names = _class_names(parts["train"][0])
+    tables = tables_of(path)
+    raws = {part: _raw(files, alpha) for part, files in tables.parts.items()}
+    names = _class_names(tables.parts["train"][0])
     return assemble(
         str(path),
         raws["train"],
@@ -94,25 +82,8 @@ def load_tables(
         classes=names,
         white=white,
         stream=stream,
-        notes=[Note("pixels were unpacked into a temporary file", heed=False)],
+        notes=[Note("pixels were unpacked into a temporary file", heed=False), *tables.notes()],
     )
-
-
-def _split(path: Path) -> dict[str, list[Path]]:
-    """Which files hold what."""
-    if not path.is_dir():
-        return {"train": [path]}
-    found: dict[str, list[Path]] = {}
-    for file in sorted(filter(is_table, path.iterdir())):
-        kind = next((name for word, name in SPLITS.items() if file.name.startswith(word)), "train")
-        found.setdefault(kind, []).append(file)
-    if "train" not in found:
-        raise UserFileError(
-            f"{path} holds nothing to learn from",
-            expected="a file whose name begins with train",
-            got=", ".join(file.name for files in found.values() for file in files[:3]),
-        )
-    return found
 
 
 def _raw(files: Sequence[Path], alpha: str | None) -> Raw:

@@ -23,6 +23,8 @@ from allbps.train.moment import Moment, best_epoch
 from allbps.train.options import TrainOptions
 from allbps.tree import flatten
 
+ASKING = (signal.SIGINT, signal.SIGTERM)
+"""Signals that ask to stop: a person's Ctrl-C, a scheduler's or a launcher's SIGTERM."""
 PAUSE = 0.25
 """About how many seconds of steps are taken before the loop looks up."""
 
@@ -67,24 +69,17 @@ class Stop:
         self.agreed = bool(said[:, 0].any())
         return int(said[0, 1])
 
-    @property
-    def _signals(self) -> list[signal.Signals]:
-        """Who starts several workers ends them by SIGTERM."""
-        several = self._workers.exchange is not None
-        return [signal.SIGINT, *([signal.SIGTERM] if several else [])]
-
     @contextmanager
     def on_interrupt(self) -> Iterator[None]:
-        """Ctrl-C asks to stop after the steps in hand; a second one interrupts at once."""
+        """Ctrl-C or SIGTERM asks to stop after the steps in hand; a second one stops at once."""
         before: dict[int, Any] = {}
 
         def ask(number: int, frame: FrameType | None) -> None:
             self.asked = True
-            interrupts = number == signal.SIGINT
-            signal.signal(number, signal.default_int_handler if interrupts else before[number])
+            signal.signal(number, before[number])
 
         try:
-            for heard in self._signals:
+            for heard in ASKING:
                 before[heard] = signal.getsignal(heard)
                 signal.signal(heard, ask)
         except ValueError:  # not in the main thread: there, Ctrl-C never arrives
