@@ -113,12 +113,14 @@ def test_the_graph_is_the_branch_the_arguments_took():
     assert [n.op.name for n in traced.graph.nodes].count("mul") == 2
 
 
-def test_a_variable_called_dX_gives_way_to_the_delta_of_X():
+def test_the_delta_of_X_gives_way_to_a_variable_called_dX():
     def net(X):
         dX = X * 2.0
         return np.sum(dX)
 
-    assert names(trace(net, np.ones(2))) == ["X", "dX_", "L"]
+    traced = trace(net, np.ones(2))
+    assert names(traced) == ["X", "dX", "L"]
+    assert traced.deltas == {"X": "dX_", "dX": "ddX", "L": "dL"}
 
 
 def test_a_variable_named_like_emitted_functions_gives_way():

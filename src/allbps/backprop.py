@@ -7,7 +7,7 @@ fitted to the shape and dtype of its operand, and the starting factor 1 is dropp
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -73,15 +73,16 @@ def seed_of(y: Node) -> Node:
 
 
 def backprop(
-    seeds: Mapping[Node, Node], wrt: Iterable[Node], *, names: Set[str] | None = None
+    seeds: Mapping[Node, Node], wrt: Iterable[Node], *, called: Mapping[str, str] | None = None
 ) -> dict[Node, Delta]:
     """δ for everything between ``wrt`` and the outputs.
 
     Args:
         seeds: output -> its given δ.
         wrt: where to stop; a δ is built only for nodes that depend on one of these.
-        names: the names in use, where every δ is to get a node and a name of its own for a person
-            to read (``dX``, terms ``dX_1``, ``dX_2``); without, nodes are shared.
+        called: name of a value -> what its δ is called, where every δ is to get a node and a name
+            of its own for a person to read (``dX``, terms ``dX_1``, ``dX_2``); without, nodes are
+            shared.
 
     Returns:
         primal -> Delta, outputs first. A ``wrt`` that no output depends on is missing.
@@ -97,7 +98,7 @@ def backprop(
     deltas: dict[Node, Delta] = {}
     for node in reversed(order):
         with placed_at(node.site):
-            delta = _total(node, terms.pop(node), seeds.get(node), names)
+            delta = _total(node, terms.pop(node), seeds.get(node), called)
             if delta is None:
                 continue
             deltas[node] = delta
@@ -124,30 +125,33 @@ def _active(outputs: Sequence[Node], wrt: set[Node]) -> list[Node]:
 
 
 def _total(
-    node: Node, terms: list[Term], seed: Node | None, names: Set[str] | None
+    node: Node, terms: list[Term], seed: Node | None, called: Mapping[str, str] | None
 ) -> Delta | None:
     """The δ of ``node``: its seed plus the contributions of its uses, first use first."""
     terms = sorted(terms, key=lambda term: (term.consumer.born, term.index))
-    if names is not None and len(terms) > 1:
+    if called is not None and len(terms) > 1:
         terms = [
             Term(_named(term.node, name), term.consumer, term.index, term.rule)
-            for term, name in zip(terms, _numbered(node.name, len(terms), names), strict=True)
+            for term, name in zip(terms, _numbered(node.name, len(terms), called), strict=True)
         ]
     parts = [term.node for term in terms] + ([seed] if seed is not None else [])
     if not parts:
         return None
-    if names is None:
+    if called is None:
         parts = gathered(parts)
     total = parts[0] if len(parts) == 1 else in_groups(accumulate, parts)
-    return Delta(node, _named(total, f"d{node.name}") if names is not None else total, tuple(terms))
+    if called is not None:
+        total = _named(total, called[node.name])
+    return Delta(node, total, tuple(terms))
 
 
-def _numbered(name: str, count: int, names: Set[str]) -> list[str]:
-    """``dx_1``, ``dx_2``, …; ``dx__1``, … where a name or the δ of one is called so."""
+def _numbered(name: str, count: int, called: Mapping[str, str]) -> list[str]:
+    """``dx_1``, ``dx_2``, …; ``dx__1``, … where a value or the δ of one is called so."""
+    taken = {*called, *called.values()}
     stem = f"d{name}_"
     while True:
         found = [f"{stem}{k}" for k in range(1, count + 1)]
-        if not any(one in names or (one[0] == "d" and one[1:] in names) for one in found):
+        if taken.isdisjoint(found):
             return found
         stem += "_"
 

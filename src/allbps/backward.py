@@ -12,6 +12,7 @@ import numpy as np
 from allbps.backprop import Delta, backprop, seed_of
 from allbps.errors import ArgumentError, DtypeError, NotScalarError, ShapeError, unknown_name
 from allbps.ir import CONST, INPUT, Graph, Node, constant
+from allbps.names import as_python_reads
 from allbps.trace import Traced
 
 
@@ -83,9 +84,9 @@ def backward(
             expected=f"cotangents={{'{traced.graph.outputs[0].name}': …}}",
             got=type(cotangents).__name__,
         )
-    seeds, given = _seeds(traced, dict(cotangents or {}))
-    names = {x.name for x in (*traced.graph.inputs, *traced.graph.nodes) if x.name}
-    reached = backprop(seeds, chosen, names=names)
+    called = {as_python_reads(name): given for name, given in (cotangents or {}).items()}
+    seeds, given = _seeds(traced, called)
+    reached = backprop(seeds, chosen, called=traced.deltas)
     apart = {y: Delta(y, seed, ()) for y, seed in seeds.items() if y not in reached}
     deltas = {**apart, **reached}  # a result that depends on no argument has its own δ and no more
     return Backward(traced, deltas, seeds, given, chosen)
@@ -101,7 +102,7 @@ def _chosen(traced: Traced, wrt: Iterable[str] | None) -> list[Node]:
         raise ArgumentError(
             "wrt is of the wrong kind", expected="names of arguments", got=repr(wrt)
         )
-    for name in listed:
+    for name in map(as_python_reads, listed):
         if isinstance(traced.parameters.get(name), int):
             raise _needs_floats(f"{name} holds int numbers", traced)
         found = [x for x in arguments if x.name == name or x.name.startswith(f"{name}_")]
@@ -153,12 +154,12 @@ def _seeds(traced: Traced, cotangents: dict[str, Any]) -> tuple[dict[Node, Node]
                 got=str(y.value),
             )
         if y.name in cotangents:
-            name = f"d{y.name}"
+            name = traced.deltas[y.name]
             node = Node(INPUT, (), y.shape, y.dtype, attrs={"name": name}, name=name, site=y.site)
             seeds[y], given[node] = node, _as_given(cotangents.pop(y.name), y)
         elif y.size == 1 and len(outputs) == 1:
             one = seed_of(y)
-            seeds[y] = constant(one.value, f"d{y.name}")
+            seeds[y] = constant(one.value, traced.deltas[y.name])
         elif y not in seeds and len(outputs) == 1:
             raise NotScalarError(
                 f"{traced.function} does not return a scalar, so there is no loss to start from",

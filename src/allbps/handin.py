@@ -55,7 +55,7 @@ def _npz(path: Path, inputs: Mapping[str, Any]) -> Any:
 def _csv(path: Path, inputs: Mapping[str, Any]) -> Any:
     """A table of one row or column is a vector as well as a matrix: as the argument has it."""
     name, numbers = path.stem, np.loadtxt(path, delimiter=",")
-    shape = np.shape(inputs.get(name.removeprefix("d"), inputs.get(name)))
+    shape = np.shape(inputs.get(name, inputs.get(name.removeprefix("d"))))
     fits = numbers.ndim < 2 and numbers.size == np.prod(shape)
     return {name: numbers.reshape(shape) if fits else numbers}
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import keyword
 import re
 import sys
-from collections.abc import Iterator, Mapping
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping, Set
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any
@@ -130,24 +131,42 @@ class _Chooser:
 
     def give(self, node: Node, name: str) -> None:
         name = identifier(name)
-        while self._is_taken(name):
-            name += "_"
-        self.names[node] = name
+        self.names[node] = name = _aside(name, self.taken)
         self.taken.add(name)
 
     def free(self, names: tuple[str, ...]) -> str:
         """The first that is not taken; the first at all where each is."""
-        return next((name for name in names if not self._is_taken(name)), names[0])
-
-    def _is_taken(self, name: str) -> bool:
-        # dX is the δ of X: of two variables called X and dX the second gives way
-        return bool({name, f"d{name}"} & self.taken) or (name[0] == "d" and name[1:] in self.taken)
+        return next((name for name in names if name not in self.taken), names[0])
 
     def number(self, node: Node) -> None:
         self._count += 1
         while f"t{self._count}" in self.taken:
             self._count += 1
         self.give(node, f"t{self._count}")
+
+
+def _aside(name: str, taken: Set[str]) -> str:
+    """``name``, or with an underscore behind it, or more, where it is taken."""
+    while name in taken:
+        name += "_"
+    return name
+
+
+def delta_names(names: Iterable[str]) -> dict[str, str]:
+    """What the δ of each of the variables is called: ``dX`` for X.
+
+    The names of variables are the user's, so a δ gives way: beside a variable dX it is ``dX_``.
+
+    >>> delta_names(["X", "p", "dp"])
+    {'X': 'dX', 'p': 'dp_', 'dp': 'ddp'}
+    """
+    own = list(dict.fromkeys(names))
+    taken = reserved() | set(own)
+    found: dict[str, str] = {}
+    for name in own:
+        found[name] = _aside(f"d{name}", taken)
+        taken.add(found[name])
+    return found
 
 
 def reserved() -> set[str]:
@@ -166,6 +185,17 @@ def identifier(name: str) -> str:
         return name
     cleaned = re.sub(r"\W+", "_", name).strip("_") or "x"
     return f"_{cleaned}" if cleaned[0].isdigit() else cleaned
+
+
+def as_python_reads(name: str) -> str:
+    """The identifier that Python makes of what stands in a file: a micro sign is a Greek μ.
+
+    Source: the language reference, 2.3, identifiers are converted to NFKC.
+
+    >>> as_python_reads("\N{MICRO SIGN}") == "\N{GREEK SMALL LETTER MU}"
+    True
+    """
+    return unicodedata.normalize("NFKC", name)
 
 
 def is_numbered(name: str) -> bool:

@@ -47,7 +47,7 @@ from allbps.ir import (
 from allbps.ir.draws import Draws, draws_here
 from allbps.ir.site import file_name
 from allbps.ir.twin import or_its_twin
-from allbps.names import Watcher, choose_names, identifier
+from allbps.names import Watcher, as_python_reads, choose_names, delta_names, identifier
 from allbps.tree import flatten, leaves, rebuild, tree_map
 
 
@@ -123,10 +123,16 @@ class Traced:
     def find(self, name: str) -> Node | None:
         """The node of that name, or None.
 
-        A variable that is called as a δ is, ``dW`` beside ``W``, stands in the graph as ``dW_``.
+        A variable that is called as emitted source calls something else, ``sum``, stands in the
+        graph as ``sum_``.
         """
-        known = self._by_name
+        known, name = self._by_name, as_python_reads(name)
         return known[name] if name in known else known.get(f"{name}_")
+
+    @cached_property
+    def deltas(self) -> Mapping[str, str]:
+        """Name of a value -> the name of its δ: ``dW`` for ``W``."""
+        return delta_names(self._by_name)
 
     def unknown(self, name: str, known: list[str], kind: str) -> NameUnknownError:
         """The error for a name that is not among ``known``; it may be hidden in an object."""

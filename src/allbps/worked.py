@@ -113,12 +113,12 @@ class Worked:
         node = self.backward.traced.find(name)
         if node is None:
             raise self.backward.traced.unknown(name, list(self.names), "value")
-        own = node.name
-        forward, delta = self._steps.get(own), self._steps.get(f"d{own}")
+        own, of_delta = node.name, self.backward.traced.deltas[node.name]
+        forward, delta = self._steps.get(own), self._steps.get(of_delta)
         return Entry(
             name=name,
             value=_handed_out(self.values[own]),
-            delta=_handed_out(self.values.get(f"d{own}")),
+            delta=_handed_out(self.values.get(of_delta)),
             formula=delta.formula if delta else "",
             because=delta.because if delta else "",
             forward=forward.formula if forward else "",
@@ -130,7 +130,8 @@ class Worked:
         """The names of a value's steps, in order."""
         delta = self.backward.deltas.get(node)
         terms = delta.terms if delta is not None and len(delta.terms) > 1 else ()
-        return [node.name, *(term.node.name for term in terms), f"d{node.name}"]
+        own = self.backward.traced.deltas[node.name]
+        return [node.name, *(term.node.name for term in terms), own]
 
     @cached_property
     def _steps(self) -> dict[str, Step]:

@@ -27,6 +27,23 @@ def oblong(shape, seed=0):
     return (2 * rng.integers(-4, 4, shape) + 1) / 32 + scale
 
 
+MOVES_LIKE_A_ROOT = [[1.0, 1.0], [0.0, 1.0]], [[2.0, 1.0], [-1.0, 0.0]]
+
+
+@pytest.mark.parametrize("x", MOVES_LIKE_A_ROOT)
+@pytest.mark.parametrize(
+    "f", [np.linalg.eigvals, lambda x: np.linalg.eig(x)[0], lambda x: np.abs(np.linalg.eig(x)[1])]
+)
+def test_a_matrix_that_lacks_eigenvectors_has_no_derivative_of_its_eigenvalues(f, x):
+    gradient = bp.grad(lambda x: np.sum(f(x) ** 2).real)(np.array(x))
+    assert np.isnan(gradient).all()
+
+
+def test_equal_eigenvalues_with_all_their_eigenvectors_have_a_derivative_of_their_sum():
+    gradient = bp.grad(lambda x: np.sum(np.linalg.eigvals(x) ** 3).real)(2.0 * np.eye(3))
+    np.testing.assert_allclose(gradient, 12.0 * np.eye(3))
+
+
 @pytest.mark.parametrize("shape", [(1, 1), (3, 3), (2, 3, 3), (2, 1, 2, 2)])
 @pytest.mark.parametrize("function", [np.linalg.inv, np.linalg.det, np.linalg.pinv])
 def test_inverses_and_determinants(function, shape, agrees):

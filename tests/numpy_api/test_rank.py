@@ -63,6 +63,47 @@ def test_where_the_rank_may_change_there_is_no_derivative(f):
     assert np.isnan(bp.grad(lambda a: np.sum(f(a)))(of_rank(3, 3, 2, 1))).all()
 
 
+def with_values(*values):
+    """A symmetric matrix with these eigenvalues, none along an axis."""
+    turned = np.linalg.qr(np.random.default_rng(2).normal(size=(3, 3)))[0]
+    return turned @ np.diag(values) @ turned.T
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda a: np.linalg.pinv(a * 1.0, rcond=0.3),
+        lambda a: np.linalg.pinv(a * 1.0, rtol=0.3),
+        lambda a: np.linalg.pinv(a, rcond=0.3, hermitian=True),
+        lambda a: np.linalg.pinv(a * 1.0, rcond=0.3, hermitian=True),
+        lambda a: np.linalg.lstsq(a * 1.0, np.ones(3), rcond=0.3)[0],
+    ],
+)
+def test_a_cutoff_that_leaves_out_what_is_not_zero_has_no_derivative_here(f):
+    assert np.isnan(bp.grad(lambda a: np.sum(f(a)))(with_values(3.0, 2.0, 0.3))).all()
+
+
+def put_together(a):
+    u, s, vt = np.linalg.svd(a, hermitian=True)
+    return (u * s**2) @ vt
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda a: np.linalg.pinv(a * 1.0, rcond=0.3),
+        lambda a: np.linalg.pinv(a, hermitian=True),
+        lambda a: np.linalg.svd(a, hermitian=True)[1],
+        lambda a: np.linalg.svd(a, hermitian=True, compute_uv=False),
+        put_together,
+    ],
+)
+def test_a_hermitian_matrix_is_read_from_its_lower_triangle(f, agrees):
+    agrees(f, with_values(3.0, -2.0, 1.0))
+    report = bp.check(lambda a: np.sum(f(a) * (1.0 + np.arange(3))), with_values(3.0, -2.0, 1.0))
+    assert report, str(report)
+
+
 CUT = np.diag([1.0, 0.1])
 
 

@@ -51,6 +51,11 @@ NAMES = [
     "value",
     "dx",
     "d_x",
+    "dx_1",
+    "ddx",
+    "δ",
+    "δx",
+    "δδx",
 ]
 
 
@@ -76,3 +81,38 @@ def test_an_unnamed_result_takes_a_letter_that_is_free():
         "y",
         "z",
     )
+
+
+def test_names_of_variables_are_the_users_and_deltas_give_way():
+    def f(p, q):
+        dp = p * q
+        dq_1 = dp * q
+        return np.sum(dq_1 * q)
+
+    worked = bp.explain(f, p=np.array([1.0, 2.0]), q=np.array([3.0, 4.0]))
+    assert [name for name in worked.names if not name.startswith("t")] == [
+        "p", "q", "dp", "dq_1", "L",
+    ]  # fmt: skip
+    text = worked.to_text()
+    assert "dp = p ⊙ q" in text
+    assert "dp_" not in text
+    for dialect in ("numpy", "torch", "jax"):
+        source = worked.to_source(dialect)
+        assert "dp = p * q" in source
+        assert "'p': dp_" in source
+    np.testing.assert_allclose(worked["p"].delta, np.array([3.0, 4.0]) ** 3)
+    report = bp.check(f, np.ones(2), np.ones(2), gradients={"dp": np.ones(2), "p": np.ones(2)})
+    assert [mark.node for mark in report.marks if mark] == ["dp", "p"]
+
+
+def test_a_name_is_found_as_python_reads_it():
+    micro, mu = "\N{MICRO SIGN}", "\N{GREEK SMALL LETTER MU}"
+    made = {}
+    exec(f"def f({micro}):\n    return {micro} * {micro}\n", made)
+    f = made["f"]
+    for name in (micro, mu):
+        assert bp.explain(f, 3.0)[name].delta == 6.0
+        assert bp.check(f, 3.0, gradients={name: 6.0})
+        assert bp.check(f, 3.0, gradients={f"d{name}": 6.0})
+        assert bp.explain(f, 3.0, wrt=[name])[name].delta == 6.0
+        assert bp.compile(f, 3.0, params=name)(3.0)[1] == 6.0

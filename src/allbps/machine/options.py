@@ -9,6 +9,7 @@ from dataclasses import dataclass, fields
 from typing import Any, Literal, get_args
 
 from allbps.errors import ArgumentError
+from allbps.names import as_python_reads
 from allbps.optim import Optimizer
 from allbps.trace import Traced
 
@@ -134,9 +135,9 @@ def _arguments(traced: Traced, wanted: Params) -> Iterator[str]:
     known = list(traced.parameters)
     for which in [wanted] if isinstance(wanted, (str, int)) else wanted:
         if isinstance(which, str):
-            if which not in known:
+            if as_python_reads(which) not in known:
                 raise traced.unknown(which, known, "argument")
-            yield which
+            yield as_python_reads(which)
         elif -len(known) <= which < len(known):
             yield known[which]
         else:

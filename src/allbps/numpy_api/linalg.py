@@ -11,13 +11,13 @@ import numpy as np
 from allbps.errors import ArgumentError, ShapeError
 from allbps.ir import NUMPY, Node, label, lift, numpy_function, user_site
 from allbps.numpy_api.arguments import plain_axis
-from allbps.numpy_api.choosing import take_along_axis, tril
+from allbps.numpy_api.choosing import take_along_axis
 from allbps.numpy_api.products import dot
 from allbps.numpy_api.shapes import moveaxis
 from allbps.ops import eigen, factorise
 from allbps.ops.comparison import where
 from allbps.ops.complexes import absolute, conj, imag, real, real_of, size
-from allbps.ops.function import astype
+from allbps.ops.function import abs_, astype, sign
 from allbps.ops.join import joined
 from allbps.ops.length import norm_op
 from allbps.ops.linalg import det, floats, inv, logabsdet, matmul, signdet, solve, transposed
@@ -50,8 +50,6 @@ def pinv(a: Any, rcond: Any = None, hermitian: bool = False, *, rtol: Any = np._
         raise ValueError("`rtol` and `rcond` can't be both set.")  # as NumPy says it
     if rcond is None and rtol is not np._NoValue:
         rcond = max(node.shape[-2:]) * float(np.finfo(floats(node)).eps) if rtol is None else rtol
-    if hermitian:
-        node = tril(node) + transposed(tril(node, -1))
     return factorise.pinv(node, rcond=_cutoff("pinv", rcond), hermitian=bool(hermitian))
 
 
@@ -266,6 +264,8 @@ def svd(
 ) -> Any:
     """``numpy.linalg.svd``; the extra vectors of ``full_matrices`` are not determined."""
     node = lift(a)
+    if hermitian:
+        return _svd_by_eigh(node, compute_uv)
     if not compute_uv:
         return factorise.svd_s(node)
     if full_matrices and node.ndim > 1 and node.shape[-2] != node.shape[-1]:
@@ -276,6 +276,20 @@ def svd(
             todo="np.linalg.svd(…, full_matrices=False)",
         )
     return Svd(factorise.svd_u(node), factorise.svd_s(node), factorise.svd_vt(node))
+
+
+def _svd_by_eigh(x: Node, compute_uv: bool) -> Any:
+    """That of a Hermitian matrix, read from its lower triangle: a negative sign goes to vᵀ."""
+    values = factorise.eigh_values(x, triangle="L")
+    sizes = abs_(values)
+    falling = NUMPY[np.argsort](sizes)[..., ::-1]
+    s = take_along_axis(sizes, falling, -1)
+    if not compute_uv:
+        return s
+    columns = reshape(falling, shape=(*falling.shape[:-1], 1, falling.shape[-1]))
+    u = take_along_axis(factorise.eigh_vectors(x, triangle="L"), columns, -1)
+    signs = take_along_axis(sign(values), falling, -1)
+    return Svd(u, s, transposed(factorise.columns_times(u, signs)))
 
 
 numpy_function(np.linalg.svdvals)(factorise.svd_s)

@@ -103,8 +103,9 @@ def _outputs(subject: Traced | Backward) -> dict[str, Node]:
     if isinstance(subject, Backward):
         for x in subject.wrt:
             delta = subject.deltas.get(x)
-            given = any(seed.name == f"d{x.name}" for seed in subject.given)
-            found[f"d{x.name}/total" if given else f"d{x.name}"] = (
+            own = traced.deltas[x.name]
+            given = any(seed.name == own for seed in subject.given)
+            found[f"{own}/total" if given else own] = (
                 delta.node if delta else constant(np.zeros(x.shape, x.dtype))
             )
     if traced.guards:

@@ -32,9 +32,19 @@ def _text(part: int) -> str:
 
 
 def _back(inner: Node, vectors: Node) -> Node:
-    """V⁻ᵀ inner Vᵀ."""
+    """V⁻ᵀ inner Vᵀ.
+
+    A matrix that lacks eigenvectors has no such δ, as its eigenvalues move like roots; one that
+    nearly does has a V whose inverse is so large that more than two thirds of the digits would be
+    those of rounding. In both cases δ is NaN.
+    """
+    inverse = inv(vectors)
+    real = vectors.real.dtype
+    largest = max_(absolute(inverse), axis=(-2, -1), keepdims=True)
+    complete = largest < float(np.finfo(real).eps ** (-1 / 3))
     # (…, n, n) · (…, n, n) · (…, n, n)
-    return matmul(matmul(transposed(inv(vectors)), inner), transposed(vectors))
+    full = matmul(matmul(transposed(inverse), inner), transposed(vectors))
+    return full * where(complete, real.type(1), real.type(np.nan))
 
 
 def d_eig_values(g: Node, y: Node, x: Node) -> Node:

@@ -51,6 +51,11 @@ def columns_times(matrix: Node, x: Node) -> Node:
     return matrix * reshape(x, shape=(*x.shape[:-1], 1, x.shape[-1]))
 
 
+def mirrored(x: Node) -> Node:
+    """The symmetric matrix that the lower triangle of ``x`` says."""
+    return lower(x) + transposed(lower(x, -1))
+
+
 def read(g: Node, triangle: str = "L") -> Node:
     """δ of a matrix of which only one triangle is read, from δ of the symmetric one."""
     below = lower(g) + lower(transposed(g), -1)
@@ -447,29 +452,44 @@ def pinv_code(operands: Any, attrs: Any) -> str:
 
 
 def pinv_torch(operands: Any, attrs: Any) -> str:
-    rtol = 1e-15 if attrs["rcond"] is None else attrs["rcond"]  # NumPy's default
-    options = ", hermitian=True" if attrs["hermitian"] else ""
-    return f"torch.linalg.pinv({operands['x']}, rtol={rtol!r}{options})"
+    x, rtol = operands["x"], 1e-15 if attrs["rcond"] is None else attrs["rcond"]  # NumPy's default
+    if attrs["hermitian"]:  # PyTorch spreads δ over both triangles
+        return f"torch.linalg.pinv(torch.tril({x}) + torch.tril({x}, -1).mT, rtol={rtol!r})"
+    return f"torch.linalg.pinv({x}, rtol={rtol!r})"
 
 
 def pinv_jax(operands: Any, attrs: Any) -> str:
-    return pinv_code(operands, attrs).replace("np.", "jnp.", 1)
+    x = operands["x"]
+    if attrs["hermitian"]:
+        operands = {"x": f"jnp.tril({x}) + jnp.tril({x}, -1).mT"}
+    return pinv_code(operands, {**attrs, "hermitian": False}).replace("np.", "jnp.", 1)
 
 
 def d_pinv(g: Node, y: Node, x: Node, rcond: Cutoff, hermitian: bool) -> Node:
     """Golub & Pereyra (1973), along matrices of the rank that x has.
 
-    Where that is not the full rank and x may be any matrix, the pseudo-inverse jumps: NaN.
+    Where that is not the full rank and x may be any matrix, the pseudo-inverse jumps; and where
+    the cutoff leaves out what is not 0, it depends on that too: NaN.
     """
+    whole = mirrored(x) if hermitian else x
     gt, yt = transposed(g), transposed(y)  # x, gt, yt: (…, m, n); y, g: (…, n, m)
     total = -matmul(matmul(yt, g), yt)  # (…, m, n) · (…, n, m) · (…, m, n) -> (…, m, n)
-    total = total + matmul(gt - matmul(matmul(x, y), gt), matmul(y, yt))
-    total = total + matmul(matmul(yt, y), gt - matmul(gt, matmul(y, x)))
-    if x.op is not INPUT or (rcond is not None and rcond >= 1):  # no singular value is above
+    total = total + matmul(gt - matmul(matmul(whole, y), gt), matmul(y, yt))
+    total = total + matmul(matmul(yt, y), gt - matmul(gt, matmul(y, whole)))
+    total = read(total) if hermitian else total
+    cutoff = 1e-15 if rcond is None else rcond
+    if cutoff >= 1:  # no singular value is above
         return total
-    rank = matrix_rank(x, tol=None, hermitian=hermitian, rtol=1e-15 if rcond is None else rcond)
+    noise = float(np.finfo(floats(x)).eps ** 0.5)
+
+    def above(least: float) -> Node:
+        return matrix_rank(x, tol=None, hermitian=hermitian, rtol=least)
+
+    if x.op is not INPUT and cutoff <= noise:
+        return total
+    wanted = min(x.shape[-2:]) if x.op is INPUT else above(noise)
     number = x.dtype.type
-    return total * per_matrix(where(rank == min(x.shape[-2:]), number(1), number(np.nan)))
+    return total * per_matrix(where(above(cutoff) == wanted, number(1), number(np.nan)))
 
 
 CUTOFFS = {"rcond": None, "hermitian": False}

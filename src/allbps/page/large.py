@@ -49,6 +49,7 @@ class _Author:
         self, backward: Backward, derivation: Derivation, verdicts: Mapping[str, str], plain: bool
     ) -> None:
         self.backward, self.derivation, self.verdicts = backward, derivation, verdicts
+        self.deltas = backward.traced.deltas
         self.most_heated, self.open = (0, ' open="open"') if plain else (MOST_HEATED, "")
         self.heated = 0
         self.contributions: dict[str, list[Step]] = {}
@@ -63,7 +64,8 @@ class _Author:
         graph = self.backward.traced.graph
         parts = pieces([node for node in graph.nodes if node.inputs])
         given = [step for step in self.derivation if step.kind == "given"]
-        own = [self.steps[name] for x in graph.inputs if (name := f"d{x.name}") in self.steps]
+        deltas = (self.deltas[x.name] for x in graph.inputs)
+        own = [self.steps[name] for name in deltas if name in self.steps]
         content = "".join(map(self.step, [*given, *own]))
         shown = [
             f'<details class="piece"{self.open} id="part-0"><summary>Given</summary>'
@@ -87,8 +89,8 @@ class _Author:
         shown = (self.steps[node.name] for node in piece.nodes if node.name in self.steps)
         yield from map(self.step, shown)
         for node in reversed(piece.nodes):
-            if (name := f"d{node.name}") in self.steps:
-                yield self.step(self.steps[name])
+            if self.deltas.get(node.name) in self.steps:
+                yield self.step(self.steps[self.deltas[node.name]])
             yield from map(self.step, self.contributions.get(node.name, ()))
 
     def step(self, step: Step) -> str:

@@ -111,7 +111,7 @@ def _body(parts: Parts) -> str:
     return (
         f'<div class="both{" flat" if _is_flat(svg) else ""}"><div class="aside">'
         f"<figure>{svg}</figure>{''.join(map(_template, parts.levels()))}"
-        f"</div>\n{to_mathml(parts.derivation, _verdicts(parts.report), pictures)}</div>\n"
+        f"</div>\n{to_mathml(parts.derivation, _verdicts(parts), pictures)}</div>\n"
         f'<div class="sources">{"".join(_sources(parts))}</div>\n'
     )
 
@@ -177,7 +177,7 @@ def _pieces(parts: Parts, plain: bool = False) -> str:
     """An overview, the steps as lines of text, both sources."""
     lines = listing([step.site for step in parts.derivation if step.site])
     own = "\n".join(text for _, text in lines)
-    steps = in_pieces(parts.backward, parts.derivation, _verdicts(parts.report), plain=plain)
+    steps = in_pieces(parts.backward, parts.derivation, _verdicts(parts), plain=plain)
     return (
         f"<figure>{overview(parts.backward, anchor='part')}</figure>\n{steps}\n"
         f"{_folded('Your function', own) if own else ''}"
@@ -278,11 +278,10 @@ def _names(program: Program, texts: list[str]) -> Iterator[str]:
 
 
 # -- verdicts --------------------------------------------------------------------------------------
-def _verdicts(report: Report | None) -> Mapping[str, str]:
+def _verdicts(parts: Parts) -> Mapping[str, str]:
     """Name of a δ -> what the judges said of it."""
-    if report is None:
-        return {}
-    return {f"d{node}": _said(list(found.values())) for node, found in report.of.items()}
+    of, called = parts.report.of if parts.report else {}, parts.backward.traced.deltas
+    return {called[name]: _said(list(found.values())) for name, found in of.items()}
 
 
 def _said(findings: list[Finding]) -> str:

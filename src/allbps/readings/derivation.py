@@ -547,8 +547,9 @@ class _Author:
             said = '"no result depends on" {x}'
         symbol = f"δ{self.symbols[x]}"
         return Step(
-            name=f"d{x.name}", kind="delta", symbol=symbol, value=0.0, site=None,
-            pen=self.pen, head=lambda pen: pen.phrase("δ{x}", x=x),
+            name=self.backward.traced.deltas[x.name],
+            kind="delta", symbol=symbol, value=0.0, site=None, pen=self.pen,
+            head=lambda pen: pen.phrase("δ{x}", x=x),
             meaning=self._meaning(x), reasons=(lambda pen: pen.phrase(said, x=x, y=outputs[0]),),
         )  # fmt: skip
 

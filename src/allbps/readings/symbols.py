@@ -89,16 +89,18 @@ def symbols(backward: Backward, chosen: Mapping[str, str]) -> dict[Node, str]:
             taken.add(found[node])
     found |= _constants(forward, taken)
     for primal, delta in backward.deltas.items():
-        found[delta.node] = f"δ{found[primal]}"
+        own = f"δ{found[primal]}"
+        found[delta.node] = f"δ({found[primal]})" if own in taken else own  # beside a variable δx
         taken.add(found[delta.node])
     for primal, seed in backward.seeds.items():
-        if seed is not backward.deltas[primal].node and seed.op is not CONST:
-            found[seed] = _another(f"δ{found[primal]}", "₀", "⁽⁰⁾", taken)
-    for primal, delta in backward.deltas.items():
+        total = backward.deltas[primal].node
+        if seed is not total and seed.op is not CONST:
+            found[seed] = _another(found[total], "₀", "⁽⁰⁾", taken)
+    for delta in backward.deltas.values():
         for k, term in enumerate(delta.terms, 1):
             if len(delta.terms) > 1:
                 low, high = str(k).translate(SUBSCRIPTS), f"({k})".translate(SUPERSCRIPTS)
-                found[term.node] = _another(f"δ{found[primal]}", low, high, taken)
+                found[term.node] = _another(found[delta.node], low, high, taken)
     return found
 
 

@@ -124,8 +124,8 @@ def _as_told(example: Example) -> bool:
 def _of_example(example: Example, wanted: Wanted, prefix: str) -> Example:
     if wanted.seed is not None:
         worked = example.work(wanted.seed)
-        values = worked.values
+        values, called = worked.values, worked.backward.traced.deltas
         inputs = {name: values.get(name, x) for name, x in example.inputs.items()}
-        cotangents = {name: values[f"d{name}"] for name in example.cotangents}
+        cotangents = {name: values[called[name]] for name in example.cotangents}
         example = replace(example, inputs=inputs, cotangents=cotangents)
     return changed(example, wanted, prefix)

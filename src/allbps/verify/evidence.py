@@ -97,13 +97,16 @@ class Case:
         one order of rounding and not in another, and has no noise of its own in either. Its terms
         are as large as δ of the consumer, times what the consumer is per unit of the value.
         """
-        last = LAST_DIGITS * float(np.finfo(self._coarsest).eps)
+        last, called = (
+            LAST_DIGITS * float(np.finfo(self._coarsest).eps),
+            self.backward.traced.deltas,
+        )
         floor: dict[Node, float] = {}
         for delta in self.backward.steps:
             x, own = delta.primal, [0.0]
             for term in delta.terms:
                 y = term.consumer
-                of_y = last * self._size(f"d{y.name}", 0.0) + floor.get(y, 0.0)
+                of_y = last * self._size(called[y.name], 0.0) + floor.get(y, 0.0)
                 own.append(of_y * self._size(y.name, 1.0) / self._size(x.name, 1.0))
             floor[x] = max(own)
         return floor

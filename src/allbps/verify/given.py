@@ -10,6 +10,7 @@ import numpy as np
 
 from allbps.errors import ArgumentError, unknown_name
 from allbps.ir import Node
+from allbps.names import as_python_reads
 from allbps.trace import Traced
 from allbps.verify.replay import DOUBLE
 
@@ -60,7 +61,7 @@ def _target(traced: Traced, key: str) -> tuple[Any, str]:
     for name, label in ((key, f"δ{key}"), (key[1:], key)):
         if name is not key and key[:1] not in ("d", "δ"):
             break
-        parameter = traced.parameters.get(name)
+        parameter = traced.parameters.get(as_python_reads(name))
         if isinstance(parameter, (Node, dict, list, tuple)):
             return parameter, label
         node = traced.find(name) if name else None
