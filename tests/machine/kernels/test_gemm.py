@@ -90,7 +90,18 @@ def test_empty_sum_writes_zeros(native, draw, room):
 
 @pytest.mark.parametrize(
     ("M", "N", "K"),
-    [(14, 17, 9), (1, 40, 9), (21, 1, 9), (5, 33, 70), (40, 64, 70), (33, 130, 600), (512, 40, 70)],
+    [
+        (14, 17, 9),
+        (1, 40, 9),
+        (21, 1, 9),
+        (5, 33, 70),
+        (40, 64, 70),
+        (33, 130, 600),
+        (512, 40, 70),
+        (13, 130, 40),
+        (19, 97, 37),
+        (70, 112, 18),
+    ],
     ids=lambda n: str(n),
 )
 def test_transposed_operands_by_strides(M, N, K, target, native, near, draw, dtype, room):
@@ -184,6 +195,13 @@ def test_a_product_is_cut_along_k_only_where_rows_and_columns_are_few(target):
 def test_rows_of_a_transposed_product_stay_whole(target):
     """So that the piece that has made rows of δW can move the same rows of W."""
     assert cut_product(784, 512, 128, target, 4, transposed=True).columns == 1
+
+
+def test_a_long_transposed_product_is_cut_where_its_pieces_read_least(target):
+    """δW of 2048 examples: pieces of all three axes, where panels are packed."""
+    cut = cut_product(128, 512, 2048, target, 4, transposed=True)
+    assert (cut.depth > 1) == target.packs
+    assert cut_product(4096, 512, 2048, target, 4, transposed=True).rows >= 4
 
 
 @pytest.mark.parametrize("across", [False, True])

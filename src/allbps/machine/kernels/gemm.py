@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 from allbps.machine.kernels.activation import mask
@@ -21,16 +22,20 @@ from allbps.machine.language.words import (
     Reals,
     brgemm,
     fma,
+    groups,
     inline,
     kernel,
     lanes,
     panels,
     select,
     transpose_square,
+    unroll,
 )
 
 PANELS = 6
-"""Panels of B that pay for transposing A, each of which reads it once."""
+"""Panels of B that pay for grouping A's rows, each of which reads them once."""
+TOGETHER = 16
+"""Rows of an A that lies the other way round, of which all groups are made before the next ones."""
 SHALLOW, SHALLOW_PACKED = 32, 12
 """Rows of B up to which writing C is most of the work: of wide panels, and of those of a line."""
 
@@ -82,10 +87,11 @@ def _blocks(
         last = flags & (BIAS | RELU) if block == blocks - 1 else 0
         a, b = A + k * sak, B + k * ldb
         r, s = sar, sak
-        if PACKS and sar == 1 and rows > TILE and N >= PANELS * PANEL:
-            transpose(room, depth, a, sak, depth, 0, rows)
-            a, r, s = room, depth, 1
-        elif sar == 1 and rows > 1 and K > 64 and sak % HALF_PAGE == 0:
+        if PACKS and sar == 1 and not shallow and rows > 2 * TILE and N >= PANELS * PANEL:
+            group_rows(room, a, sak, rows, depth)
+            groups(C, ldc, room, b, ldb, rows, N, depth, first | last, bias, scratch)
+            continue
+        if sar == 1 and rows > 1 and K > 64 and sak % HALF_PAGE == 0:
             _gather_rows(room, a, sak, rows, depth)
             a, s = room, rows
         if PACKS and not shallow and (rows > 2 * TILE or N > 8 * PANEL):
@@ -174,6 +180,23 @@ def _gather_rows(T: Reals, A: Reals, sak: Int, rows: Int, depth: Int) -> None:
             T[k * rows + i] = a[i]
 
 
+@kernel
+def group_rows(T: Reals, A: Reals, sak: Int, rows: Int, depth: Int) -> None:
+    """Rows of A[k, r] in T by the tiles of ``groups``: T[g*depth + k*h + i] = A[k, g + i]."""
+    tiles = (rows + TILE - 1) // TILE
+    for top in range(0, depth, TOGETHER):
+        end, row = min(top + TOGETHER, depth), 0
+        for tile in range(tiles):
+            height = (rows - row + tiles - tile - 1) // (tiles - tile)
+            for less in unroll(TILE - TILE * 2 // 3 + 1):  # as low as a tile of three can be
+                if height == TILE - less:
+                    to, a = T + row * depth, A + row
+                    for k in range(top, end):
+                        for i in lanes(TILE - less):
+                            to[k * (TILE - less) + i] = a[k * sak + i]
+            row += height
+
+
 def gemm_scratch(target: Target, itemsize: int, rows: int, K: int) -> int:
     """Numbers of scratch memory for so many rows at a time: a panel of B, and their part of A."""
     depth = target.depth(itemsize)
@@ -239,9 +262,9 @@ def cut_product(
     Where B is packed, rows are cut into blocks that leave room in the second cache. Some sixteen
     pieces are wanted, fewer of a small product. More blocks of columns make them where A lies row
     by row; where it is transposed more blocks of rows, since each transposes its own, and half as
-    many pieces will do. Only where that leaves too few, a long K is cut as well. Few rows read B
-    only once, which is best done in the order of its memory. Where B lies ``across``, every block
-    of rows turns its own panels.
+    many pieces will do. Only where that leaves too few, a long K is cut as well, and where it is
+    transposed and so long that pieces then read less. Few rows read B only once, which is best done
+    in the order of its memory. Where B lies ``across``, every block of rows turns its own panels.
     """
     wanted = max(1, min(PIECES, M * N * K // WORTH_A_PIECE))
     if not target.packs:
@@ -254,6 +277,9 @@ def cut_product(
         return Blocks(1, 1, wanted)  # so that each piece reads B from one end to the other
     rows = max(1, -(-M // target.block_rows(itemsize)))
     panel = target.panel * target.lanes(itemsize)
+    long = _cut_long(M, N, K, wanted, panel, rows) if transposed and K >= 2 * LONG else []
+    if long:
+        return min(long, key=lambda blocks: _touched(M, N, K, blocks))
     if transposed:
         rows = max(rows, min(wanted, M // 32, max(wanted // 2, M // 64)))
         columns = max(1, min(-(-wanted // (2 * rows)), N // (2 * panel)))
@@ -261,13 +287,37 @@ def cut_product(
         columns = max(1, min(wanted // rows, N // (2 * panel)))
         rows = max(rows, min(wanted // columns, M // 24))
     lacking = rows * columns < wanted // 2
-    depth = max(1, min(K // 512, -(-wanted // (rows * columns)))) if lacking else 1
+    depth = max(1, min(K // LONG, -(-wanted // (rows * columns)))) if lacking else 1
     return Blocks(rows, columns, depth)
 
 
 PIECES = 16
 WORTH_A_PIECE = 1 << 17
 """Multiplications that pay for handing out a piece of a product."""
+
+
+LONG = 512
+"""Rows of B in a piece of K at least, where K is cut."""
+
+
+def _cut_long(M: int, N: int, K: int, wanted: int, panel: int, fewest: int) -> list[Blocks]:
+    """Ways to cut M, N and K so that each piece groups rows of A for PANELS panels or more.
+
+    And for blocks of rows of which ``fewest`` would take a quarter of the second cache each.
+    """
+    powers = [1 << k for k in range(wanted.bit_length())]
+    return [
+        Blocks(rows, columns, depth)
+        for depth, columns, rows in itertools.product(powers, repeat=3)
+        if wanted // 2 <= rows * columns * depth <= wanted and 2 * rows >= fewest
+        and M // rows >= 32 and N // columns >= PANELS * panel and K // depth >= LONG
+    ]  # fmt: skip
+
+
+def _touched(M: int, N: int, K: int, blocks: Blocks) -> float:
+    """Numbers that all pieces read, and those of partial results, which are written and read."""
+    read = blocks.pieces * (M / blocks.rows + N / blocks.columns) * K / blocks.depth
+    return read + (2 * blocks.depth * M * N if blocks.depth > 1 else 0)
 
 
 ROWS_ACROSS = 128
@@ -284,7 +334,7 @@ def _cut_unpacked(M: int, N: int, K: int, *, wide: bool, fewest: int, least: int
     rows = max(1, min(M // fewest, -(-24 // columns)))
     if rows * columns < least:
         columns = min(panels, 2 * least // rows)
-    depth = max(1, min(K // 512, -(-16 // (rows * columns)))) if rows * columns < 8 else 1
+    depth = max(1, min(K // LONG, -(-16 // (rows * columns)))) if rows * columns < 8 else 1
     return Blocks(rows, columns, depth)
 
 

@@ -5,6 +5,9 @@
 Convolution, δK, δI and every matrix product are calls of it with other strides (Georganas et al.,
 "High-Performance Deep Learning via a Single Building Block", arXiv:1906.06440).
 
+Where A lies the other way round (k outside, as in δW), a third function takes its rows *grouped*:
+those of each tile side by side, k by k, so that a tile reads one stream of numbers.
+
 Two layers are emitted. A *tile* keeps r rows × v vectors of C in registers while it walks over b
 and k. The *block* function cuts an M × N result into tiles of nearly equal height. Where masks cost
 nothing, the last vector of a tile is masked. Elsewhere it overlaps the one before it, so that it
@@ -51,6 +54,13 @@ PANEL_ARGUMENTS = {
     "P": PTR,
 }
 
+#: Arguments of the function for grouped rows: the same, but A[r, k] is at A + g*K + k*h + r - g for
+#: a tile of h rows that begins with row g; tiles are those of the widest panel. Of more than two
+#: tiles the lowest has two thirds of a whole one; N is a vector or more.
+GROUP_ARGUMENTS = {
+    name: kind for name, kind in PANEL_ARGUMENTS.items() if name not in ("sar", "sak")
+}
+
 AHEAD = 8
 """Rows of B between the one that is packed and the one that is asked for."""
 
@@ -69,7 +79,8 @@ class Shape:
     """A register tile: ``rows`` × ``vectors`` of ``lanes`` numbers, and what the last one is.
 
     ``tail`` is "masked" where only columns below N belong to it, "overlapping" where it ends with
-    column N and may share columns with the vector before it, "" where it is full.
+    column N and may share columns with the vector before it, "" where it is full. ``packs``: it
+    copies what it reads of B. ``grouped``: its rows of A lie side by side.
     """
 
     rows: int
@@ -77,16 +88,18 @@ class Shape:
     lanes: int
     tail: str
     packs: bool = False
+    grouped: bool = False
 
     def name(self, real: str) -> str:
         """The tile's LLVM name."""
-        kind = self.tail[:1] + "p" * self.packs
+        kind = self.tail[:1] + "p" * self.packs + "g" * self.grouped
         return f"tile_{real}_{self.rows}x{self.vectors}x{self.lanes}{kind}"
 
     @property
     def arguments(self) -> dict[str, ir.Type]:
         """What its function takes: a block's without M, and where a packed B goes."""
-        own = {name: kind for name, kind in BLOCK_ARGUMENTS.items() if name != "M"}
+        strides = ("sar", "sak") if self.grouped else ()
+        own = {name: kind for name, kind in BLOCK_ARGUMENTS.items() if name not in ("M", *strides)}
         return own | ({"P": PTR} if self.packs else {})
 
 
@@ -100,17 +113,23 @@ def panel_name(real: ir.Type) -> str:
     return f"panels_{'f32' if isinstance(real, ir.FloatType) else 'f64'}"
 
 
+def group_name(real: ir.Type) -> str:
+    """The name of the function for grouped rows in object code."""
+    return f"groups_{'f32' if isinstance(real, ir.FloatType) else 'f64'}"
+
+
 def block_module(target: Target, real: ir.Type) -> str:
-    """LLVM text of both functions for numbers of type ``real``, with all their tiles.
+    """LLVM text of these functions for numbers of type ``real``, with all their tiles.
+
+    That for grouped rows is there where B is packed.
 
     It is already in the form the code generator wants: LLVM's optimiser changes nothing but the
     time it takes.
     """
     module = ir.Module(block_name(real))
-    for name, arguments in (
-        (block_name(real), BLOCK_ARGUMENTS),
-        (panel_name(real), PANEL_ARGUMENTS),
-    ):
+    functions = {block_name(real): BLOCK_ARGUMENTS, panel_name(real): PANEL_ARGUMENTS}
+    functions |= {group_name(real): GROUP_ARGUMENTS} if target.packs else {}
+    for name, arguments in functions.items():
         signature = ir.FunctionType(ir.VoidType(), list(arguments.values()))
         fn = ir.Function(module, signature, name)
         _Block(module, target, real, fn, list(arguments)).emit()
@@ -132,12 +151,17 @@ class _Block:
         once = {"sab": const(0), "sbb": const(0), "batch": const(1)}
         self.arg = once | dict(zip(names, fn.args, strict=True))
         self.packs = "P" in self.arg and target.packs
+        self.grouped = "sar" not in self.arg
         self.b = ir.IRBuilder(fn.append_basic_block("entry"))
 
     def emit(self) -> None:
         b = self.b
         if self.target.free_masks:
             self._columns(self.arg["N"], self.lanes, "masked")
+            b.ret_void()
+            return
+        if self.grouped:
+            self._columns(self.arg["N"], self.lanes, "overlapping")
             b.ret_void()
             return
         narrow, wide = b.append_basic_block("narrow"), b.append_basic_block("wide")
@@ -190,7 +214,7 @@ class _Block:
 
     def _rows(self, column: ir.Value, n: ir.Value, vectors: int, lanes: int, tail: str) -> None:
         """Rows 0..M in tiles whose heights differ by at most one."""
-        b, most = self.b, self.target.tile_rows[vectors]
+        b, most = self.b, self.target.tile_rows[self.target.panel if self.grouped else vectors]
         tiles = b.udiv(b.add(self.arg["M"], const(most - 1)), const(most))
         first, done = const(0), const(0)
 
@@ -198,11 +222,12 @@ class _Block:
             height = b.udiv(b.add(b.sub(self.arg["M"], row), b.sub(left, const(1))), left)
             done = b.append_basic_block("tile.done")
             switch = b.switch(height, done)
-            for rows in range(1, most + 1):
+            for rows in range(most * 2 // 3 if self.grouped else 1, most + 1):
                 block = b.append_basic_block(f"tile.{rows}")
                 switch.add_case(const(rows), block)
                 b.position_at_end(block)
-                self._call(Shape(rows, vectors, lanes, tail, packs), row, column, n)
+                shape = Shape(rows, vectors, lanes, tail, packs, self.grouped)
+                self._call(shape, row, column, n)
                 b.branch(done)
             b.position_at_end(done)
             return b.add(row, height)
@@ -218,9 +243,10 @@ class _Block:
     def _call(self, shape: Shape, row: ir.Value, column: ir.Value, n: ir.Value) -> None:
         b, a = self.b, self.arg
         here = b.add(b.mul(row, a["ldc"]), column)
+        first = b.mul(row, a["K"] if self.grouped else a["sar"])
         given = a | {
             "C": b.gep(a["C"], [here], source_etype=self.real),
-            "A": b.gep(a["A"], [b.mul(row, a["sar"])], source_etype=self.real),
+            "A": b.gep(a["A"], [first], source_etype=self.real),
             "B": b.gep(a["B"], [column], source_etype=self.real),
             "N": n,
             "bias": b.gep(a["bias"], [column], source_etype=self.real),
@@ -272,7 +298,8 @@ class _Tile:
         self, module: ir.Module, real: ir.Type, shape: Shape, fn: ir.Function, *, asks: bool
     ) -> None:
         self.module, self.real, self.shape, self.fn, self.asks = module, real, shape, fn, asks
-        self.arg = dict(zip(shape.arguments, fn.args, strict=True))
+        close = {"sar": const(1), "sak": const(shape.rows)} if shape.grouped else {}
+        self.arg = close | dict(zip(shape.arguments, fn.args, strict=True))
         self.vector = ir.VectorType(real, shape.lanes)
         self.suffix = f"v{shape.lanes}{'f32' if isinstance(real, ir.FloatType) else 'f64'}"
         self.itemsize = 4 if isinstance(real, ir.FloatType) else 8
@@ -324,27 +351,36 @@ class _Tile:
     def _over_four(self, start: list[ir.Value], sums: list[ir.Value]) -> list[ir.Value]:
         """Four k a turn, then those that are left: a pointer for each row, moved once a turn.
 
-        Beside the multiply-adds and their loads there is little left to decode, which counts where
-        two threads share a core.
+        One for all rows where they are grouped. Beside the multiply-adds and their loads there is
+        little left to decode, which counts where two threads share a core.
         """
         b, a, rows = self.b, self.arg, self.shape.rows
+        grouped, streams = self.shape.grouped, 1 if self.shape.grouped else rows
         columns = [self._gep(start[1], self._column(v)) for v in self._apart]
-        pointers = [self._gep(start[0], b.mul(a["sar"], const(r))) for r in range(rows)] + columns
+        pointers = [self._gep(start[0], b.mul(a["sar"], const(r))) for r in range(streams)]
+        pointers += columns
 
         def turn(count: int) -> Callable[[list[ir.Value], list[ir.Value]], list[ir.Value]]:
-            steps = [[b.mul(a[name], const(k)) for k in range(count)] for name in ("sak", "sbk")]
+            steps = [b.mul(a["sbk"], const(k)) for k in range(count)]
+            places = [
+                [const(k * rows + r) for r in range(rows)]
+                if grouped
+                else [b.mul(a["sak"], const(k))] * rows
+                for k in range(count)
+            ]
 
             def body(pointers: list[ir.Value], sums: list[ir.Value]) -> list[ir.Value]:
-                for sak, sbk in zip(*steps, strict=True):
-                    here = [self._gep(p, sak) for p in pointers[:rows]]
-                    sums = self._multiplied(here, self._row_of_b(pointers[rows:], sbk), sums)
+                at = pointers[:1] * rows if grouped else pointers[:rows]
+                for place, sbk in zip(places, steps, strict=True):
+                    here = [self._gep(p, k) for p, k in zip(at, place, strict=True)]
+                    sums = self._multiplied(here, self._row_of_b(pointers[streams:], sbk), sums)
                 return sums
 
             return body
 
         whole, rest = b.udiv(a["K"], const(TURN)), b.urem(a["K"], const(TURN))
         for count, turns in ((TURN, whole), (1, rest)):
-            moves = [b.mul(a["sak"], const(count))] * rows
+            moves = [b.mul(a["sak"], const(count))] * streams
             moves += [b.mul(a["sbk"], const(count))] * len(columns)
             pointers, sums = self._walk(turns, pointers, moves, sums, turn(count))
         return sums

@@ -477,3 +477,21 @@ def panels(
     for n in range(min(K * PANEL, K * N)):
         P[n] = math.nan  # nobody may count on what is left there
     brgemm(C, ldc, A, sar, sak, 0, B, sbk, 0, M, N, K, 1, flags, bias)
+
+
+@word(lambda e, *arguments: e.groups(*arguments))
+def groups(
+    C: Reals, ldc: Int, A: Reals, B: Reals, sbk: Int, M: Int, N: Int, K: Int, flags: Int,
+    bias: Reals, P: Reals,
+) -> None:  # fmt: skip
+    """``panels`` where A's rows are grouped: those of a tile side by side, k by k.
+
+    Only where products pack, for N of a vector or more and M > 2 · TILE. There are ⌈M / TILE⌉
+    tiles, each a share of the rows that are left, rounded up.
+    """
+    row, tiles = 0, -(-M // TILE)
+    for left in range(tiles, 0, -1):
+        height = -(-(M - row) // left)
+        c, a = C + row * ldc, A + row * K
+        panels(c, ldc, a, 1, height, B, sbk, height, N, K, flags, bias, P)
+        row += height

@@ -11,11 +11,13 @@ from allbps.machine.language.frontend.memory import Memory
 from allbps.machine.language.frontend.values import Expr, Value
 from allbps.machine.language.microkernel import (
     BLOCK_ARGUMENTS,
+    GROUP_ARGUMENTS,
     I32,
     I64,
     PANEL_ARGUMENTS,
     PTR,
     block_name,
+    group_name,
     panel_name,
 )
 
@@ -79,6 +81,10 @@ class Threads(Memory):
     def panels(self, *arguments: Expr) -> None:
         """Emit ``panels(...)``: the same microkernel."""
         self._microkernel(panel_name(self.program.real), PANEL_ARGUMENTS, arguments)
+
+    def groups(self, *arguments: Expr) -> None:
+        """Emit ``groups(...)``: the same microkernel."""
+        self._microkernel(group_name(self.program.real), GROUP_ARGUMENTS, arguments)
 
     def _microkernel(
         self, name: str, takes: Mapping[str, ir.Type], arguments: Sequence[Expr]
