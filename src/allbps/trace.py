@@ -126,7 +126,7 @@ class Traced:
         A variable that is called as emitted source calls something else, ``sum``, stands in the
         graph as ``sum_``.
         """
-        known, name = self._by_name, as_python_reads(name)
+        known, name = self._by_name, as_python_reads(str(name))
         return known[name] if name in known else known.get(f"{name}_")
 
     @cached_property

@@ -7,6 +7,7 @@ import pytest
 
 import allbps as bp
 from allbps.errors import AllBPsError, ArgumentError, InPlaceError, NoRuleError, TraceError
+from allbps.machine.compile import FrozenWarning
 
 
 def delete_part(x):
@@ -195,13 +196,28 @@ def test_masks_counts_and_places_may_become_plain():
     np.testing.assert_array_equal(bp.grad(f)(np.array([1.0, 2.0, 3.0])), [0.0, 1.0, 1.0])
 
 
-def test_a_traced_number_can_be_printed():
+def test_a_traced_number_is_printed_as_a_plain_one():
     def f(x):
-        assert f"{x:.2f} {x}" == "1.50 1.5"
-        assert repr(x) == "TracedArray(input, shape=(), float64)"
+        assert f"{x:.2f} {x} {x!r} %s" % x == "1.50 1.5 np.float64(1.5) 1.5"
+        y = np.stack([x, -x])
+        assert (str(y), repr(y), str([y[1]])) == (
+            "[ 1.5 -1.5]",
+            "array([ 1.5, -1.5])",
+            "[np.float64(-1.5)]",
+        )
         return x
 
     bp.grad(f)(1.5)
+
+
+def test_who_decides_by_a_text_decides_as_on_plain_arrays_and_is_told_when_compiled():
+    def f(x):
+        return np.sum(x) * (2.0 if "-" in str(x[0]) else 3.0) * len(repr(x))
+
+    for x in (np.array([-1.0, 2.0]), np.array([1.0, 2.5])):
+        assert bp.value_and_grad(f)(x)[0] == f(x)
+    with pytest.warns(FrozenWarning, match="made a text of numbers"):
+        bp.compile(f, x)
 
 
 def test_only_array_attributes_are_there():

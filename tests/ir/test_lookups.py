@@ -1,7 +1,7 @@
 """Traced numbers in dicts, sets and caches: found by value as in NumPy, or refused."""
 
 from collections import Counter
-from functools import cache
+from functools import cache, lru_cache
 
 import numpy as np
 import pytest
@@ -54,8 +54,14 @@ def test_what_was_found_is_guarded_in_a_compiled_function():
         lambda x: x[0] if x[1] in {0.7, -1.2} else x[2],
         lambda x: x[0] * {-1.2: 2.0, 0.7: 3.0}[x[1]],
         lambda x: len({x[0], x[1]}) * x[2],
+        lambda x: x[0] * {-1.2: 2.0, 0.7: 3.0}.get(x[1], 1.0),
+        lambda x: x[0] * {-1.2: 2.0}.setdefault(x[1], 1.0),
+        lambda x: x[0] * len(set(x)),
+        lambda x: x[0] * len({1.0}.union([x[1]])),
+        lambda x: x[0] * len(dict.fromkeys(x)),
+        lambda x: x[0] * hash(x[1]),
     ],
-    ids=["in", "dict", "literal"],
+    ids=["in", "dict", "literal", "get", "setdefault", "set", "union", "fromkeys", "hash"],
 )
 def test_a_number_with_a_gradient_is_not_taken_for_a_stored_one(f):
     with pytest.raises(TraceError, match="looked up by its value"):
@@ -72,6 +78,36 @@ def test_a_function_that_remembers_its_results_runs_again_for_each_traced_number
     for _ in range(2):
         np.testing.assert_allclose(bp.grad(f)(x), [2 * t5, 3 * t4 + t5])
     assert bp.check(f, x)
+
+
+class Cached:
+    def __init__(self):
+        self.inner = self
+
+    @lru_cache(100)  # noqa: B019
+    def cubed(self, v):
+        return v**3
+
+
+def by_another_name(c, v):
+    known = c.cubed
+    return known(v)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda c, v: c.cubed(v),
+        lambda c, v: c.inner.inner.cubed(v=v),
+        lambda c, v: Cached.cubed(c, v),
+        by_another_name,
+        lambda c, v: sum([c.cubed(u) for u in (v,)]),
+    ],
+)
+def test_a_cache_is_known_however_it_is_called(call):
+    x = np.array([0.5, 0.5])
+    grad = bp.grad(lambda x: call(c := Cached(), x[0]) + 2.0 * call(c, x[1]))(x)
+    np.testing.assert_allclose(grad, [0.75, 1.5])
 
 
 def test_an_array_is_no_key_as_for_numpy():

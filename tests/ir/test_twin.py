@@ -226,7 +226,7 @@ def test_what_the_twin_would_do_differently_is_refused_as_before():
 def test_nothing_outside_of_the_function_changes():
     kept = rows.__globals__.copy()
     bp.grad(rows)(X)
-    assert {name: rows.__globals__[name] for name in kept} == kept
+    assert rows.__globals__ == kept
     assert type(np.zeros(3)) is np.ndarray
 
 
@@ -252,53 +252,3 @@ def test_an_array_is_copied_where_numpy_copies_it(f):
     assert value == f(X)
     followed = value == 4 * np.sum(X**2)
     np.testing.assert_allclose(gradient, (8.0 if followed else 4.0) * X)
-
-
-def squared_if_array(v):
-    return np.sum(v**2) if type(v) is np.ndarray else np.sum(v)
-
-
-COUNT = 0
-
-
-def counted(v):
-    global COUNT  # noqa: PLW0603
-    COUNT += 1
-    return np.sum(v) if type(v) is list else np.sum(v**2)
-
-
-def by_type(x):
-    out = np.zeros(3)
-    for k in range(3):
-        out[k] = x[k] if type(x[k]) is np.float64 else 2.0
-    return np.sum(out**2) if type(out) is np.ndarray else out[0]
-
-
-@pytest.mark.parametrize(
-    "f",
-    [
-        lambda x: np.sum(x**2) if type(x) is np.ndarray else np.sum(x),
-        lambda x: np.sum(x**2) if type(x) in (list, np.ndarray) else np.sum(x),
-        lambda x: np.sum(x**2) if type(x).__name__ == "ndarray" else np.sum(x),
-        lambda x: x[0] ** 2 if type(x[0]) == np.float64 else x[0],  # noqa: E721
-        lambda x: np.sum(x) * (2.0 if type(3) is int and isinstance(int, type) else 3.0),  # noqa: UP003
-        lambda x: np.sum(x) * type("Two", (), {"k": 2.0}).k,
-        lambda x: squared_if_array(x) + squared_if_array(x[0]),
-        partial(lambda k, x: k * squared_if_array(x), 2.0),
-        by_type,
-    ],
-    ids=["is", "in", "name", "number", "plain", "made", "helper", "partial", "writes"],
-)
-def test_a_function_that_asks_for_a_type_is_told_that_of_numpy(f):
-    x = X[0].copy()
-    value, grad = bp.value_and_grad(f)(x)
-    assert value == f(x)
-    steps = 1e-6 * np.eye(3)
-    np.testing.assert_allclose(grad, [(f(x + h) - f(x - h)) / 2e-6 for h in steps], rtol=1e-6)
-    assert bp.compile(f, x)(x) == pytest.approx(value)
-
-
-def test_a_function_that_writes_global_variables_writes_those_and_no_others():
-    before = COUNT
-    bp.grad(lambda x: counted(x))(X[0])
-    assert before + 1 == COUNT

@@ -19,6 +19,7 @@ from allbps.errors import (
     ShapeError,
     TraceError,
 )
+from allbps.ir.callee import frame_outside, reads_attribute
 from allbps.ir.site import name_in_user_code, user_site
 from allbps.ir.traces import carries_gradient, observe, written_out
 from allbps.ir.wording import in_user_terms
@@ -170,8 +171,13 @@ class ArrayLike:
     def _lacking(self, name: str) -> Exception:
         numbers = not self.shape and hasattr(self.dtype.type, name)
         hidden = name.startswith("_") and name != "__dlpack__"
+        hidden = hidden and not reads_attribute(frame_outside())  # but NumPy, which looks for hooks
         if hidden or not (numbers or hasattr(np.ndarray, name)):
             return AttributeError(f"a traced array has no attribute {name!r}")
+        return self.without_rule(name)
+
+    def without_rule(self, name: str) -> TraceError:
+        """The error for an attribute that only a plain array has."""
         return TraceError(
             f"allbps has no rule for .{name} of a traced array",
             where=str(user_site() or ""),

@@ -34,7 +34,7 @@ def may_catch(f: Callable[..., Any], *given: Any) -> bool:
     >>> may_catch(lambda x: x + 1), may_catch(may_catch)
     (False, False)
     """
-    return any(thing is None or _catches(thing) for thing in _referred(f, *given))
+    return any(thing is None or _catches(thing) for thing in referred(f, *given))
 
 
 def asks_for_errors(f: Callable[..., Any], *given: Any) -> bool:
@@ -46,10 +46,10 @@ def asks_for_errors(f: Callable[..., Any], *given: Any) -> bool:
     >>> asks_for_errors(f), asks_for_errors(lambda x: 1 / x)
     (True, False)
     """
-    return any(isinstance(thing, FunctionType) and _asks(thing) for thing in _referred(f, *given))
+    return any(isinstance(thing, FunctionType) and _asks(thing) for thing in referred(f, *given))
 
 
-def _referred(*things: Any) -> Iterator[Any]:
+def referred(*things: Any) -> Iterator[Any]:
     """Things and what they may call, each once; None in the place of what are too many."""
     seen: set[int] = set()
     pending: deque[Any] = deque(things)

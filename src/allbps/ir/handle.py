@@ -39,7 +39,7 @@ from allbps.ir.meanings import ARRAYS, COMPUTING, IN_PLACE, SAME, VIEWS
 from allbps.ir.node import Node
 from allbps.ir.site import user_site
 from allbps.ir.snapshots import snapshot
-from allbps.ir.traces import taken_apart
+from allbps.ir.traces import taken_apart, written_out
 from allbps.ir.viewing import Read, Write, indexing, is_basic, putting, reading, writing
 from allbps.ir.writes import Place, Writes, as_written, place_of
 
@@ -119,7 +119,18 @@ class TracedArray(ArrayLike):
         return np.ndarray if isinstance(self.memory, np.ndarray) else node.dtype.type
 
     def __repr__(self) -> str:
-        return repr(self.node).replace("Node", "TracedArray", 1)
+        return self._written(repr)
+
+    def __str__(self) -> str:
+        return self._written(str)
+
+    def _written(self, as_text: Callable[[Any], str]) -> str:
+        """The text that the plain array or number has, as a program may decide by it."""
+        node = self.node
+        if not node.has_value:
+            return repr(node).replace("Node", "TracedArray", 1)
+        plain = np.asarray(written_out(node))
+        return as_text(plain if isinstance(self.memory, np.ndarray) else plain[()])
 
     # -- writing ---------------------------------------------------------------------------------
     def bind(self, node: Node) -> None:

@@ -2,13 +2,13 @@
 
 A number without a δ is found as the plain number is, and its value noted as looked at. One with a
 δ must not be taken for an equal one that was stored: what stands beside that would be a number, or
-a function of another, where a function of this one is meant. So it is refused; but where a
-function is called with it, which may remember its results, it counts as itself alone.
+a function of another, where a function of this one is meant. So it is refused; but for a function
+that remembers its results (``functools.cache``) it counts as itself alone.
 """
 
 from __future__ import annotations
 
-import dis
+from functools import cache
 from types import FrameType
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,7 @@ import numpy as np
 
 from allbps.errors import TraceError
 from allbps.ir.arraylike import label_of
+from allbps.ir.callee import called_in
 from allbps.ir.site import user_site
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def hash_of(array: TracedArray, frame: FrameType) -> int:
     node = array.node
     if not node.loses_gradient:
         return hash(node.known("a look-up by value"))
-    if _is_call(frame):
+    if isinstance(called_in(frame), type(_remembering)):
         return object.__hash__(array)
     raise TraceError(
         f"{label_of(node)} cannot be looked up by its value: what stands in a dict or a set for an"
@@ -51,6 +52,6 @@ def hash_of(array: TracedArray, frame: FrameType) -> int:
     )
 
 
-def _is_call(frame: FrameType) -> bool:
-    """Does this frame call a function now, such as one that remembers its results?"""
-    return "CALL" in dis.opname[frame.f_code.co_code[frame.f_lasti]]
+@cache
+def _remembering() -> None:
+    """A function that remembers its results, to know others by."""

@@ -77,6 +77,11 @@ def file_name(file: str) -> str:
     return os.path.basename(file)
 
 
+def is_ours(file: str) -> bool:
+    """Does this file belong to the package itself?"""
+    return file.startswith(_PACKAGE)
+
+
 @cache
 def is_user_file(file: str) -> bool:
     """Is this file neither ours nor NumPy's nor Python's?"""
@@ -84,6 +89,11 @@ def is_user_file(file: str) -> bool:
     hidden |= file.startswith(_PYTHON) and "-packages" not in file
     hidden |= file.endswith(".pyx")  # compiled code tells of its own source, wherever that was
     return not hidden or file.startswith(_SHOWN)
+
+
+def is_own(file: str) -> bool:
+    """Is this a file of the user's, and not of a library that was installed?"""
+    return bool(file) and is_user_file(file) and "-packages" not in file
 
 
 def user_frame() -> FrameType | None:

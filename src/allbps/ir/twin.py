@@ -2,9 +2,7 @@
 
 NumPy asks a traced number for a float before it stands in a plain array, and that would cut its
 gradient. Where a function ends so, a twin runs in which ``np`` makes arrays that follow what is
-written into them. And where a function asks for the ``type`` of something, which no object can
-answer for itself, a twin runs in which a traced array is an array. Nothing outside of the function
-changes, for nobody else.
+written into them. Nothing outside of the function changes, for nobody else.
 """
 
 from __future__ import annotations
@@ -18,13 +16,13 @@ from typing import Any, TypeVar
 import numpy as np
 
 from allbps.errors import AllBPsError, InPlaceError, TraceError
-from allbps.ir.arraylike import NUMPY, ArrayLike
+from allbps.ir.arraylike import NUMPY
+from allbps.ir.asked import answered
 from allbps.ir.captured import captured
-from allbps.ir.catching import names_read
 from allbps.ir.handle import TracedArray, handed, is_traced, resolved
 from allbps.ir.layout import as_laid
 from allbps.ir.op import lift
-from allbps.ir.site import is_user_file
+from allbps.ir.site import is_own
 
 T = TypeVar("T")
 MAKERS: tuple[Any, ...] = (
@@ -44,71 +42,36 @@ def or_its_twin(f: Callable[..., Any], run: Callable[[Callable[..., Any]], T]) -
         TraceError, InPlaceError: as ``f`` does, where it has no twin or that fails too.
 
     """
-    asking = twin_of(f, makes=False) if asks_for_types(f) else None
-    try:
-        return run(f if asking is None else asking)
-    except (TraceError, InPlaceError) as error:
-        twin = twin_of(f)
-        if twin is None:
-            raise
+    with answered(f):
         try:
-            return run(twin)
-        except AllBPsError:
-            raise error from None
+            return run(f)
+        except (TraceError, InPlaceError) as error:
+            twin = twin_of(f)
+            if twin is None:
+                raise
+            try:
+                return run(twin)
+            except AllBPsError:
+                raise error from None
 
 
-def asks_for_types(f: Any) -> bool:
-    """Does ``f``, or a function of the user's that it names, say ``type`` and mean Python's?
-
-    Not so where one of them writes global variables, which its twin would not.
-
-    >>> asks_for_types(lambda x: type(x) is np.ndarray), asks_for_types(lambda x: x)
-    (True, False)
-    """
-    pending, seen, asks = [f], set(), False
-    while pending:
-        this = pending.pop()
-        this = getattr(this, "func", getattr(this, "__func__", this))
-        if not isinstance(this, FunctionType) or id(this) in seen:
-            continue
-        seen.add(id(this))
-        if not _is_own(this.__code__.co_filename):
-            continue
-        if _writes_globals(this.__code__):
-            return False
-        names = names_read(this.__code__)
-        asks = asks or ("type" in names and "type" not in this.__globals__)
-        pending += [this.__globals__.get(name) for name in names]
-    return asks
-
-
-def twin_of(f: Any, makes: bool = True) -> Callable[..., Any] | None:
-    """The same function, for which traced arrays are arrays when it asks for a type.
+def twin_of(f: Any) -> Callable[..., Any] | None:
+    """The same function, for which arrays of its own making follow what is written into them.
 
     None for what is not the user's code, writes global variables, or reads traced arrays of a
     function around it, into which it may have written already.
-
-    Args:
-        f: the function.
-        makes: do arrays of its own making follow what is written into them, too?
-
     """
     if isinstance(f, partial):
-        inner = twin_of(f.func, makes)
+        inner = twin_of(f.func)
         return None if inner is None else partial(inner, *f.args, **f.keywords)
     if isinstance(f, MethodType):
-        inner = twin_of(f.__func__, makes)
+        inner = twin_of(f.__func__)
         return None if inner is None else MethodType(inner, f.__self__)
-    if not isinstance(f, FunctionType) or not _is_own(f.__code__.co_filename):
+    if not isinstance(f, FunctionType) or not is_own(f.__code__.co_filename):
         return None
     if _writes_globals(f.__code__) or any(isinstance(x, TracedArray) for x in captured(f).values()):
         return None
-    return _with(f, _Names(makes).following(f.__globals__))
-
-
-def _is_own(file: str) -> bool:
-    """Is this a file of the user's, and not of a library that was installed?"""
-    return bool(file) and is_user_file(file) and "-packages" not in file
+    return _with(f, _Names().following(f.__globals__))
 
 
 @lru_cache(4096)
@@ -121,15 +84,9 @@ def _writes_globals(code: CodeType) -> bool:
 
 
 class _Names:
-    """Global names of the user's files in which some are replaced.
+    """Global names of the user's files in which some are replaced."""
 
-    Args:
-        makes: are NumPy's makers among them?
-
-    """
-
-    def __init__(self, makes: bool) -> None:
-        self._makes = makes
+    def __init__(self) -> None:
         self._known: dict[int, dict[str, Any]] = {}
 
     def following(self, names: dict[str, Any]) -> dict[str, Any]:
@@ -139,38 +96,18 @@ class _Names:
         new = self._known[id(names)] = dict(names)
         for name, value in names.items():
             new[name] = self._replaced(value)
-        new.setdefault("type", asked)
         return new
 
     def _replaced(self, value: Any) -> Any:
-        if isinstance(value, FunctionType) and _is_own(value.__code__.co_filename):
+        if isinstance(value, FunctionType) and is_own(value.__code__.co_filename):
             return _with(value, self.following(value.__globals__))
-        if isinstance(value, ModuleType) and _is_own(getattr(value, "__file__", None) or ""):
+        if isinstance(value, ModuleType) and is_own(getattr(value, "__file__", None) or ""):
             twin = ModuleType(value.__name__)
             twin.__dict__.update(self.following(value.__dict__))
             return twin
-        if not self._makes:
-            return value
         if value is np:
             return _NumPy()
         return _maker(value) if any(value is maker for maker in (*MAKERS, *CONVERTERS)) else value
-
-
-class _Asked(type):
-    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
-        if len(args) == 1 and not kwargs:
-            return args[0].__class__ if issubclass(type(args[0]), ArrayLike) else type(args[0])
-        return type(*args, **kwargs)
-
-    def __instancecheck__(cls, x: object) -> bool:
-        return isinstance(x, type)
-
-    def __subclasscheck__(cls, kind: type) -> bool:
-        return issubclass(kind, type)
-
-
-class asked(metaclass=_Asked):  # noqa: N801
-    """Python's ``type``, for which a traced array is an array and a traced number a number."""
 
 
 def _with(f: FunctionType, names: Mapping[str, Any]) -> FunctionType:

@@ -54,6 +54,8 @@ class Options:
         if self.optimizer is not None and not isinstance(self.optimizer, Optimizer):
             expected = "an optimiser of allbps.optim, such as optim.SGD(0.1)"
             raise _wrong("optimizer", expected, self.optimizer)
+        if self.optimizer is not None and not _takes_five(self.optimizer.move):
+            raise _wrong("optimizer", "move(self, p, g, slots, lr, t)", self.optimizer.move)
         if self.max_norm is not None and not (_number(self.max_norm) and self.max_norm > 0):
             raise _wrong("max_norm", "a number above 0", self.max_norm)
         if self.threads is not None and not (_whole(self.threads) and self.threads > 0):
@@ -120,9 +122,10 @@ def own_words(f: Callable[..., Any], args: Sequence[Any], named: Mapping[str, An
     """What to do where arguments do not fit since one of ``f`` has the name of an option."""
     try:
         signature = inspect.signature(f)
-        signature.bind(*args, **named)
-    except ValueError:  # a built-in without a signature
+    except (TypeError, ValueError):  # no function, or a built-in without a signature
         return ""
+    try:
+        signature.bind(*args, **named)
     except TypeError:
         own = {field.name for field in fields(Options)} - {"in_place", *named}
         taken = [name for name in list(signature.parameters)[len(args) :] if name in own]
@@ -146,6 +149,14 @@ def _arguments(traced: Traced, wanted: Params) -> Iterator[str]:
 
 def _wrong(name: str, expected: str, got: Any) -> ArgumentError:
     return ArgumentError(f"{name} is of the wrong kind", expected=expected, got=repr(got))
+
+
+def _takes_five(move: Callable[..., Any]) -> bool:
+    try:
+        inspect.signature(move).bind("p", "g", "slots", "lr", "t")
+    except TypeError:
+        return False
+    return True
 
 
 def _whole(x: Any) -> bool:

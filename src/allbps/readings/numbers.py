@@ -43,6 +43,8 @@ class Numerals:
             if name not in self.__dataclass_fields__:
                 raise unknown_name(name, list(self.__dataclass_fields__), "setting")
             least = 0 if name == "decimals" else 1
+            if name != "exact" and value is not None and not _is_whole(value):
+                raise ArgumentError(f"{name} must be a whole number", got=repr(value))
             if name != "exact" and value is not None and value < least:
                 raise ArgumentError(f"{name} must be at least {least}", got=str(value))
         return replace(self, **fields)
@@ -52,6 +54,10 @@ class Numerals:
         if self.decimals is not None:
             return replace(self, decimals=self.decimals + by)
         return replace(self, digits=self.digits + by)
+
+
+def _is_whole(x: Any) -> bool:
+    return isinstance(x, (int, np.integer))
 
 
 USUAL = Numerals()

@@ -84,7 +84,7 @@ def check(
     check_inputs(traced)
     written = handwritten(gradients)
     drawn = written is not None and written.takes_delta(len(xs) + len(kwargs))
-    named = {} if written else by_name(traced, gradients or {})
+    named = {} if written or gradients is None else by_name(traced, gradients)
     reports = []
     for given in _cotangents(traced, cotangent, bool(written or named), drawn, seed):
         passes = backward(traced, cotangents=given)

@@ -40,9 +40,15 @@ def by_name(traced: Traced, gradients: Mapping[str, Any]) -> dict[str, Given]:
 
     Raises:
         NameUnknownError: there is no such argument or variable.
-        ArgumentError: a gradient is not made of numbers.
+        ArgumentError: a gradient is not made of numbers, or there are no names.
 
     """
+    if not isinstance(gradients, Mapping):
+        raise ArgumentError(
+            "gradients must say whose they are",
+            expected=f"gradients={{'{next(iter(traced.parameters))}': …}}, or a function",
+            got=type(gradients).__name__,
+        )
     found: dict[str, Given] = {}
     for key, tree in gradients.items():
         target, label = _target(traced, str(key))
@@ -114,7 +120,7 @@ def _numbers(leaf: Any, label: str) -> Given:
     try:
         array = np.asarray(_from_torch(leaf))
         numbers = array.astype(DOUBLE) if array.dtype.kind not in "cSUmMV" else None
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         numbers = None
     if numbers is None:
         raise ArgumentError(
