@@ -9,7 +9,15 @@ import numpy as np
 import pytest
 
 import allbps as bp
-from allbps.errors import AllBPsError, ArgumentError, DtypeError, NotScalarError, ShapeError
+import allbps.functional as F
+from allbps.errors import (
+    AllBPsError,
+    ArgumentError,
+    DtypeError,
+    KinkWarning,
+    NotScalarError,
+    ShapeError,
+)
 from allbps.ir import TracedArray
 
 Point = namedtuple("Point", "x y")
@@ -485,3 +493,63 @@ def test_threads_that_have_nothing_to_do_with_each_other_get_plain_numbers():
             for pulled, gradient in pairs:
                 assert type(pulled) is type(gradient) is np.ndarray
                 np.testing.assert_array_equal(gradient, np.full(3, 3.0 * k * k))
+
+
+# -- conventions at kinks --------------------------------------------------------------------------
+def with_zero(x):
+    return np.stack([x[0], 0.0 * x[0]])
+
+
+SMOOTH_BUT_MADE_OF_KINKS = {
+    "maximum": lambda x: np.sum(np.maximum(x, 0) ** 2 + np.maximum(-x, 0) ** 2),
+    "minimum": lambda x: np.sum(np.minimum(x, 0) ** 2 + np.minimum(-x, 0) ** 2),
+    "clip": lambda x: np.sum(np.clip(x, 0, 9) ** 2 + np.clip(-x, 0, 9) ** 2),
+    "relu": lambda x: np.sum(F.relu(x) ** 2 + F.relu(-x) ** 2),
+    "leaky": lambda x: np.sum(F.leaky_relu(x, 0.5) ** 2 + 0.75 * F.relu(-x) ** 2),
+    "copysign": lambda x: np.sum(np.copysign(x, 1.0) ** 2),
+    "extremes": lambda x: np.max(with_zero(x)) ** 2 + np.min(with_zero(x)) ** 2 + x[1] ** 2,
+    "spread": lambda x: np.ptp(with_zero(x)) ** 2 + x[1] ** 2,
+}
+"""What is x₀² + x₁² at (0, 1), in parts that have a kink at 0."""
+
+
+@pytest.mark.parametrize("f", SMOOTH_BUT_MADE_OF_KINKS.values(), ids=SMOOTH_BUT_MADE_OF_KINKS)
+def test_a_hessian_that_depends_on_a_convention_is_nan_and_its_line_is_named(f):
+    for derive in (bp.hessian, lambda f: bp.jacobian(bp.grad(f))):
+        with pytest.warns(KinkWarning, match=r"taken at a kink \(\w+ at test_transforms.py"):
+            hessian = derive(f)(np.array([0.0, 1.0]))
+        assert np.isnan(hessian[0, 0])
+        assert hessian[1, 1] == 2.0
+    np.testing.assert_allclose(bp.hessian(f)(np.array([0.5, 1.0])), 2 * np.eye(2))
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x: np.sum(np.abs(x) ** 2),
+        lambda x: np.sum(np.sort(x) ** 2),
+        lambda x: np.max(np.stack([x, -x])[:, 0]) ** 2 + x[1] ** 2,
+        lambda x: np.sum(np.maximum(x, -3.0) ** 2) + np.max(np.zeros(2) * x[1]),
+        lambda x: np.sum(x**2) + np.sum(F.max_pool1d(F.relu(-x - 1.0)[None], 2)),
+        lambda x: np.linalg.norm(x) ** 2 + np.maximum(0.0 * x[0], 0.0),
+    ],
+)
+def test_a_tie_that_does_not_matter_changes_no_hessian(f):
+    np.testing.assert_array_equal(bp.hessian(f)(np.array([0.0, 0.0])), 2 * np.eye(2))
+
+
+def test_a_third_derivative_at_a_kink_is_nan_and_a_first_one_a_convention():
+    with pytest.warns(KinkWarning):
+        assert np.isnan(bp.grad(bp.grad(bp.grad(lambda x: np.abs(x) ** 3)))(0.0))
+    assert bp.grad(lambda x: np.maximum(x, 0.0))(0.0) == 1.0
+
+
+def test_random_numbers_are_drawn_once_also_where_ties_are_decided_both_ways():
+    rng = np.random.default_rng(0)
+
+    def f(x):
+        return np.sum(rng.normal(size=2) * x**2) + np.sum(np.maximum(0.0 * x, 0.0))
+
+    drawn = 2 * np.diag(np.random.default_rng(0).normal(size=2))
+    np.testing.assert_array_equal(bp.hessian(f)(np.zeros(2)), drawn)
+    assert rng.normal() == np.random.default_rng(0).normal(size=3)[2]

@@ -21,6 +21,7 @@ from allbps.ir import (
     Rule,
     Zero,
     ancestors,
+    births,
     constant,
     placed_at,
 )
@@ -31,6 +32,7 @@ from allbps.ops.index import gathered
 from allbps.ops.reduce import sum_
 from allbps.ops.shape import broadcast_to, identity
 from allbps.ops.shapes import in_groups
+from allbps.ops.sides import sides_here
 
 
 @dataclass(frozen=True)
@@ -186,7 +188,10 @@ def _term(g: Node, consumer: Node, index: int) -> Term | None:
             todo="declare one (docs/adding-an-op.md), or write it with operations that have one",
         )
     attrs = {**consumer.attrs, "index": index} if consumer.op.variadic else consumer.attrs
+    sides, since = sides_here(), births()
     built = rule.build(g, consumer, *consumer.inputs, **attrs)
+    if sides is not None and built.born >= since:
+        built = sides.of(built, since, consumer)
     return Term(fit(_without_one(built, g), consumer.inputs[index]), consumer, index, rule)
 
 

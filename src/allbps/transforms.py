@@ -7,6 +7,7 @@ the δ nodes built for it are ordinary nodes that the outer transform differenti
 from __future__ import annotations
 
 import inspect
+import warnings
 from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Any
@@ -15,7 +16,7 @@ import numpy as np
 
 import allbps.numpy_api  # noqa: F401  (fills the table that NumPy calls are looked up in)
 from allbps.backprop import backprop, fit
-from allbps.errors import ArgumentError, DtypeError, NotScalarError, ShapeError
+from allbps.errors import ArgumentError, DtypeError, KinkWarning, NotScalarError, ShapeError
 from allbps.ir import (
     Node,
     TracedArray,
@@ -33,8 +34,12 @@ from allbps.ir import (
     user_site,
     within,
 )
+from allbps.ir.callee import frame_outside
+from allbps.ir.traces import depth_here
 from allbps.ir.twin import or_its_twin
 from allbps.ops.shape import detach, identity
+from allbps.ops.sides import sides_here, watching
+from allbps.outside import Outside
 from allbps.tree import flatten, leaves, rebuild, same_structure, tree_map
 
 Argnums = int | Sequence[int]
@@ -195,6 +200,48 @@ def pull(outputs: list[Node], cotangents: list[Node], inputs: list[Node]) -> lis
     return [deltas[x].node if x in deltas else constant(np.zeros(x.shape, x.dtype)) for x in inputs]
 
 
+def _settled(f: Callable[..., Any], args: Sequence[Any], compute: Callable[[], Any]) -> Any:
+    """Derivatives of a derivative; NaN where another choice at a kink would give another.
+
+    Tried are all choices turned, and every second one, since two may make up for each other.
+    Inside of another trace, as where no tie is met, derivatives are what they are.
+    """
+    if depth_here() or sides_here() is not None:
+        return compute()
+    outside = Outside(f, *args)
+    with watching() as sides:
+        found = compute()
+    kept = [np.asarray(leaf) for leaf in leaves(found)]
+    for turned in (1, 2)[: len(sides.met)]:
+        with outside.rewound(), watching(turned):
+            others = leaves(compute())
+        kept = [np.where(_agree(a, b), a, np.nan) for a, b in zip(kept, others, strict=True)]
+    if any(np.any(~_agree(a, b)) for a, b in zip(kept, leaves(found), strict=True)):
+        frame = frame_outside()
+        warnings.warn_explicit(
+            f"a derivative of a derivative depends on which slope is taken at a kink ({sides}):"
+            " there it is NaN",
+            KinkWarning,
+            frame.f_code.co_filename,
+            frame.f_lineno,
+        )
+    return rebuild(found, iter([leaf[()] for leaf in kept]))
+
+
+def _agree(a: Any, b: Any) -> Any:
+    """Equal to three quarters of their digits, element by element."""
+    a, b = np.asarray(a), np.asarray(b)
+    with np.errstate(invalid="ignore"):
+        near = np.abs(a - b) <= np.finfo(a.dtype).eps ** 0.75 * (np.abs(a) + np.abs(b))
+    return near | (a == b) | (np.isnan(a) & np.isnan(b))
+
+
+def _derives(wrapped: Callable[..., Any]) -> Callable[..., Any]:
+    """Say of a function that it gives derivatives, so that those of it are settled."""
+    wrapped.gives_derivatives = True  # type: ignore[attr-defined]
+    return wrapped
+
+
 # -- reverse mode ----------------------------------------------------------------------------------
 def value_and_grad(
     f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False
@@ -235,11 +282,24 @@ def value_and_grad(
             value = close((loss, aux) if has_aux else loss, bit)
         return value, grads[0] if isinstance(argnums, int) else grads
 
-    @wraps(f)
-    def wrapped(*args: Any, **kwargs: Any) -> Any:
+    def plainly(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         return or_its_twin(f, lambda called: run(called, args, kwargs))
 
-    return wrapped
+    @wraps(f)
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        if not hasattr(f, "gives_derivatives"):
+            return plainly(args, kwargs)
+        values: list[Any] = []
+
+        def grads() -> Any:
+            value, found = plainly(args, kwargs)
+            values.append(value)
+            return found
+
+        settled = _settled(f, args, grads)
+        return values[0], settled
+
+    return _derives(wrapped)
 
 
 def grad(f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False) -> Callable[..., Any]:
@@ -258,7 +318,7 @@ def grad(f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False) -> 
         value, grads = both(*args, **kwargs)
         return (grads, value[1]) if has_aux else grads
 
-    return wrapped
+    return _derives(wrapped)
 
 
 def _numbers(argnums: Argnums) -> tuple[Any, ...]:
@@ -434,8 +494,7 @@ def jacobian(f: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., Any]:
     """
     chosen = _numbers(argnums)
 
-    @wraps(f)
-    def wrapped(*args: Any, **kwargs: Any) -> Any:
+    def plainly(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         places = [_place(k, args, f) for k in chosen]
 
         def of_chosen(*part: Any) -> Any:
@@ -453,7 +512,13 @@ def jacobian(f: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., Any]:
         per_output = blocks if not isinstance(argnums, int) else [block[0] for block in blocks]
         return rebuild(y, iter(per_output))
 
-    return wrapped
+    @wraps(f)
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        if not hasattr(f, "gives_derivatives"):
+            return plainly(args, kwargs)
+        return _settled(f, args, lambda: plainly(args, kwargs))
+
+    return _derives(wrapped)
 
 
 def _rows(y: Any, which: int, pullback: Callable[[Any], tuple[Any, ...]], part: list[Any]) -> Any:
@@ -475,6 +540,9 @@ def _rows(y: Any, which: int, pullback: Callable[[Any], tuple[Any, ...]], part: 
 
 def hessian(f: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., Any]:
     """A function that returns ∂²f/∂x∂x, of shape ``x.shape + x.shape``, for a scalar ``f``.
+
+    NaN, with a :class:`KinkWarning` that names the line, where it depends on which slope is taken
+    at a kink: ``np.maximum(x, 0) ** 2`` has none at 0.
 
     >>> import numpy as np, allbps as bp
     >>> bp.hessian(lambda x: np.sum(x ** 3))(np.array([1.0, 2.0]))

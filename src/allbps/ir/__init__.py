@@ -15,7 +15,7 @@ from allbps.ir.foreign import hidden_in, refuse_foreign
 from allbps.ir.graph import Graph, ancestors
 from allbps.ir.handle import handed, is_traced, resolved
 from allbps.ir.meanings import ARRAYS, IN_PLACE, SAME, VIEWS
-from allbps.ir.node import Node
+from allbps.ir.node import Node, births
 from allbps.ir.notation import Notation, spelled
 from allbps.ir.op import (
     CONST,
@@ -86,6 +86,7 @@ __all__ = [
     "apply",
     "array_of",
     "as_argument",
+    "births",
     "call_user",
     "constant",
     "followed_elsewhere",

@@ -18,6 +18,13 @@ if TYPE_CHECKING:
 
 NO_ATTRS: Mapping[str, Any] = MappingProxyType({})
 _births = count()  # only the order matters: a node is younger than its inputs
+
+
+def births() -> int:
+    """A number that every node from here on exceeds."""
+    return next(_births)
+
+
 ON_DEMAND = object()
 """The value of a node whose number is worked out when somebody asks for it."""
 
