@@ -254,6 +254,32 @@ def test_a_container_whose_part_is_called_as_another_argument():
     np.testing.assert_array_equal(grads["p"]["w"], [3.0, 3.0])
 
 
+def with_options(x, n, mode="sum", axes=(0,), *, weight=None):
+    total = np.sum(x**n, axis=axes)
+    if mode == "mean":
+        total = total / x.shape[0]
+    mask = (x[0] > 0.5) ^ True
+    return np.sum(total) if weight is None else np.sum(total * weight * mask)
+
+
+@pytest.mark.parametrize("target", ["numpy", "torch", "jax"])
+def test_the_emitted_function_takes_the_options_of_the_users_own_and_refuses_others(target):
+    x, scope = np.array([[1.0, 2.0], [3.0, 4.0]]), {}
+    exec(bp.explain(with_options, x, 3, "mean").to_source(target), scope)
+    make, emitted = maker(target), scope["with_options"]
+    for args, more in (([3], {}), ([3, "mean"], {}), ([], {"n": 3, "mode": "mean"})):
+        value, grads = emitted(make(x), *args, **more)
+        assert float(value) == pytest.approx(50.0, rel=1e-6)
+        np.testing.assert_allclose(grads["x"], 1.5 * x**2, rtol=1e-6)
+    with pytest.raises(ValueError, match="with_options was written for n = 3"):
+        emitted(make(x), 2)
+    with pytest.raises(ValueError, match="with_options was written for mode = 'mean'"):
+        emitted(make(x), 3, "sum")
+    exec(bp.explain(with_options, x, n=2, weight=2.0).to_source(target), scope)
+    value, _ = scope["with_options"](make(x), 2, weight=make(2.0))
+    assert float(value) == 0.0
+
+
 def spread(x):
     return np.mean(x**2)
 

@@ -62,8 +62,9 @@ def in_tensors(template: str) -> Callable[[Any, Any], str]:
 
 
 def is_numeral(text: str) -> bool:
-    """Is a piece of source a plain number: ``2.5``, ``(-1)``, ``float('inf')``?"""
-    return re.fullmatch(r"\(?(-?[\d.]+(e[+-]?\d+)?|float\('-?\w+'\))\)?", text) is not None
+    """Is a piece of source a plain number: ``2.5``, ``(-1)``, ``float('inf')``, ``True``?"""
+    number = r"-?[\d.]+(e[+-]?\d+)?|float\('-?\w+'\)|True|False"
+    return re.fullmatch(rf"\(?({number})\)?", text) is not None
 
 
 # -- sums ------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ import numpy as np
 from allbps.ir import Aval, Node, Notation, Op, Rule, Sample, Zero, promote
 from allbps.mathematics import Formula, Math
 from allbps.mathematics.tree import Cases, Fence
-from allbps.ops.arithmetic import NOT_BROADCAST, TWO
+from allbps.ops.arithmetic import NOT_BROADCAST, TWO, torch_of_tensors
 from allbps.ops.shapes import broadcast_shape, elementwise_bool
 
 STEP = Zero("a truth value is constant between jumps")
@@ -45,13 +45,14 @@ not_equal = comparison("not_equal", "!=", "≠", np.not_equal)
 def logical(name: str, operands: str, symbol: str, implements: Any) -> Op:
     """Declare an operation on truth values."""
     places = ", ".join(f"{{{operand}}}" for operand in operands.split())
+    many = " " in operands
     return Op(
         name=name,
         doc=f"{name.replace('_', ' ')}, element by element.",
         operands=operands,
         shape=elementwise_bool,
         numpy=f"np.{name}({places})",
-        torch=f"torch.{name}({places})",
+        torch=torch_of_tensors(name) if many else f"torch.{name}({places})",
         rules=(STEP,) * len(operands.split()),
         notation=Notation(symbol),
         implements=(implements,),

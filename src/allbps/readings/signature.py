@@ -19,7 +19,9 @@ class Signature:
 
     Attributes:
         function: its name.
-        parameters: as they stand in its head: ``x``, ``*layers``, ``**options``.
+        parameters: those that hold arrays: ``x``, ``*layers``, ``**options``.
+        head: all of them as they stand in its head, ``axis=1`` among them.
+        options: (name, value) of those without arrays; the text is for these values alone.
         opened: (name in the statements, expression of the parameters), where they differ.
         shapes: (name in the statements, shape) of every array among the arguments.
         gradients: the text of the gradients, arranged as the arguments are.
@@ -28,6 +30,8 @@ class Signature:
 
     function: str
     parameters: tuple[str, ...]
+    head: tuple[str, ...]
+    options: tuple[tuple[str, Option], ...]
     opened: tuple[tuple[str, str], ...]
     shapes: tuple[tuple[str, tuple[int, ...]], ...]
     gradients: str
@@ -53,7 +57,12 @@ class Signature:
 
     @property
     def guards(self) -> Iterator[str]:
-        """Statements that refuse arrays of other shapes, whose lengths the text may hold."""
+        """Statements that refuse other options and shapes than those that the text holds."""
+        for name, value in self.options:
+            other = f"{name} is not {value}" if value is None else f"{name} != {value!r}"
+            yield f"if {other}:"
+            said = f"{self.function} was written for {name} = {value!r}"
+            yield f"    raise ValueError({said!r})"
         for k in range(0, len(self.shapes), PER_GUARD):
             some = self.shapes[k : k + PER_GUARD]
             names, shapes = (f"{name}.shape" for name, _ in some), (str(s) for _, s in some)
@@ -69,19 +78,25 @@ def signature(traced: Traced, inputs: Iterable[Node], deltas: Mapping[Node, str]
     """The signature of the user's function for the arrays in its arguments.
 
     Args:
-        traced: the function; options among its arguments are left out, the text has their values.
+        traced: the function; of options among its arguments the text has the values.
         inputs: of the emitted function; those that are no argument are given δ, and come last.
         deltas: argument -> the name of its δ, where it has one.
 
     """
     parameters, opened, gradients = [], [], []
+    head: list[str] = []
+    options: dict[str, Option] = {}
     arrays: dict[Node, None] = {}
     for name, tree in traced.parameters.items():
         found = list(_opened(name, tree))
+        stars = traced.stars.get(name, "")
+        if not found and not stars and is_option(tree):
+            head.append(name)
+            options[name] = tree
         if not found:
             continue
-        stars = traced.stars.get(name, "")
         parameters.append(f"{stars}{name}")
+        head.append(parameters[-1])
         opened += [(x.name, path) for path, x in found if x.name != path]
         arrays |= {x: None for _, x in found}
         whole = _gathered(tree, deltas)
@@ -95,10 +110,28 @@ def signature(traced: Traced, inputs: Iterable[Node], deltas: Mapping[Node, str]
     return Signature(
         traced.function,
         (*parameters, *(x.name for x in given)),
+        (*_with_defaults(head, options if not given else {}), *(x.name for x in given)),
+        tuple(options.items()),
         tuple(opened),
         shapes,
         f"{{{', '.join(gradients)}}}",
     )
+
+
+Option = int | float | bool | str | None | tuple[Any, ...]
+
+
+def is_option(x: Any) -> bool:
+    """Can it be written down and compared: ``1``, ``"mean"``, ``None``, ``(0, 1)``?"""
+    if isinstance(x, tuple) and type(x) is tuple:
+        return all(map(is_option, x))
+    return x is None or type(x) in (int, float, bool, str)
+
+
+def _with_defaults(head: list[str], options: Mapping[str, Option]) -> list[str]:
+    """Options have their values as defaults where no array comes behind them."""
+    last = max((k for k, name in enumerate(head) if name not in options), default=-1)
+    return [f"{n}={options[n]!r}" if k > last else n for k, n in enumerate(head)]
 
 
 def _opened(path: str, tree: Any) -> Iterator[tuple[str, Node]]:

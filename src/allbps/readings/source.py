@@ -109,7 +109,7 @@ class Program:
         return "\n\n\n".join(part for part in parts if part) + "\n"
 
     def _function(self) -> Iterator[str]:
-        yield f"def {self.function}({', '.join(self.signature.parameters)}):"
+        yield f"def {self.function}({', '.join(self.signature.head)}):"
         yield f'    """{self._docstring()}"""'
         yield from (f"    {line}" for line in self.signature.opening)
         yield from self._hidden_words()
