@@ -313,10 +313,10 @@ def test_numbers_and_arrays_without_axes_are_told_apart(dtype):
 
 def test_what_arrays_have_and_traced_ones_do_not_follow_is_refused_and_not_missing():
     def asked(x):
-        return np.sum(x) * (2.0 if hasattr(x, "tobytes") else 1.0)
+        return np.sum(x) * len(x.tobytes())
 
     with pytest.raises(TraceError, match=r"no rule for \.tobytes of a traced array"):
         bp.grad(asked)(X)
     assert bp.grad(lambda x: x * (2.0 if hasattr(x, "detach") else 1.0))(3.0) == 1.0
     with pytest.raises(TraceError, match=r"\.is_integer"):
-        bp.grad(lambda x: x * (2.0 if hasattr(x, "is_integer") else 1.0))(3.0)
+        bp.grad(lambda x: x * (2.0 if x.is_integer() else 1.0))(3.0)

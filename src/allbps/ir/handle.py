@@ -130,7 +130,8 @@ class TracedArray(ArrayLike):
         if not node.has_value:
             return repr(node).replace("Node", "TracedArray", 1)
         plain = np.asarray(written_out(node))
-        return as_text(plain if isinstance(self.memory, np.ndarray) else plain[()])
+        text = as_text(plain if isinstance(self.memory, np.ndarray) else plain[()])
+        return WrittenOut(text, self) if node.loses_gradient else text
 
     # -- writing ---------------------------------------------------------------------------------
     def bind(self, node: Node) -> None:
@@ -450,6 +451,21 @@ class TracedArray(ArrayLike):
         )
 
     __hash__ = object.__hash__
+
+
+class WrittenOut(str):
+    """The text of a traced number, which is no way around the refusal to make a float of it."""
+
+    __slots__ = ("_of",)
+    _of: TracedArray
+
+    def __new__(cls, text: str, of: TracedArray) -> WrittenOut:
+        made = super().__new__(cls, text)
+        made._of = of
+        return made
+
+    def __float__(self) -> float:
+        return float(self._of)
 
 
 _set_node = vars(TracedArray)["_node"].__set__  # past __setattr__, which refuses
