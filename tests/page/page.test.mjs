@@ -174,6 +174,22 @@ test("axe finds nothing, in light and in dark, at the beginning and in the middl
     }
 });
 
+test("on a phone what is a little too wide is drawn smaller, and on paper in its size", async () => {
+  const over = () => [...document.querySelectorAll(":is(.step, .wide)")]
+    .map((e) => [e.scrollWidth / e.clientWidth, e.dataset.step])
+    .filter(([ratio]) => ratio > 1);
+  for (const name of ["convolution", "attention-scores"]) {
+    const page = await open(name, { viewport: { width: 360, height: 740 } });
+    await page.waitForFunction(() => document.querySelector("[style*=zoom]"));
+    const left = await page.evaluate(over);
+    assert.ok(left.every(([ratio]) => ratio > 1.6), `${name}: ${left}`);
+    await page.emulateMedia({ media: "print" });
+    const sizes = await page.evaluate(() => [...document.querySelectorAll("[style*=zoom]")].map((e) => getComputedStyle(e).zoom));
+    assert.deepEqual(new Set(sizes), new Set(["1"]), name);
+    await page.context().close();
+  }
+});
+
 test("names that the user chose inject nothing", async () => {
   const page = await open("hostile");
   for (let k = 0; k < 4; k++) await page.keyboard.press("ArrowRight");

@@ -171,6 +171,7 @@ class Calls:
         self._around: dict[int, tuple[Part, ...]] = {}
         self._count = 0
         self._turns: dict[tuple[int, int], int] = {}  # a frame's loop -> turns before this one
+        self._said: dict[tuple[int, int], Part] = {}  # a frame's loop -> what this turn is called
 
     @staticmethod
     def here() -> Calls:
@@ -207,6 +208,7 @@ class Calls:
             place = id(frame), loop.line
             goes_on = loop.line <= before <= loop.end and place in self._turns
             self._turns[place] = self._turns[place] + 1 if goes_on else 0
+            self._said.pop(place, None)
 
     def within(self, frame: FrameType) -> tuple[Part, ...]:
         """What the line that runs in ``frame`` stands in."""
@@ -214,15 +216,24 @@ class Calls:
         loops = loops_around(frame.f_code.co_filename, frame.f_lineno)
         if not loops:
             return around
-        turns = ((loop.line, self._turn(frame, loop)) for loop in loops)
-        return (*around, *(Part(label, line, True) for line, label in turns if label))
+        turns = (self._turn(frame, loop) for loop in loops)
+        return (*around, *(turn for turn in turns if turn is not None))
 
-    def _turn(self, frame: FrameType, loop: Loop) -> str:
-        """What the turn is called that runs; on the loop's own line its variables are not set."""
-        is_set = loop.names and frame.f_lineno != loop.line
-        counted = loop.counted(frame.f_locals) if is_set else ""
-        count = self._turns.get((id(frame), loop.line))
-        return counted or ("" if count is None else loop.turn(count))
+    def _turn(self, frame: FrameType, loop: Loop) -> Part | None:
+        """The turn that runs; behind the loop's own line, where its variables are set, said once.
+
+        None where nothing is known of it.
+        """
+        place, inside = (id(frame), loop.line), frame.f_lineno != loop.line
+        if inside and place in self._said:
+            return self._said[place]
+        counted = loop.counted(frame.f_locals) if inside and loop.names else ""
+        count = self._turns.get(place)
+        label = counted or ("" if count is None else loop.turn(count))
+        turn = Part(label, loop.line, True) if label else None
+        if inside and turn is not None and count is not None:
+            self._said[place] = turn
+        return turn
 
 
 def _user_caller(frame: FrameType) -> FrameType | None:

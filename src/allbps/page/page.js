@@ -46,6 +46,22 @@ function save(blob, name) {
   setTimeout(() => URL.revokeObjectURL(link.href), 10000);
 }
 
+// what is too wide by little is drawn smaller; what is too wide by much keeps its size and scrolls
+const SMALLEST = 0.6;
+function fit() {
+  const parts = [...document.querySelectorAll(":is(.step, .wide) > :is(.eq, .because, table)")];
+  for (const e of parts) e.style.zoom = "";
+  const sizes = parts.map((e) => {
+    const around = e.parentElement;
+    const left = e.getBoundingClientRect().left - around.getBoundingClientRect().left;
+    const right = parseFloat(getComputedStyle(around).paddingRight);
+    return (0.99 * (around.clientWidth - left - right)) / e.scrollWidth;
+  });
+  parts.forEach((e, k) => {
+    if (SMALLEST <= sizes[k] && sizes[k] < 1) e.style.zoom = sizes[k];
+  });
+}
+
 // the names of the values in a box that stands for several
 const valuesOf = (box) => box.dataset.nodes.split(" ");
 
@@ -73,7 +89,6 @@ class Walk {
     this.listen();
     this.picture("");
     this.show();
-    this.reachable();
   }
 
   // what is too wide and scrolls can be reached by keyboard
@@ -518,12 +533,21 @@ async function wake() {
   const texts = await Promise.all(sections.map(told));
   walks = sections.map((section, k) => new Walk(section, k, JSON.parse(texts[k])));
   for (const section of document.querySelectorAll(".pieces")) new Pieces(section);
+  laid();
+}
+
+// after anything that changes widths
+function laid() {
+  fit();
+  for (const walk of walks) walk.reachable();
 }
 wake();
 addEventListener("beforeprint", () => {
   for (const block of document.querySelectorAll("details.block")) block.open = true;
 });
-addEventListener("resize", () => walks.forEach((walk) => walk.reachable()));
+addEventListener("resize", laid);
+document.fonts.addEventListener("loadingdone", laid); // that of the formulas comes after the first layout
+document.addEventListener("toggle", laid, true); // what opens has a width from now on
 // keys work before anything has the focus: they move the derivation under the pointer, or the first
 document.addEventListener("keydown", (event) => {
   const outside = event.target === document.body || event.target === document.documentElement;
