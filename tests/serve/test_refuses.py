@@ -120,6 +120,13 @@ def test_what_is_not_json_is_refused(client, echo, body):
     assert echo.asked == []
 
 
+def test_half_a_pair_of_surrogates_is_answered(client, echo):
+    """JSON may hold one, UTF-8 may not."""
+    echo.ask = lambda asked: {"error": {"what": f"{asked['formula']} cannot stand here"}}
+    answered = post(client, body=b'{"formula": "\\ud800"}')
+    assert answered.json["error"] == {"what": "? cannot stand here"}
+
+
 def test_a_request_that_is_too_large_is_refused(client, echo):
     body = json.dumps({"formula": "x" * LARGEST_BODY}).encode()
     assert post(client, body=body).status_code == 413

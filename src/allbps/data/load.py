@@ -17,8 +17,8 @@ from allbps.data.tables_of import holds_tables, is_table
 from allbps.errors import ArgumentError, UserFileError
 
 KNOWN = (
-    "digits; an .npz archive; a Parquet or Arrow file; a folder of class folders; a folder with "
-    f"{NAMES}; or IMAGES,LABELS in IDX format or as two .npy files"
+    "digits; an .npz archive; a Parquet or Arrow file, or a folder of such; a folder of class"
+    f" folders; a folder with {NAMES}; or IMAGES,LABELS in IDX format or as two .npy files"
 )
 
 

@@ -131,7 +131,8 @@ def _json(found: Any) -> Response:
     from werkzeug import Response
 
     text = json.dumps(found, ensure_ascii=False)
-    return Response(text, mimetype="application/json", headers=HEADERS)
+    data = text.encode(errors="replace")  # half of a pair of surrogates, which JSON may hold
+    return Response(data, mimetype="application/json", headers=HEADERS)
 
 
 def _text(status: int, text: str) -> Response:
