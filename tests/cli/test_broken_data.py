@@ -8,7 +8,8 @@ import pytest
 from PIL import Image
 
 ONE_OF = (
-    "digits; an .npz archive; a Parquet or Arrow file; a folder of class folders; a folder with"
+    "digits; an .npz archive; a Parquet or Arrow file, or a folder of such; a folder of class"
+    " folders; a folder with"
     " train-images-idx3-ubyte and"
     " train-labels-idx1-ubyte, each also with .gz; or IMAGES,LABELS in IDX format or as two"
     " .npy files"

@@ -126,7 +126,8 @@ def test_a_single_class(tmp_path):
 
 def test_nothing_there(tmp_path):
     known = (
-        "digits; an .npz archive; a Parquet or Arrow file; a folder of class folders; a folder with"
+        "digits; an .npz archive; a Parquet or Arrow file, or a folder of such; a folder of class"
+        " folders; a folder with"
         " train-images-idx3-ubyte"
         " and train-labels-idx1-ubyte, each also with .gz; or IMAGES,LABELS in IDX format"
         " or as two .npy files"
