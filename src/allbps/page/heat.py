@@ -35,6 +35,16 @@ class Detail:
 
 FINE = Detail(side=64, colours=255)
 COARSE = Detail(side=24, colours=15)
+COARSEST = Detail(side=16, colours=9)
+
+
+def detail(count: int) -> Detail:
+    """How much each of so many pictures of a page shows, so that it stays light.
+
+    >>> detail(3) is FINE, detail(400) is COARSEST
+    (True, True)
+    """
+    return FINE if count <= 12 else COARSE if count <= 100 else COARSEST
 
 
 def heat(value: Any, symbol: str, detail: Detail = FINE) -> str:
@@ -126,7 +136,7 @@ def histogram(array: Any) -> str:
     counts, _ = np.histogram(array, bins=BARS)
     tallest = max(int(counts.max()), 1)
     path = "".join(
-        f"M{5 * k + 0.5:g} 40v-{max(40 * int(count) / tallest, 1):.3g}h4V40z"
+        f"M{5 * k} 40v-{max(round(40 * int(count) / tallest), 1)}h4V40z"
         for k, count in enumerate(counts)
         if count
     )

@@ -50,7 +50,7 @@ function save(blob, name) {
 const SMALLEST = 0.6;
 function fit() {
   const parts = [...document.querySelectorAll(":is(.step, .wide) > :is(.eq, .because, table)")];
-  for (const e of parts) e.style.zoom = "";
+  for (const e of parts) if (e.style.zoom) e.style.zoom = "";
   const sizes = parts.map((e) => {
     const around = e.parentElement;
     const left = e.getBoundingClientRect().left - around.getBoundingClientRect().left;
@@ -533,20 +533,24 @@ async function wake() {
   const texts = await Promise.all(sections.map(told));
   walks = sections.map((section, k) => new Walk(section, k, JSON.parse(texts[k])));
   for (const section of document.querySelectorAll(".pieces")) new Pieces(section);
+  await document.fonts.load("1em 'allbps math'"); // widths are those of this font
   laid();
 }
 
-// after anything that changes widths
+// after anything that changes widths, once a frame
+let frame = 0;
 function laid() {
-  fit();
-  for (const walk of walks) walk.reachable();
+  cancelAnimationFrame(frame);
+  frame = requestAnimationFrame(() => {
+    fit();
+    for (const walk of walks) walk.reachable();
+  });
 }
 wake();
 addEventListener("beforeprint", () => {
   for (const block of document.querySelectorAll("details.block")) block.open = true;
 });
 addEventListener("resize", laid);
-document.fonts.addEventListener("loadingdone", laid); // that of the formulas comes after the first layout
 document.addEventListener("toggle", laid, true); // what opens has a width from now on
 // keys work before anything has the focus: they move the derivation under the pointer, or the first
 document.addEventListener("keydown", (event) => {

@@ -15,7 +15,7 @@ from html import escape
 from typing import Any
 
 from allbps.backward import Backward
-from allbps.page.heat import COARSE, FINE, heat
+from allbps.page.heat import detail, heat
 from allbps.page.large import in_pieces, is_large
 from allbps.page.listing import listing
 from allbps.readings.derivation import Derivation, Step
@@ -32,8 +32,6 @@ FLAT, LOW, BESIDE = 2.5, 420, 640
 """A picture of so much more width than height, or so low and too wide to stand beside steps."""
 PLAIN = 50_000
 """The same of what the script alone reads."""
-FEW_PICTURES = 12
-"""So many arrays of a page are drawn finely; of more each is drawn coarsely."""
 
 
 @dataclass(frozen=True)
@@ -105,8 +103,8 @@ def _section(body: str, data: str) -> str:
 def _body(parts: Parts) -> str:
     """Picture, steps and sources."""
     tall = [step for step in parts.derivation if step.summary]
-    detail = FINE if len(tall) <= FEW_PICTURES else COARSE
-    pictures = {step.name: heat(step.value, step.symbol, detail) for step in tall}
+    fine = detail(len(tall))
+    pictures = {step.name: heat(step.value, step.symbol, fine) for step in tall}
     svg = _undescribed(parts.picture())
     return (
         f'<div class="both{" flat" if _is_flat(svg) else ""}"><div class="aside">'
