@@ -259,10 +259,11 @@ def cut_product(
 ) -> Blocks:  # fmt: skip
     """Pieces for (M, K) · (K, N): a function of shapes and CPU only, so no bit depends on threads.
 
-    Where B is packed, rows are cut into blocks that leave room in the second cache. Some sixteen
-    pieces are wanted, fewer of a small product. More blocks of columns make them where A lies row
-    by row; where it is transposed more blocks of rows, since each transposes its own, and half as
-    many pieces will do. Only where that leaves too few, a long K is cut as well, and where it is
+    Where B is packed, rows are cut into blocks that leave room in the second cache; into half as
+    many where B has no room there, since each reads all of it from afar. Some sixteen pieces are
+    wanted, fewer of a small product. More blocks of columns make them where A lies row by row;
+    where it is transposed more blocks of rows, since each transposes its own, and half as many
+    pieces will do. Only where that leaves too few, a long K is cut as well, and where it is
     transposed and so long that pieces then read less. Few rows read B only once, which is best done
     in the order of its memory. Where B lies ``across``, every block of rows turns its own panels.
     """
@@ -275,11 +276,12 @@ def cut_product(
     few = 3 * target.tile_rows[target.panel] >= M and (M == 1 or N <= K) and not across
     if few and wanted * 64 <= K:
         return Blocks(1, 1, wanted)  # so that each piece reads B from one end to the other
-    rows = max(1, -(-M // target.block_rows(itemsize)))
+    blocks = max(1, -(-M // target.block_rows(itemsize)))
+    rows = -(-blocks // 2) if K * N * itemsize > target.caches[1] else blocks
     panel = target.panel * target.lanes(itemsize)
-    long = _cut_long(M, N, K, wanted, panel, rows) if transposed and K >= 2 * LONG else []
+    long = _cut_long(M, N, K, wanted, panel, blocks) if transposed and K >= 2 * LONG else []
     if long:
-        return min(long, key=lambda blocks: _touched(M, N, K, blocks))
+        return min(long, key=lambda cut: _touched(M, N, K, cut))
     if transposed:
         rows = max(rows, min(wanted, M // 32, max(wanted // 2, M // 64)))
         columns = max(1, min(-(-wanted // (2 * rows)), N // (2 * panel)))
@@ -303,7 +305,7 @@ LONG = 512
 def _cut_long(M: int, N: int, K: int, wanted: int, panel: int, fewest: int) -> list[Blocks]:
     """Ways to cut M, N and K so that each piece groups rows of A for PANELS panels or more.
 
-    And for blocks of rows of which ``fewest`` would take a quarter of the second cache each.
+    And has a block of rows that takes half of the second cache; ``fewest`` take a quarter each.
     """
     powers = [1 << k for k in range(wanted.bit_length())]
     return [
