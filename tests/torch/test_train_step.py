@@ -146,6 +146,8 @@ OPTIMIZERS = {
     "Adagrad": lambda p: torch.optim.Adagrad(p, 0.1, lr_decay=0.1, initial_accumulator_value=0.1),
     "Rprop": lambda p: torch.optim.Rprop(p, 0.01, etas=(0.4, 1.3)),
     "ASGD": lambda p: torch.optim.ASGD(p, 0.1, lambd=0.01, t0=3, weight_decay=0.1),
+    "Adafactor": lambda p: torch.optim.Adafactor(p, 0.05, weight_decay=0.1),
+    "Adafactor, maximize": lambda p: torch.optim.Adafactor(p, 0.05, eps=(1e-6, 0.1), maximize=True),
     "RMSprop": lambda p: torch.optim.RMSprop(p, 0.01),
     "RMSprop, all": lambda p: torch.optim.RMSprop(p, 0.01, momentum=0.5, centered=True),
 }  # fmt: skip
@@ -180,6 +182,20 @@ def test_every_optimizer_is_pytorchs_and_goes_on_in_pytorch(name):
             torch.testing.assert_close(
                 torch.as_tensor(mine[k][slot]).double(), torch.as_tensor(value).double()
             )
+
+
+def test_muon_is_pytorchs_without_its_rounding_and_says_so(monkeypatch):
+    torch.manual_seed(3)
+    layers = [nn.Linear(3, 5, bias=False), nn.Tanh(), nn.Linear(5, 2, bias=False)]
+    module = nn.Sequential(*layers).double()
+    other = copy.deepcopy(module)
+    ours, theirs = (torch.optim.Muon(m.parameters(), 0.02) for m in (module, other))
+    data = batches(4)
+    with pytest.warns(bp.torch.RoundingWarning, match="PyTorch rounds Muon's products to bfloat16"):
+        step = bp.torch.train_step(module, T.cross_entropy, data[0], optimizer=ours)
+    monkeypatch.setattr(torch.Tensor, "bfloat16", torch.Tensor.clone)
+    go_on(step, other, theirs, data)
+    assert ours.state_dict()["state"].keys() == theirs.state_dict()["state"].keys()
 
 
 def both(make):
@@ -485,7 +501,7 @@ def test_hooks_losses_and_optimizers_that_do_not_fit_are_refused():
     with pytest.raises(ArgumentError, match="another number of arguments"):
         step_of(Small().double(), lambda a, b, c, d: a)
     module = small()[0]
-    for kind, why in ((torch.optim.LBFGS, "several times in a step"), (OwnSGD, "is not known")):
+    for kind, why in ((torch.optim.LBFGS, "as often as its line search"), (OwnSGD, "is not known")):
         with pytest.raises(ArgumentError, match=why):
             bp.torch.train_step(
                 module, T.cross_entropy, batches(1)[0], optimizer=kind(module.parameters(), lr=0.1)

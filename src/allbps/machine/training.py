@@ -152,11 +152,11 @@ class TrainStep(Called):
         for (path, x), (_, leaf) in pairs_of(slot, trees, new):
             if not isinstance(x, Node):
                 continue
-            array = np.asarray(leaf)
-            if array.shape != x.shape or array.dtype.kind not in "biuf":
+            array, shape = np.asarray(leaf), self._shape(x, slot)
+            if array.shape != shape or array.dtype.kind not in "biuf":
                 raise ShapeError(
                     f"{path} does not match its parameter",
-                    expected=f"{x.dtype} {x.shape}",
+                    expected=f"{x.dtype} {shape}",
                     got=f"{array.dtype} {array.shape}",
                 )
             yield x, array
@@ -169,8 +169,12 @@ class TrainStep(Called):
     def _slot(self, x: Node, slot: str) -> NDArray[Any]:
         """What is remembered of a parameter; zeros where nothing needs to be."""
         place = self._build.slots[x].get(slot)
-        zeros: NDArray[Any] = np.zeros(x.shape, x.dtype)
+        zeros: NDArray[Any] = np.zeros(self._shape(x, slot), x.dtype)
         return zeros if place is None else self._path.read(place, x.dtype)
+
+    def _shape(self, x: Node, slot: str) -> tuple[int, ...]:
+        k = next(k for k, y in enumerate(self._build.request.params) if y is x)
+        return self.optimizer.rule_of(k).slot_shape(slot, x.shape) or ()
 
     @property
     def _rule(self) -> Rule:

@@ -13,6 +13,7 @@ array([0., 2.])
 """
 
 from allbps.optim.clipping import clip_grad_norm
+from allbps.optim.matrices import Adafactor, Muon
 from allbps.optim.optimizer import Optimizer, Slots, require
 from allbps.optim.rules import (
     ASGD,
@@ -54,6 +55,7 @@ __all__ = [
     "AMSGrad",
     "AMSGradW",
     "Adadelta",
+    "Adafactor",
     "Adagrad",
     "Adam",
     "AdamW",
@@ -62,6 +64,7 @@ __all__ = [
     "ExponentialLR",
     "LinearWarmup",
     "Lion",
+    "Muon",
     "NAdam",
     "NAdamW",
     "OneCycleLR",

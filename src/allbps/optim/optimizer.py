@@ -7,6 +7,7 @@ import numbers
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import KW_ONLY, dataclass
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -35,7 +36,7 @@ class Optimizer(ABC):
     """
 
     slots: ClassVar[tuple[str, ...]] = ()
-    """Names of the arrays of a parameter's shape that the rule remembers; they begin as zeros."""
+    """Names of the arrays that the rule remembers of a parameter; they begin as zeros."""
     vouches: ClassVar[bool] = False
     """May ``move`` look at rates, since whoever changes them has it compiled again?"""
     usual_lr: ClassVar[float | None] = None
@@ -65,6 +66,13 @@ class Optimizer(ABC):
 
         """
 
+    def slot_shape(self, slot: str, shape: tuple[int, ...]) -> tuple[int, ...] | None:
+        """The shape of what is remembered of a parameter of this shape: its own, as a rule.
+
+        None where ``slot`` is nothing that such a parameter has.
+        """
+        return shape
+
     @property
     def rate_names(self) -> tuple[str, ...]:
         """What ``formula`` takes from ``rates``."""
@@ -86,8 +94,11 @@ class Optimizer(ABC):
 
     def init(self, params: Any) -> dict[str, Any]:
         """The state before the first step: a container of arrays."""
-        zeros = {name: tree_map(np.zeros_like, params) for name in self.slots}
+        zeros = {name: tree_map(partial(self._zeros, name), params) for name in self.slots}
         return {"step": np.array(0), **zeros}
+
+    def _zeros(self, slot: str, p: Array) -> Array:
+        return np.zeros(self.slot_shape(slot, np.shape(p)) or (), np.asarray(p).dtype)
 
     def update(self, params: Any, grads: Any, state: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
         """The parameters and the state after one step.
@@ -115,7 +126,7 @@ class Optimizer(ABC):
     def _moved(self, p: Array, g: Array, slots: Slots, lr: float, t: int) -> tuple[Array, Slots]:
         """What ``move`` makes, in the parameter's own dtype."""
         new, kept = self.move(p, g, slots, lr, t)
-        return like(new, p), {name: like(kept[name], p) for name in self.slots}
+        return like(new, p), {name: like(kept.get(name, slots[name]), p) for name in self.slots}
 
 
 def _each(moved: list[tuple[Array, Slots]], name: str) -> Iterator[Array]:

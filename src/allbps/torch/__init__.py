@@ -13,13 +13,14 @@ from allbps.torch.checked import DifferenceError
 from allbps.torch.grad_check import WrongGradientError, gradcheck
 from allbps.torch.net import Net, from_module
 from allbps.torch.state import from_state, to_state
-from allbps.torch.step import CompiledAgainWarning, TrainStep, train_step
+from allbps.torch.step import CompiledAgainWarning, RoundingWarning, TrainStep, train_step
 
 __all__ = [
     "CompiledAgainWarning",
     "DifferenceError",
     "Function",
     "Net",
+    "RoundingWarning",
     "TrainStep",
     "WrongGradientError",
     "from_module",

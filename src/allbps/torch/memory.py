@@ -25,12 +25,14 @@ class Memory:
         self.optimizer, self.kind = optimizer, kind
         self.params = [p for group in optimizer.param_groups for p in group["params"]]
         groups = optimizer.param_groups
-        names = [(p, remembered(kind, group)) for group in groups for p in group["params"]]
+        shapes = [
+            (p, remembered(kind, group, tuple(p.shape)))
+            for group in groups for p in group["params"]
+        ]  # fmt: skip
         self.slots: dict[int, dict[str, torch.Tensor]] = {
-            id(p): {name: torch.zeros_like(p, memory_format=torch.contiguous_format,
-                                           requires_grad=False) for name in own}
-            for p, own in names
-        }  # fmt: skip
+            id(p): {name: torch.zeros(shape, dtype=p.dtype) for name, shape in own.items()}
+            for p, own in shapes
+        }
         self._counts = np.zeros(len(self.params), np.float32)
         counts = torch.from_numpy(self._counts)
         self._steps = {id(p): counts[k] for k, p in enumerate(self.params)}
@@ -41,8 +43,9 @@ class Memory:
         }
 
     def _keeps(self) -> tuple[str, ...]:
-        """What else PyTorch keeps of a parameter: how many steps it has taken, but for SGD."""
-        return () if type(self.optimizer) is torch.optim.SGD else ("step",)
+        """What else PyTorch keeps of a parameter: how many steps it has taken, as a rule."""
+        uncounted = (torch.optim.SGD, torch.optim.Muon)
+        return () if type(self.optimizer) in uncounted else ("step",)
 
     def _as_shown(self, name: str, tensor: torch.Tensor) -> torch.Tensor:
         return tensor.reshape(-1)[0] if name in self.kind.scalars else tensor

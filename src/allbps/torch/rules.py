@@ -27,6 +27,7 @@ class Known:
         variants: ours where some of ``SWITCHES`` are on.
         slots: what is remembered, where that depends on an option: name -> the option.
         scalars: slots that PyTorch keeps as one number for all of a parameter.
+        rounds: what PyTorch rounds in a step, and native code does not.
 
     """
 
@@ -35,10 +36,15 @@ class Known:
     variants: Mapping[tuple[str, ...], type[Optimizer]] = field(default_factory=dict)
     slots: Mapping[str, str] | None = None
     scalars: tuple[str, ...] = ()
+    rounds: str = ""
 
     def of(self, group: Group) -> type[Optimizer]:
         """Ours for the options of a group."""
         return self.variants.get(tuple(s for s in SWITCHES if group.get(s)), self.rule)
+
+    def made(self, group: Group) -> Optimizer:
+        """The same with the numbers of a group."""
+        return self.of(group)(_number(group["lr"]), **{word: group[word] for word in self.words})
 
 
 SWITCHES = ("amsgrad", "decoupled_weight_decay")
@@ -70,19 +76,19 @@ KNOWN: dict[type[Any], Known] = {
     torch.optim.ASGD: Known(
         optim.ASGD, ("lambd", "alpha", "t0", "weight_decay"), scalars=("eta", "mu")
     ),
+    torch.optim.Adafactor: Known(optim.Adafactor, ("beta2_decay", "eps", "d", "weight_decay")),
+    torch.optim.Muon: Known(
+        optim.Muon, ("momentum", "nesterov", "ns_coefficients", "eps", "ns_steps", "adjust_lr_fn",
+                     "weight_decay"),
+        rounds="Muon's products to bfloat16, by which each step is some 1 % off",
+    ),
 }  # fmt: skip
 """PyTorch's class -> ours."""
 REFUSED: dict[type[Any], tuple[str, str]] = {
     torch.optim.LBFGS: (
-        "LBFGS asks for the loss several times in a step, and native code gives it once",
-        "train with loss.backward() in PyTorch, or with AdamW",
-    ),
-    torch.optim.Muon: (
-        "Muon rounds its steps to bfloat16, in which allbps does not compute", "train with AdamW"
-    ),
-    torch.optim.Adafactor: (
-        "Adafactor remembers rows and columns of a parameter, not arrays of its shape",
-        "train with AdamW",
+        "LBFGS.step asks a closure for the loss as often as its line search likes: a step in native"
+        " code works the loss out once",
+        "train with optimizer.step(closure) in PyTorch, or with AdamW",
     ),
     torch.optim.SparseAdam: ("SparseAdam takes sparse gradients", "train with Adam"),
 }  # fmt: skip
@@ -116,10 +122,12 @@ def known(optimizer: Any) -> Known:
     return found
 
 
-def remembered(kind: Known, group: Group) -> tuple[str, ...]:
-    """Names of what PyTorch remembers of a parameter of a group."""
-    asked = kind.slots or {}
-    return tuple(name for name in kind.of(group).slots if name not in asked or group[asked[name]])
+def remembered(kind: Known, group: Group, shape: tuple[int, ...]) -> dict[str, tuple[int, ...]]:
+    """What PyTorch remembers of a parameter of a group: name -> shape."""
+    asked, rule = kind.slots or {}, kind.made(group)
+    names = [name for name in rule.slots if name not in asked or group[asked[name]]]
+    shapes = {name: rule.slot_shape(name, shape) for name in names}
+    return {name: own for name, own in shapes.items() if own is not None}
 
 
 class Followed(Optimizer):
@@ -139,7 +147,7 @@ class Followed(Optimizer):
     def __init__(self, k: int, kind: Known, optimizer: Any) -> None:
         group = optimizer.param_groups[k]
         self.optimizer, self.maximized = optimizer, bool(group.get("maximize"))
-        rule = kind.of(group)(_number(group["lr"]), **{word: group[word] for word in kind.words})
+        rule = kind.made(group)
         moving = {word for word in kind.words if _moves(group[word])}
         put = object.__setattr__
         put(self, "rule", rule)
@@ -150,6 +158,9 @@ class Followed(Optimizer):
     rule: Optimizer
     words: tuple[str, ...]
     k: int
+
+    def slot_shape(self, slot: str, shape: tuple[int, ...]) -> tuple[int, ...] | None:
+        return self.rule.slot_shape(slot, shape)
 
     @property
     def group(self) -> Group:
@@ -254,9 +265,9 @@ def _shape(value: Any) -> Any:
 def _moves(value: Any) -> bool:
     """May the value change without another formula?"""
     if isinstance(value, (tuple, list)):
-        return True
-    is_number = isinstance(value, (numbers.Real, torch.Tensor)) and not isinstance(value, bool)
-    return is_number and value != 0
+        return all(isinstance(part, numbers.Real) for part in value)
+    counts = isinstance(value, numbers.Integral)  # of steps: how long the formula is
+    return isinstance(value, (numbers.Real, torch.Tensor)) and not counts and bool(value != 0)
 
 
 def _number(value: Any) -> float:

@@ -29,6 +29,10 @@ class CompiledAgainWarning(UserWarning):
     """A step was compiled again, since a batch had another shape, or the module changed."""
 
 
+class RoundingWarning(UserWarning):
+    """PyTorch's optimizer rounds to a coarser kind of number, and native code does not."""
+
+
 class TrainStep:
     """A training step of a PyTorch module in native code; see ``train_step``.
 
@@ -48,6 +52,11 @@ class TrainStep:
         self.module, self.optimizer, self.taken = module, optimizer, 0
         self._whole = WithLoss(module, loss, len(args) or len(kwargs), bool(kwargs))
         self._kind, self._seed, self._check = known(optimizer), seed, check
+        if self._kind.rounds:
+            warnings.warn(
+                f"PyTorch rounds {self._kind.rounds}; native code computes in the parameters' own"
+                " precision", RoundingWarning, stacklevel=3,
+            )  # fmt: skip
         self._options = {"threads": threads, "max_norm": max_norm}
         self._compiled: dict[Any, CompiledStep] = {}
         self._written: set[Written] = set()
@@ -219,7 +228,7 @@ def train_step(
             as ``.loss``. It may return a tuple that begins with the loss.
         example_batch: a tuple of tensors, inputs and then the target; or a dict of keywords.
         optimizer: ``torch.optim``'s SGD, Adam, AdamW, NAdam, RAdam, Adamax, Adadelta, Adagrad,
-            RMSprop, Rprop or ASGD, with any groups of parameters.
+            RMSprop, Rprop, ASGD, Adafactor or Muon, with any groups of parameters.
         check: compare the first step on the example with PyTorch's, and raise where they differ.
         threads: how many; as many as pay where it is left out. Results do not depend on it.
         max_norm: gradients are shortened to it together, as by ``clip_grad_norm_``.

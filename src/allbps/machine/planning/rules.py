@@ -84,7 +84,7 @@ class Rule:
             self._traced[key] = self._trace(rule, shape, dtype)
         traced = self._traced[key]
         given, (new, kept) = traced.parameters, traced.outputs
-        remembered = {name: given["slots"][name] for name in rule.slots}
+        remembered = given["slots"]
         changed = {name: x for name, x in remembered.items() if kept[name] is not x}
         arrays = [given["p"], given["g"], *([given["clip"]] if self.clipped else [])]
         rates = _rates(traced)
@@ -154,7 +154,7 @@ class Rule:
         arrays = {"p": np.ones(shape, dtype), "g": np.ones(shape, dtype)}
         arrays |= {"clip": one} if self.clipped else {}
         rates = {key: np.full((), 2 if key == "t" else 1, dtype) for key in rule.rate_names}
-        slots = {slot: arrays["p"].copy() for slot in rule.slots}
+        slots = {slot: np.ones(own, dtype) for slot, own in _slot_shapes(rule, shape).items()}
         before = dict(vars(rule))
         try:
             with values_on_demand():
@@ -179,12 +179,18 @@ class Rule:
                 where=str(traced.guards[0]),
                 todo="write np.where(t == 1, a, b) for an if, and NumPy's functions for math's",
             )
-        _require_right_arrays(traced, name, rule.slots, shape, dtype)
+        _require_right_arrays(traced, name, rule, shape, dtype)
         return traced
 
 
+def _slot_shapes(rule: Optimizer, shape: tuple[int, ...]) -> dict[str, tuple[int, ...]]:
+    """What a rule remembers of a parameter of one shape: name -> its shape."""
+    found = {slot: rule.slot_shape(slot, shape) for slot in rule.slots}
+    return {slot: own for slot, own in found.items() if own is not None}
+
+
 def _require_right_arrays(
-    traced: Traced, name: str, slots: tuple[str, ...], shape: tuple[int, ...], dtype: np.dtype[Any]
+    traced: Traced, name: str, rule: Optimizer, shape: tuple[int, ...], dtype: np.dtype[Any]
 ) -> None:
     """Refuse a ``move`` that returns something else than it should.
 
@@ -197,18 +203,21 @@ def _require_right_arrays(
         raise ArgumentError(
             f"{name} does not return a pair", expected="the new parameter, and a dict of slots"
         )
-    missing = [slot for slot in slots if slot not in pair[1]]
+    wanted = _slot_shapes(rule, shape)
+    missing = [slot for slot in wanted if slot not in pair[1]]
     if missing:
         raise ArgumentError(
             f"{name} does not return all of its slots",
-            expected=", ".join(slots), got=", ".join(map(str, pair[1])) or "none",
+            expected=", ".join(wanted), got=", ".join(map(str, pair[1])) or "none",
         )  # fmt: skip
-    for what, x in {"the parameter": pair[0], **{slot: pair[1][slot] for slot in slots}}.items():
-        if not isinstance(x, Node) or x.shape != shape or x.dtype != dtype:
+    made = {"the parameter": (pair[0], shape)}
+    made |= {slot: (pair[1][slot], own) for slot, own in wanted.items()}
+    for what, (x, own) in made.items():
+        if not isinstance(x, Node) or x.shape != own or x.dtype != dtype:
             got = f"{x.dtype} {x.shape}" if isinstance(x, Node) else repr(x)
             raise ArgumentError(
                 f"{name} returns a different kind of array for {what}",
-                expected=f"{dtype} {shape}", got=got,
+                expected=f"{dtype} {own}", got=got,
             )  # fmt: skip
 
 

@@ -16,7 +16,7 @@ from allbps.machine.language.calls import Finite
 from allbps.machine.language.operands import HI, LO, PIECE, RATES, Memory, Scratch
 from allbps.machine.language.target import host
 from allbps.machine.language.words import Routine
-from allbps.machine.planning.layout import row_major
+from allbps.machine.planning.layout import Layout, Shape, row_major
 from allbps.machine.planning.plan import Work
 from allbps.machine.planning.rules import Move, Rule
 from allbps.machine.works.emit import Blocks, Emitter
@@ -105,8 +105,8 @@ def emit_updates(
         layout = moving.param.layout
         one = rule.move(k, layout.shape, program.real)
         slots = {
-            name: Place(program.memory(f"{moving.name}_{name}", layout.size, kept=True), layout)
-            for name in one.slots
+            name: _remembered(program, f"{moving.name}_{name}", value.shape, layout)
+            for name, value in one.slots.items()
         }
         found.append(slots)
         places = _places(program, one, moving, slots, clip)
@@ -129,6 +129,12 @@ def emit_updates(
     return found, by_numpy
 
 
+def _remembered(program: Program, name: str, shape: Shape, like: Layout) -> Place:
+    """Memory for what is remembered of a parameter: laid out as that where it has its shape."""
+    layout = like if shape == like.shape else row_major(shape)
+    return Place(program.memory(name, layout.size, kept=True), layout)
+
+
 def _places(
     program: Program, one: Move, moving: Moving, slots: Mapping[str, Place], clip: Memory | None
 ) -> Places:
@@ -143,12 +149,15 @@ def _places(
 
 def _emit_works(update: Update, moving: Moving, loss: Memory, blocks: Blocks) -> list[Work]:
     """New values beside the old ones, then copies; what of it runs through NumPy."""
-    places, layout = update.places, moving.param.layout
+    places = update.places
     emitter = Emitter(places, blocks)
     for work in update.move.plan.works:
         emitter.emit(work)
     old = {update.move.param, *update.move.slots.values()}
-    new = [places.apart_as(value, layout, old) for value in update.move.new]
+    new = [
+        places.apart_as(value, there.layout, old)
+        for value, there in zip(update.move.new, update.targets, strict=True)
+    ]
     for here, there in zip(new, update.targets, strict=True):
         emit_carry(places.program, update.name, here, there, loss)
     return emitter.by_numpy
