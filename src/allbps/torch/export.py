@@ -17,10 +17,12 @@ from torch.fx import GraphModule, Node
 
 from allbps.errors import AllBPsError
 from allbps.torch.attributes import Writes
+from allbps.torch.counted import counted
+from allbps.torch.counts import counts_not_asked
 from allbps.torch.inside import gradients_noted, transformations_left
 from allbps.torch.lost import nothing_lost
 from allbps.torch.own_backward import backward_passes_kept
-from allbps.torch.refusals import in_words, no_shapes_by_values
+from allbps.torch.refusals import in_words
 from allbps.torch.stand_ins import without_a_look
 from allbps.torch.table import writers_of
 from allbps.torch.where import all_users_lines
@@ -55,12 +57,11 @@ def exported(
             with (
                 (writes or Writes(module)).put_back(), nothing_lost(), gradients_noted(),
                 backward_passes_kept(),
-                without_a_look(), all_users_lines(), _masks_as_given(),
+                without_a_look(), all_users_lines(), _masks_as_given(), counts_not_asked(),
                 _distributions_as_given(), _attributes_as_written(), _quiet(),
                 torch.enable_grad(),
             ):  # fmt: skip
                 program: ExportedProgram = torch.export.export(module, args, dict(kwargs))
-            no_shapes_by_values(program, module)
             _stop_where_no_grad_was(program.graph_module)
             program = program.run_decompositions({})
             for _ in range(ROUNDS):
@@ -68,6 +69,7 @@ def exported(
                 if not table:
                     break
                 program = program.run_decompositions(table)
+            counted(program, module)
         except AllBPsError:
             raise
         except Exception as error:

@@ -6,11 +6,10 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.export import ExportedProgram
 
 from allbps.errors import AllBPsError, ArgumentError, DtypeError
 from allbps.torch.table.use import DTYPES
-from allbps.torch.where import PREFIX, raised_at, said
+from allbps.torch.where import PREFIX, raised_at
 
 
 def check_module(module: Any) -> None:
@@ -101,28 +100,10 @@ def decides(name: str, where: str, got: str) -> ArgumentError:
         where=where,
         expected="a forward pass that is the same for all values",
         got=got,
-        todo="torch.where(condition, a, b) for if and for x[mask]; weights of 0 and 1 for what"
-        " counts; a mask for sequences of several lengths; no .item(), .tolist() or nonzero()",
+        todo="torch.where(condition, a, b) for if; weights of 0 and 1 where x[mask] is more than"
+        " summed; a mask for sequences of several lengths; no .item() or .tolist(); minlength="
+        " for torch.bincount",
     )
-
-
-def no_shapes_by_values(program: ExportedProgram, module: nn.Module) -> None:
-    """Refuse results that have as many numbers as values say.
-
-    Raises:
-        ArgumentError: there is one, such as ``x[mask]``.
-
-    """
-    found = [node for node in program.graph.nodes if _follows_from_values(node.meta.get("val"))]
-    for node in sorted(found, key=lambda node: not said(node)):  # one with a line, if there is one
-        raise decides(
-            name_of(module), said(node), f"{node.target}, whose shape follows from values"
-        )
-
-
-def _follows_from_values(value: Any) -> bool:
-    sizes = value.shape if isinstance(value, torch.Tensor) else (value,)
-    return any(isinstance(size, torch.SymInt) for size in sizes)
 
 
 def in_words(error: Exception, module: nn.Module) -> AllBPsError:

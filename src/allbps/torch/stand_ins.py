@@ -1,4 +1,5 @@
 """PyTorch's functions that look at numbers, as the same formulas without a look, for export."""
+# ruff: noqa: A002  (``input`` is PyTorch's name)
 
 from __future__ import annotations
 
@@ -16,12 +17,30 @@ NEVER = -1e30
 
 @contextmanager
 def without_a_look() -> Iterator[None]:
-    """Inside, batch norms with ``momentum=None`` and ``ctc_loss`` decide nothing by values."""
+    """Inside, batch norms with ``momentum=None``, ``ctc_loss``, ``bincount`` ask for no values."""
     norm: Any = torch.nn.modules.batchnorm._BatchNorm
     with ExitStack() as stack:
         stack.enter_context(mock.patch.object(norm, "forward", _normed(norm.forward)))
         stack.enter_context(mock.patch.object(torch, "ctc_loss", ctc_loss))
+        for place in (torch, torch.Tensor):
+            counted = _of_known_length(place.bincount)
+            stack.enter_context(mock.patch.object(place, "bincount", counted))
         yield
+
+
+def _of_known_length(original: Any) -> Any:
+    """``bincount`` where ``minlength`` says how long: a larger number is outside of that."""
+
+    def bincount(
+        input: torch.Tensor, weights: torch.Tensor | None = None, minlength: int = 0
+    ) -> Any:  # fmt: skip
+        if not minlength:
+            return original(input, weights, minlength)
+        each = torch.ones_like(input) if weights is None else weights
+        dtype = torch.int64 if weights is None else weights.dtype
+        return torch.zeros(minlength, dtype=dtype).index_add(0, input.long(), each.to(dtype))
+
+    return bincount
 
 
 def _normed(original: Any) -> Any:
