@@ -155,5 +155,60 @@ def test_second_derivatives_that_pytorch_would_get_wrong_are_a_note():
     assert "second" not in str(bp.check(backwards.Sine, torch.tensor(X)))
 
 
+class Turned(torch.autograd.Function):
+    """A rotation by angles that need no gradient."""
+
+    @staticmethod
+    def forward(ctx, x, cos, sin):
+        ctx.save_for_backward(cos, sin)
+        a, b = x.chunk(2, dim=-1)
+        return torch.cat([a * cos - b * sin, a * sin + b * cos], dim=-1)
+
+    @staticmethod
+    def backward(ctx, g):
+        cos, sin = ctx.saved_tensors
+        a, b = g.chunk(2, dim=-1)
+        return torch.cat([a * cos + b * sin, b * cos - a * sin], dim=-1), None, None
+
+
+class Turns(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.x = torch.nn.Parameter(torch.tensor(np.tile(X, (1, 2))))
+        self.register_buffer("cos", torch.tensor(np.cos(X)))
+        self.register_buffer("sin", torch.tensor(np.sin(X)))
+
+    def forward(self, y):
+        return Turned.apply(self.x * y, self.cos, self.sin)
+
+
+def test_inputs_that_need_no_gradient_are_those_that_are_not_marked():
+    x, cos, sin = torch.tensor(np.tile(X, (1, 2))), torch.tensor(np.cos(X)), torch.tensor(np.sin(X))
+    report = bp.check(Turned, x, cos, sin)
+    assert not report
+    assert report.faults == (
+        "no gradient is given for cos and sin: where none is wanted, mark the inputs that need one,"
+        " x.requires_grad_()",
+    )
+    assert bp.check(Turned, x.requires_grad_(), cos, sin)
+    assert not bp.check(Turned, x, cos.requires_grad_(), sin)
+    assert bp.check(Turns(), torch.ones(1, dtype=torch.double))
+
+
+def test_a_gradient_that_pytorch_sums_to_its_input_is_a_note():
+    class Shifted(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x, bias):
+            return x + bias
+
+        @staticmethod
+        def backward(ctx, g):
+            return g, g
+
+    report = bp.check(Shifted, torch.tensor(X), torch.tensor(X[0]))
+    assert report
+    assert "the gradient of bias as (4, 3), and PyTorch sums it to (3,)" in str(report)
+
+
 def test_a_number_beside_tensors_is_an_option():
     assert bp.check(backwards.Scaled, torch.tensor(X), 2.5)

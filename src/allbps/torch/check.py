@@ -46,10 +46,13 @@ def check_torch(f: Any, xs: Sequence[Any], gradients: Any, options: Mapping[str,
     """
     thing = f if gradients is None else gradients
     called, inputs, names = _callable(thing, xs)
+    marked = _are_marked(xs)
     with _applied() as inside, _needs_tensors(names, inputs):
         results = called(*inputs)
     found = examine(Subject.of(called, inputs), atol=1e-9, rtol=1e-6)
     faults = [*found.faults, *_faults_inside(thing, inside)]
+    if not marked:
+        faults += _without_gradient(Subject.of(called, inputs), names)
     report = _by_graph(f, thing, called, inputs, names, gradients is not None, options)
     if report is None:
         report = _by_differences(_name(thing), found, names)
@@ -57,7 +60,7 @@ def check_torch(f: Any, xs: Sequence[Any], gradients: Any, options: Mapping[str,
         faults += [str(wrong) for wrong in found.wrong[:SHOWN]]
     if gradients is not None:
         faults += _other_value(f, xs, inputs, results)
-    notes = (*report.notes, *found.notes)
+    notes = (*report.notes, *found.notes, *_summed(function_of(thing), inputs, names))
     return replace(report, faults=tuple(dict.fromkeys(faults)), notes=notes)
 
 
@@ -78,8 +81,11 @@ def _needs_tensors(names: Sequence[str], inputs: Sequence[Any]) -> Iterator[None
 # -- what is checked -------------------------------------------------------------------------------
 def _callable(thing: Any, xs: Sequence[Any]) -> tuple[Callable[..., Any], list[Any], list[str]]:
     """A function of tensors alone, its inputs, and what they are called."""
-    arrays = any(isinstance(x, (torch.Tensor, np.ndarray)) for x in xs)
-    inputs = [x if arrays and isinstance(x, float) else _tensor(x) for x in xs]  # an option
+    arrays, marked = any(isinstance(x, (torch.Tensor, np.ndarray)) for x in xs), _are_marked(xs)
+    inputs = [
+        x if arrays and isinstance(x, float) else _tensor(x, marked)
+        for x in xs  # an option
+    ]
     function = function_of(thing)
     if function is not None:
         return function.apply, inputs, _names(function.forward, len(inputs), _has_ctx(function))
@@ -90,14 +96,21 @@ def _callable(thing: Any, xs: Sequence[Any]) -> tuple[Callable[..., Any], list[A
     return thing, inputs, _names(thing, len(inputs), False)
 
 
-def _tensor(x: Any) -> Any:
+def _are_marked(xs: Sequence[Any]) -> bool:
+    """Do some of the inputs say that they need a gradient? Then the others need none."""
+    return any(isinstance(x, torch.Tensor) and x.requires_grad for x in xs)
+
+
+def _tensor(x: Any, marked: bool) -> Any:
     """A tensor that requires a gradient, if it is made of floating-point numbers."""
     if isinstance(x, (np.ndarray, np.floating, float)):
         x = torch.as_tensor(np.asarray(x))
     if not is_float(x):
         return x
     wants = x.requires_grad
-    return x.detach().clone().requires_grad_() if not wants else x.detach().requires_grad_()
+    if marked:
+        return x.detach().requires_grad_(wants)
+    return x.detach().clone().requires_grad_()
 
 
 def _names(function: Callable[..., Any], count: int, has_ctx: bool) -> list[str]:
@@ -155,6 +168,46 @@ def _name(thing: Any) -> str:
     )  # fmt: skip
 
 
+# -- what backward returns -------------------------------------------------------------------------
+def _without_gradient(subject: Subject, names: Sequence[str]) -> Iterator[str]:
+    """Of some inputs backward gives no gradient, and nobody has said whether they need one."""
+    results = subject.run(subject.fresh())
+    given = subject.pulled(subject.cotangents(results, 0))
+    without = [names[k] for k, g in zip(subject.moving, given, strict=True) if g is None]
+    if without and len(without) < len(given):
+        yield (
+            f"no gradient is given for {' and '.join(without)}: where none is wanted, mark the"
+            " inputs that need one, x.requires_grad_()"
+        )
+
+
+def _summed(function: Any, inputs: Sequence[Any], names: Sequence[str]) -> Iterator[str]:
+    """Gradients in the shape that an input was broadcast to, which PyTorch sums to the input's."""
+    if function is None:
+        return
+    returned: list[Any] = []
+
+    class Noting(function):  # type: ignore[misc]
+        @staticmethod
+        def backward(ctx: Any, *deltas: Any) -> Any:
+            found = function.backward(ctx, *deltas)
+            returned[:] = found if isinstance(found, (tuple, list)) else [found]
+            return found
+
+    subject = Subject.of(Noting.apply, inputs)
+    try:
+        subject.pulled(subject.cotangents(subject.run(subject.fresh()), 0))
+    except Exception:  # told as a fault
+        return
+    for name, x, g in zip(names, inputs, returned, strict=False):
+        if isinstance(g, torch.Tensor) and isinstance(x, torch.Tensor) and g.shape != x.shape:
+            yield (
+                f"backward returns the gradient of {name} as {tuple(g.shape)}, and PyTorch sums it"
+                f" to {tuple(x.shape)}: right in autograd, and for whoever calls backward by hand"
+                f" a sum is missing"
+            )
+
+
 # -- Functions inside ------------------------------------------------------------------------------
 @contextmanager
 def _applied() -> Iterator[list[tuple[Any, tuple[Any, ...]]]]:
@@ -164,7 +217,10 @@ def _applied() -> Iterator[list[tuple[Any, tuple[Any, ...]]]]:
 
     def apply(cls: Any, *args: Any, **kwargs: Any) -> Any:
         if not cls.__module__.startswith("torch."):
-            given = [x.detach().clone() if isinstance(x, torch.Tensor) else x for x in args]
+            given = [
+                x.detach().clone().requires_grad_(x.requires_grad)
+                if isinstance(x, torch.Tensor) else x for x in args
+            ]  # fmt: skip
             noted.append((cls, tuple(given)))
         return original.__get__(None, cls)(*args, **kwargs)
 
