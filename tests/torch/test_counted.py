@@ -64,6 +64,9 @@ RIGHT = {
     "experts": dispatched,
     "a mask that stays": without_diagonal,
     "bincount": balanced,
+    "counts of one mask": lambda o, y: (
+        o[y >= 0].sum() if o[y >= 0].shape[0] == y[y >= 0].shape[0] else o.mean()
+    ),
 }  # fmt: skip
 
 
@@ -94,6 +97,7 @@ REFUSED = {
     "another mask": lambda o, y: T.mse_loss(o[y >= 0], o[y <= 0]),
     "sorted": lambda o, y: o[y >= 0].sort(0).values[0].sum(),
     "a decision": lambda o, y: o.sum() if len(o[y >= 0]) > 3 else o.mean(),
+    "two counts": lambda o, y: o.sum() if o[y >= 0].size(0) == o[y <= 0].size(0) else o.mean(),
     "a result": lambda o, y: o[y >= 0],
     "bincount without a length": lambda o, y: torch.bincount(y + 1).float().mean() * o.mean(),
 }

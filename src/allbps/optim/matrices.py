@@ -77,7 +77,7 @@ class Muon(Optimizer):
     """Momentum, made nearly orthogonal (Jordan, kellerjordan.github.io/posts/muon, 2024).
 
     As ``torch.optim.Muon``, for matrices alone, in the parameter's own precision: PyTorch rounds
-    the products of ``ns_steps`` Newton–Schulz steps to bfloat16, which moves a step by 1 % to 2 %.
+    the products of ``ns_steps`` Newton–Schulz steps to bfloat16, which moves a step by 1 % to 3 %.
     ``adjust_lr_fn`` "match_rms_adamw" is that of arXiv:2502.16982.
 
     >>> muon, K = Muon(lr=0.1, weight_decay=0.0), np.zeros((2, 2))

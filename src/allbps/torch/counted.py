@@ -99,6 +99,7 @@ class _Counting:
                 raise self._refusal(next((x for x in uses if not self._is_number(x)), node))
             self.was[node] = node.meta.get("val")
             if node.target is aten._assert_scalar.default:
+                self._of_one_mask(node.args[0])
                 asserts.append(node)
             elif not self._is_number(node):
                 self._settle(node)
@@ -176,6 +177,20 @@ class _Counting:
             ]
             return torch.empty(sizes, dtype=val.dtype, device="meta")
         return val
+
+    def _of_one_mask(self, condition: Any) -> None:
+        """Two counts that PyTorch was told are equal, maybe since the user asked, must be the same.
+
+        Raises:
+            ArgumentError: they are of two masks: for other values they are not equal.
+
+        """
+        if getattr(condition, "target", None) is not operator.eq:
+            return
+        sides = {self._size(self.was[x]) if isinstance(x, Fx) else x for x in condition.args}
+        if len(sides) > 1:
+            what = "counts of two masks that are compared"
+            raise decides(name_of(self.module), said(condition), what)
 
     # -- new nodes ---------------------------------------------------------------------------------
     def _add(self, target: Any, *args: Any, at: Node, **kwargs: Any) -> Node:

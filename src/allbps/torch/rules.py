@@ -80,7 +80,7 @@ KNOWN: dict[type[Any], Known] = {
     torch.optim.Muon: Known(
         optim.Muon, ("momentum", "nesterov", "ns_coefficients", "eps", "ns_steps", "adjust_lr_fn",
                      "weight_decay"),
-        rounds="Muon's products to bfloat16, by which each step is some 1 % off",
+        rounds="Muon's products to bfloat16, by which each step is 1 % to 3 % off",
     ),
 }  # fmt: skip
 """PyTorch's class -> ours."""

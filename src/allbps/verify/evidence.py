@@ -97,10 +97,8 @@ class Case:
         one order of rounding and not in another, and has no noise of its own in either. Its terms
         are as large as δ of the consumer, times what the consumer is per unit of the value.
         """
-        last, called = (
-            LAST_DIGITS * float(np.finfo(self._coarsest).eps),
-            self.backward.traced.deltas,
-        )
+        last = LAST_DIGITS * float(np.finfo(self._coarsest).eps)
+        called = self.backward.traced.deltas
         floor: dict[Node, float] = {}
         for delta in self.backward.steps:
             x, own = delta.primal, [0.0]
