@@ -3,6 +3,7 @@
 import array
 import collections
 import dataclasses
+import copy
 import functools
 import importlib
 import json
@@ -335,6 +336,7 @@ def test_a_callback_keeps_its_own_lines():
         lambda a: np.ndarray.sum(a),
         lambda a: pow(a, 2, 3),
         lambda a: float(str(a[0, 0])),
+        lambda a: float(copy.deepcopy([str(a[0, 0])])[0]),
     ],
 )
 def test_functions_in_c_are_told_by_what_they_say(call):

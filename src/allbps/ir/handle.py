@@ -467,6 +467,15 @@ class WrittenOut(str):
     def __float__(self) -> float:
         return float(self._of)
 
+    def __copy__(self) -> WrittenOut:
+        return self  # texts do not change
+
+    def __deepcopy__(self, memo: object) -> WrittenOut:
+        return self
+
+    def __reduce__(self) -> tuple[type[str], tuple[str]]:
+        return str, (self[:],)  # in a file, and in another process, it is a text and no more
+
 
 _set_node = vars(TracedArray)["_node"].__set__  # past __setattr__, which refuses
 _set_memory = vars(TracedArray)["_memory"].__set__

@@ -88,6 +88,7 @@ class Muon(Optimizer):
 
     slots: ClassVar[tuple[str, ...]] = ("momentum_buffer",)
     usual_lr: ClassVar[float | None] = 1e-3
+    any_shape: ClassVar[bool] = False
 
     lr: float | Schedule = 1e-3
     _: KW_ONLY

@@ -41,6 +41,8 @@ class Optimizer(ABC):
     """May ``move`` look at rates, since whoever changes them has it compiled again?"""
     usual_lr: ClassVar[float | None] = None
     """PyTorch's default learning rate, where it has one."""
+    any_shape: ClassVar[bool] = True
+    """Does it move parameters of any shape, so that a whole net can be trained with it?"""
 
     lr: float | Schedule
     _: KW_ONLY

@@ -26,9 +26,12 @@ from allbps.optim import (
 OPTIMISERS: dict[str, type[Optimizer]] = {
     name.lower(): kind
     for name, kind in vars(optim).items()
-    if isinstance(kind, type) and issubclass(kind, Optimizer) and kind is not Optimizer
+    if isinstance(kind, type)
+    and issubclass(kind, Optimizer)
+    and kind is not Optimizer
+    and kind.any_shape
 }
-"""Every optimiser of ``allbps.optim`` by its name in lower case."""
+"""Every optimiser of ``allbps.optim`` that moves biases too, by its name in lower case."""
 SCHEDULES: dict[str, Callable[[TrainOptions, int], float | Schedule]] = {
     "constant": lambda run, steps: run.highest_rate,
     "step": lambda run, steps: StepLR(run.highest_rate, step_size=run.step_epochs * steps),
