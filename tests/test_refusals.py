@@ -2,8 +2,8 @@
 
 import array
 import collections
-import dataclasses
 import copy
+import dataclasses
 import functools
 import importlib
 import json
