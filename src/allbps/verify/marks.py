@@ -42,7 +42,6 @@ class Mark:
         common: what the wrong elements have in common.
         note: about shape, digits or conventions.
         where: the user's line.
-        todo: what would decide it.
 
     """
 
@@ -61,7 +60,6 @@ class Mark:
     common: str = ""
     note: str = ""
     where: str = ""
-    todo: str = ""
 
     def __bool__(self) -> bool:
         return self.state is State.RIGHT
@@ -111,8 +109,8 @@ class Mark:
             yield f"  {self.common}"
         if self.where:
             yield f"  at {self.where}"
-        if self.todo:
-            yield f"  fix: {self.todo}"
+        if self.state is State.UNDECIDED:
+            yield "  fix: give more digits, or say decimals= if that is how they were rounded"
 
     def _numbers(self, at: str) -> Iterator[str]:
         if self.expected is None:
