@@ -201,12 +201,12 @@ def pull(outputs: list[Node], cotangents: list[Node], inputs: list[Node]) -> lis
 
 
 def _settled(f: Callable[..., Any], args: Sequence[Any], compute: Callable[[], Any]) -> Any:
-    """Derivatives of a derivative; NaN where another choice at a kink would give another.
+    """Derivatives of ``f``; of a derivative, NaN where another choice at a kink would give another.
 
     Tried are all choices turned, and every second one, since two may make up for each other.
     Inside of another trace, as where no tie is met, derivatives are what they are.
     """
-    if depth_here() or sides_here() is not None:
+    if not hasattr(f, "gives_derivatives") or depth_here() or sides_here() is not None:
         return compute()
     outside = Outside(f, *args)
     with watching() as sides:
@@ -282,17 +282,12 @@ def value_and_grad(
             value = close((loss, aux) if has_aux else loss, bit)
         return value, grads[0] if isinstance(argnums, int) else grads
 
-    def plainly(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        return or_its_twin(f, lambda called: run(called, args, kwargs))
-
     @wraps(f)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
-        if not hasattr(f, "gives_derivatives"):
-            return plainly(args, kwargs)
         values: list[Any] = []
 
         def grads() -> Any:
-            value, found = plainly(args, kwargs)
+            value, found = or_its_twin(f, lambda called: run(called, args, kwargs))
             values.append(value)
             return found
 
@@ -514,8 +509,6 @@ def jacobian(f: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., Any]:
 
     @wraps(f)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
-        if not hasattr(f, "gives_derivatives"):
-            return plainly(args, kwargs)
         return _settled(f, args, lambda: plainly(args, kwargs))
 
     return _derives(wrapped)

@@ -379,17 +379,12 @@ def qr_r_shape(x: Node) -> Aval:
 
 def d_qr_q(g: Node, y: Node, x: Node) -> Node:
     inner = -matmul(transposed(g), y)  # (…, n, m) · (…, m, n) -> (…, n, n)
-    return _divided(g + matmul(y, _copy_lower(inner)), qr_r(x))  # (…, m, n)
+    return _divided(g + matmul(y, mirrored(inner)), qr_r(x))  # (…, m, n)
 
 
 def d_qr_r(g: Node, y: Node, x: Node) -> Node:
     inner = matmul(y, transposed(upper(g)))  # (…, n, n) · (…, n, n) -> (…, n, n)
-    return _divided(matmul(qr_q(x), _copy_lower(inner)), y)  # (…, m, n) · (…, n, n) -> (…, m, n)
-
-
-def _copy_lower(x: Node) -> Node:
-    """The lower triangle, mirrored into the upper."""
-    return lower(x) + transposed(lower(x, -1))
+    return _divided(matmul(qr_q(x), mirrored(inner)), y)  # (…, m, n) · (…, n, n) -> (…, m, n)
 
 
 def _divided(x: Node, r: Node) -> Node:

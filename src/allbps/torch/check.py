@@ -49,10 +49,11 @@ def check_torch(f: Any, xs: Sequence[Any], gradients: Any, options: Mapping[str,
     marked = _are_marked(xs)
     with _applied() as inside, _needs_tensors(names, inputs):
         results = called(*inputs)
-    found = examine(Subject.of(called, inputs), atol=1e-9, rtol=1e-6)
+    subject = Subject.of(called, inputs)
+    found = examine(subject, atol=1e-9, rtol=1e-6)
     faults = [*found.faults, *_faults_inside(thing, inside)]
     if not marked:
-        faults += _without_gradient(Subject.of(called, inputs), names)
+        faults += _without_gradient(subject, names)
     report = _by_graph(f, thing, called, inputs, names, gradients is not None, options)
     if report is None:
         report = _by_differences(_name(thing), found, names)
@@ -82,10 +83,8 @@ def _needs_tensors(names: Sequence[str], inputs: Sequence[Any]) -> Iterator[None
 def _callable(thing: Any, xs: Sequence[Any]) -> tuple[Callable[..., Any], list[Any], list[str]]:
     """A function of tensors alone, its inputs, and what they are called."""
     arrays, marked = any(isinstance(x, (torch.Tensor, np.ndarray)) for x in xs), _are_marked(xs)
-    inputs = [
-        x if arrays and isinstance(x, float) else _tensor(x, marked)
-        for x in xs  # an option
-    ]
+    is_option = [arrays and isinstance(x, float) for x in xs]
+    inputs = [x if plain else _tensor(x, marked) for x, plain in zip(xs, is_option, strict=True)]
     function = function_of(thing)
     if function is not None:
         return function.apply, inputs, _names(function.forward, len(inputs), _has_ctx(function))
@@ -107,9 +106,8 @@ def _tensor(x: Any, marked: bool) -> Any:
         x = torch.as_tensor(np.asarray(x))
     if not is_float(x):
         return x
-    wants = x.requires_grad
     if marked:
-        return x.detach().requires_grad_(wants)
+        return x.detach().requires_grad_(x.requires_grad)
     return x.detach().clone().requires_grad_()
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -21,6 +21,7 @@ from torch.fx import Node as Fx
 from torch.utils import _pytree as pytree
 
 from allbps.torch.refusals import decides, name_of
+from allbps.torch.table.use import Use
 from allbps.torch.where import said
 
 aten: Any = torch.ops.aten
@@ -246,7 +247,7 @@ class _Counting:
             self._keep(node)
         elif target in (aten.index_add.default, aten.index_put.default):
             self._written(node)
-        elif "reduction" in _words(node) and _word(node, "reduction") != 0:
+        elif _given(node).get("reduction"):
             self._loss(node)
         elif target in FILLED or self._is_row_by_row(node, torch.Tag.pointwise in tags):
             self._keep(node)
@@ -435,29 +436,24 @@ class _Counting:
     def _loss(self, node: Node) -> None:
         """A mean or sum of losses: of labels by those that it ignores, else of what each gives."""
         x, y = node.args[:2]
+        given = _given(node)
         if node.target in LABELLED:
-            words = _words(node)
-            ignored = _word(node, "ignore_index")
             if (
                 y.meta["val"].dtype.is_floating_point
                 or self._axis(y) is None
                 or self._axis(x) is None
             ):
                 raise self._refusal(node)
-            args = [
-                self._only(y, ignored, node) if word == "target" else _word(node, word)
-                for word in words
-            ]
-            self._instead(node, self._add(node.target, *args, at=node))
+            given["target"] = self._only(y, given["ignore_index"], node)
+            self._instead(node, self._add(node.target, *given.values(), at=node))
             return
         self._axis(x), self._axis(y)
-        given = [0 if word == "reduction" else _word(node, word) for word in _words(node)]
-        each = self._add(node.target, *given, at=node)
+        each = self._add(node.target, *{**given, "reduction": 0}.values(), at=node)
         if each.meta["val"].shape != x.meta["val"].shape or self._shape(x) != self._shape(y):
             raise self._refusal(node)
         self.was[each] = self.was[x]
         total = self._add(aten.sum.default, self._only(each, 0, node), at=node)
-        if _word(node, "reduction") == 1:
+        if given["reduction"] == 1:
             shape = self._shape(x)
             times = math.prod(s for s in shape if isinstance(s, int))
             count = self._count(self._symbol(x), node, times)
@@ -526,25 +522,19 @@ def _has_symbols(val: Any) -> bool:
     )  # fmt: skip
 
 
-def _words(node: Node) -> list[str]:
+def _given(node: Node) -> dict[str, Any]:
+    """The arguments of an operation by their names, in its own order; those of Python have none."""
     schema = getattr(node.target, "_schema", None)
-    return [a.name for a in schema.arguments] if schema else []
-
-
-def _word(node: Node, name: str) -> Any:
-    """An argument by its name, or its default."""
-    arguments: Iterable[Any] = node.target._schema.arguments
-    for k, argument in enumerate(arguments):
-        if argument.name == name:
-            given = node.args[k] if k < len(node.args) else argument.default_value
-            return node.kwargs.get(name, given)
-    raise KeyError(name)
+    if schema is None:
+        return {}
+    values = Use.of(node, {}).values
+    return {a.name: values[a.name] for a in schema.arguments}
 
 
 def _dims(node: Node, ndim: int) -> list[int]:
     """The axes that an operation names."""
-    word = next((w for w in ("dim", "dims") if w in _words(node)), None)
-    given = None if word is None else _word(node, word)
-    if given is None:
+    given = _given(node)
+    dims = given.get("dim", given.get("dims"))
+    if dims is None:
         return []
-    return [k % ndim for k in (given if isinstance(given, (list, tuple)) else [given])]
+    return [k % ndim for k in (dims if isinstance(dims, (list, tuple)) else [dims])]
