@@ -12,11 +12,16 @@ from allbps.lecture import NAMES, system
 from allbps.readings.granularity import hidden
 from allbps.readings.picture import scene
 
-ENGINES = [engine for engine in ("pdflatex", "lualatex") if shutil.which(engine)]
 HAS_TIKZ = bool(
     shutil.which("kpsewhich")
     and subprocess.run(["kpsewhich", "tikz.sty"], capture_output=True, check=False).stdout
 )
+
+
+def engine(name):
+    """A program that sets LaTeX, left out where it or TikZ is not installed."""
+    here = shutil.which(name) and HAS_TIKZ
+    return pytest.param(name, marks=pytest.mark.skipif(not here, reason=f"no {name} with TikZ"))
 
 
 def looped(x, W):
@@ -85,8 +90,7 @@ def test_letters_of_other_alphabets_bring_their_definition():
     assert tex.index(r"\providecommand{\letter}") < tex.index(r"\letter{0432}{ve}")
 
 
-@pytest.mark.skipif(not (ENGINES and HAS_TIKZ), reason="no LaTeX with TikZ here")
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", [engine("pdflatex"), engine("lualatex")])
 def test_pictures_compile_and_fit_the_page(engine, rnn, tmp_path):
     wide = next(iter(system("transformer-block").examples)).work()
     pictures = [rnn, rnn.shown(by="block"), bp.explain(foreign, 2.0, 3.0), wide]
