@@ -20,16 +20,21 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from planted.chains import FIELD, KALMAN
 from planted.dense import BATCH_NORM, BY_HAND, LAYER_NORM, REGRESSION, RESIDUAL, SMOOTHED
+from planted.experts import ADAPTER, MIXTURE
 from planted.images import CONV, DEPTHWISE
+from planted.latent import AUTOENCODER, CONTRASTIVE
 from planted.plant import Net, Plant
-from planted.sequences import ATTENTION, BAG, GRU, LSTM
+from planted.sequences import ATTENTION, BAG, GRU, LSTM, PENALISED
+from planted.windows import GROUPED, SLICED, TAPPED
 
 from allbps.verify import Mark, State, check
 
 NETS = (
     CONV, ATTENTION, LSTM, BATCH_NORM, LAYER_NORM, BAG, GRU, RESIDUAL, DEPTHWISE, REGRESSION,
-    BY_HAND, SMOOTHED,
+    BY_HAND, SMOOTHED, AUTOENCODER, CONTRASTIVE, MIXTURE, ADAPTER, KALMAN, FIELD, GROUPED, SLICED,
+    TAPPED, PENALISED,
 )  # fmt: skip
 DOCUMENT = Path(__file__).parents[1] / "docs" / "checking.md"
 VISIBLE = {None: 1e-6, 3: 4e-3}

@@ -1,4 +1,4 @@
-"""An attention head, an LSTM step, a GRU step, and a bag of embeddings."""
+"""An attention head, an LSTM step, a GRU step, and bags of embeddings."""
 
 from __future__ import annotations
 
@@ -284,6 +284,45 @@ BAG = Net(
         Plant("1/N twice", "V", lambda g, n: g / 3, r"by 3|averag|twice"),
         Plant("repeated index assigned", "E", assigned, r"overwrit|instead of added"),
         Plant("averaged over examples", "E", lambda g, n: g / 2, r"½|averag|factor"),
+    ),
+    ("E", "W"),
+)  # fmt: skip
+
+
+# -- a bag of embeddings with a penalty ------------------------------------------------------------
+def penalised(E, W, idx, y):
+    V = E[idx]
+    M = np.mean(V, axis=1)
+    S = M @ W
+    fit = F.cross_entropy(S, y)
+    return fit + 0.05 * np.sum(E**2)
+
+
+def penalised_backward(n, put):
+    def put_and_add(name, g):
+        return put(name, g + 0.1 * n["E"] if name == "E" else g)
+
+    n["count"] = np.bincount(n["idx"].ravel(), minlength=6)[:, None]
+    n["used"] = n["count"] > 0
+    n["decay"] = 0.1 * n["E"]
+    bag_backward(n, put_and_add)
+
+
+PENALISED = Net(
+    "penalised embeddings", penalised, bag_data, penalised_backward,
+    (
+        Plant("penalty forgotten", "E", lambda g, n: g - n["decay"], r"only|missing|path"),
+        Plant("penalty on used rows only", "E", lambda g, n: g - n["decay"] * ~n["used"],
+              r"only where|used"),
+        Plant("penalty once a use", "E", lambda g, n: g + n["decay"] * (n["count"] - 1.0),
+              r"each time|once for each"),
+        Plant("penalty forgotten on used rows", "E", lambda g, n: g - n["decay"] * n["used"],
+              r"not counted where"),
+        Plant("penalty twice on used rows", "E", lambda g, n: g + n["decay"] * n["used"],
+              r"twice where|twice"),
+        Plant("λ for 2λ", "E", lambda g, n: g - n["decay"] / 2, r"half|factor"),
+        Plant("repeated index assigned", "E", lambda g, n: assigned(g, n) + n["decay"],
+              r"overwrit|instead of added"),
     ),
     ("E", "W"),
 )  # fmt: skip

@@ -27,6 +27,7 @@ from allbps.verify.onward import Onward
 from allbps.verify.precision import looks
 from allbps.verify.reading import Reading
 from allbps.verify.stepped import as_stepped
+from allbps.verify.verdicts import Verdicts
 
 
 def marks(
@@ -65,32 +66,32 @@ def _marked(
     onward = Onward(backward, values)
     mine = {d.primal: given[d.primal.name] for d in backward.steps if d.primal.name in given}
     grid = looks({x: (one.numbers, one.dtype) for x, one in mine.items()}, decimals)
-    once = Reading(backward, onward, mine, grid, once=True)
-    said = once.verdicts()
-    if not once.is_rounded or None not in said.values():
+    once = Verdicts(Reading(backward, onward, mine, grid, once=True))
+    said = once.found()
+    if not once.reading.is_rounded or None not in said.values():
         return once.marks(said)
     steps = as_stepped(onward, grid)
-    if steps is not None and not once.is_lost:
+    if steps is not None and not once.reading.is_lost:
         return once.marks_of_steps(steps)
-    stepwise = Reading(backward, onward, mine, grid, once=False)
-    excused = stepwise.verdicts()
+    stepwise = Verdicts(Reading(backward, onward, mine, grid, once=False))
+    excused = stepwise.found()
     if None in excused.values():
-        return doubted(once, said) if once.is_evident else doubted(stepwise, excused)
+        return doubted(once, said) if once.reading.is_evident else doubted(stepwise, excused)
     return _compared(once, said, stepwise, excused)
 
 
 def _compared(
-    once: Reading,
+    once: Verdicts,
     said: Mapping[Node, Mark | None],
-    stepwise: Reading,
+    stepwise: Verdicts,
     excused: Mapping[Node, Mark | None],
 ) -> Sequence[Mark]:
     """Marks where rounding after every step explains all, and rounding at the end does not."""
     wrong = [x for x, mark in said.items() if mark is None]
-    names = once.explanations(wrong)
+    names = once.reading.explanations(wrong)
     by_mistakes = all(x in names for x in wrong)
-    if by_mistakes and once.is_evident:
+    if by_mistakes and once.reading.is_evident:
         return doubted(once, said)
-    if not by_mistakes and not once.is_evident:
+    if not by_mistakes and not once.reading.is_evident:
         return stepwise.marks(excused)
     return stepwise.marks(excused, {x: names.get(x, []) for x in wrong})

@@ -20,8 +20,8 @@ from allbps.verify.marks import Mark, State
 from allbps.verify.mistakes import Explanation
 from allbps.verify.once import WIDTH, digits_of_chance
 from allbps.verify.precision import Precision
-from allbps.verify.reading import Reading
-from allbps.verify.scatter import Rounding, size_of
+from allbps.verify.scatter import Rounding, reach_of
+from allbps.verify.verdicts import Verdicts
 
 TELLING = 7.0
 """Digits by which a mistake has to beat rounding. Thousands are tried for one hand-in, and the best
@@ -36,10 +36,11 @@ USUAL = 3.0
 """More than so many medians is unusual; of normal numbers, one in 23 is that far out."""
 
 
-def doubted(reading: Reading, found: Mapping[Node, Mark | None]) -> Sequence[Mark]:
+def doubted(verdicts: Verdicts, found: Mapping[Node, Mark | None]) -> Sequence[Mark]:
     """Marks of verdicts; what rounding explains, and no mistake explains better, is not decided."""
-    made = dict(zip(reading.given, reading.marks(found), strict=True))
-    doubt = _Doubt(reading, [x for x, mark in found.items() if mark is None])
+    reading = verdicts.reading
+    made = dict(zip(reading.given, verdicts.marks(found), strict=True))
+    doubt = _Doubt(verdicts, [x for x, mark in found.items() if mark is None])
     for primal in reading.order:
         made[primal] = doubt.revised(primal, made)
     return list(made.values())
@@ -48,8 +49,8 @@ def doubted(reading: Reading, found: Mapping[Node, Mark | None]) -> Sequence[Mar
 class _Doubt:
     """What rounding after any steps can do to the gradients of one reading."""
 
-    def __init__(self, reading: Reading, wrong: Sequence[Node]) -> None:
-        self.reading, self.wrong = reading, wrong
+    def __init__(self, verdicts: Verdicts, wrong: Sequence[Node]) -> None:
+        self.verdicts, self.reading, self.wrong = verdicts, verdicts.reading, wrong
 
     def revised(self, primal: Node, made: Mapping[Node, Mark]) -> Mark:
         """The mark of one gradient, given those nearer to the loss as they are now."""
@@ -69,7 +70,8 @@ class _Doubt:
         if mark.mistakes:
             note += ", and a mistake may as well"
         return replace(
-            mark, state=State.UNDECIDED, note=note, common="", between=(), follows_from=()
+            mark, state=State.UNDECIDED, note=note, common="", between=(), follows_from=(),
+            todo=self.verdicts.to_decide,
         )  # fmt: skip
 
     @property
@@ -122,7 +124,7 @@ class _Doubt:
             return None
         near, far = (moves[primal] for moves in self._moves)
         for numbers, moves in ((reading.follows[primal], near), (reading.true(primal), far)):
-            if precision.scattered(size_of(moves)).within(numbers, zeros=True):
+            if precision.scattered(reach_of(moves)).within(numbers, zeros=True):
                 return numbers, moves
         return None
 

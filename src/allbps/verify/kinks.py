@@ -17,13 +17,17 @@ from allbps.verify.replay import OutsideDomainError, Replay
 
 NEAR = 1e-7
 """A kink nearer than this part of the value's size counts as being at it."""
-SIDES = (1e-5, 1e-6, 1e-4)
-"""Steps to either side of a kink, in units of the value."""
+SIDES = (1e-4, 1e-5, 1e-6)
+"""Steps to either side of a kink, in units of the value, each a tenth of the one before."""
 LADDER = tuple(1e-3 / 8**k for k in range(10))
 """Steps among which there are two inside the domain, and short enough to see both sides."""
 SIDEWAYS = 1e-5
-"""How far a δ may be off a slope on one side of a kink. A difference to one side is off by half
-its step times how much the slope turns: it is as sharp as the first of ``SIDES``, and no more."""
+"""How far slopes on the two sides may be apart, and at two steps, and be the same."""
+SHARPER = 0.1
+"""A slope is of second order: off by a hundredth of what it was at a step ten times as long. So
+much of what it changed by is allowed."""
+SHARPEST = 1e-9
+"""Nearer than this no slope is known."""
 MANY = 256
 """Elements of one array that are looked at one by one."""
 
@@ -61,18 +65,17 @@ class Kink:
 
         """
         direction = one_hot(np.shape(replay.values[name]), place)
-        smooth: list[float] = []
-        slopes = [replay.slopes(name, direction, step) for step in SIDES]
         steps = (*SIDES, _nearest(replay, name, place))
-        slopes.append(replay.slopes(name, direction, steps[-1]))
+        slopes = [replay.slopes(name, direction, step) for step in steps]
         jumps = [_jumps(one_side, steps, ours) for one_side in zip(*slopes, strict=True)]
         if all(jumps):
             return False, f"{self}; the value there is off the values on both sides: no slope"
-        for step, sides in zip(SIDES, slopes, strict=False):
+        smooth: list[float] = []
+        for step, before, sides in zip(SIDES[1:], slopes, slopes[1:], strict=False):
             sloped = [side for side, jump in zip(sides, jumps, strict=True) if not jump]
             left, right = sloped[0], sloped[-1]
             size, slack = max(abs(left), abs(right)), replay.slack(name, step)
-            allowed = SIDEWAYS * max(size, abs(ours)) + slack
+            allowed = _sharpness(before, sides, max(size, abs(ours))) + slack
             if min(left, right) - allowed <= ours <= max(left, right) + allowed:
                 return True, ""
             # steps beyond which a result saturates give slopes near 0 that are not the same
@@ -149,6 +152,13 @@ def _jumps(slopes: Sequence[float], steps: Sequence[float], ours: float) -> bool
     if abs(ours) * steps[-1] > 0.01 * rises[-1]:
         return False
     return min(rises) > 0.5 * max(rises) > 0
+
+
+def _sharpness(before: Sequence[float], slopes: Sequence[float], size: float) -> float:
+    """How well slopes are known, given those of a step ten times as long."""
+    changes = [abs(a - b) for a, b in zip(before, slopes, strict=True) if np.isfinite(a - b)]
+    turned = SHARPER * max(changes, default=np.inf)
+    return min(SIDEWAYS * size, max(SHARPEST * size, turned))
 
 
 def _largest(value: Any) -> float:

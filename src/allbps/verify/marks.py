@@ -42,6 +42,7 @@ class Mark:
         common: what the wrong elements have in common.
         note: about shape, digits or conventions.
         where: the user's line.
+        todo: what would decide it.
 
     """
 
@@ -60,6 +61,7 @@ class Mark:
     common: str = ""
     note: str = ""
     where: str = ""
+    todo: str = ""
 
     def __bool__(self) -> bool:
         return self.state is State.RIGHT
@@ -109,8 +111,8 @@ class Mark:
             yield f"  {self.common}"
         if self.where:
             yield f"  at {self.where}"
-        if self.state is State.UNDECIDED:
-            yield "  fix: give more digits, or say decimals= if that is how they were rounded"
+        if self.todo:
+            yield f"  fix: {self.todo}"
 
     def _numbers(self, at: str) -> Iterator[str]:
         if self.expected is None:

@@ -6,9 +6,10 @@ the pass is run several times with such errors drawn at random.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -17,9 +18,13 @@ from allbps.backward import Backward
 from allbps.ir import CONST, INPUT, Node
 from allbps.names import is_numbered
 from allbps.verify.onward import Onward
-from allbps.verify.precision import Precision, last_place, to_unit
+from allbps.verify.precision import SIGMAS, Precision, last_place, to_unit
 
 RUNS = 32
+MOST_RUNS = 8 * RUNS
+"""So many runs are made in search of those that end in finite numbers."""
+JUMPS = 2.0
+"""So many times the largest move is possible."""
 STEP = 1e-9
 """The relative error that is tried for arithmetic."""
 JUMP = 1e4
@@ -158,6 +163,14 @@ def size_of(moved: Any) -> Any:
     return np.sqrt(np.mean(np.square(moved), axis=0))
 
 
+def reach_of(moved: Any) -> Any:
+    """The same where moves are rare and large: a number near 0 is rounded, and divides another.
+
+    A jump that one run in 64 shows is eight times the root of the mean square.
+    """
+    return np.maximum(size_of(moved), JUMPS / SIGMAS * np.max(np.abs(moved), axis=0))
+
+
 @dataclass(frozen=True, eq=False)
 class Rounding:
     """What a person's rounding after steps, forward and back, does to gradients.
@@ -190,14 +203,20 @@ class Rounding:
 
         def dithered(step: Node, value: Any, unit: Any) -> Any:
             there = np.abs(value - to_unit(value, unit)) <= 1e-9 * unit  # 1 or 0.25 stays
-            dither = unit * rng.uniform(-0.5, 0.5, np.shape(value))
-            return value + np.where(there, 0.0, dither)[()]
+            moved = np.abs(value) + unit * rng.uniform(-0.5, 0.5, np.shape(value))
+            return np.where(there, value, np.copysign(moved, value))[()]  # of the same sign
 
         def kept_or_rounded(step: Node, value: Any, unit: Any) -> Any:
             return to_unit(value, unit) if rng.random() < 0.5 else value
 
         ways = (dithered, kept_or_rounded)
-        return self._moves([self._run(way, rng) for way in ways for _ in range(RUNS)])
+        return self._moves([run for way in ways for run in self._finite(way, rng)])
+
+    def _finite(self, way: Rounded, rng: np.random.Generator) -> Iterator[dict[Node, Any]]:
+        """Runs as of a person whose numbers are finite: nothing was divided by a rounded 0."""
+        runs = (self._run(way, rng) for _ in range(MOST_RUNS))
+        finite = (run for run in runs if all(np.all(np.isfinite(run[x])) for x in self.grid))
+        yield from islice(finite, RUNS)
 
     def of_one_step(self) -> dict[Node, Any]:
         """The same where one step alone is rounded, each in a run of its own: (steps, *shape)."""
@@ -243,11 +262,10 @@ class Rounding:
         return before
 
     def _moves(self, runs: Collection[Mapping[Node, Any]]) -> dict[Node, Any]:
-        onward, base = self.onward, self._base
-        numbers = {d.node: base[d.node] for d in onward.deltas}
-        if self.from_own:
-            numbers |= {
-                onward.of[x].node: onward.compute(onward.of[x].node, base) for x in self.grid
-            }  # fmt: skip
-        moves = _moves(onward, runs, numbers)
-        return {x: np.where(np.isfinite(moved), moved, 0.0) for x, moved in moves.items()}
+        """By how much runs differ from what is not rounded; by anything, where there are none."""
+        base, moves = self._base, {}
+        for x in self.grid:
+            node = self.onward.of[x].node
+            numbers = self.onward.compute(node, base) if self.from_own else base[node]
+            moves[x] = np.stack([run[x] - numbers for run in runs] or [np.full(x.shape, np.inf)])
+        return moves

@@ -7,16 +7,19 @@ of it at a given step; whoever handed in what follows from that probably did it.
 from allbps.verify.mistakes import (  # noqa: F401  (each declares its mistakes)
     activation,
     caches,
+    masks,
     norm,
     partial,
     paths,
     rewritten,
     scale,
+    slices,
     softmax,
     window,
 )
 from allbps.verify.mistakes.declare import MISTAKES, Mistake, Site, Slip, mistake
-from allbps.verify.mistakes.search import Explanation, Question, explanations
+from allbps.verify.mistakes.explanation import Explanation, Question
+from allbps.verify.mistakes.naming import explanations
 
 __all__ = [
     "MISTAKES",

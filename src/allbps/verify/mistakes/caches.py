@@ -176,6 +176,12 @@ def read_otherwise(site: Site) -> Iterator[Slip]:
                 yield Slip(
                     f"{name} is flipped along axis {axis}", site.replaced(k, {leaf: flipped})
                 )
+            yield Slip(f"{name} is turned by 180°: flipped along two axes",
+                       site.replaced(k, {leaf: _changed(leaf, _turned)}))  # fmt: skip
+
+
+def _turned(x: Any) -> Any:
+    return np.flip(x, (-2, -1))
 
 
 def _relaid(x: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Normalisation: mean and variance depend on the value too."""
+"""Normalisation: mean, variance and length depend on the value too."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from allbps.verify.mistakes.declare import Site, Slip, mistake
-from allbps.verify.mistakes.recognised import norms, subsets
+from allbps.verify.mistakes.recognised import centred, in_words, norms, scalings, subsets
 
 
 def _paths(g: Any, y: Any, axes: tuple[int, ...]) -> tuple[Any, Any]:
@@ -66,5 +66,51 @@ def axis(site: Site) -> Iterator[Slip]:
         for axes in subsets(g.ndim):
             if axes != n.axes:
                 m, v = _paths(g, y, axes)
-                said = f"axis: {axes[0]}" if len(axes) == 1 else f"axes: {axes}"
-                yield Slip(f"mean and variance are taken over the wrong {said}", (g - m - v) / s)
+                yield Slip(f"mean and variance are taken over the wrong axes: {in_words(axes)}",
+                           (g - m - v) / s)  # fmt: skip
+
+
+@mistake("path through a mean", "A mean is subtracted, which depends on the value too.", 1)
+def mean(site: Site) -> Iterator[Slip]:
+    for y, axes in centred(site):
+        g = site.upstream(y)
+        path = np.mean(g, axes, keepdims=True)
+        through = "the path through the mean"
+        yield Slip("the mean is treated as a constant: its path is left out", g)
+        yield Slip(f"{through} has the wrong sign: plus instead of minus", g + path)
+        yield Slip(f"{through} is counted twice", g - 2 * path)
+        yield Slip(f"sum instead of mean in {through}: 1/N is missing",
+                   g - np.sum(g, axes, keepdims=True))  # fmt: skip
+        for other in subsets(g.ndim):
+            if other != axes:
+                yield Slip(f"{through} runs over the wrong axes: {in_words(other)}",
+                           g - np.mean(g, other, keepdims=True))  # fmt: skip
+
+
+@mistake("path through a length", "A value is scaled to length 1: the length depends on it too.", 1)
+def length(site: Site) -> Iterator[Slip]:
+    for u in scalings(site):
+        g, x, y, s = site.upstream(u.y), site.x, site.value(u.y), u.length
+        path = y * u.total(g * y, u.axes, keepdims=True)
+        through = "the path through the length"
+        yield Slip("the length is treated as a constant: its path is left out", g / s)
+        yield Slip("the division by the length is left out", g - path)
+        yield Slip("divided by the square of the length", (g - path) / s**2)
+        yield Slip("multiplied by the length instead of divided", (g - path) * s)
+        yield Slip(f"{through} has the wrong sign: plus instead of minus", (g + path) / s)
+        yield Slip(f"{through} is counted twice", (g - 2 * path) / s)
+        yield Slip(f"only half of {through} is counted: a factor of 2 is missing",
+                   (g - path / 2) / s)  # fmt: skip
+        yield Slip(f"the scaled value is left out of {through}",
+                   (g - u.total(g * y, u.axes, keepdims=True)) / s)  # fmt: skip
+        yield Slip(f"the sum is left out of {through}", (g - y * g * y) / s)
+        yield Slip(f"the value instead of the scaled one in {through}",
+                   (g - x * u.total(g * x, u.axes, keepdims=True)) / s)  # fmt: skip
+        for total, said in ((np.mean, "mean instead of sum"), (np.sum, "sum instead of mean")):
+            if total is not u.total:
+                yield Slip(f"{said} in {through}",
+                           (g - y * total(g * y, u.axes, keepdims=True)) / s)  # fmt: skip
+        for axes in subsets(g.ndim):
+            if axes != u.axes:
+                yield Slip(f"{through} is summed over the wrong axes: {in_words(axes)}",
+                           (g - y * u.total(g * y, axes, keepdims=True)) / s)  # fmt: skip

@@ -10,7 +10,8 @@ import numpy as np
 from allbps.verify.edges import delta_name
 from allbps.verify.mistakes.declare import Site, Slip, mistake
 
-AXES = ("rows", "columns")
+NEAREST = 3
+"""So many values nearer to the loss are looked at, through which every way leads."""
 
 
 @mistake("one example only", "Only one example, row or channel of the upstream δ is counted.", 1)
@@ -41,6 +42,20 @@ def one_only(site: Site) -> Iterator[Slip]:
                         f"{which} of the {what} of {delta_name(y)} is left out",
                         site.with_part(k, rest),
                     )
+
+
+@mistake("one further on", "Of a δ nearer to the loss only one example or channel is counted.", 2)
+def one_further_on(site: Site) -> Iterator[Slip]:
+    direct = {term.consumer for term in site.terms}
+    for y in [y for y in site.gates if y not in direct][:NEAREST]:
+        g = site.upstream(y)
+        for axis, n in enumerate(g.shape):
+            for index, which in ((0, "the first"), (n - 1, "the last")) if n > 1 else ():
+                yield Slip(
+                    f"only {which} of the {_along(y.ndim, axis)} of {delta_name(y)} is counted,"
+                    " not the sum over them",
+                    site.pulled(y, g * _alone(g, axis, index)),
+                )
 
 
 def _alone(g: Any, axis: int, index: int) -> Any:

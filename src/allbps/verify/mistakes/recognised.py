@@ -159,6 +159,53 @@ def norms(site: Site) -> Iterator[Norm]:
                 break
 
 
+@_remembered
+def centred(site: Site) -> Iterator[tuple[Node, tuple[int, ...]]]:
+    """(y, axes) for each gate that is the value less its mean along some axes."""
+    for y in site.alike:
+        for axes in subsets(site.x.ndim):
+            mean = np.mean(site.x, axis=axes, keepdims=True)
+            if mean.size < site.x.size and same(site.value(y), site.x - mean):
+                yield y, axes
+                break
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """A gate that is the value over its length, or over the root of its mean square.
+
+    Attributes:
+        y: the gate.
+        axes: along which the length is taken.
+        length: what it is divided by.
+        total: the sum of squares, or their mean.
+
+    """
+
+    y: Node
+    axes: tuple[int, ...]
+    length: Any
+    total: Callable[..., Any]
+
+
+@_remembered
+def scalings(site: Site) -> Iterator[Scaling]:
+    """Gates that are the value scaled to length 1 (cosine similarity), or to a mean square of 1."""
+    x = site.x
+    for y in site.alike:
+        value = site.value(y)
+        for axes in subsets(x.ndim):
+            squares, own = (np.sum(a**2, axis=axes, keepdims=True) for a in (x, value))
+            length = np.sqrt(squares / own)
+            if np.size(length) == x.size or not same(value * length, x):
+                continue
+            for total in (np.sum, np.mean):
+                size = np.sqrt(total(x**2, axis=axes, keepdims=True))
+                if np.all(np.abs(length / size - 1) < 0.1):
+                    yield Scaling(y, axes, length, total)
+                    return
+
+
 def subsets(ndim: int) -> list[tuple[int, ...]]:
     """Axes along which means may be taken, few of them first."""
     return [axes for k in range(1, ndim + 1) for axes in combinations(range(ndim), k)]

@@ -160,6 +160,18 @@ def transposed_factor(site: Site) -> Iterator[Slip]:
     return steps(site, ways, "matmul")
 
 
+@mistake("matrix factor left out", "A factor of a matrix product is left out.", 3)
+def matrix_factor_left_out(site: Site) -> Iterator[Slip]:
+    def ways(node: Node, site: Site) -> Iterator[Way]:
+        a, b = node.inputs
+        if a.shape == node.shape:
+            yield f"the factor {code_of(b)} of a matrix product is left out", _first
+        if b.shape == node.shape:
+            yield f"the factor {code_of(a)} of a matrix product is left out", _second
+
+    return steps(site, ways, "matmul")
+
+
 @mistake("element by element", "Multiplied element by element instead of as matrices.", 1)
 def element_by_element(site: Site) -> Iterator[Slip]:
     def ways(node: Node, site: Site) -> Iterator[Way]:
@@ -338,89 +350,3 @@ def function_left_out(site: Site) -> Iterator[Slip]:
 
     return steps(site, ways, "sqrt", "exp", "log", "sin", "cos", "tanh", "sigmoid", "sign", "cosh",
                  "sinh")  # fmt: skip
-
-
-# -- masks -----------------------------------------------------------------------------------------
-COMPARISONS = ("greater", "greater_equal", "less", "less_equal")
-
-
-@mistake("mask inverted", "The mask is inverted: δ passes on the wrong side.", 1)
-def mask_inverted(site: Site) -> Iterator[Slip]:
-    def ways(node: Node, site: Site) -> Iterator[Way]:
-        yield (
-            f"the mask {code_of(node)} is inverted: the wrong side passes",
-            (lambda a, b: ~node.op.run([a, b], node.attrs)),
-        )
-
-    return steps(site, ways, *COMPARISONS)
-
-
-@mistake("mask of the upstream", "The mask is taken from the upstream δ, not from the value.", 1)
-def mask_of_upstream(site: Site) -> Iterator[Slip]:
-    def ways(node: Node, site: Site) -> Iterator[Way]:
-        for y in site.gates[:1]:
-            g = site.upstream(y)
-            yield (
-                f"the mask is taken from the upstream δ instead of {code_of(node)}",
-                (lambda a, b, g=g: np.broadcast_to(node.op.run([g, 0], node.attrs), node.shape)),
-            )
-
-    return steps(site, ways, *COMPARISONS)
-
-
-@mistake("mask ignored", "A mask, or a case of a distinction, is ignored.", 2)
-def mask_ignored(site: Site) -> Iterator[Slip]:
-    def ways(node: Node, site: Site) -> Iterator[Way]:
-        c = code_of(node.inputs[0])
-        yield (
-            f"the mask is ignored: as if {c} were true everywhere",
-            lambda c, a, b: np.broadcast_to(a, node.shape),
-        )
-        yield (
-            f"the mask is ignored: as if {c} were false everywhere",
-            lambda c, a, b: np.broadcast_to(b, node.shape),
-        )
-        yield (
-            "the cases of a distinction are swapped: the mask is inverted",
-            lambda c, a, b: np.where(c, b, a),
-        )
-        yield (
-            f"the negative side is 0: where not {c} the slope is left out",
-            lambda c, a, b: np.where(c, a, 0),
-        )
-
-    return steps(site, ways, "where")
-
-
-@mistake("flip missing", "A kernel is not flipped, or flipped along one axis only.", 1)
-def flip_missing(site: Site) -> Iterator[Slip]:
-    def ways(node: Node, site: Site) -> Iterator[Way]:
-        axis = node.attrs["axis"]
-        axes = axis if isinstance(axis, tuple) else (axis,)
-        yield "the kernel is not flipped" if len(axes) == 2 else "not flipped", _first
-        if len(axes) == 2:
-            for k in axes:
-                yield (
-                    f"the kernel is flipped along one axis only, {k}",
-                    (lambda a, k=k: np.flip(a, k)),
-                )
-            yield "the kernel is transposed instead of flipped", (lambda a: np.swapaxes(a, -1, -2))
-            yield (
-                "the kernel is flipped and transposed",
-                (lambda a: np.swapaxes(np.flip(a, axes), -1, -2)),
-            )
-
-    return steps(site, ways, "flip")
-
-
-@mistake("label forgotten", "The term of the label is forgotten, or belongs to another class.", 0)
-def label_forgotten(site: Site) -> Iterator[Slip]:
-    def ways(node: Node, site: Site) -> Iterator[Way]:
-        yield "the label's term (the one-hot target) is forgotten", lambda i: np.zeros(node.shape)
-        for by in (1, -1):
-            yield (
-                "the label is off by one class",
-                lambda i, by=by: np.roll(node.op.run([i], node.attrs), by, -1),
-            )
-
-    return steps(site, ways, "one_hot")

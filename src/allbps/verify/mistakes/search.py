@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice
@@ -13,71 +13,22 @@ import numpy as np
 from allbps.ir import Node
 from allbps.verify.edges import delta_name, name_of, timeless
 from allbps.verify.mistakes.declare import MISTAKES, Mistake, Site, Slip
+from allbps.verify.mistakes.explanation import Explanation, Question
 from allbps.verify.mistakes.linear import Linear
 from allbps.verify.mistakes.repeated import Repeated
 from allbps.verify.onward import Numbers, Onward
 from allbps.verify.precision import Precision, enough
 
-MOST_NAMES = 4
-MARGIN = 3
-"""A general mistake is not named beside one that is so much more special."""
 SHAKES = 6
 """How often the given δ are moved within their rounding to see what a slip makes of that."""
 MOST_MISSES = 4
 """Wrong δ, the nearest first, that a mistake may fail to explain before it explains one."""
-MOST_FIRSTS = 3
-"""Mistakes after which a second one is looked for."""
 CERTAIN_DIGITS = 15
 """Digits that must agree before two mistakes together are named."""
 MOST_COLUMNS = 100
 """Numbers of a step of which each is followed onward by itself: fewer than mistakes are tried."""
 MOST_TRIES = 20_000
 """Mistakes that are tried for one hand-in before the search ends, the nearest places first."""
-
-
-@dataclass(frozen=True)
-class Question:
-    """A step that may have been done wrongly.
-
-    Attributes:
-        place: the primal whose δ it computes.
-        targets: the given δ that depend on it, with no given one between.
-
-    """
-
-    place: Node
-    targets: tuple[Node, ...]
-
-
-@dataclass(frozen=True)
-class Explanation:
-    """A mistake that gives the numbers that were handed in.
-
-    Attributes:
-        text: what was done, and where if not at the given δ itself.
-        slip: what was done alone.
-        place: the primal whose δ was computed wrongly.
-        mistake: as it is declared.
-        gives: the wrong δ that it explains, and the numbers that it gives there.
-        delta: δ of the place that came of it; None where there is no single place.
-        misses: does it give other numbers than theirs for another wrong δ?
-        rank: the smaller, the likelier.
-
-    """
-
-    text: str
-    slip: str
-    place: Node
-    mistake: Mistake
-    gives: Mapping[Node, Any]
-    misses: bool
-    rank: tuple[int, ...]
-    delta: Any = None
-
-    @property
-    def covers(self) -> frozenset[Node]:
-        """The wrong δ that it explains."""
-        return frozenset(self.gives)
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,7 +54,19 @@ class _Fit:
 
 
 @dataclass(frozen=True, eq=False)
-class _Search:
+class Search:
+    """One hand-in, and what of it is to be explained.
+
+    Attributes:
+        onward: the right backward pass.
+        own, follows: every number with the person's δ in place of ours; what follows from that
+            where they gave one.
+        theirs: the given δ.
+        precision: how each of them is compared.
+        wrong: those that are to be explained.
+
+    """
+
     onward: Onward
     own: Numbers
     follows: Mapping[Node, Any]
@@ -112,6 +75,7 @@ class _Search:
     wrong: frozenset[Node]
 
     def found(self, questions: Sequence[Question]) -> Iterator[Explanation]:
+        """Every mistake at every place that explains a wrong δ, nearest places first."""
         tries = 0
         for distance, question in enumerate(questions):
             site = self._site(question.place)
@@ -130,7 +94,7 @@ class _Search:
             if tries > MOST_TRIES:
                 return
 
-    def after(self, first: Explanation, unexplained: Sequence[Node]) -> _Search:
+    def after(self, first: Explanation, unexplained: Sequence[Node]) -> Search:
         """The search for what else is wrong where one mistake is known to have been made."""
         own, follows = dict(self.own), dict(self.follows)
         own[self.onward.of[first.place].node] = first.delta
@@ -349,71 +313,3 @@ class _Search:
         if fits and mine and self._believed(predicted) and self._visible(predicted):
             return _Fit(one.slip.said.format(c=c), mine)
         return None
-
-
-def explanations(
-    onward: Onward,
-    own: Numbers,
-    follows: Mapping[Node, Any],
-    theirs: Mapping[Node, Any],
-    precision: Mapping[Node, Precision],
-    wrong: Sequence[Node],
-    questions: Sequence[Question],
-) -> dict[Node, list[Explanation]]:
-    """Wrong δ -> the mistakes that explain it, the likeliest first.
-
-    One mistake that explains several wrong δ is likelier than one for each.
-    """
-    search = _Search(onward, own, follows, theirs, precision, frozenset(wrong))
-    found: dict[tuple[str, frozenset[Node]], Explanation] = {}
-    every = list(search.found(questions))
-    for one in every:  # the same mistake a step further says no more
-        found.setdefault((one.slip, one.covers), one)
-    if not any(one.covers == search.wrong for one in found.values()):
-        found |= {(one.text, one.covers): one for one in search.repeated()}
-    named = _named(found.values(), wrong)
-    unexplained = [x for x in wrong if x not in named]
-    if unexplained and named:
-        pairs = _second(search, every, unexplained, questions)
-        named |= _named(pairs, unexplained)
-    return named
-
-
-def _named(found: Collection[Explanation], wrong: Sequence[Node]) -> dict[Node, list[Explanation]]:
-    """Wrong δ -> the few mistakes that are named for it."""
-    named = {}
-    for primal in wrong:
-        mine = sorted((one for one in found if primal in one.covers), key=_likeliest)
-        best = [one for one in mine if len(one.covers) == len(mine[0].covers)]
-        special = [one for one in best if one.mistake.rank <= best[0].mistake.rank + MARGIN]
-        named[primal] = special[:MOST_NAMES]
-    return {primal: names for primal, names in named.items() if names}
-
-
-def _second(
-    search: _Search,
-    found: Collection[Explanation],
-    unexplained: Sequence[Node],
-    questions: Sequence[Question],
-) -> list[Explanation]:
-    """A second mistake, made further on with the numbers that the first one gave."""
-    firsts: dict[tuple[Node, bytes], Explanation] = {}
-    for one in sorted(found, key=_likeliest):
-        if one.misses and one.delta is not None and one.place not in search.theirs:
-            key = one.place, np.asarray(np.round(one.delta, 9)).tobytes()
-            firsts.setdefault(key, one)
-    for first in list(firsts.values())[:MOST_FIRSTS]:
-        onward = search.after(first, unexplained)
-        further = [x for x in questions if set(x.targets) & set(unexplained)]
-        seconds = [
-            replace(one, text=f"{first.text}; and then, {one.text}")
-            for one in onward.found(further)
-            if one.covers >= set(unexplained) and onward.is_certain(one.gives)
-        ]
-        if seconds:
-            return seconds
-    return []
-
-
-def _likeliest(one: Explanation) -> tuple[int, ...]:
-    return one.rank

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import Any
 
@@ -109,13 +109,19 @@ def _parts_assigned(site: Site, text: str) -> Iterator[Slip]:
     if len(parts) < 2 or all(part is None for part in parts):
         return
     whole = [g for part, g in zip(parts, site.parts, strict=True) if part is None]
+    before, zeros = sum(whole, np.zeros(site.primal.shape)), np.zeros(site.primal.shape)
     for ordered in (parts, parts[::-1]):
-        out = sum(whole, np.zeros(site.primal.shape))
-        for part in ordered:
-            if part is not None:
-                index, g = part
-                out[index] = g
-        yield Slip(text, out)
+        yield Slip(text, _assigned(before, ordered))
+        if whole:
+            yield Slip(text, before + _assigned(zeros, ordered))
+
+
+def _assigned(start: Any, parts: Iterable[tuple[Any, Any] | None]) -> Any:
+    """Numbers into which one part after the other is written."""
+    out = start.copy()
+    for index, g in filter(None, parts):
+        out[index] = g
+    return out
 
 
 def _part_of(site: Site, use: Node) -> tuple[Any, Any] | None:
@@ -181,18 +187,15 @@ def turned(site: Site) -> Iterator[Slip]:
         yield Slip("flipped: in reverse order", right[::-1])
 
 
+SIDE_BY_SIDE = "a stride or dilation is ignored: what should lie apart lies side by side"
+
+
 @mistake("stride ignored", "A stride or dilation is ignored in the backward convolution.", 1)
 def stride(site: Site) -> Iterator[Slip]:
     def ways(node: Node, site: Site) -> Iterator[Way]:
-        attrs = node.attrs
-        if attrs["dilation"] == (1, 1):
-            return
-
-        def dense(x: Any, w: Any) -> Any:
-            full = node.op.run([x, w], {**attrs, "dilation": (1, 1)})
-            return full[..., : node.shape[-2], : node.shape[-1]]
-
-        yield "the stride is ignored: the δ are not spread apart (dilated)", dense
+        for name in ("dilation", "stride"):
+            if node.attrs[name] != (1, 1):
+                yield SIDE_BY_SIDE, partial(_dense, node, name)
 
     yield from steps(site, ways, "conv2d")
 
@@ -202,9 +205,15 @@ def stride(site: Site) -> Iterator[Slip]:
             out[tuple(slice(n) for n in g.shape)] = g
             return out
 
-        yield "the stride is ignored: the δ are not spread apart (dilated)", side_by_side
+        yield SIDE_BY_SIDE, side_by_side
 
     yield from steps(site, spread, "dilate")
+
+
+def _dense(node: Node, name: str, x: Any, w: Any) -> Any:
+    """A convolution without its stride or dilation, as far as its result goes."""
+    full = node.op.run([x, w], {**node.attrs, name: (1, 1)})
+    return full[..., : node.shape[-2], : node.shape[-1]]
 
 
 @mistake("padding wrong", "Shifted by a pixel or more: padding is forgotten or wrong.", 2)
