@@ -190,11 +190,11 @@ def marks_of(one: Passed, way: Way, given: dict[str, Any]) -> tuple[Mark, ...]:
     ).marks  # fmt: skip
 
 
-def ways(rng: np.random.Generator, styles: Sequence[Steps]) -> Iterator[Way]:
-    """Five ways to write the gradients of one net."""
+def ways(rng: np.random.Generator, styles: Sequence[Steps], places: Sequence[int]) -> Iterator[Way]:
+    """Ways to write the gradients of one net: in full, and two for each number of decimals."""
     which = str(rng.choice(["arguments", "all", "some"]))
     yield Way(which, None, False)
-    for decimals in (3, 2):
+    for decimals in places:
         for said in (True, False):
             steps = styles[rng.integers(len(styles))]
             yield Way(which, decimals, said, steps, int(rng.integers(1 << 30)))
@@ -251,12 +251,14 @@ def is_lost(way: Way, given: dict[str, Any]) -> bool:
     return not way.said and all(np.array_equal(g, np.round(g)) for g in given.values())
 
 
-def outcomes(seed: int, mistakes: bool, styles: Sequence[Steps]) -> Iterator[Outcome]:
+def outcomes(
+    seed: int, mistakes: bool, styles: Sequence[Steps], places: Sequence[int] = (3, 2)
+) -> Iterator[Outcome]:
     """Right and spoilt hand-ins of one net."""
     with np.errstate(all="ignore"):
         one = passed(drawn(seed))
     rng = np.random.default_rng([1, seed])
-    for way in ways(rng, styles):
+    for way in ways(rng, styles, places):
         names = one.chosen(way.which, rng)
         right = one.hand_in(way, names)
         if is_lost(way, right):
@@ -281,6 +283,7 @@ def main() -> None:
     parser.add_argument("--nets", type=int, default=2000, help="with five hand-ins each")
     parser.add_argument("--first", type=int, default=0, help="the first seed")
     parser.add_argument("--mistakes", action="store_true", help="spoil each hand-in once, too")
+    parser.add_argument("--decimals", type=int, nargs="+", default=[3, 2], help="twice each")
     parser.add_argument("--failures", action="store_true", help="print what is said of faults")
     parser.add_argument("--steps", help="how all are rounded, such as END; else drawn, half END")
     options = parser.parse_args()
@@ -289,7 +292,7 @@ def main() -> None:
     faults = 0
     try:
         for seed in range(options.first, options.first + options.nets):
-            for one in outcomes(seed, options.mistakes, styles):
+            for one in outcomes(seed, options.mistakes, styles, options.decimals):
                 found["spoilt" if one.spoilt else "right", one.way.written, one.state] += 1
                 faults += one.is_fault
                 if options.failures and one.is_fault:

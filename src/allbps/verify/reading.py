@@ -20,7 +20,7 @@ from allbps.verify.once import rounded_once
 from allbps.verify.onward import Numbers, Onward
 from allbps.verify.places import Places
 from allbps.verify.precision import Precision, enough
-from allbps.verify.scatter import moves_of_rounding, of_arithmetic, of_rounding
+from allbps.verify.scatter import most_of_arithmetic, moves_of_rounding, of_arithmetic, of_rounding
 
 
 class Reading:
@@ -115,8 +115,9 @@ class Reading:
 
     # -- precision -------------------------------------------------------------------------------
     def _precisions(self) -> dict[Node, Precision]:
+        most = most_of_arithmetic(self.onward)
         found = {
-            x: replace(p, scatter=partial(self._scatter, x), known=x in self.known)
+            x: replace(p, scatter=partial(self._scatter, x), most=most[x], known=x in self.known)
             for x, p in self.grid.items()
         }
         rough = {x: p for x, p in found.items() if np.any(p.unit) and not self._exact(x, p)}

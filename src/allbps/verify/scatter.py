@@ -56,11 +56,13 @@ def of_arithmetic(backward: Backward, onward: Onward) -> dict[Node, Any]:
 
     moves = _moves(onward, [run() for _ in range(RUNS)], onward.right)
     spread = {primal: size_of(moved) for primal, moved in moves.items()}
-    natural = _natural(onward)
-    for primal, off in spread.items():
-        size = natural[primal]
-        spread[primal] = np.where(off > JUMP * STEP * size, 0.0, off) / STEP if size else off / STEP
-    return spread
+    most = most_of_arithmetic(onward)
+    return {x: np.where(off > most[x] * STEP, 0.0, off) / STEP for x, off in spread.items()}
+
+
+def most_of_arithmetic(onward: Onward) -> dict[Node, float]:
+    """Primal -> more than ``of_arithmetic`` ever says: the rest is a kink."""
+    return {x: JUMP * size if size else np.inf for x, size in _natural(onward).items()}
 
 
 def _natural(onward: Onward) -> dict[Node, float]:
