@@ -6,6 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 
+import allbps.functional as F
 from planted.plant import Net, Plant
 
 
@@ -107,14 +108,14 @@ def field(X, W, T, y):
     a = E[0]
     s = E[0, y[0]]
     for k in range(1, 5):
-        a = np.log(np.sum(np.exp(a[:, None] + T), axis=0)) + E[k]
+        a = F.logsumexp(a[:, None] + T, 0) + E[k]
         s = s + T[y[k - 1], y[k]] + E[k, y[k]]
-    Z = np.log(np.sum(np.exp(a)))
+    Z = F.logsumexp(a, 0)
     return Z - s
 
 
 def field_data(r):
-    return {"X": r.normal(size=(5, 4)), "W": r.normal(size=(4, 3)), "T": r.normal(size=(3, 3)),
+    return {"X": r.normal(size=(5, 4)), "W": 0.4 * r.normal(size=(4, 3)), "T": r.normal(size=(3, 3)),
             "y": np.array([0, 2, 1, 1, 2])}  # fmt: skip
 
 

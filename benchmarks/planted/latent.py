@@ -142,7 +142,7 @@ CONTRASTIVE = Net(
         Plant("derivative left out", "A", lambda g, n: n["dU"], r"left out|as it is"),
         Plant("wrong axis", "A", lambda g, n: (
             n["dU"] - n["U"] * (n["dU"] * n["U"]).sum(0, keepdims=True)) / n["a"], r"axis"),
-        Plant("divided twice", "B", lambda g, n: g / n["b"], r"once too often|twice|norm|power"),
+        Plant("divided twice", "B", lambda g, n: g / n["b"], r"once too often|twice|square of the length"),
         Plant("sign of the projection", "B", lambda g, n: (
             n["dV"] + n["V"] * (n["dV"] * n["V"]).sum(1, keepdims=True)) / n["b"],
             r"sign|subtract|plus|minus"),

@@ -38,6 +38,15 @@ def test_another_convention_at_a_kink_is_no_disagreement(judged):
     assert report.of["X"]["torch"].excluded == 1
 
 
+@pytest.mark.parametrize("curve", [np.exp, np.sin, lambda x: x])
+@pytest.mark.parametrize("off", [0.0, 1e-7])
+def test_slopes_at_a_kink_are_known_to_seven_digits(judged, curve, off):
+    plants = {(relu, 0): lambda g, y, x: g * (x >= 0) * (1 + off)}
+    report = judged(lambda x: curve(3.0 * relu(x)), np.float64(0.0), plants=plants)
+    said = report.of["x"]["differences"].verdict
+    assert said is (Verdict.NOT_CHECKED if off else Verdict.CONVENTION), report
+
+
 def test_a_wrong_rule_beside_a_kink_is_still_caught(judged):
     plants = {(relu, 0): lambda g, y, x: g}
     report = judged(rectified, np.array([0.0, 1.0, -1.0]), plants=plants)

@@ -13,7 +13,8 @@ import allbps as bp
 import allbps.functional as F
 from allbps.verify import State, check
 from allbps.verify.once import digits_of_chance, rounded_once
-from allbps.verify.precision import Precision, looks
+from allbps.verify.precision import SIGMAS, Precision, looks
+from allbps.verify.scatter import reach_of, size_of
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 import right_hand_ins as hand_ins
@@ -70,6 +71,28 @@ def test_a_row_that_rounds_to_0_is_not_called_left_out(seed, way):
     said = marks(seed, way)
     assert not any(mark.state is State.WRONG for mark in said.values())
     assert any(mark.state is State.UNDECIDED for mark in said.values())
+
+
+@pytest.mark.parametrize(
+    ("seed", "way"),
+    [
+        (1000414, Way("all", 2, said=False, steps=Steps.ANY, seed=104005201)),
+        (1000654, Way("some", 2, said=True, steps=Steps.ANY, seed=835047171)),
+        (1000876, Way("all", 2, said=False, steps=Steps.ANY, seed=344740065)),
+    ],
+    ids=str,
+)
+def test_rounding_that_most_often_ends_in_infinity_says_nothing_about_who_was_spared(seed, way):
+    """A deviation of 0.004 is 0.00 on paper, and divides the next line."""
+    said = marks(seed, way)
+    assert not any(mark.state in (State.WRONG, State.FOLLOWS) for mark in said.values())
+
+
+def test_a_jump_that_one_run_in_64_shows_is_within_reach():
+    steady, jump = np.ones((64, 1)), np.zeros((64, 1))
+    jump[5] = 3.0
+    assert SIGMAS * reach_of(steady) == SIGMAS
+    assert SIGMAS * size_of(jump) < 3.0 < SIGMAS * reach_of(jump)
 
 
 @pytest.mark.parametrize(
@@ -283,6 +306,7 @@ def test_a_rounded_forward_value_explains_what_follows_from_it():
     ).marks
     assert mark.state is State.UNDECIDED
     assert "rounding to 2 decimals after some of the steps explains it" in str(mark)
+    assert str(mark).endswith("fix: keep more digits on the way and round only at the end")
 
 
 def test_zeros_that_rounding_a_forward_value_gives_are_not_called_forgotten():
