@@ -210,5 +210,32 @@ def test_a_gradient_that_pytorch_sums_to_its_input_is_a_note():
     assert "the gradient of bias as (4, 3), and PyTorch sums it to (3,)" in str(report)
 
 
+def unsummed(g, cache):
+    x, b = cache
+    return g * b, g * x
+
+
+def test_a_gradient_that_pytorch_sums_is_said_of_pairs_and_of_functions_inside():
+    def forward(x, b):
+        return x * b, (x, b)
+
+    class Inside(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x, b):
+            ctx.save_for_backward(x, b)
+            return x * b
+
+        @staticmethod
+        def backward(ctx, g):
+            return unsummed(g, ctx.saved_tensors)
+
+    said = "the gradient of b as (4, 3), and PyTorch sums it to (3,)"
+    x, b = torch.tensor(X), torch.tensor(X[0])
+    for thing in ((forward, unsummed), lambda x, b: torch.sin(Inside.apply(x, b))):
+        report = bp.check(thing, x, b)
+        assert report
+        assert said in str(report)
+
+
 def test_a_number_beside_tensors_is_an_option():
     assert bp.check(backwards.Scaled, torch.tensor(X), 2.5)

@@ -85,3 +85,39 @@ def test_forward_mode_and_batches_are_left_to_pytorch():
 def test_nothing_to_check_is_said():
     with pytest.raises(ArgumentError, match="no input requires a gradient"):
         bp.torch.gradcheck(torch.sin, torch.ones(3))
+
+
+class Unsummed(torch.autograd.Function):
+    """Returns the gradient of ``b`` in the shape of the product."""
+
+    @staticmethod
+    def forward(ctx, x, b):
+        ctx.save_for_backward(x, b)
+        return x * b
+
+    @staticmethod
+    def backward(ctx, g):
+        x, b = ctx.saved_tensors
+        return g * b, g * x
+
+
+@pytest.mark.parametrize("shape", [(3,), (1, 3), (4, 1), ()])
+@pytest.mark.parametrize("f", [Unsummed.apply, lambda x, b: Unsummed.apply(x, b) * 2])
+def test_a_gradient_that_pytorch_sums_passes_and_is_said(f, shape):
+    with pytest.warns(UserWarning, match="the gradient of b as \\(4, 3\\), and PyTorch sums it to"):
+        assert bp.torch.gradcheck(f, (drawn(4, 3), drawn(*shape, seed=1)))
+
+
+@pytest.mark.parametrize("shape", [(), (1, 3), (12,)])
+def test_a_gradient_of_fewer_axes_than_its_input_is_refused(shape):
+    class Short(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            return x.sum().expand(shape).clone()
+
+        @staticmethod
+        def backward(ctx, g):
+            return g
+
+    with pytest.raises(bp.torch.WrongGradientError, match="invalid gradient"):
+        bp.torch.gradcheck(Short.apply, drawn(4, 3))

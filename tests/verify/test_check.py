@@ -165,6 +165,17 @@ def test_numbers_rounded_by_hand_are_right_within_their_digits():
     assert marked(W=off)["W"].state is State.WRONG
 
 
+@pytest.mark.parametrize("place", [(0, 0), (0, 1), (1, 0)])
+@pytest.mark.parametrize("off", [0.25, -0.25])
+def test_what_was_given_in_full_was_not_rounded_on_the_way(place, off):
+    """Rounding after every step moves δW by as much, but would show in the δ it is made of."""
+    wrong = np.round(by_hand()["W"], 2)
+    wrong[place] += off
+    alone = check(net, X, W, b, T, gradients={"W": wrong}, judges=[], decimals=2)
+    assert alone.marks[0].state is State.UNDECIDED
+    assert marked(W=wrong)["W"].state is State.WRONG
+
+
 def test_a_gradient_of_something_unused_must_be_zero():
     def f(x, unused):
         return np.sum(x)

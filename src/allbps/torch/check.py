@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -21,6 +20,14 @@ from allbps.torch.contract import alike
 from allbps.torch.examine import Examination, examine
 from allbps.torch.net import from_module
 from allbps.torch.replaced import called_with
+from allbps.torch.returned import (
+    Call,
+    argument_names,
+    functions_inside,
+    has_ctx,
+    names_in_forward,
+    summed,
+)
 from allbps.torch.subject import Subject, is_float
 from allbps.trace import Traced
 from allbps.tree import leaves
@@ -47,7 +54,7 @@ def check_torch(f: Any, xs: Sequence[Any], gradients: Any, options: Mapping[str,
     thing = f if gradients is None else gradients
     called, inputs, names = _callable(thing, xs)
     marked = _are_marked(xs)
-    with _applied() as inside, _needs_tensors(names, inputs):
+    with functions_inside() as inside, _needs_tensors(names, inputs):
         results = called(*inputs)
     subject = Subject.of(called, inputs)
     found = examine(subject, atol=1e-9, rtol=1e-6)
@@ -61,7 +68,7 @@ def check_torch(f: Any, xs: Sequence[Any], gradients: Any, options: Mapping[str,
         faults += [str(wrong) for wrong in found.wrong[:SHOWN]]
     if gradients is not None:
         faults += _other_value(f, xs, inputs, results)
-    notes = (*report.notes, *found.notes, *_summed(function_of(thing), inputs, names))
+    notes = (*report.notes, *found.notes, *_summed(called, inputs, names, inside))
     return replace(report, faults=tuple(dict.fromkeys(faults)), notes=notes)
 
 
@@ -87,12 +94,12 @@ def _callable(thing: Any, xs: Sequence[Any]) -> tuple[Callable[..., Any], list[A
     inputs = [x if plain else _tensor(x, marked) for x, plain in zip(xs, is_option, strict=True)]
     function = function_of(thing)
     if function is not None:
-        return function.apply, inputs, _names(function.forward, len(inputs), _has_ctx(function))
+        return function.apply, inputs, names_in_forward(function, len(inputs))
     if isinstance(thing, nn.Module):
         return _module(thing, inputs)
     if isinstance(thing, tuple):
-        return _paired(*thing).apply, inputs, _names(thing[0], len(inputs), False)
-    return thing, inputs, _names(thing, len(inputs), False)
+        return _paired(*thing).apply, inputs, argument_names(thing[0], len(inputs))
+    return thing, inputs, argument_names(thing, len(inputs))
 
 
 def _are_marked(xs: Sequence[Any]) -> bool:
@@ -111,18 +118,6 @@ def _tensor(x: Any, marked: bool) -> Any:
     return x.detach().clone().requires_grad_()
 
 
-def _names(function: Callable[..., Any], count: int, has_ctx: bool) -> list[str]:
-    found = [
-        name for name, p in inspect.signature(function).parameters.items()
-        if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
-    ][has_ctx:]  # fmt: skip
-    return [*found[:count], *(f"x{k}" for k in range(len(found), count))]
-
-
-def _has_ctx(function: Any) -> bool:
-    return function.setup_context is torch.autograd.Function.setup_context
-
-
 def _module(
     module: nn.Module, inputs: list[Any]
 ) -> tuple[Callable[..., Any], list[Any], list[str]]:
@@ -138,7 +133,7 @@ def _module(
         return called_with(module, {**own, **fresh}, given[:count])
 
     values = [p.detach().clone().requires_grad_() for p in params.values()]
-    return called, [*inputs, *values], [*_names(module.forward, count, False), *params]
+    return called, [*inputs, *values], [*argument_names(module.forward, count), *params]
 
 
 def _paired(forward: Callable[..., Any], backward: Callable[..., Any]) -> Any:
@@ -179,57 +174,19 @@ def _without_gradient(subject: Subject, names: Sequence[str]) -> Iterator[str]:
         )
 
 
-def _summed(function: Any, inputs: Sequence[Any], names: Sequence[str]) -> Iterator[str]:
-    """Gradients in the shape that an input was broadcast to, which PyTorch sums to the input's."""
-    if function is None:
-        return
-    returned: list[Any] = []
-
-    class Noting(function):  # type: ignore[misc]
-        @staticmethod
-        def backward(ctx: Any, *deltas: Any) -> Any:
-            found = function.backward(ctx, *deltas)
-            returned[:] = found if isinstance(found, (tuple, list)) else [found]
-            return found
-
-    subject = Subject.of(Noting.apply, inputs)
-    try:
-        subject.pulled(subject.cotangents(subject.run(subject.fresh()), 0))
-    except Exception:  # told as a fault
-        return
-    for name, x, g in zip(names, inputs, returned, strict=False):
-        if isinstance(g, torch.Tensor) and isinstance(x, torch.Tensor) and g.shape != x.shape:
-            yield (
-                f"backward returns the gradient of {name} as {tuple(g.shape)}, and PyTorch sums it"
-                f" to {tuple(x.shape)}: right in autograd, and for whoever calls backward by hand"
-                f" a sum is missing"
-            )
+def _summed(
+    called: Any, inputs: Sequence[Any], names: Sequence[str], inside: Sequence[Call]
+) -> Iterator[str]:
+    """Gradients that PyTorch sums, of the thing itself and of the Functions inside."""
+    function = function_of(called)
+    if function is not None:
+        yield from summed(function, inputs, names)
+    for one in inside:
+        yield from (f"{one.function.__name__}: {said}" for said in one.summed())
 
 
 # -- Functions inside ------------------------------------------------------------------------------
-@contextmanager
-def _applied() -> Iterator[list[tuple[Any, tuple[Any, ...]]]]:
-    """The Functions that are applied inside, with their arguments."""
-    noted: list[tuple[Any, tuple[Any, ...]]] = []
-    original = torch.autograd.Function.__dict__["apply"]
-
-    def apply(cls: Any, *args: Any, **kwargs: Any) -> Any:
-        if not cls.__module__.startswith("torch."):
-            given = [
-                x.detach().clone().requires_grad_(x.requires_grad)
-                if isinstance(x, torch.Tensor) else x for x in args
-            ]  # fmt: skip
-            noted.append((cls, tuple(given)))
-        return original.__get__(None, cls)(*args, **kwargs)
-
-    torch.autograd.Function.apply = classmethod(apply)  # type: ignore[assignment,method-assign]
-    try:
-        yield noted
-    finally:
-        torch.autograd.Function.apply = original  # type: ignore[method-assign]
-
-
-def _faults_inside(thing: Any, inside: Sequence[tuple[Any, tuple[Any, ...]]]) -> Iterator[str]:
+def _faults_inside(thing: Any, inside: Sequence[Call]) -> Iterator[str]:
     """What is wrong with the Functions that a module applies, each by its name."""
     if function_of(thing) is not None or isinstance(thing, tuple):
         return
@@ -288,7 +245,7 @@ def _by_graph(
     reference = f if compared else thing
     try:
         forward = _forward_alone(reference, names)
-        with _applied() as inside:
+        with functions_inside() as inside:
             forward(*subject.inputs)
         if inside:  # the graph would hold their backward passes, which are what is judged
             return None
@@ -303,7 +260,7 @@ def _forward_alone(thing: Any, names: Sequence[str]) -> nn.Module:
     """A module that computes the forward pass of a Function by PyTorch's operations."""
     function = function_of(thing)
     if function is not None:
-        new = not _has_ctx(function)
+        new = not has_ctx(function)
         run = function.forward if new else lambda *xs: function.forward(_Context(), *xs)
     elif isinstance(thing, tuple):
         run = lambda *xs: thing[0](*xs)[0]  # noqa: E731

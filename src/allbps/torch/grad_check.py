@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -11,7 +12,9 @@ from torch.autograd.gradcheck import GradcheckError
 
 from allbps.errors import AllBPsError, ArgumentError
 from allbps.torch.examine import examine
+from allbps.torch.returned import Call, functions_inside
 from allbps.torch.subject import Subject, is_float
+from allbps.verify.torchs import function_of
 
 
 class WrongGradientError(AllBPsError, GradcheckError):
@@ -44,7 +47,9 @@ def gradcheck(
     gradients: at a kink each slope between those on its sides is right. Drawn numbers are the same
     in every run, so that dropout can be checked. Single precision is checked in double, and then
     compared. Beyond PyTorch's, the check sees writes into inputs, gradients that depend on strides
-    or on which inputs need one, and results that are wrongly marked as not differentiable.
+    or on which inputs need one, and results that are wrongly marked as not differentiable. A
+    gradient that has the shape its input was broadcast to passes, as PyTorch sums it, and a warning
+    says so.
 
     Args:
         func: of the inputs, to a tensor or a container of tensors.
@@ -99,7 +104,20 @@ def gradcheck(
             return False
     if not ours or not check_backward_ad:
         return True
-    found = examine(Subject.of(func, given), eps=eps, atol=atol, rtol=rtol, nondet_tol=nondet_tol)
+    subject = Subject.of(func, given)
+    found = examine(subject, eps=eps, atol=atol, rtol=rtol, nondet_tol=nondet_tol)
+    if found:
+        _warn_of_sums(subject)
     if not found and raise_exception:
         raise WrongGradientError(f"the backward pass is wrong: {found}")
     return bool(found)
+
+
+def _warn_of_sums(subject: Subject) -> None:
+    """Say which gradients are right only because PyTorch sums them."""
+    function = function_of(subject.function)
+    with functions_inside() as inside:
+        subject.run(subject.fresh())
+    calls = [Call(function, subject.inputs)] if function is not None else inside
+    for said in dict.fromkeys(said for call in calls for said in call.summed()):
+        warnings.warn(said, UserWarning, stacklevel=3)

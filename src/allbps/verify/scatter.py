@@ -230,6 +230,15 @@ class Rounding:
         return self._moves([self._run(alone(one)) for one in (*self._steps, *deltas)])
 
     @cached_property
+    def _in_full(self) -> frozenset[Node]:
+        """Primals whose right δ was given in full: nothing before was rounded that it shows."""
+        right = self.onward.right
+        return frozenset(
+            x for x, p in self.grid.items()
+            if not np.any(p.unit) and p.exactly(right[self.onward.of[x].node])
+        )  # fmt: skip
+
+    @cached_property
     def _steps(self) -> list[Node]:
         nodes = self.backward.traced.graph.nodes
         return [x for x in nodes if x.op not in (CONST, INPUT) and x.is_float]
@@ -252,6 +261,8 @@ class Rounding:
         def then(primal: Node, g: Any) -> Any:
             before[primal] = g
             node = self.onward.of[primal].node
+            if primal in self._in_full:
+                return base[node]
             if not self.from_own or primal not in self.grid:
                 return rounded(node, g, last(g))
             unit = self.grid[primal].unit

@@ -165,19 +165,23 @@ def square(site: Site) -> Iterator[Slip]:
 @mistake("read otherwise", "A value is laid out in another order, or turned round.", 4)
 def read_otherwise(site: Site) -> Iterator[Slip]:
     for k in site.formulas:
+        steps = site.expression(k)  # that one of these is left out is another mistake
+        done = {(x.inputs[0], x.op.name) for x in steps if x.op.name in ("flip", "transpose")}
         for leaf in site.leaves(k):
             if leaf.ndim < 2 or leaf in site.deltas or not leaf.is_float:
                 continue
-            name = name_of(leaf)
-            yield Slip(f"{name} is reshaped instead of transposed",
-                       site.replaced(k, {leaf: _changed(leaf, _relaid)}))  # fmt: skip
-            for axis in range(leaf.ndim):
-                flipped = _changed(leaf, partial(np.flip, axis=axis))
-                yield Slip(
-                    f"{name} is flipped along axis {axis}", site.replaced(k, {leaf: flipped})
-                )
-            yield Slip(f"{name} is turned by 180°: flipped along two axes",
-                       site.replaced(k, {leaf: _changed(leaf, _turned)}))  # fmt: skip
+            for undone, said, change in _readings(leaf.ndim):
+                if (leaf, undone) not in done:
+                    otherwise = site.replaced(k, {leaf: _changed(leaf, change)})
+                    yield Slip(f"{name_of(leaf)} is {said}", otherwise)
+
+
+def _readings(ndim: int) -> Iterator[tuple[str, str, Callable[[Any], Any]]]:
+    """(the operation that undoes it, what is said, what is done to the array)."""
+    yield "transpose", "reshaped instead of transposed", _relaid
+    for axis in range(ndim):
+        yield "flip", f"flipped along axis {axis}", partial(np.flip, axis=axis)
+    yield "flip", "turned by 180°: flipped along two axes", _turned
 
 
 def _turned(x: Any) -> Any:
