@@ -360,9 +360,13 @@ class TracedArray(ArrayLike):
         def run(*args: Any, out: Any = None, **kwargs: Any) -> Any:
             if function in VIEWS:
                 return _viewed(function, f"x.{name}", NUMPY[function], (self, *args), kwargs)
+            if out is not None:
+                _refuse_plain(function or method, out, self)
             made = method(*map(resolved, args), **resolved(kwargs))
             made = as_laid(made, getattr(np.ndarray, name, None), (self, *args), kwargs)
-            return handed(made) if out is None else _into((out,), (made,), function)[0]
+            if out is None:
+                return handed(made)
+            return _into(out if isinstance(out, tuple) else (out,), (made,), function or method)[0]
 
         return run
 
@@ -425,7 +429,7 @@ class TracedArray(ArrayLike):
         operands = tuple(resolved(x) for x in args)
         made = self.node.__array_function__(function, types, operands, resolved(kwargs))
         if out is not None:
-            return _into((out,), (made,), function)[0]
+            return _into(out if isinstance(out, tuple) else (out,), (made,), function)[0]
         made = as_laid(made, function, args, kwargs)
         return handed(made, number=function not in ARRAYS)
 
