@@ -1,6 +1,7 @@
 """grad, vjp, jvp, jacobian, hessian: nested, over containers, and what they refuse."""
 
 import threading
+import warnings
 from collections import namedtuple
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -513,14 +514,79 @@ SMOOTH_BUT_MADE_OF_KINKS = {
 """What is x₀² + x₁² at (0, 1), in parts that have a kink at 0."""
 
 
+def rows_of(pullback):
+    return np.stack([pullback(row)[0] for row in np.eye(2)])
+
+
+DERIVATIVES_OF_GRADIENTS = {
+    "hessian": lambda f, x: bp.hessian(f)(x),
+    "jacobian": lambda f, x: bp.jacobian(bp.grad(f))(x),
+    "vjp": lambda f, x: rows_of(bp.vjp(bp.grad(f), x)[1]),
+    "jvp": lambda f, x: np.stack([bp.jvp(bp.grad(f), (x,), (row,))[1] for row in np.eye(2)]),
+    "grad": lambda f, x: np.stack(
+        [bp.grad(lambda x, row=row: np.sum(bp.grad(f)(x) * row))(x) for row in np.eye(2)]
+    ),
+}
+derived = pytest.mark.parametrize(
+    "derive", DERIVATIVES_OF_GRADIENTS.values(), ids=DERIVATIVES_OF_GRADIENTS
+)
+
+
+@derived
 @pytest.mark.parametrize("f", SMOOTH_BUT_MADE_OF_KINKS.values(), ids=SMOOTH_BUT_MADE_OF_KINKS)
-def test_a_hessian_that_depends_on_a_convention_is_nan_and_its_line_is_named(f):
-    for derive in (bp.hessian, lambda f: bp.jacobian(bp.grad(f))):
-        with pytest.warns(KinkWarning, match=r"taken at a kink \(\w+ at test_transforms.py"):
-            hessian = derive(f)(np.array([0.0, 1.0]))
-        assert np.isnan(hessian[0, 0])
-        assert hessian[1, 1] == 2.0
-    np.testing.assert_allclose(bp.hessian(f)(np.array([0.5, 1.0])), 2 * np.eye(2))
+def test_a_hessian_that_depends_on_a_convention_is_nan_and_its_line_is_named(f, derive):
+    with pytest.warns(KinkWarning, match=r"taken at a kink \(\w+ at test_transforms.py"):
+        hessian = derive(f, np.array([0.0, 1.0]))
+    assert np.isnan(hessian[0, 0])
+    assert hessian[1, 1] == 2.0
+    np.testing.assert_allclose(derive(f, np.array([0.5, 1.0])), 2 * np.eye(2))
+
+
+def safe_norm(x):
+    squares = np.sum(x**2)
+    return np.where(squares == 0, 0.0, np.sqrt(np.where(squares == 0, 1.0, squares)))
+
+
+DECIDED_IN_THE_OWN_LINES = {
+    "sign": lambda x: np.sum(x**2 * np.sign(x) ** 2),
+    "sign inside": lambda x: np.sum((x * np.sign(x)) ** 2),
+    "where": lambda x: np.sum(np.where(x > 0, x**2 + x, x)),
+    "where equal": lambda x: np.sum(np.where(x == 0, 0.0, x) ** 2),
+    "guarded root": lambda x: safe_norm(x[:1]) ** 2 + x[1] ** 2,
+    "truth values": lambda x: np.sum(((x > 0) * x) ** 2 + ((x < 0) * x) ** 2),
+    "heaviside": lambda x: np.sum((np.heaviside(x, 0.5) * x) ** 2),
+    "copysign": lambda x: np.sum(np.copysign(x**2, x) * np.sign(x)),
+    "if": lambda x: (x[0] ** 2 + x[0] if x[0] > 0 else x[0]) + x[1] ** 2,
+    "pool": lambda x: np.sum(F.max_pool1d(with_zero(x)[None], 2) ** 2) + x[1] ** 2,
+    "sort": lambda x: np.sort(with_zero(x))[0] ** 2 + x[1] ** 2,
+    "median": lambda x: np.median(np.stack([x[0], 0.0 * x[1], 1.0])) ** 2 + x[1] ** 2,
+    "argmax": lambda x: with_zero(x)[np.argmax(with_zero(x))] ** 2 + x[1] ** 2,
+    "quantile": lambda x: np.quantile(with_zero(x), 0.25) ** 2 + x[1] ** 2,
+    "norm": lambda x: np.linalg.norm(with_zero(x), np.inf) * np.max(with_zero(x)) + x[1] ** 2,
+    "celu": lambda x: np.sum(F.celu(x)),
+}
+"""Functions whose second derivative in x₀ jumps at 0, or is there another than on both sides."""
+
+
+@derived
+@pytest.mark.parametrize("f", DECIDED_IN_THE_OWN_LINES.values(), ids=DECIDED_IN_THE_OWN_LINES)
+def test_a_hessian_that_is_no_limit_of_those_nearby_is_nan(f, derive):
+    with pytest.warns(KinkWarning, match="taken at a kink"):
+        assert np.isnan(derive(f, np.array([0.0, 1.0]))[0, 0])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert np.all(np.isfinite(derive(f, np.array([0.5, 1.0]))))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_derivative_that_is_no_limit_is_nan_in_each_precision(dtype):
+    x = np.array([0.0, 1.0], dtype)
+    with pytest.warns(KinkWarning):
+        hessian = bp.hessian(lambda x: np.sum((x * np.sign(x)) ** 2))(x)
+    np.testing.assert_array_equal(hessian, np.array([[np.nan, 0], [0, 2]], dtype))
+    np.testing.assert_array_equal(
+        bp.hessian(lambda x: np.sum(np.where(x > 0, x**2, x * x)))(x), 2 * np.eye(2)
+    )
 
 
 @pytest.mark.parametrize(
@@ -532,6 +598,10 @@ def test_a_hessian_that_depends_on_a_convention_is_nan_and_its_line_is_named(f):
         lambda x: np.sum(np.maximum(x, -3.0) ** 2) + np.max(np.zeros(2) * x[1]),
         lambda x: np.sum(x**2) + np.sum(F.max_pool1d(F.relu(-x - 1.0)[None], 2)),
         lambda x: np.linalg.norm(x) ** 2 + np.maximum(0.0 * x[0], 0.0),
+        lambda x: np.sum(np.where(x > 0, x**2, x * x)),
+        lambda x: np.sum(np.where(x == np.max(x), x, np.minimum(x, 9.0)) ** 2),
+        lambda x: x @ x if x[0] > 0 else np.sum(x**2),
+        lambda x: np.sum((np.sign(x) == 0) * 1.0) + np.sum(x**2) + bp.stop_gradient(x[0]),
     ],
 )
 def test_a_tie_that_does_not_matter_changes_no_hessian(f):

@@ -190,7 +190,7 @@ def _term(g: Node, consumer: Node, index: int) -> Term | None:
     attrs = {**consumer.attrs, "index": index} if consumer.op.variadic else consumer.attrs
     sides, since = sides_here(), births()
     built = rule.build(g, consumer, *consumer.inputs, **attrs)
-    if sides is not None and built.born >= since:
+    if sides is not None and sides.is_nested and built.born >= since:
         built = sides.of(built, since, consumer)
     return Term(fit(_without_one(built, g), consumer.inputs[index]), consumer, index, rule)
 

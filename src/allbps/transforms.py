@@ -7,7 +7,6 @@ the δ nodes built for it are ordinary nodes that the outer transform differenti
 from __future__ import annotations
 
 import inspect
-import warnings
 from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Any
@@ -16,7 +15,7 @@ import numpy as np
 
 import allbps.numpy_api  # noqa: F401  (fills the table that NumPy calls are looked up in)
 from allbps.backprop import backprop, fit
-from allbps.errors import ArgumentError, DtypeError, KinkWarning, NotScalarError, ShapeError
+from allbps.errors import ArgumentError, DtypeError, NotScalarError, ShapeError
 from allbps.ir import (
     Node,
     TracedArray,
@@ -34,12 +33,11 @@ from allbps.ir import (
     user_site,
     within,
 )
-from allbps.ir.callee import frame_outside
-from allbps.ir.traces import depth_here
+from allbps.ir.traces import depth_here, observed_here
 from allbps.ir.twin import or_its_twin
 from allbps.ops.shape import detach, identity
-from allbps.ops.sides import sides_here, watching
-from allbps.outside import Outside
+from allbps.ops.sides import sides_here, twice_deep, watching
+from allbps.settling import settled
 from allbps.tree import flatten, leaves, rebuild, same_structure, tree_map
 
 Argnums = int | Sequence[int]
@@ -196,50 +194,19 @@ def pull(outputs: list[Node], cotangents: list[Node], inputs: list[Node]) -> lis
     seeds: dict[Node, Node] = {}
     for y, g in zip(outputs, cotangents, strict=True):
         seeds[y] = seeds[y] + g if y in seeds else g
+    sides = sides_here()
+    if sides is not None:
+        sides.begin()
     deltas = backprop(seeds, inputs)
+    _watched([*outputs, *(delta.node for delta in deltas.values())])
     return [deltas[x].node if x in deltas else constant(np.zeros(x.shape, x.dtype)) for x in inputs]
 
 
-def _settled(f: Callable[..., Any], args: Sequence[Any], compute: Callable[[], Any]) -> Any:
-    """Derivatives of ``f``; of a derivative, NaN where another choice at a kink would give another.
-
-    Tried are all choices turned, and every second one, since two may make up for each other.
-    Inside of another trace, as where no tie is met, derivatives are what they are.
-    """
-    if not hasattr(f, "gives_derivatives") or depth_here() or sides_here() is not None:
-        return compute()
-    outside = Outside(f, *args)
-    with watching() as sides:
-        found = compute()
-    kept = [np.asarray(leaf) for leaf in leaves(found)]
-    for turned in (1, 2)[: len(sides.met)]:
-        with outside.rewound(), watching(turned):
-            others = leaves(compute())
-        kept = [np.where(_agree(a, b), a, np.nan) for a, b in zip(kept, others, strict=True)]
-    if any(np.any(~_agree(a, b)) for a, b in zip(kept, leaves(found), strict=True)):
-        frame = frame_outside()
-        warnings.warn_explicit(
-            f"a derivative of a derivative depends on which slope is taken at a kink ({sides}):"
-            " there it is NaN",
-            KinkWarning,
-            frame.f_code.co_filename,
-            frame.f_lineno,
-        )
-    return rebuild(found, iter([leaf[()] for leaf in kept]))
-
-
-def _agree(a: Any, b: Any) -> Any:
-    """Equal to three quarters of their digits, element by element."""
-    a, b = np.asarray(a), np.asarray(b)
-    with np.errstate(invalid="ignore"):
-        near = np.abs(a - b) <= np.finfo(a.dtype).eps ** 0.75 * (np.abs(a) + np.abs(b))
-    return near | (a == b) | (np.isnan(a) & np.isnan(b))
-
-
-def _derives(wrapped: Callable[..., Any]) -> Callable[..., Any]:
-    """Say of a function that it gives derivatives, so that those of it are settled."""
-    wrapped.gives_derivatives = True  # type: ignore[attr-defined]
-    return wrapped
+def _watched(nodes: Sequence[Node]) -> None:
+    """Have nodes, and what was looked at in this trace, searched for steps that decide a tie."""
+    sides = sides_here()
+    if sides is not None:
+        sides.look([*nodes, *(seen.node for seen in observed_here())])
 
 
 # -- reverse mode ----------------------------------------------------------------------------------
@@ -267,7 +234,7 @@ def value_and_grad(
     """
     chosen = _numbers(argnums)
 
-    def run(called: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def run(called: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
         places = [_place(k, args, f) for k in chosen]
         with within() as bit:
             opened = {k: _open(args[k], bit, f, k) for k in places}
@@ -286,15 +253,15 @@ def value_and_grad(
     def wrapped(*args: Any, **kwargs: Any) -> Any:
         values: list[Any] = []
 
-        def grads() -> Any:
+        def grads(args: Sequence[Any]) -> Any:
             value, found = or_its_twin(f, lambda called: run(called, args, kwargs))
             values.append(value)
             return found
 
-        settled = _settled(f, args, grads)
-        return values[0], settled
+        found = settled(f, args, [_place(k, args, f) for k in chosen], grads)
+        return values[0], found
 
-    return _derives(wrapped)
+    return wrapped
 
 
 def grad(f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False) -> Callable[..., Any]:
@@ -313,7 +280,7 @@ def grad(f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False) -> 
         value, grads = both(*args, **kwargs)
         return (grads, value[1]) if has_aux else grads
 
-    return _derives(wrapped)
+    return wrapped
 
 
 def _numbers(argnums: Argnums) -> tuple[Any, ...]:
@@ -321,7 +288,7 @@ def _numbers(argnums: Argnums) -> tuple[Any, ...]:
     return tuple(argnums) if isinstance(argnums, (tuple, list, range)) else (argnums,)
 
 
-def _place(k: int, args: tuple[Any, ...], f: Callable[..., Any]) -> int:
+def _place(k: int, args: Sequence[Any], f: Callable[..., Any]) -> int:
     if not isinstance(k, (int, np.integer)) or not -len(args) <= k < len(args):
         raise ArgumentError(
             f"argnums={k!r}, but {_name(f)} was called with {len(args)} positional arguments",
@@ -364,11 +331,28 @@ def vjp(f: Callable[..., Any], *xs: Any) -> tuple[Any, Callable[[Any], tuple[Any
     (array([12.]), (array([4.]), array([3.])))
 
     """
-    return or_its_twin(f, lambda called: _vjp(f, called, xs))
+
+    def start(xs: Sequence[Any]) -> tuple[Any, Callable[[Any], tuple[Any, ...]]]:
+        return or_its_twin(f, lambda called: _vjp(f, called, xs))
+
+    if depth_here() or sides_here() is not None:
+        return start(xs)
+    with watching() as sides:
+        y, pullback = start(xs)
+    if not sides.is_nested:
+        return y, pullback
+    given = tree_map(lambda leaf: np.array(lift(leaf).value)[()], xs)  # what it was, whoever writes
+
+    def settled_pullback(cotangent: Any) -> tuple[Any, ...]:
+        return settled(  # type: ignore[no-any-return]
+            f, given, range(len(xs)), lambda xs: start(xs)[1](cotangent)
+        )
+
+    return y, settled_pullback
 
 
 def _vjp(
-    f: Callable[..., Any], called: Callable[..., Any], xs: tuple[Any, ...]
+    f: Callable[..., Any], called: Callable[..., Any], xs: Sequence[Any]
 ) -> tuple[Any, Callable[[Any], tuple[Any, ...]]]:
     with within() as bit:
         opened = [_open(x, bit, f, k) for k, x in enumerate(xs)]
@@ -383,6 +367,7 @@ def _vjp(
                 todo="is a return missing?",
             )
         value = close(rebuild(returned, iter(outputs)), bit)
+        _watched(outputs)
 
     def pullback(cotangent: Any) -> tuple[Any, ...]:
         with within() as bit:
@@ -459,15 +444,21 @@ def jvp(f: Callable[..., Any], xs: Sequence[Any], vs: Sequence[Any]) -> tuple[An
         )
     for k, (x, v) in enumerate(zip(xs, vs, strict=True)):
         _fitted(v, x, list(map(lift, leaves(x))), f"the direction of argument {k}", "the argument")
-    y, pullback = vjp(f, *xs)
+    values: list[Any] = []
 
-    def pulled(u: Any) -> Any:
-        return pullback(u)
+    def pushed(xs: Sequence[Any]) -> Any:
+        y, pullback = vjp(f, *xs)
+        values.append(y)
 
-    start = tree_map(_zeros_like, y)
-    _, pushforward = vjp(pulled, start)
-    (tangent,) = pushforward(tuple(vs))
-    return y, tangent
+        def pulled(u: Any) -> Any:
+            return pullback(u)
+
+        with twice_deep():
+            _, pushforward = vjp(pulled, tree_map(_zeros_like, y))
+        return pushforward(tuple(vs))[0]
+
+    tangent = settled(f, xs, range(len(xs)), pushed)
+    return values[0], tangent
 
 
 def _zeros_like(x: Any) -> Any:
@@ -489,7 +480,7 @@ def jacobian(f: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., Any]:
     """
     chosen = _numbers(argnums)
 
-    def plainly(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def plainly(args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
         places = [_place(k, args, f) for k in chosen]
 
         def of_chosen(*part: Any) -> Any:
@@ -509,9 +500,10 @@ def jacobian(f: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., Any]:
 
     @wraps(f)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
-        return _settled(f, args, lambda: plainly(args, kwargs))
+        places = [_place(k, args, f) for k in chosen]
+        return settled(f, args, places, lambda args: plainly(args, kwargs))
 
-    return _derives(wrapped)
+    return wrapped
 
 
 def _rows(y: Any, which: int, pullback: Callable[[Any], tuple[Any, ...]], part: list[Any]) -> Any:
@@ -534,8 +526,9 @@ def _rows(y: Any, which: int, pullback: Callable[[Any], tuple[Any, ...]], part: 
 def hessian(f: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., Any]:
     """A function that returns ∂²f/∂x∂x, of shape ``x.shape + x.shape``, for a scalar ``f``.
 
-    NaN, with a :class:`KinkWarning` that names the line, where it depends on which slope is taken
-    at a kink: ``np.maximum(x, 0) ** 2`` has none at 0.
+    NaN, with a :class:`KinkWarning` that names the line, where it depends on which slope or branch
+    is taken at a kink: ``np.maximum(x, 0) ** 2`` has none at 0. So are derivatives of a gradient
+    in any of these functions.
 
     >>> import numpy as np, allbps as bp
     >>> bp.hessian(lambda x: np.sum(x ** 3))(np.array([1.0, 2.0]))

@@ -1,14 +1,15 @@
-"""The other slope at a kink: what rules would say if they decided ties the other way round.
+"""Kinks that derivatives of derivatives meet, and the other slope there.
 
 At a kink a rule takes one of the slopes that there are (``ReLU′(0) = 0``), which is a gradient as
 good as any. The derivative of such a gradient may depend on the choice, and then it is no
 derivative at all. It is found out by choosing otherwise: a comparison with a tie, a sign of 0, or
-one winner of several in the terms that a rule builds.
+one winner of several in the terms that a rule builds. Whatever else decides, in the user's own
+lines too, is unsteady: a step whose value changes when its operands do by a little.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -16,7 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from allbps.ir import Node, Op, ancestors
+from allbps.ir import Node, Op, Zero, ancestors
+from allbps.ir.traces import depth_here
 from allbps.ops.comparison import greater, greater_equal, less, less_equal, where
 from allbps.ops.function import sign
 from allbps.ops.reduce import max_, min_, sum_, winner
@@ -29,18 +31,34 @@ class Sides:
     Attributes:
         turned: of the uses of operations that met a tie, in order, those are decided the other way
             round whose number leaves 0 when it is divided by this; none where it is 0.
+        depth: of the traces in which first derivatives are taken.
+        is_nested: has one been taken inside of another? Without that nothing is watched.
         met: use of an operation that met a tie -> its number.
+        unsteady: steps of whatever was differentiated that decide a tie.
 
     """
 
     turned: int
+    depth: int = field(default_factory=lambda: depth_here() + 1)
+    is_nested: bool = False
     met: dict[Node, int] = field(default_factory=dict)
+    unsteady: list[Node] = field(default_factory=list)
 
     def __str__(self) -> str:
-        seen = ((node.op.name, node.site) for node in self.met)
+        seen = ((node.op.name, node.site) for node in [*self.met, *self.unsteady])
         return "; ".join(
             f"{name} at {site}" if site else name for name, site in dict.fromkeys(seen)
         )
+
+    def begin(self) -> None:
+        """A derivative is taken here."""
+        self.is_nested |= depth_here() > self.depth
+
+    def look(self, nodes: Iterable[Node]) -> None:
+        """Look for unsteady steps on the way to what was differentiated, once it is complete."""
+        if self.is_nested and depth_here() <= self.depth:
+            steps = [node for node in ancestors(nodes) if _is_step(node)]
+            self.unsteady += [node for node in steps if _is_unsteady(node)]
 
     def of(self, term: Node, since: int, consumer: Node) -> Node:
         """The term that a rule built for a consumer, all of it born later than ``since``."""
@@ -74,6 +92,54 @@ def watching(turned: int = 0) -> Iterator[Sides]:
         yield sides
     finally:
         _here.reset(token)
+
+
+@contextmanager
+def twice_deep() -> Iterator[None]:
+    """First derivatives inside are taken in two traces, one in the other."""
+    sides = _here.get()
+    if sides is not None:
+        sides.depth += 1
+    try:
+        yield
+    finally:
+        if sides is not None:
+            sides.depth -= 1
+
+
+def _is_step(node: Node) -> bool:
+    """Does it decide something by numbers that an argument moves?"""
+    return any(x.traces and x.is_float and x.value is not None for x in node.inputs) and all(
+        isinstance(rule, Zero) for rule in node.op.rules
+    )
+
+
+def _is_unsteady(node: Node) -> bool:
+    """Is its value another where its operands are moved apart by a little, in any order?"""
+    values = [np.asarray(x.value) for x in node.inputs]
+    was = np.asarray(node.value)
+    for way in (1.0, -1.0):
+        moved = [
+            _ramped(x, way * (-1) ** k) if x.dtype.kind == "f" else x for k, x in enumerate(values)
+        ]
+        now = np.asarray(node.op.run(moved, node.attrs))
+        if now.shape != was.shape:
+            return True
+        if was.dtype.kind != "f":
+            changed = now != was
+        else:  # what follows its operand evenly, as detach does, is no step
+            changed = np.abs(now - was) > 1e-3 * np.minimum(np.abs(now) + np.abs(was), 1.0)
+        if np.any(changed):
+            return True
+    return False
+
+
+def _ramped(x: Any, way: float) -> Any:
+    """Moved by more from element to element, so that those which were equal are not."""
+    ramp = np.arange(1, x.size + 1).reshape(x.shape) / x.size
+    finite = np.abs(x[np.isfinite(x)])
+    by = np.finfo(x.dtype).eps ** 0.6 * (np.max(finite, initial=0.0) or 1.0)
+    return (x + way * by * ramp).astype(x.dtype)
 
 
 def _is_tied(node: Node) -> bool:
