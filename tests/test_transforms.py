@@ -601,6 +601,7 @@ def test_a_derivative_that_is_no_limit_is_nan_in_each_precision(dtype):
         lambda x: np.sum(np.where(x > 0, x**2, x * x)),
         lambda x: np.sum(np.where(x == np.max(x), x, np.minimum(x, 9.0)) ** 2),
         lambda x: x @ x if x[0] > 0 else np.sum(x**2),
+        lambda x: np.sum(x**2) + 1e9 * np.sum((x - x) ** 2 * np.sign(x - x)),
         lambda x: np.sum((np.sign(x) == 0) * 1.0) + np.sum(x**2) + bp.stop_gradient(x[0]),
     ],
 )

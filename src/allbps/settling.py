@@ -26,8 +26,9 @@ Compute = Callable[[Sequence[Any]], Any]
 
 FAR, NEAR = 0.25, 0.4
 """Powers of the smallest step between numbers: how far from the point others are looked at."""
-NOISE = 0.6
-"""The same for what rounding may do to a derivative, measured by the largest of them."""
+NOISE, ON_THE_WAY = 0.6, 0.8
+"""The same for what rounding may do to a derivative, measured by the largest of them, and by the
+largest number from which they were computed."""
 ELSEWHERE = (AllBPsError, ArithmeticError, AssertionError, IndexError, ValueError)
 """What a function may raise beside the point that it was called with."""
 
@@ -64,7 +65,10 @@ def settled(
         fine = [
             ok & _agree(a, b) for ok, a, b in zip(fine, first, again(args, turned), strict=True)
         ]
-    fine = [ok & near for ok, near in zip(fine, _limits(first, args, places, again), strict=True)]
+    fine = [
+        ok & near
+        for ok, near in zip(fine, _limits(first, args, places, again, sides.largest), strict=True)
+    ]
     if all(map(np.all, fine)):
         return found
     frame = frame_outside()
@@ -87,8 +91,9 @@ def _agree(a: Any, b: Any) -> Any:
 
 
 def _limits(
-    first: list[Any], args: Sequence[Any], places: Sequence[int], again: Callable[..., list[Any]]
-) -> list[Any]:
+    first: list[Any], args: Sequence[Any], places: Sequence[int], again: Callable[..., list[Any]],
+    largest: float,
+) -> list[Any]:  # fmt: skip
     """Which elements are the limit of those beside the point: what lies between them shrinks.
 
     Looked at is what is left at two distances on both sides, in two directions. Where a function
@@ -96,10 +101,10 @@ def _limits(
     """
     fine = [np.full(np.shape(leaf), True) for leaf in first]
     for direction in (1, -1, 2, -2):
-        near = _apart(first, args, places, again, direction, NEAR)
+        near = _apart(first, args, places, again, largest, direction, NEAR)
         if near is None or not any(np.any(d > noise) for d, noise in near):
             continue
-        far = _apart(first, args, places, again, direction, FAR)
+        far = _apart(first, args, places, again, largest, direction, FAR)
         if far is not None:
             fine = [
                 ok & ~((d > noise) & (d > 0.3 * wide))
@@ -110,7 +115,7 @@ def _limits(
 
 def _apart(
     first: list[Any], args: Sequence[Any], places: Sequence[int], again: Callable[..., list[Any]],
-    direction: int, power: float,
+    largest: float, direction: int, power: float,
 ) -> list[tuple[Any, float]] | None:  # fmt: skip
     """How far the derivatives beside the point are from those at it, and what rounding excuses."""
     rng = np.random.default_rng(0)
@@ -124,16 +129,19 @@ def _apart(
         return None
     if [np.shape(leaf) for leaf in beside] != [np.shape(leaf) for leaf in first]:
         return None
-    return list(_differences(first, beside))
+    return list(_differences(first, beside, largest))
 
 
-def _differences(first: list[Any], beside: list[Any]) -> Iterator[tuple[Any, float]]:
+def _differences(
+    first: list[Any], beside: list[Any], on_the_way: float
+) -> Iterator[tuple[Any, float]]:
     for a, b in zip(first, beside, strict=True):
         with np.errstate(invalid="ignore"):
             apart = np.abs(a - b)
         sizes = np.concatenate([np.abs(a).ravel(), np.abs(b).ravel()])
-        largest = np.max(sizes[np.isfinite(sizes)], initial=0.0)
-        yield np.nan_to_num(apart, nan=0.0, posinf=0.0), np.finfo(a.dtype).eps ** NOISE * largest
+        largest, eps = np.max(sizes[np.isfinite(sizes)], initial=0.0), np.finfo(a.dtype).eps
+        noise = max(eps**NOISE * largest, eps**ON_THE_WAY * on_the_way)
+        yield np.nan_to_num(apart, nan=0.0, posinf=0.0), noise
 
 
 def _moved(leaf: Any, power: float, direction: int, rng: np.random.Generator) -> Any:

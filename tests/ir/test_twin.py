@@ -252,3 +252,33 @@ def test_an_array_is_copied_where_numpy_copies_it(f):
     assert value == f(X)
     followed = value == 4 * np.sum(X**2)
     np.testing.assert_allclose(gradient, (8.0 if followed else 4.0) * X)
+
+
+WRITERS = {
+    "sum": lambda x, z: x.sum(axis=0, out=z),
+    "mean": lambda x, z: x.mean(0, None, z),
+    "max": lambda x, z: x.max(0, z),
+    "std": lambda x, z: x.std(axis=0, out=z),
+    "prod": lambda x, z: np.prod(x, 0, None, z),
+    "cumsum": lambda x, z: x[0].cumsum(out=z),
+    "clip": lambda x, z: x[0].clip(0.0, 1.0, z),
+    "round": lambda x, z: (x[0] + 0.1).round(0, z),
+    "take": lambda x, z: x[0].take([2, 0, 0], out=z),
+    "take with what follows": lambda x, z: np.take(x[0], [2, 7, 0], 0, z, "clip"),
+    "sum with what follows": lambda x, z: x.sum(0, None, z[None], True),
+    "dot": lambda x, z: x[0].dot(np.ones((3, 3)), out=z),
+}
+
+
+@pytest.mark.parametrize("write", WRITERS.values(), ids=WRITERS)
+@pytest.mark.parametrize("is_traced", [False, True])
+def test_a_method_writes_its_result_into_an_array(write, is_traced):
+    def f(x):
+        z = x[0] * 0.0 if is_traced else np.zeros(3)
+        write(x, z)
+        return np.sum(z * x)
+
+    value, gradient = bp.value_and_grad(f)(X)
+    assert value == pytest.approx(f(X))
+    steps = [f(X + h) - f(X - h) for h in 1e-6 * np.eye(X.size).reshape(-1, *X.shape)]
+    np.testing.assert_allclose(gradient.ravel(), np.array(steps) / 2e-6, atol=1e-8)

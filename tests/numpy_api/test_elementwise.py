@@ -85,6 +85,18 @@ def test_powers(function, agrees, draw):
     agrees(lambda x: function(2.0, x), draw((3, 2)))
 
 
+@pytest.mark.parametrize(
+    "other", [2.0, 2, np.float32(2), np.array([2, 1]), np.array([True, False])]
+)
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_a_float_power_is_at_least_double(dtype, other):
+    x = np.array([1.5, 2.0], dtype)
+    for f in (lambda x: np.float_power(x, other), lambda x: np.float_power(other, x)):
+        value, want = bp.vjp(f, x)[0], f(x)
+        np.testing.assert_array_equal(value, want)
+        assert value.dtype == want.dtype
+
+
 def test_powers_at_zero():
     assert bp.grad(lambda x: np.power(x, 0.0))(0.0) == 0.0
     assert bp.grad(bp.grad(lambda x: np.power(x, 0.0)))(0.0) == 0.0

@@ -246,6 +246,18 @@ def test_a_histogram_does_not_forget_traced_weights():
         bp.vjp(lambda w: np.histogram(np.arange(3.0), weights=w)[0], np.ones(3))
 
 
+@pytest.mark.parametrize("function", [np.mean, np.sum, np.prod, np.nanmean, np.std, np.var])
+@pytest.mark.parametrize("asked", [np.float16, np.float32, np.float64])
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_real_numbers_are_added_up_in_the_dtype_that_is_asked_for(function, asked, dtype):
+    a = np.array([900.0, 1000.0, 0.5, 1.25] * 25, dtype)  # 47,550 is too much for half precision
+    with np.errstate(over="ignore", invalid="ignore"):
+        want = function(a * 2, dtype=asked)
+        value = bp.vjp(lambda a: function(a * 2, dtype=asked), a)[0]
+    assert value.dtype == want.dtype
+    np.testing.assert_allclose(value, want, rtol=16 * np.finfo(asked).eps)
+
+
 @pytest.mark.parametrize("asked", [None, np.int8, np.int32, np.uint8, bool, np.float32])
 @pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.uint32, np.int64, bool])
 @pytest.mark.parametrize("function", [np.sum, np.prod, np.cumsum, np.cumprod])

@@ -16,6 +16,7 @@ from __future__ import annotations
 import inspect
 import sys
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from types import FunctionType, MethodType
 from typing import Any, cast
 
@@ -358,6 +359,7 @@ class TracedArray(ArrayLike):
         function = getattr(np, name, None)
 
         def run(*args: Any, out: Any = None, **kwargs: Any) -> Any:
+            args, out = _without_out(_place_of_out(function) - 1, args, out)
             if function in VIEWS:
                 return _viewed(function, f"x.{name}", NUMPY[function], (self, *args), kwargs)
             if out is not None:
@@ -423,7 +425,7 @@ class TracedArray(ArrayLike):
         name = numpy_name(function)
         if function in VIEWS:
             return _viewed(function, name, NUMPY[function], args, kwargs)
-        out = kwargs.pop("out", None)
+        args, out = _without_out(_place_of_out(function), args, kwargs.pop("out", None))
         if out is not None:
             _refuse_plain(function, out, self)
         operands = tuple(resolved(x) for x in args)
@@ -749,6 +751,23 @@ def _into(
         target.assign(node, casting, resolved(where))
         results.append(target)
     return tuple(results)
+
+
+@lru_cache(256)
+def _place_of_out(function: Any) -> int:
+    """Where a function of NumPy's takes ``out`` without its name; -1 where it does not."""
+    try:
+        return list(inspect.signature(function).parameters).index("out")
+    except (TypeError, ValueError):  # not every function says what it takes
+        return -1
+
+
+def _without_out(place: int, args: tuple[Any, ...], out: Any) -> tuple[tuple[Any, ...], Any]:
+    """Arguments without an ``out`` that stands among them, and ``out``."""
+    if not 0 <= place < len(args):
+        return args, out
+    behind = args[place + 1 :]
+    return (*args[:place], *([None, *behind] if behind else ())), args[place]
 
 
 def _refuse_plain(function: Any, out: Any, node: ArrayLike) -> None:

@@ -53,9 +53,10 @@ def exp2(x: Any) -> Node:
 @numpy_function(np.float_power)
 def float_power(a: Any, b: Any) -> Node:
     """``numpy.float_power``: at least double precision."""
-    node = lift(a)
-    wide = node if node.dtype == np.float64 else astype(node, dtype=np.dtype(np.float64))
-    return raise_to(wide, b)
+    base, exponent = lift(a), lift(b)
+    wide = np.result_type(base.dtype, exponent.dtype, np.float64)
+    base, exponent = (x if x.dtype == wide else astype(x, dtype=wide) for x in (base, exponent))
+    return raise_to(base, b if type(b) in (int, float) else exponent)
 
 
 @numpy_function(np.sinc)

@@ -156,8 +156,12 @@ def mean_by(
         plain_axis(axis),
         bool(given(keepdims) and keepdims),
     )
-    if not given(where) or where is True:
+    unmasked = not given(where) or where is True
+    halves = given(dtype) and np.dtype(dtype) == np.float16  # asked for, they are added up as such
+    if unmasked and not halves:
         return mean(node, axis=axes, keepdims=kept)
+    if unmasked:
+        return div(sum_(node, axis=axes, keepdims=kept), _how_many(node, axes, kept, where))
     total = sum_(_masked(node, where, 0.0), axis=axes, keepdims=kept)
     return div(total, _how_many(node, axes, kept, where))
 

@@ -35,6 +35,7 @@ class Sides:
         is_nested: has one been taken inside of another? Without that nothing is watched.
         met: use of an operation that met a tie -> its number.
         unsteady: steps of whatever was differentiated that decide a tie.
+        largest: of all numbers there, where a tie was met: what rounding is measured by.
 
     """
 
@@ -43,6 +44,7 @@ class Sides:
     is_nested: bool = False
     met: dict[Node, int] = field(default_factory=dict)
     unsteady: list[Node] = field(default_factory=list)
+    largest: float = 0.0
 
     def __str__(self) -> str:
         seen = ((node.op.name, node.site) for node in [*self.met, *self.unsteady])
@@ -57,8 +59,10 @@ class Sides:
     def look(self, nodes: Iterable[Node]) -> None:
         """Look for unsteady steps on the way to what was differentiated, once it is complete."""
         if self.is_nested and depth_here() <= self.depth:
-            steps = [node for node in ancestors(nodes) if _is_step(node)]
-            self.unsteady += [node for node in steps if _is_unsteady(node)]
+            seen = list(ancestors(nodes))
+            self.unsteady += [node for node in seen if _is_step(node) and _is_unsteady(node)]
+            if self.met or self.unsteady:
+                self.largest = max([self.largest, *map(_largest, seen)])
 
     def of(self, term: Node, since: int, consumer: Node) -> Node:
         """The term that a rule built for a consumer, all of it born later than ``since``."""
@@ -105,6 +109,11 @@ def twice_deep() -> Iterator[None]:
     finally:
         if sides is not None:
             sides.depth -= 1
+
+
+def _largest(node: Node) -> float:
+    sizes = np.abs(node.value) if node.is_float and node.value is not None else np.zeros(0)
+    return float(np.max(sizes[np.isfinite(sizes)], initial=0.0))
 
 
 def _is_step(node: Node) -> bool:
