@@ -496,6 +496,13 @@ def test_threads_that_have_nothing_to_do_with_each_other_get_plain_numbers():
                 np.testing.assert_array_equal(gradient, np.full(3, 3.0 * k * k))
 
 
+def test_the_number_of_an_argument_may_be_numpys():
+    x, y = np.array([1.0, 2.0]), np.array([3.0, 4.0])
+    for k in (1, np.int64(1), np.int8(-1)):
+        np.testing.assert_array_equal(bp.grad(lambda x, y: np.sum(x * y), k)(x, y), x)
+        np.testing.assert_array_equal(bp.jacobian(lambda x, y: x * y, k)(x, y), np.diag(x))
+
+
 # -- conventions at kinks --------------------------------------------------------------------------
 def with_zero(x):
     return np.stack([x[0], 0.0 * x[0]])

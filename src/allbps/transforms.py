@@ -247,7 +247,7 @@ def value_and_grad(
             pulled = iter(pull([loss], [one], inputs))
             grads = tuple(close(rebuild(args[k], pulled), bit) for k in places)
             value = close((loss, aux) if has_aux else loss, bit)
-        return value, grads[0] if isinstance(argnums, int) else grads
+        return value, grads[0] if isinstance(argnums, (int, np.integer)) else grads
 
     @wraps(f)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
@@ -495,7 +495,9 @@ def jacobian(f: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., Any]:
         if any(lift(leaf).is_complex for leaf in leaves([y, part])):
             refuse_complex("a jacobian")
         blocks = [_rows(y, which, pullback, part) for which in range(len(leaves(y)))]
-        per_output = blocks if not isinstance(argnums, int) else [block[0] for block in blocks]
+        per_output = (
+            blocks if not isinstance(argnums, (int, np.integer)) else [block[0] for block in blocks]
+        )
         return rebuild(y, iter(per_output))
 
     @wraps(f)

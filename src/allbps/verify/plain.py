@@ -25,6 +25,7 @@ from allbps.noise import run_nodes
 from allbps.outside import Outside
 from allbps.trace import Traced, call_bound
 from allbps.tree import flatten, leaves, rebuild, same_structure, tree_map
+from allbps.verify.branches import alone
 from allbps.verify.effects import Effects
 from allbps.verify.finding import Verdict
 from allbps.verify.likeness import apart
@@ -53,6 +54,7 @@ class PlainRun:
         got: the graph's.
         steady: does the function give the same value each time?
         effects: what it changes outside of itself.
+        alone: the line of a branch that holds at this point and on no side of it, if there is one.
 
     """
 
@@ -62,8 +64,14 @@ class PlainRun:
     got: str = ""
     steady: bool = True
     effects: tuple[str, ...] = ()
+    alone: str = ""
 
     def __str__(self) -> str:
+        if self.alone:
+            return (
+                f"what {self.alone} decides holds at this point alone; everywhere beside it the"
+                " function is another, and no δ of it is known here"
+            )
         if self.verdict is Verdict.AGREE:
             return "the function's own value on plain arrays is the graph's"
         numbers = f": {self.expected} plain, {self.got} traced" if self.expected else ""
@@ -72,7 +80,7 @@ class PlainRun:
     @property
     def confirms(self) -> bool:
         """May the graph be the function's, as far as this says anything?"""
-        return self.steady and self.verdict is not Verdict.DISAGREE
+        return self.steady and not self.alone and self.verdict is not Verdict.DISAGREE
 
     def to_json(self) -> dict[str, Any]:
         """As plain dicts, lists and strings."""
@@ -146,7 +154,9 @@ class Witness:
         changed = (*effects.changed(), *plain.written)
         found = _difference(traced, plain, values)
         if found is None:
-            return PlainRun(Verdict.AGREE, effects=changed)
+            branch = alone(traced, lambda moved: self._run(traced, moved).value)
+            line = str(branch.site or branch.purpose) if branch else ""
+            return PlainRun(Verdict.AGREE, effects=changed, alone=line)
         name, note, expected, got, verdict = found
         if verdict is Verdict.DISAGREE and not plain.same_as(self._run(traced)):
             why = f"it changes {', '.join(changed)}" if changed else "hidden random numbers?"
@@ -157,11 +167,15 @@ class Witness:
             return PlainRun(Verdict.NOISY, note, expected, got, steady=False, effects=changed)
         return PlainRun(verdict, note, expected, got, effects=changed)
 
-    def _run(self, traced: Traced) -> _Returned:
-        """The function on copies of the arguments, arrays that were one array still being one."""
+    def _run(self, traced: Traced, values: Mapping[Node, Any] | None = None) -> _Returned:
+        """The function on copies of the arguments, arrays that were one array still being one.
+
+        The arguments are those that it was traced on, or others in their place.
+        """
+        values = traced.values if values is None else values
         copies: dict[int, Any] = {}
         arguments = {
-            name: rebuild(tree, self._plain(traced, tree, self._arguments[name], copies))
+            name: rebuild(tree, self._plain(values, tree, self._arguments[name], copies))
             for name, tree in traced.parameters.items()
         }
         before = {name: leaf.copy() for name, leaf in _named_arrays(arguments)}
@@ -180,13 +194,13 @@ class Witness:
         return _Returned(returned, written=written)
 
     def _plain(
-        self, traced: Traced, tree: Any, given: Any, copies: dict[int, Any]
+        self, values: Mapping[Node, Any], tree: Any, given: Any, copies: dict[int, Any]
     ) -> Iterator[Any]:
         for node, user in zip(leaves(tree), leaves(given), strict=True):
             if not isinstance(node, Node):
                 yield node
                 continue
-            value = traced.values[node]
+            value = values[node]
             if isinstance(user, np.ndarray):  # a number would not do for an array without axes
                 value = copies.setdefault(id(user), np.array(value))
             yield value
