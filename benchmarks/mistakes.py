@@ -20,9 +20,11 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from planted.blocks import GATED, RENDERED, SCANNED
 from planted.chains import FIELD, KALMAN
 from planted.dense import BATCH_NORM, BY_HAND, LAYER_NORM, REGRESSION, RESIDUAL, SMOOTHED
 from planted.experts import ADAPTER, MIXTURE
+from planted.graphs import GRAPH, TRIPLET
 from planted.images import CONV, DEPTHWISE
 from planted.latent import AUTOENCODER, CONTRASTIVE
 from planted.plant import Net, Plant
@@ -34,7 +36,7 @@ from allbps.verify import Mark, State, check
 NETS = (
     CONV, ATTENTION, LSTM, BATCH_NORM, LAYER_NORM, BAG, GRU, RESIDUAL, DEPTHWISE, REGRESSION,
     BY_HAND, SMOOTHED, AUTOENCODER, CONTRASTIVE, MIXTURE, ADAPTER, KALMAN, FIELD, GROUPED, SLICED,
-    TAPPED, PENALISED,
+    TAPPED, PENALISED, GRAPH, TRIPLET, GATED, SCANNED, RENDERED,
 )  # fmt: skip
 DOCUMENT = Path(__file__).parents[1] / "docs" / "checking.md"
 VISIBLE = {None: 1e-6, 3: 4e-3}

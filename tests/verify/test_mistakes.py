@@ -73,7 +73,10 @@ def recurrent(X, W, U, b, V, T):
     return 0.5 * np.sum((h @ V - T) ** 2)
 
 
-def recurrent_by_hand(X, W, U, b, V, T, slope=lambda a, h: 1 - h**2, back=lambda da, U: da @ U.T):
+def recurrent_by_hand(
+    X, W, U, b, V, T, slope=lambda a, h, before: 1 - h**2, back=lambda da, U: da @ U.T,
+    to_U=lambda X, hs, k: hs[k], to_W=lambda X, hs, k: X[k],
+):  # fmt: skip
     """Gradients of ``recurrent``, with what is done in every turn of its loop."""
     hs, inputs = [np.zeros((2, 4))], []
     for k in range(3):
@@ -82,8 +85,9 @@ def recurrent_by_hand(X, W, U, b, V, T, slope=lambda a, h: 1 - h**2, back=lambda
     do = hs[-1] @ V - T
     dh, dW, dU, db = do @ V.T, 0 * W, 0 * U, 0 * b
     for k in (2, 1, 0):
-        da = dh * slope(inputs[k], hs[k + 1])
-        dW, dU, db = dW + X[k].T @ da, dU + hs[k].T @ da, db + da.sum(0)
+        da = dh * slope(inputs[k], hs[k + 1], hs[k])
+        dW, dU = dW + to_W(X, hs, k).T @ da, dU + to_U(X, hs, k).T @ da
+        db = db + da.sum(0)
         dh = back(da, U)
     return {"W": dW, "U": dU, "b": db, "V": hs[-1].T @ do}
 
@@ -97,9 +101,10 @@ def recurrent_values():
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
-        ({"slope": lambda a, h: 1.0}, "the derivative of tanh is left out"),
-        ({"slope": lambda a, h: 1 - h}, "1 − tanh instead of 1 − tanh²"),
-        ({"slope": lambda a, h: 1 - a**2}, "with its input a instead of its output"),
+        ({"slope": lambda a, h, before: 1.0}, "the derivative of tanh is left out"),
+        ({"slope": lambda a, h, before: 1 - h}, "1 − tanh instead of 1 − tanh²"),
+        ({"slope": lambda a, h, before: 1 - a**2}, "with its input a instead of its output"),
+        ({"slope": lambda a, h, before: 1 - before**2}, "h of the last turn is used"),
         ({"back": lambda da, U: da @ U}, "a transpose is missing: U is not transposed"),
     ],
 )
@@ -114,6 +119,29 @@ def test_a_mistake_in_every_turn_of_a_loop_is_named_once(wrong, said, decimals):
     assert [mark.state.name for mark in report.marks] == ["WRONG", "WRONG", "WRONG", "RIGHT"]
     assert "in every turn of the loop" in text
     assert text.count(said) == 1, text
+
+
+@pytest.mark.parametrize(
+    ("node", "wrong", "said"),
+    [
+        ("U", {"to_U": lambda X, hs, k: hs[k + 1]}, "h of the next turn is used"),
+        ("U", {"to_U": lambda X, hs, k: np.tanh(hs[k + 1])}, None),
+        ("W", {"to_W": lambda X, hs, k: X[k - 1]}, "X[k] of the last turn is used"),
+        ("W", {"to_W": lambda X, hs, k: hs[k][:, :3]}, None),
+    ],
+)
+@pytest.mark.parametrize("decimals", [None, 3])
+def test_values_of_another_turn_are_named_also_where_the_loop_starts_from_zeros(
+    node, wrong, said, decimals
+):
+    values = recurrent_values()
+    given = recurrent_by_hand(**values, **wrong)
+    if decimals:
+        given = {name: np.round(g, decimals) for name, g in given.items()}
+    marks = {m.node: m for m in bp.check(recurrent, gradients=given, judges=[], **values).marks}
+    assert [name for name, mark in marks.items() if not mark] == [node]
+    expected = (f"in every turn of the loop, {said}",) if said else ()
+    assert marks[node].mistakes == expected
 
 
 def test_a_right_loop_is_right():

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from functools import partial
 
 from allbps.backprop import Delta, Term
 from allbps.ir import CONST, Node, Rule
@@ -83,10 +85,28 @@ def delta_name(primal: Node) -> str:
     return f"δ{text}" if text.isidentifier() else f"δ({text})"
 
 
-def timeless(text: str) -> str:
+def timeless(text: str, turn: str = "") -> str:
     """A text without the numbers that tell the turns of a loop apart: ``h`` for ``h_2``.
+
+    Args:
+        text: about what happened in one turn.
+        turn: which it was, ``k = 2``: an index ``[2]`` is ``[k]``, and ``[3]`` is ``[k+1]``.
 
     >>> timeless("h_2 is used instead of h_1, W1 is not")
     'h is used instead of h, W1 is not'
+    >>> timeless("h_2 @ X[2, 0] - g[3]", "k = 2")
+    'h @ X[k, 0] - g[k+1]'
     """
+    name, _, count = turn.partition(" = ")
+    if count.isdigit():
+        near = {int(count) + by: f"{name}{by:+d}" if by else name for by in (-1, 0, 1)}
+        text = re.sub(
+            r"\[[^\[\]]*\]",
+            lambda index: re.sub(r"(?<![\w.-])\d+(?![\w.])", partial(_in_turn, near), index[0]),
+            text,
+        )
     return re.sub(r"(?<=[^\W_])_\d+\b", "", text)
+
+
+def _in_turn(near: Mapping[int, str], number: re.Match[str]) -> str:
+    return near.get(int(number[0]), number[0])

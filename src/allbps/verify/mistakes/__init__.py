@@ -12,9 +12,11 @@ from allbps.verify.mistakes import (  # noqa: F401  (each declares its mistakes)
     partial,
     paths,
     rewritten,
+    running,
     scale,
     slices,
     softmax,
+    turns,
     window,
 )
 from allbps.verify.mistakes.declare import MISTAKES, Mistake, Site, Slip, mistake

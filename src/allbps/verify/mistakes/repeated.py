@@ -36,9 +36,15 @@ class Group:
 
     @cached_property
     def usual(self) -> Node:
-        """One that is used as most are: what the last turn of a loop gives is used elsewhere."""
-        count = Counter(map(self._uses, self.members))
-        return max(self.members[::-1], key=lambda x: (count[self._uses(x)], len(self._uses(x))))
+        """One that is used as most are: what the last turn of a loop gives is used elsewhere.
+
+        And what the first one takes was made elsewhere, so it is one in the middle.
+        """
+        uses = {x: self._uses(x) for x in self.members}
+        count = Counter(uses.values())
+        most = max((count[one], len(one)) for one in uses.values())
+        usual = [x for x, one in uses.items() if (count[one], len(one)) == most]
+        return usual[len(usual) // 2]
 
     def _uses(self, x: Node) -> tuple[Any, ...]:
         """The lines that use a value, and how."""
@@ -125,7 +131,7 @@ class Repeated:
                     self._steps += len(order)
                     gives = self._followed(group, order, mistake, key)
                     if gives is not None:
-                        yield Trial(timeless(slip.said), mistake, group, gives)
+                        yield Trial(_timeless(slip, group.usual), mistake, group, gives)
                     if self._steps > MOST_STEPS:
                         return
 
@@ -176,7 +182,7 @@ class Repeated:
             count: Counter[str] = Counter()
             found: dict[Key, tuple[int, Slip]] = {}
             for index, slip in enumerate(mistake.slips(self._site(place, self.own))):
-                text = timeless(slip.said)
+                text = _timeless(slip, place)
                 found[text, count[text]] = index, slip
                 count[text] += 1
             self._catalogues[place, mistake.name] = found
@@ -185,3 +191,12 @@ class Repeated:
     def _site(self, place: Node, known: Numbers) -> Site:
         right = self.onward.compute(self.onward.of[place].node, known)
         return Site(self.onward, known, place, np.asarray(right), self.theirs)
+
+
+def _timeless(slip: Slip, place: Node) -> str:
+    return timeless(slip.said, turn_of(place))
+
+
+def turn_of(place: Node) -> str:
+    """In which turn of a loop it was computed: ``k = 2``."""
+    return place.site.turn if place.site else ""

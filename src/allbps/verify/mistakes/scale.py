@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import combinations
+from itertools import combinations, permutations
 from math import prod
 
 import numpy as np
@@ -38,6 +38,15 @@ def not_averaged(site: Site) -> Iterator[Slip]:
     for n in lengths(site):
         yield Slip(f"multiplied by {n}: a division by {n} (1/N of a mean) is missing",
                    site.right * n)  # fmt: skip
+
+
+@mistake("another length", "A mean is taken over another length.", 4)
+def another_length(site: Site) -> Iterator[Slip]:
+    single = sorted({n for shape in _shapes(site) for n in shape} - {1})
+    for right, wrong in permutations(single, 2):
+        if right % wrong and wrong % right:  # others are a division too many or too few
+            yield Slip(f"divided by {wrong} instead of {right}: the mean of another number",
+                       site.right * right / wrong)  # fmt: skip
 
 
 @mistake("root of a length", "The 1/√d of attention scores is missing, or applied twice.", 4)

@@ -15,7 +15,7 @@ from allbps.verify.edges import delta_name, name_of, timeless
 from allbps.verify.mistakes.declare import MISTAKES, Mistake, Site, Slip
 from allbps.verify.mistakes.explanation import Explanation, Question
 from allbps.verify.mistakes.linear import Linear
-from allbps.verify.mistakes.repeated import Repeated
+from allbps.verify.mistakes.repeated import Repeated, turn_of
 from allbps.verify.onward import Numbers, Onward
 from allbps.verify.precision import Precision, enough
 
@@ -119,9 +119,8 @@ class Search:
             if fits and self._visible(mine) and self._believed(mine):
                 place = trial.group.usual
                 text = f"where {delta_name(place)} is computed, {trial.group.when}: {trial.text}"
-                rank = -len(mine), trial.mistake.rank, 0
-                yield Explanation(timeless(text), trial.text, place, trial.mistake, mine, False,
-                                  rank)  # fmt: skip
+                said, rank = timeless(text, turn_of(place)), (-len(mine), trial.mistake.rank, 0)
+                yield Explanation(said, trial.text, place, trial.mistake, mine, False, rank)
 
     def _site(self, place: Node) -> Site | None:
         delta = self.onward.of[place]

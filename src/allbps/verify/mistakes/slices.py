@@ -92,6 +92,21 @@ def _elsewhere(windows: Sequence[Window]) -> Iterator[tuple[str, list[Window]]]:
                 )
 
 
+@mistake("slices exchanged", "What should be put where it was taken from is put the other way.", 2)
+def exchanged(site: Site) -> Iterator[Slip]:
+    """δ of ``x[:, :-1]``, used as ``y[:, 1:]``, is ``dy[:, 1:]`` put into ``[:, :-1]``."""
+    for put in site.expression(WHOLE):
+        if put.op.name != "put_add" or put.inputs[0].op.name != "getitem":
+            continue
+        taken = put.inputs[0]
+        to = _window(put.attrs["parts"], put.shape)
+        source = _window(taken.attrs["parts"], taken.inputs[0].shape)
+        if to and source and to != source and put.shape == taken.inputs[0].shape:
+            otherwise = {put: _taken(put, source), taken: _taken(taken, to)}
+            yield Slip("the slices are exchanged: shifted the other way",
+                       site.rewritten(WHOLE, otherwise))  # fmt: skip
+
+
 Move = Callable[[Stretch, Stretch, int, int], Stretch]
 """(a stretch, that of the first window, the right stride, the wrong one) -> where it is put."""
 
