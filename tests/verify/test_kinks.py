@@ -8,7 +8,7 @@ from hypothesis.extra.numpy import arrays
 
 import allbps as bp
 from allbps.ops.activation import relu
-from allbps.verify import Verdict, check
+from allbps.verify import Verdict, check, verify
 
 
 def rectified(X):
@@ -44,7 +44,7 @@ def test_slopes_at_a_kink_are_known_to_seven_digits(judged, curve, off):
     plants = {(relu, 0): lambda g, y, x: g * (x >= 0) * (1 + off)}
     report = judged(lambda x: curve(3.0 * relu(x)), np.float64(0.0), plants=plants)
     said = report.of["x"]["differences"].verdict
-    assert said is (Verdict.NOT_CHECKED if off else Verdict.CONVENTION), report
+    assert said is (Verdict.NOT_DIFFERENTIABLE if off else Verdict.CONVENTION), report
 
 
 def test_a_wrong_rule_beside_a_kink_is_still_caught(judged):
@@ -121,6 +121,54 @@ def test_pooling_with_ties_is_never_accused(X, seed):
 
     report = check(pool, X, seed=seed)
     assert not report.disagreements, report
+
+
+@pytest.mark.parametrize("judges", [None, ["differences"]])
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x: 2 * np.maximum(x, 0) - np.maximum(-x, 0),  # 2 and 1, and 3 by convention
+        lambda x: np.maximum(x, 0) + 3 * np.minimum(x, 0),
+        lambda x: x + np.where(x >= 0, x, 0.0) + np.where(x <= 0, 0.5 * x, 0.0),
+        lambda x: np.clip(2 * x, 0, 1) - np.maximum(-x, 0),
+    ],
+)
+def test_what_conventions_at_several_kinks_come_to_is_not_verified_unless_it_is_a_slope(f, judges):
+    """PyTorch and exact arithmetic make the same choices: what they confirm may be no slope."""
+    x = np.array([0.0, 1.0, -1.0])
+    (of_zero, *_) = bp.grad(lambda x: np.sum(f(x)))(x)
+    up, down = (f(np.array(h))[()] / h for h in (1e-3, -1e-3))
+    between = min(up, down) - 1e-9 <= of_zero <= max(up, down) + 1e-9
+    report = check(f, x, judges=judges)
+    assert bool(report) is bool(between), report
+    assert between or "and the slopes there are" in str(report)
+
+
+@pytest.mark.parametrize("judges", [["differences"], ["exact"]])
+@pytest.mark.parametrize("tied", [2, 3])
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+@pytest.mark.parametrize("share", [0.0, 0.5, 2.0])
+def test_shares_of_a_tie_that_do_not_add_up_are_not_verified(run, judges, tied, sign, share):
+    """Each of them lies between the slopes 0 and 1 of its element."""
+    x = np.array([1.0, 1.0, 1.0, -2.0])
+    x[tied:] = -3.0
+    passes, values = run(lambda x: sign * np.max(x) ** 2, x)
+    right = values["dx"]
+    assert verify(passes, values, judges)
+    values["dx"] = sign * 2.0 * (x == 1.0) * min(share, 1.0) / (1 if share > 1 else tied)
+    assert np.sum(values["dx"]) != np.sum(right)
+    assert not verify(passes, values, judges)
+
+
+@pytest.mark.parametrize("judges", [None, ["differences"], ["exact"]])
+def test_an_element_at_a_kink_that_is_no_slope_is_not_confirmed_by_others_that_are_right(
+    run, judges
+):
+    passes, values = run(lambda x: np.sum(np.maximum(x, 0) * 3.0), np.array([0.0, 1.0, 2.0]))
+    assert verify(passes, values, judges)
+    for wrong in (3.003, -0.003):
+        values["dx"] = np.array([wrong, 3.0, 3.0])
+        assert not verify(passes, values, judges)
 
 
 W = np.array([1.0, 0.5, 0.0])

@@ -13,8 +13,8 @@ from allbps.backprop import Delta
 from allbps.backward import Backward
 from allbps.ir import Node
 from allbps.noise import noise_of
-from allbps.verify.finding import Finding, Index, Verdict
-from allbps.verify.kinks import MANY, Kink, kinks_at
+from allbps.verify.finding import Finding, Index, Verdict, place
+from allbps.verify.kinks import MANY, Kink, is_a_slope, kinks_at, one_hot, tied_together
 from allbps.verify.replay import Replay, size_of
 
 
@@ -217,11 +217,37 @@ def at_kinks(
     objection = next((reason for _, reason in said if reason), "")
     if objection:
         return replace(found, verdict=Verdict.NOT_DIFFERENTIABLE, note=objection)
+    odd = [(kink, i) for (i, kink), (fits, _) in zip(kinks.items(), said, strict=True) if not fits]
+    if odd:
+        kink, i = odd[0]
+        at = place(f"δ{found.node}", i)
+        note = f"{kink}; {at} is {float(ours[i]):.6g}, which is no slope that was found there"
+        return replace(found, verdict=Verdict.NOT_CHECKED, error=None, index=None, note=note)
+    kink = next(iter(kinks.values()))
+    if not _fit_together(replay, found.node, kinks, ours):
+        note = f"{kink}; the δ of what is tied there do not add up to a slope"
+        return replace(found, verdict=Verdict.NOT_CHECKED, error=None, index=None, note=note)
     if found.compared == 0 and found.verdict is Verdict.AGREE:
-        is_convention = all(fits for fits, _ in said)
-        verdict = Verdict.CONVENTION if is_convention else Verdict.NOT_CHECKED
-        found = replace(found, verdict=verdict, error=None, index=None)
-    return replace(found, note=found.note or str(next(iter(kinks.values()))))
+        found = replace(found, verdict=Verdict.CONVENTION, error=None, index=None)
+    return replace(found, note=found.note or str(kink))
+
+
+def _fit_together(
+    replay: Replay, name: str, kinks: Mapping[Index, Kink], ours: np.ndarray[Any, Any]
+) -> bool:
+    """Is δ a slope also where all elements at one tie move together, and one against the rest?"""
+    if not tied_together(kinks.values()):
+        return True
+    if ours.size <= MANY:
+        kinks = kinks_at(replay, name, np.ndindex(ours.shape))  # also those found right already
+        if not tied_together(kinks.values()):
+            return True
+    first, *rest = (one_hot(ours.shape, i) for i in kinks)
+    return all(
+        is_a_slope(replay, name, direction, float(np.sum(ours * direction)))
+        for direction in (first + sum(rest), first - sum(rest))
+        if rest
+    )
 
 
 def _noise_note(

@@ -6,7 +6,7 @@ shrinks like h², that of a kink like h, that of a jump not at all.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,6 +41,7 @@ class Kink:
         op: the operation that computes it.
         index: the first such element.
         where: the user's line.
+        count: how many of its elements do.
 
     """
 
@@ -48,14 +49,15 @@ class Kink:
     op: str
     index: Index
     where: str
+    count: int = 1
 
     def judged(self, replay: Replay, name: str, place: Index, ours: float) -> tuple[bool, str]:
         """Is a δ at this kink a convention, one of the slopes there? If it is wrong, why.
 
         It is wrong where the kinks of the parts cancel, so that there is a derivative, and it is
-        not that; and where the value jumps on both sides. At a jump on one side the slope on the
-        other counts. Neither is said at an edge of the domain, and of what several conventions at
-        real kinks come to.
+        not that; where it lies beyond the slopes on both sides, as conventions at several kinks may
+        come to; and where the value jumps on both sides. At a jump on one side the slope on the
+        other counts. Nothing is said at an edge of the domain.
 
         Args:
             replay: the forward program.
@@ -70,7 +72,7 @@ class Kink:
         jumps = [_jumps(one_side, steps, ours) for one_side in zip(*slopes, strict=True)]
         if all(jumps):
             return False, f"{self}; the value there is off the values on both sides: no slope"
-        smooth: list[float] = []
+        known: list[tuple[float, float]] = []
         for step, before, sides in zip(SIDES[1:], slopes, slopes[1:], strict=False):
             sloped = [side for side, jump in zip(sides, jumps, strict=True) if not jump]
             left, right = sloped[0], sloped[-1]
@@ -80,9 +82,12 @@ class Kink:
                 return True, ""
             # steps beyond which a result saturates give slopes near 0 that are not the same
             alike = SIDEWAYS * size + slack
-            smooth += [right] if abs(left - right) <= alike else []
-            if len(smooth) == 2 and abs(smooth[0] - smooth[1]) <= alike:
-                return False, f"{self}; δ is {ours:.6g}, but the slope there is {right:.6g}"
+            if any(max(abs(left - a), abs(right - b)) <= alike for a, b in known):
+                if abs(left - right) <= alike:
+                    return False, f"{self}; δ is {ours:.6g}, but the slope there is {right:.6g}"
+                between = f"the slopes there are {left + 0.0:.9g} and {right + 0.0:.9g}"
+                return False, f"{self}; δ is {ours:.9g}, and {between}"
+            known.append((left, right))
         return False, ""
 
     def __str__(self) -> str:
@@ -115,8 +120,35 @@ def kink_along(replay: Replay, name: str, direction: Any) -> Kink | None:
         turned = (bend[1] > blur) & (bend[1] > 0.05 * bend[0])
         if np.any(turned):
             index = tuple(int(k) for k in np.argwhere(turned)[0])
-            return Kink(node.name, node.op.name, index, str(node.site or ""))
+            where = str(node.site or "")
+            return Kink(node.name, node.op.name, index, where, int(np.sum(turned)))
     return None
+
+
+def tied_together(kinks: Iterable[Kink]) -> bool:
+    """Do all elements with a kink meet in one number, such as the largest of several?
+
+    Then the result turns the same way in each direction, and what holds of one element holds of
+    several that move together: their δ lie between the slopes. It is not so of separate kinks, one
+    of which may turn up and another down.
+    """
+    several = list(kinks)
+    places = {(kink.node, kink.index) for kink in several}
+    return len(places) == 1 and all(kink.count == 1 for kink in several)
+
+
+def is_a_slope(replay: Replay, name: str, direction: Any, ours: float) -> bool:
+    """Does a number lie between the slopes to either side along a direction, as far as is known?"""
+    before = replay.slopes(name, direction, SIDES[0])
+    for step in SIDES[1:]:
+        sides = replay.slopes(name, direction, step)
+        size = max(*map(abs, sides), abs(ours))
+        allowed = _sharpness(before, sides, size) + replay.slack(name, step)
+        off = max(min(sides) - ours, ours - max(sides))
+        if not off > allowed * float(np.sum(np.abs(direction))):
+            return True
+        before = sides
+    return False
 
 
 def hidden_kink(replay: Replay, name: str, direction: Any, ours: float) -> bool:
