@@ -7,6 +7,7 @@ import linecache
 import re
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from keyword import iskeyword
@@ -38,6 +39,7 @@ from allbps.ir import (
     named_arguments,
     new_input,
     observed_here,
+    placed_at,
     refuse_foreign,
     require_function,
     texts_here,
@@ -46,8 +48,10 @@ from allbps.ir import (
 )
 from allbps.ir.draws import Draws, draws_here
 from allbps.ir.site import file_name
+from allbps.ir.traces import observe
 from allbps.ir.twin import or_its_twin
 from allbps.names import Watcher, as_python_reads, choose_names, delta_names, identifier
+from allbps.ops.sides import gathering
 from allbps.tree import flatten, leaves, rebuild, tree_map
 
 
@@ -183,13 +187,28 @@ def trace(f: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Traced:
     return trace_bound(f, bound(f, args, kwargs))
 
 
-def trace_bound(f: Callable[..., Any], arguments: Mapping[str, Any]) -> Traced:
-    """As ``trace``, of arguments by the names of ``f``'s parameters."""
-    return or_its_twin(f, lambda called: _recorded(f, called, arguments))
+TIES = "a tie at a kink of a derivative"
+"""For what ties are looked at."""
+
+
+def trace_bound(
+    f: Callable[..., Any], arguments: Mapping[str, Any], ties: int | None = None
+) -> Traced:
+    """As ``trace``, of arguments by the names of ``f``'s parameters.
+
+    Args:
+        f: the function.
+        arguments: by the names of its parameters.
+        ties: how often the graph will be differentiated, where it is to run on other numbers. A
+            derivative of a derivative, where there is one then, may be none at a tie; so whether
+            one is met is among the values that were looked at.
+
+    """
+    return or_its_twin(f, lambda called: _recorded(f, called, arguments, ties))
 
 
 def _recorded(
-    f: Callable[..., Any], run: Callable[..., Any], arguments: Mapping[str, Any]
+    f: Callable[..., Any], run: Callable[..., Any], arguments: Mapping[str, Any], ties: int | None
 ) -> Traced:
     """What ``run`` computes, under the name of ``f``."""
     watcher = Watcher()
@@ -198,8 +217,11 @@ def _recorded(
         called = f.called if isinstance(f, ArrangesArguments) else identifier
         opened = {name: _open(name, tree, bit, given, called) for name, tree in arguments.items()}
         named = named_arguments(opened, dict(arguments))
-        with watcher.watching():
+        with watcher.watching(), gathering() if ties is not None else nullcontext() as steps:
             returned = call_bound(run, named)
+        if steps is not None and (steps.is_nested or ties) and (tied := steps.tied()) is not None:
+            with placed_at(tied.site):
+                observe(tied, TIES)
         observed, texts = observed_here(), texts_here()
         draws = draws_here() or Draws()
     results = leaves(returned)

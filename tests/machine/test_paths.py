@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 import allbps as bp
 import allbps.functional as F
 from allbps import optim
+from allbps.errors import KinkWarning, PlainValueError
 from allbps.machine.building import FallbackWarning
 from allbps.machine.called import PathsWarning
 from allbps.machine.compile import FrozenWarning, compile  # noqa: A004
@@ -87,7 +88,7 @@ LOOKING = {
     "median": lambda x: np.median(x) ** 2,
     "nan": lambda x: np.nanmedian(np.where(x > 0, x, np.nan)),
     "bincount": lambda x: np.sum(np.bincount(np.abs(x).astype(int), weights=x) ** 2),
-    "gradient inside": lambda x: bp.grad(lambda w: w**2 if np.sum(x) > 1 else w**3)(3.0) * x[0],
+    "gradient inside": lambda x: bp.grad(lambda w: w**2 if np.sum(x) > 1.1 else w**3)(3.0) * x[0],
 }
 each = pytest.mark.parametrize("f", LOOKING.values(), ids=LOOKING)
 
@@ -365,3 +366,57 @@ def test_who_lets_numpy_divide_by_0_is_told_nothing():
             return np.sum(np.where(x > 0, 1.0 / x, 0.0))
 
     assert compile(f, np.array([1.0, 2.0]), params=0)(np.array([4.0, 0.0]))[0] == 0.25
+
+
+def squares_of_parts(x):
+    return np.sum(np.maximum(x, 0.0) ** 2)
+
+
+def twice(f):
+    """A derivative of a derivative, along ones."""
+    return lambda x: bp.grad(lambda v: np.sum(bp.grad(f)(v)))(x)
+
+
+AT_TIES = {
+    "maximum": squares_of_parts,
+    "where": lambda x: np.sum(np.where(x > 0, x**2 + x, x)),
+    "abs": lambda x: np.sum(np.log1p(np.abs(x)) * np.abs(x)),
+    "sign": lambda x: np.sum((x * np.sign(x)) ** 2),
+    "extreme": lambda x: np.max(np.stack([x[0], 0.0 * x[1]])) ** 2 + x[1],
+    "a loss by hand": lambda x: np.sum(np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))),
+    "guarded": lambda x: np.sum(np.where(x == 0, 1.0, np.sin(x) / np.where(x == 0, 1.0, x))),
+}
+
+
+@pytest.mark.filterwarnings("ignore::allbps.errors.KinkWarning")
+@pytest.mark.parametrize("f", AT_TIES.values(), ids=AT_TIES)
+def test_a_compiled_derivative_of_a_derivative_refuses_a_tie_that_leaves_it_open(f):
+    x = np.array([0.5, -1.0])
+    step = bp.compile(twice(f), x)
+    np.testing.assert_allclose(step(x), twice(f)(x), rtol=1e-12)
+    with pytest.raises(PlainValueError, match="a tie at a kink of a derivative"):
+        step(np.array([0.0, -1.0]))
+    np.testing.assert_allclose(step(2 * x), twice(f)(2 * x), rtol=1e-12)
+
+
+def test_gradients_through_a_tie_of_a_derivative_are_warned_of():
+    x = np.array([0.5, -1.0])
+    step = bp.compile(lambda x: np.sum(bp.grad(squares_of_parts)(x) ** 2), x, params=0)
+    np.testing.assert_allclose(step(x)[1], [4.0, 0.0])
+    with pytest.warns(KinkWarning, match="allbps.grad says NaN"):
+        step(np.array([0.0, -1.0]))
+    np.testing.assert_allclose(step(x)[1], [4.0, 0.0])
+
+
+@pytest.mark.parametrize(
+    ("f", "params"),
+    [
+        (squares_of_parts, 0),  # a first derivative, by compile itself
+        (lambda x: bp.grad(squares_of_parts)(x), None),
+        (lambda x: bp.jvp(squares_of_parts, (x,), (x,))[1], None),
+        (lambda x: np.sum(bp.grad(lambda v: np.sum(np.tanh(v)))(x) ** 2), 0),
+    ],
+)
+def test_first_derivatives_and_smooth_ones_look_at_no_tie(f, params):
+    step = bp.compile(f, np.array([0.5, -1.0]), params=params)
+    assert "nothing was looked at" in str(step.paths())

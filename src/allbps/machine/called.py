@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from allbps.errors import AllBPsError, ArgumentError
+from allbps.errors import AllBPsError, ArgumentError, KinkWarning, PlainValueError
 from allbps.ir import values_on_demand
 from allbps.ir.draws import Draws, drawing
 from allbps.machine.building import Build, build
@@ -19,7 +19,7 @@ from allbps.machine.limits import LimitError
 from allbps.machine.options import Options
 from allbps.machine.path import Decisions, Path, first_difference, way_of
 from allbps.machine.stages import Stages, stage_rows
-from allbps.trace import Traced, trace_bound
+from allbps.trace import TIES, Traced, trace_bound
 from allbps.verify.plain import Witness
 
 POSITIONAL = {inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD}
@@ -31,6 +31,36 @@ MOST = 32
 
 class PathsWarning(UserWarning):
     """A compiled function goes many ways, and each is compiled by itself."""
+
+
+def require(witness: Witness, traced: Traced, options: Options) -> None:
+    """Refuse a graph that is not its function's, as where a derivative of a derivative is none.
+
+    Of the gradients that are taken of the graph the function itself says nothing: a tie at a kink
+    of a derivative is a warning there.
+
+    Raises:
+        PlainValueError: the function itself gives another value.
+
+    """
+    tied = any(guard.purpose == TIES and guard.value for guard in traced.guards)
+    try:
+        witness.require(traced)
+    except PlainValueError as error:
+        if tied:
+            error.todo = (
+                "there is a tie at a kink of a derivative, and compiled code takes one of the"
+                " slopes; call the function itself, which says NaN where they disagree"
+            )
+        raise
+    if tied and options.ties:
+        warnings.warn(
+            f"{traced.function} holds a derivative, and its gradients here go through a tie at a"
+            " kink of it: compiled code takes one of the slopes, and they may depend on which;"
+            " allbps.grad says NaN where they do",
+            KinkWarning,
+            stacklevel=4,
+        )
 
 
 @dataclass(frozen=True)
@@ -59,8 +89,8 @@ class Recipe:
         """
         witness = Witness(self.f, arguments)
         with values_on_demand(), drawing(self.draws.again(step)):
-            traced = trace_bound(self.f, arguments)
-        witness.require(traced)
+            traced = trace_bound(self.f, arguments, self.options.ties)
+        require(witness, traced, self.options)
         return traced
 
     def build(self, traced: Traced, *, guarded: bool = True) -> Build:

@@ -12,7 +12,7 @@ from allbps.ir import values_on_demand
 from allbps.ir.catching import asks_for_errors
 from allbps.ir.draws import Draws, drawing, draws_here
 from allbps.ir.traces import depth_here
-from allbps.machine.called import Compiled, Gradients, Recipe
+from allbps.machine.called import Compiled, Gradients, Recipe, require
 from allbps.machine.options import Convolution, Options, Params, own_words
 from allbps.machine.training import TrainStep
 from allbps.optim import Optimizer
@@ -97,14 +97,14 @@ def compile(  # noqa: A001 - numpy, jax and torch users know the word
         draws, arguments = _draws_to_come(), bound(f, examples, named_examples)
         witness = Witness(f, arguments)
         with values_on_demand(), drawing(draws):
-            traced = trace_bound(f, arguments)
+            traced = trace_bound(f, arguments, options.ties)
     except ArgumentError as error:
         error.todo = error.todo or own_words(f, examples, named_examples)
         raise
     _say_what_was_drawn(traced.function, witness.drawn(traced))
     _say_what_was_written(traced)
     _say_what_is_not_raised(traced.function, f)
-    witness.require(traced)
+    require(witness, traced, options)
     recipe = Recipe(f, signature_of(f, traced), options, draws)
     if params is None:
         return Compiled(recipe, traced)

@@ -41,6 +41,14 @@ class Options:
     in_place: bool = False
     """Do parameters lie in row-major order, so that they may be the caller's own memory?"""
 
+    @property
+    def ties(self) -> int | None:
+        """As ``trace_bound`` takes it: how often the traced graph will be differentiated.
+
+        None for a training step, whose losses are to stay one path.
+        """
+        return None if self.optimizer is not None else int(self.params is not None)
+
     def __post_init__(self) -> None:
         self._kinds()
         self._together()

@@ -13,14 +13,25 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from functools import reduce
 from typing import Any
 
 import numpy as np
 
-from allbps.ir import Node, Op, Zero, ancestors
+from allbps.ir import Node, Op, Zero, ancestors, placed_at
 from allbps.ir.traces import depth_here
-from allbps.ops.comparison import greater, greater_equal, less, less_equal, where
-from allbps.ops.function import sign
+from allbps.ops.comparison import (
+    equal,
+    greater,
+    greater_equal,
+    less,
+    less_equal,
+    logical_or,
+    not_equal,
+    where,
+)
+from allbps.ops.function import ceil, floor, sign, trunc
+from allbps.ops.questions import any_
 from allbps.ops.reduce import max_, min_, sum_, winner
 
 
@@ -111,6 +122,64 @@ def twice_deep() -> Iterator[None]:
             sides.depth -= 1
 
 
+class Steps(Sides):
+    """Gathers, while a function is traced, the steps that decide in derivatives of derivatives.
+
+    Nothing is decided otherwise here: whoever runs the graph on other numbers has to know whether
+    they meet a tie.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(0)
+        self._steps: dict[Node, None] = {}
+
+    def of(self, term: Node, since: int, consumer: Node) -> Node:
+        """The term as it is."""
+        return term
+
+    def look(self, nodes: Iterable[Node]) -> None:
+        """Keep the steps on the way to these nodes."""
+        self._steps.update(dict.fromkeys(filter(_is_step, ancestors(nodes))))
+
+    def tied(self) -> Node | None:
+        """Does any of them decide a tie? A node of shape (); None where none may."""
+        ties = []
+        for step in self._steps:
+            with placed_at(step.site):
+                tie = _tie(step)
+            ties += [tie] if tie is not None else []
+        return reduce(logical_or, ties) if ties else None
+
+
+@contextmanager
+def gathering() -> Iterator[Steps]:
+    """Gather the steps of the derivatives that are taken inside, in a trace."""
+    steps = Steps()
+    token = _here.set(steps)
+    try:
+        yield steps
+    finally:
+        _here.reset(token)
+
+
+def _tie(step: Node) -> Node | None:
+    """Does a step decide a tie? None for those of which that is not asked."""
+    if any(x.is_complex for x in step.inputs):
+        return None
+    first = step.inputs[0]
+    if step.op is winner:
+        tied = _all_winners(first, **step.attrs) > 1
+    elif step.op in (floor, ceil, trunc):
+        tied = first == floor(first)
+    elif step.op is sign:
+        tied = first == 0
+    elif step.op in (greater, greater_equal, less, less_equal, equal, not_equal):
+        tied = first == step.inputs[1]
+    else:
+        return None
+    return any_(tied, axis=None, keepdims=False) if tied.shape else tied
+
+
 def _largest(node: Node) -> float:
     sizes = np.abs(node.value) if node.is_float and node.value is not None else np.zeros(0)
     return float(np.max(sizes[np.isfinite(sizes)], initial=0.0))
@@ -118,7 +187,7 @@ def _largest(node: Node) -> float:
 
 def _is_step(node: Node) -> bool:
     """Does it decide something by numbers that an argument moves?"""
-    return any(x.traces and x.is_float and x.value is not None for x in node.inputs) and all(
+    return any(x.traces and x.is_float and x.has_value for x in node.inputs) and all(
         isinstance(rule, Zero) for rule in node.op.rules
     )
 
