@@ -39,7 +39,7 @@ def page(title: str, lead: str, blocks: Sequence[Block], nav: str = "") -> str:
     >>> "<title>A &amp; B</title>" in page("A & B", "", [])
     True
     """
-    script = lean(part("page.js")) if any(block.kind == "walk" for block in blocks) else ""
+    script = lean(walking()) if any(block.kind == "walk" for block in blocks) else ""
     html: str = _template("page.html.jinja").render(
         title=title, lead=lead, blocks=_all_kept(blocks), nav=nav, css=style(),
         script=script, script_hash=script_hash(script),
@@ -53,6 +53,11 @@ def style() -> str:
     font = base64.b64encode(files("allbps.page").joinpath("math.woff2").read_bytes()).decode()
     source = f"url(data:font/woff2;base64,{font}) format('woff2')"
     return f"@font-face {{ font-family: 'allbps math'; src: {source}; }}\n{part('page.css')}"
+
+
+def walking() -> str:
+    """The script that steps through a derivation."""
+    return "\n".join(map(part, ("page.js", "fit.js")))
 
 
 def fragment(blocks: Sequence[Block]) -> str:

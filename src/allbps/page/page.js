@@ -46,22 +46,6 @@ function save(blob, name) {
   setTimeout(() => URL.revokeObjectURL(link.href), 10000);
 }
 
-// what is too wide by little is drawn smaller; what is too wide by much keeps its size and scrolls
-const SMALLEST = 0.6;
-function fit() {
-  const parts = [...document.querySelectorAll(":is(.step, .wide) > :is(.eq, .because, table)")];
-  for (const e of parts) if (e.style.zoom) e.style.zoom = "";
-  const sizes = parts.map((e) => {
-    const around = e.parentElement;
-    const left = e.getBoundingClientRect().left - around.getBoundingClientRect().left;
-    const right = parseFloat(getComputedStyle(around).paddingRight);
-    return (0.99 * (around.clientWidth - left - right)) / e.scrollWidth;
-  });
-  parts.forEach((e, k) => {
-    if (SMALLEST <= sizes[k] && sizes[k] < 1) e.style.zoom = sizes[k];
-  });
-}
-
 // the names of the values in a box that stands for several
 const valuesOf = (box) => box.dataset.nodes.split(" ");
 
@@ -548,8 +532,10 @@ function laid() {
 }
 wake();
 addEventListener("beforeprint", () => {
+  mended();
   for (const block of document.querySelectorAll("details.block")) block.open = true;
 });
+addEventListener("afterprint", laid);
 addEventListener("resize", laid);
 document.addEventListener("toggle", laid, true); // what opens has a width from now on
 // keys work before anything has the focus: they move the derivation under the pointer, or the first

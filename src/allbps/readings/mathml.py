@@ -93,7 +93,7 @@ def _flow(left: str, sides: list[list[str]]) -> str:
 
 def _part(tex: str) -> str:
     """A formula as large as a displayed one, in a line of several."""
-    return _converted(tex, False).replace("<math>", '<math displaystyle="true">', 1)
+    return _converted(tex, True).replace('<math display="block">', '<math displaystyle="true">', 1)
 
 
 def inline(math: Math) -> str:

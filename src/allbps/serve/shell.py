@@ -8,12 +8,12 @@ from typing import Any
 
 from allbps.formula.meaning import functions
 from allbps.lecture import NAMES, system
-from allbps.page.document import part, script_hash, style
+from allbps.page.document import script_hash, style, walking
 
 
 def shell(*, has_file: bool, target: str) -> tuple[str, str]:
     """The page, and the policy it is to be served under."""
-    script = f"{part('page.js')}\n{_own('live.js')}"
+    script = f"{walking()}\n{_own('live.js')}"
     policy = (
         "default-src 'none'; style-src 'unsafe-inline'; img-src data:; font-src data:;"
         f" script-src 'sha256-{script_hash(script)}'; connect-src 'self'; base-uri 'none';"
