@@ -163,6 +163,21 @@ def test_a_folder_that_does_not_say_what_to_learn_from_is_refused(tmp_path, name
         read(tmp_path)
 
 
+@pytest.mark.parametrize("inside", ["data", "parquet/default-86c9f830e26f6bb3/0.0.0/a8595846"])
+def test_a_data_set_is_found_in_a_folder_that_holds_nothing_else(tmp_path, inside):
+    folder = tmp_path / inside
+    folder.mkdir(parents=True)
+    (tmp_path / "README.md").write_text("a card")
+    (tmp_path / ".git").mkdir()
+    as_parquet(table(COLUMNS["image files"]), folder / "train-00000-of-00001")
+    assert len(read(tmp_path).train) == 50
+    aside = folder.with_name("b")
+    aside.mkdir()
+    as_parquet(table(COLUMNS["image files"]), aside / "train")
+    with pytest.raises(UserFileError, match="holds several data sets"):
+        read(tmp_path)
+
+
 def test_names_are_labels_and_colours_are_channels(tmp_path):
     colours = RNG.integers(0, 256, (12, 5, 4, 3), np.uint8)
     labels = pa.array(["a", "b", "c"] * 4).dictionary_encode()

@@ -13,7 +13,7 @@ from allbps.data.idx import GZIP, NAMES, holds_idx, load_idx_folder, load_idx_pa
 from allbps.data.images import Dataset
 from allbps.data.npz import holds_npy, load_npy_folder, load_npy_pair, load_npz
 from allbps.data.tables import load_tables
-from allbps.data.tables_of import holds_tables, is_table
+from allbps.data.tables_of import data_set_in, holds_tables, is_table
 from allbps.errors import ArgumentError, UserFileError
 
 KNOWN = (
@@ -57,6 +57,8 @@ def read(source: str | Path, decoding: Decoding | None = None) -> Dataset:
     """As ``load``, for those who show the notes themselves."""
     decoding = decoding or Decoding()
     path = Path(source).expanduser()
+    if path.is_dir():
+        path = data_set_in(path)
     arrays = path.is_dir() and (holds_idx(path) or holds_npy(path) or holds_tables(path))
     if path.is_dir() and str(source) != "digits" and not arrays:
         return _from_folder(path, decoding)

@@ -48,6 +48,30 @@ def holds_tables(folder: Path) -> bool:
     return _has_tables(folder) or bool(_part_folders(folder))
 
 
+def data_set_in(folder: Path) -> Path:
+    """The folder of tables that lies in a folder alone, as ``data/`` of a clone from the hub does.
+
+    The cache of ``datasets`` has it four folders down. The folder itself where there is none.
+
+    Raises:
+        UserFileError: there are several.
+
+    """
+    at = folder
+    while not holds_tables(at):
+        inside = [path for path in sorted(at.iterdir()) if path.is_dir() and path.name[0] != "."]
+        if len(inside) == 1:
+            at = inside[0]
+            continue
+        several = [path for path in inside if holds_tables(path)]
+        if len(several) > 1:
+            raise UserFileError(
+                f"{at} holds several data sets", expected="one of them", got=_named(at, several)
+            )
+        return folder
+    return at
+
+
 def _has_tables(path: Path) -> bool:
     return path.is_dir() and any(map(is_table, path.iterdir()))
 
