@@ -1,7 +1,7 @@
 """NumPy programs as people write them: into arrays of np.zeros, np.empty, np.full."""
 
 import math
-from functools import partial
+from functools import partial, wraps
 
 import numpy as np
 import pytest
@@ -282,3 +282,90 @@ def test_a_method_writes_its_result_into_an_array(write, is_traced):
     assert value == pytest.approx(f(X))
     steps = [f(X + h) - f(X - h) for h in 1e-6 * np.eye(X.size).reshape(-1, *X.shape)]
     np.testing.assert_allclose(gradient.ravel(), np.array(steps) / 2e-6, atol=1e-8)
+
+
+def doubled(f):
+    @wraps(f)
+    def wrapped(*args):
+        return 2 * f(*args)
+
+    return wrapped
+
+
+@doubled
+@doubled
+def decorated(x):
+    z = np.zeros(3)
+    z[:] = x[0] ** 2
+    return np.sum(z) / 4
+
+
+def in_a_closure():
+    def inner(x):
+        z = np.zeros(3)
+        z[:] = x[0] ** 2
+        return np.sum(z)
+
+    return lambda x: inner(x)
+
+
+def one_that_calls_itself():
+    def part(x, n):
+        z = np.zeros(1)
+        z[0] = x[0, n] ** 2
+        return np.sum(z) + (part(x, n - 1) if n else 0.0)
+
+    return lambda x: part(x, 2)
+
+
+def two_that_call_each_other():
+    def rows(x, n):
+        z = np.zeros(3)
+        z[:] = x[0]
+        return squares_of(z, n)
+
+    def squares_of(z, n):
+        y = np.zeros(3)
+        y[:] = z**2
+        return np.sum(y) if n == 0 else rows(z[None], n - 1)
+
+    return lambda x: rows(x, 2)
+
+
+def with_numpy_of_its_own():
+    import numpy as numbers
+
+    def f(x):
+        z = numbers.zeros(3)
+        z[:] = x[0] ** 2
+        return numbers.sum(z)
+
+    return f
+
+
+@pytest.mark.parametrize(
+    "f",
+    [decorated, in_a_closure(), one_that_calls_itself(), two_that_call_each_other(),
+     with_numpy_of_its_own(), partial(in_a_closure())],
+)  # fmt: skip
+def test_functions_around_a_function_follow_too(f):
+    value, gradient = bp.value_and_grad(f)(X)
+    assert value == f(X)
+    np.testing.assert_array_equal(gradient, [2 * X[0], 0 * X[0], 0 * X[0]])
+
+
+def test_what_functions_share_stays_shared():
+    calls = 0
+
+    def count():
+        nonlocal calls
+        calls += 1
+
+    def f(x):
+        z = np.zeros(3)
+        z[:] = x[0]
+        count()
+        return np.sum(z)
+
+    bp.grad(f)(X)
+    assert calls == 1

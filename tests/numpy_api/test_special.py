@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import allbps as bp
-from allbps.errors import NoRuleError
+from allbps.errors import ArgumentError, NoRuleError
 
 special = pytest.importorskip("scipy.special")
 
@@ -31,3 +31,12 @@ def test_the_slope_of_x_log_y_at_0_is_log_y():
 def test_one_without_a_rule_is_named():
     with pytest.raises(NoRuleError, match=r"^allbps has no rule for scipy\.special\.ellipk"):
         bp.grad(special.ellipk)(0.5)
+
+
+@pytest.mark.parametrize("order", [np.inf, -np.inf, np.nan, -1.0, 2.5])
+@pytest.mark.parametrize(
+    "name", ["jv", "yv", "iv", "kv", "ive", "kve", "jn", "yn", "kn", "polygamma"]
+)
+def test_an_order_that_is_no_whole_number_is_refused(name, order):
+    with pytest.raises(ArgumentError, match="takes one whole number for its order"):
+        bp.grad(lambda x: getattr(special, name)(order, x))(1.5)

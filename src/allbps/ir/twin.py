@@ -8,9 +8,9 @@ written into them. Nothing outside of the function changes, for nobody else.
 from __future__ import annotations
 
 import dis
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import lru_cache, partial, wraps
-from types import CodeType, FunctionType, MethodType, ModuleType
+from types import CellType, CodeType, FunctionType, MethodType, ModuleType
 from typing import Any, TypeVar
 
 import numpy as np
@@ -69,9 +69,9 @@ def twin_of(f: Any) -> Callable[..., Any] | None:
         return None if inner is None else MethodType(inner, f.__self__)
     if not isinstance(f, FunctionType) or not is_own(f.__code__.co_filename):
         return None
-    if _writes_globals(f.__code__) or any(isinstance(x, TracedArray) for x in captured(f).values()):
+    if _writes_globals(f.__code__) or _reads_traced(f):
         return None
-    return _with(f, _Names().following(f.__globals__))
+    return _Names().function(f)
 
 
 @lru_cache(4096)
@@ -84,10 +84,38 @@ def _writes_globals(code: CodeType) -> bool:
 
 
 class _Names:
-    """Global names of the user's files in which some are replaced."""
+    """Global names of the user's files in which some are replaced, and functions that see them."""
 
     def __init__(self) -> None:
         self._known: dict[int, dict[str, Any]] = {}
+        self._twins: dict[int, FunctionType] = {}
+        self._cells: dict[int, CellType] = {}
+
+    def function(self, f: FunctionType) -> FunctionType:
+        """The function for which these names mean what they mean here, in its closure too."""
+        names = self.following(f.__globals__)
+        closure = f.__closure__ and tuple(map(self._cell, f.__closure__))
+        if id(f) not in self._twins:  # maybe it reads itself
+            twin = FunctionType(f.__code__, names, f.__name__, f.__defaults__, closure)
+            twin.__kwdefaults__ = f.__kwdefaults__
+            twin.__dict__.update(f.__dict__)
+            for name in ("__doc__", "__module__", "__qualname__"):
+                setattr(twin, name, getattr(f, name))
+            self._twins[id(f)] = twin
+        return self._twins[id(f)]
+
+    def _cell(self, cell: CellType) -> CellType:
+        """A variable around a function: the same, unless it holds what is replaced."""
+        try:
+            value = cell.cell_contents
+        except ValueError:  # a name that has no value yet
+            return cell
+        if not isinstance(value, (FunctionType, ModuleType)) or _reads_traced(value):
+            return cell
+        if id(cell) not in self._cells:
+            new = self._cells[id(cell)] = CellType()
+            new.cell_contents = self._replaced(value)
+        return self._cells[id(cell)]
 
     def following(self, names: dict[str, Any]) -> dict[str, Any]:
         """The names of a file, of which those that stand for something else do so."""
@@ -100,7 +128,7 @@ class _Names:
 
     def _replaced(self, value: Any) -> Any:
         if isinstance(value, FunctionType) and is_own(value.__code__.co_filename):
-            return _with(value, self.following(value.__globals__))
+            return self.function(value)
         if isinstance(value, ModuleType) and is_own(getattr(value, "__file__", None) or ""):
             twin = ModuleType(value.__name__)
             twin.__dict__.update(self.following(value.__dict__))
@@ -110,12 +138,9 @@ class _Names:
         return _maker(value) if any(value is maker for maker in (*MAKERS, *CONVERTERS)) else value
 
 
-def _with(f: FunctionType, names: Mapping[str, Any]) -> FunctionType:
-    twin = FunctionType(f.__code__, names, f.__name__, f.__defaults__, f.__closure__)  # type: ignore[arg-type]
-    twin.__kwdefaults__ = f.__kwdefaults__
-    twin.__dict__.update(f.__dict__)
-    twin.__doc__, twin.__module__, twin.__qualname__ = f.__doc__, f.__module__, f.__qualname__
-    return twin
+def _reads_traced(f: Any) -> bool:
+    """Does it read traced arrays of a function around it, into which it may have written?"""
+    return any(isinstance(x, TracedArray) for x in captured(f).values())
 
 
 def _maker(function: Any) -> Callable[..., Any]:

@@ -44,7 +44,7 @@ def whole_order(value: Any, function: str) -> int:
 
     """
     plain = value.value if isinstance(value, Node) and not value.traces else value
-    if isinstance(plain, Node) or np.ndim(plain) or plain != int(plain) or plain < 0:
+    if isinstance(plain, Node) or np.ndim(plain) or not 0 <= plain < np.inf or plain % 1:
         raise ArgumentError(
             f"scipy.special.{function} of a traced array takes one whole number for its order",
             where=str(user_site() or ""),
