@@ -184,10 +184,8 @@ class Worked:
             seed: of the random directions that finite differences take.
         """
         from allbps.verify import verify
-        from allbps.verify.plain import LONG
 
-        traced = self.backward.traced
-        plain = self.witness.says(traced, self.values, LONG) if self.witness else None
+        plain = self.witness.judges(self.backward, self.values) if self.witness else None
         return verify(self.backward, self.values, seed=seed, plain=plain)
 
     # -- reading ---------------------------------------------------------------------------------

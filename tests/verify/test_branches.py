@@ -1,4 +1,4 @@
-"""A branch that holds at one point alone is no function's: nothing is verified there."""
+"""A branch on whose border δ is no slope of the function itself: nothing is verified there."""
 
 import numpy as np
 import pytest
@@ -36,7 +36,22 @@ def root(a):
     return x
 
 
+def signed(x):
+    return np.abs(x) if x > 0 else -np.abs(x)
+
+
+def larger(x):
+    return max(x, -x) * np.sign(x)
+
+
+def in_pieces(x):
+    return np.sum(np.piecewise(x, [x < 0, x > 0], [lambda v: v, lambda v: v]))
+
+
 ALONE = [
+    (signed, 0.0),
+    (larger, 0.0),
+    (in_pieces, np.array([0.0, 1.0])),
     (guarded, 0.0),
     (guarded_in_an_element, np.array([0.0, 1.0])),
     (guarded_by_its_norm, np.zeros(2)),
@@ -51,8 +66,8 @@ ALONE = [
 def test_a_branch_of_one_point_is_not_verified_and_its_line_is_named(f, x, judge):
     report = judge(f, x)
     assert not report
-    assert "holds at this point alone" in str(report)
-    assert "test_branches.py" in report.plain.alone
+    assert "on neither side" in str(report)
+    assert "test_branches.py" in report.plain.border
     assert judge(f, x + 0.25)
 
 

@@ -1,13 +1,15 @@
-"""Branches that hold at one point alone: ``0 * x if x == 0 else x`` at 0.
+"""Branches that are decided on their border: ``0 * x if x == 0 else x`` at 0.
 
 A graph is the function's where everything that was looked at is decided as it was. Where the point
-lies on the border of that, one side is a convention, as at any kink. But where the function is
-another on all sides, δ of the graph is nobody's.
+lies on the border of that, the function goes on with another graph on a side of it, maybe on all,
+and δ is that of the one alone. It is a convention, as at any kink, where it is one of the slopes
+of the function itself; else it is nobody's.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,10 +19,14 @@ from allbps.noise import run_nodes
 from allbps.trace import Guard, Traced
 from allbps.tree import leaves
 
-FAR, NEAR = 1e-4, 1e-6
-"""Steps, in units of the arguments."""
+STEPS = (1e-4, 1e-6)
+"""Far and near, in units of the arguments."""
 ROUNDING = 1e4
 """How many last digits of a result may be rounding."""
+SLACK = 10
+"""By how much of what a slope changed from step to step it may still be off."""
+SAME = 1e-6
+"""How near to one another slopes are the same, in their own size."""
 DIRECTIONS = 4
 """Random ones, beside those in which equal numbers keep the order that they were found in."""
 
@@ -28,49 +34,77 @@ Run = Callable[[Mapping[Node, Any]], Any]
 """The function on plain arguments: what it returns, None where it has no value."""
 
 
-def alone(traced: Traced, run: Run) -> Guard | None:
-    """The first branch that holds at this point and on no side of it, if there is one.
+@dataclass(frozen=True)
+class Slope:
+    """How a value changes along a direction, and how far that may be off; NaN at a jump."""
+
+    value: float
+    error: float
+
+    def is_near(self, other: float) -> bool:
+        """Is it the same, as far as is known?"""
+        return abs(self.value - other) <= self.error + SAME * (abs(self.value) + abs(other))
+
+
+def on_a_border(traced: Traced, deltas: Mapping[Node, Any], run: Run) -> Guard | None:
+    """The branch on whose border δ is the slope of the function on no side, if there is one.
 
     Args:
         traced: the function's graph, with the values it was traced on.
+        deltas: argument -> its δ, for those that are differentiated.
         run: the function on plain arrays.
 
     """
-    if not traced.guards or not any(x.dtype.kind == "f" for x in traced.values):
+    outputs = traced.graph.outputs
+    if not traced.guards or not deltas or len(outputs) != 1 or outputs[0].size != 1:
         return None
     first = None
-    for direction in _directions(traced):
-        moved = _moved(traced, direction, NEAR)
-        turned = _turned(traced, moved)
-        if turned is None or not _is_another(traced, run, direction, moved):
-            return None
-        first = first or turned
+    for direction in _directions(deltas):
+        ours = sum(float(np.sum(deltas[x] * along)) for x, along in direction.items())
+        turned = [_turned(traced, _moved(traced, direction, h)) for h in (STEPS[-1], -STEPS[-1])]
+        if turned == [None, None]:
+            return None  # here the graph is the function's on both sides
+        sides = [_slope(traced, direction, sign, run) for sign in (1.0, -1.0)]
+        for guard, side in zip(turned, sides, strict=True):
+            if guard is None and side is not None and side.is_near(ours):
+                return None  # and here on one
+        known = [side for side in sides if side is not None]
+        sloped = [side for side in known if not np.isnan(side.value)]
+        if _is_outside(ours, sloped) if sloped else len(known) == 2:
+            first = first or turned[0] or turned[1]
     return first
 
 
-def _directions(traced: Traced) -> Iterator[dict[Node, Any]]:
+def _is_outside(ours: float, sides: list[Slope]) -> bool:
+    low, high = (pick(side.value for side in sides) for pick in (min, max))
+    return not low <= ours <= high and not any(side.is_near(ours) for side in sides)
+
+
+def _directions(deltas: Mapping[Node, Any]) -> Iterator[dict[Node, Any]]:
     rng = np.random.default_rng(0)
-    moving = [x for x in traced.values if x.dtype.kind == "f"]
-    ramp = {x: np.arange(1.0, x.size + 1).reshape(x.shape) / x.size for x in moving}
-    drawn = [{x: rng.normal(size=x.shape) for x in moving} for _ in range(DIRECTIONS)]
-    for direction in (ramp, {x: 1.5 - ramp[x] for x in moving}, *drawn):
-        yield direction
-        yield {x: -direction[x] for x in moving}
+    ramp = {x: np.arange(1.0, x.size + 1).reshape(x.shape) / max(x.size, 1) for x in deltas}
+    yield ramp
+    yield {x: 1.5 - ramp[x] for x in deltas}
+    for _ in range(DIRECTIONS):
+        yield {x: rng.normal(size=x.shape) for x in deltas}
 
 
 def _moved(traced: Traced, direction: Mapping[Node, Any], step: float) -> dict[Node, Any]:
+    unit = _unit(traced, direction)
     moved = dict(traced.values)
     for x, along in direction.items():
-        value = np.asarray(traced.values[x])
-        size = float(np.mean(np.abs(value))) or 1.0 if value.size else 1.0
-        moved[x] = (value + step * size * along).astype(value.dtype)
+        moved[x] = (traced.values[x] + step * unit * along).astype(x.dtype)
     return moved
+
+
+def _unit(traced: Traced, direction: Mapping[Node, Any]) -> float:
+    sizes = [float(np.max(np.abs(traced.values[x]), initial=0.0)) for x in direction]
+    return max(sizes) or 1.0
 
 
 def _turned(traced: Traced, moved: Mapping[Node, Any]) -> Guard | None:
     """The first value that was looked at and is another where the arguments are moved."""
-    nodes = [guard.node for guard in traced.guards]
-    values = run_nodes(ancestors(nodes), moved)
+    values = run_nodes(ancestors([guard.node for guard in traced.guards]), moved)
     for guard in traced.guards:
         now, was = np.asarray(values[guard.node]), np.asarray(guard.value)
         if was.dtype.kind in "biu" and (now.shape != was.shape or np.any(now != was)):
@@ -78,32 +112,27 @@ def _turned(traced: Traced, moved: Mapping[Node, Any]) -> Guard | None:
     return None
 
 
-def _is_another(
-    traced: Traced, run: Run, direction: Mapping[Node, Any], moved: Mapping[Node, Any]
-) -> bool:
-    """Do the function and its graph part in this direction, by a jump or at an angle?"""
-    near, noise = _apart(traced, run, moved)
-    if near <= noise:
-        return False
-    far, _ = _apart(traced, run, _moved(traced, direction, FAR))
-    return near > 0.3 * (NEAR / FAR) * far
+def _slope(traced: Traced, direction: Mapping[Node, Any], sign: float, run: Run) -> Slope | None:
+    """The function's own slope on a side; None where it has no value."""
+    here = _number(run(traced.values))
+    unit = _unit(traced, direction)
+    slopes = []
+    for step in STEPS:
+        there = _number(run(_moved(traced, direction, sign * step)))
+        slopes.append(sign * (there - here) / (step * unit))
+    far, near = slopes
+    dtype = traced.graph.outputs[0].dtype
+    rounding = ROUNDING * float(np.finfo(dtype).eps) * abs(here) / (STEPS[-1] * unit)
+    apart = abs(far - near)
+    if not np.isfinite(apart):
+        return None
+    if abs(near) > 0.1 * STEPS[0] / STEPS[-1] * abs(far) + rounding:
+        return Slope(float("nan"), 0.0)  # it rises by as much however short the step
+    return Slope(near, SLACK * apart * STEPS[-1] / STEPS[0] + 1e-3 * apart + rounding)
 
 
-def _apart(traced: Traced, run: Run, moved: Mapping[Node, Any]) -> tuple[float, float]:
-    """How far the function is from its graph, and how far rounding may put them apart."""
-    returned = run(moved)
-    outputs = traced.graph.outputs
-    theirs = [] if returned is None else [np.asarray(leaf) for leaf in leaves(returned)]
-    if [np.shape(leaf) for leaf in theirs] != [node.shape for node in outputs]:
-        return 0.0, 0.0
-    values = run_nodes(ancestors(outputs), moved)
-    apart = noise = 0.0
-    for node, leaf in zip(outputs, theirs, strict=True):
-        if not node.is_float or leaf.dtype.kind != "f" or not leaf.size:
-            continue
-        with np.errstate(all="ignore"):
-            gap = np.nan_to_num(np.abs(leaf - values[node]), nan=0.0, posinf=0.0)
-            size = np.nan_to_num(np.abs(leaf) + np.abs(values[node]), nan=0.0, posinf=0.0)
-        apart = max(apart, float(np.max(gap)))
-        noise = max(noise, ROUNDING * float(np.finfo(node.dtype).eps) * float(np.max(size)))
-    return apart, noise
+def _number(returned: Any) -> float:
+    numbers = [] if returned is None else [np.asarray(leaf) for leaf in leaves(returned)]
+    if len(numbers) != 1 or numbers[0].size != 1 or numbers[0].dtype.kind != "f":
+        return float("nan")
+    return float(numbers[0].item())

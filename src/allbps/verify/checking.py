@@ -17,7 +17,7 @@ from allbps.verify.blame import marks
 from allbps.verify.given import by_name
 from allbps.verify.handwritten import handwritten
 from allbps.verify.judging import verify
-from allbps.verify.plain import LONG, Witness
+from allbps.verify.plain import Witness
 from allbps.verify.replay import DOUBLE, as_double
 from allbps.verify.report import Report, combined
 
@@ -93,7 +93,7 @@ def check(
             results = [given.get(y.name, 1.0) for y in traced.graph.outputs]
             delta = rebuild(traced.outputs, iter(results))
             named = by_name(traced, written.gradients(traced, xs, kwargs, delta))
-        report = verify(passes, values, judges, seed, witness.says(traced, values, LONG))
+        report = verify(passes, values, judges, seed, witness.judges(passes, values))
         found = marks(passes, values, named, decimals) if named and not report.origin else ()
         reports.append(replace(report, marks=found))
     whole = combined(reports)

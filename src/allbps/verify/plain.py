@@ -11,12 +11,13 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
+from allbps.backward import Backward
 from allbps.errors import PlainValueError
 from allbps.ir import Graph, Node, ancestors
 from allbps.ir.arraylike import ArrayLike
@@ -25,7 +26,7 @@ from allbps.noise import run_nodes
 from allbps.outside import Outside
 from allbps.trace import Traced, call_bound
 from allbps.tree import flatten, leaves, rebuild, same_structure, tree_map
-from allbps.verify.branches import alone
+from allbps.verify.branches import on_a_border
 from allbps.verify.effects import Effects
 from allbps.verify.finding import Verdict
 from allbps.verify.likeness import apart
@@ -54,7 +55,7 @@ class PlainRun:
         got: the graph's.
         steady: does the function give the same value each time?
         effects: what it changes outside of itself.
-        alone: the line of a branch that holds at this point and on no side of it, if there is one.
+        border: the line of a branch on whose border δ is the slope on no side, if there is one.
 
     """
 
@@ -64,13 +65,13 @@ class PlainRun:
     got: str = ""
     steady: bool = True
     effects: tuple[str, ...] = ()
-    alone: str = ""
+    border: str = ""
 
     def __str__(self) -> str:
-        if self.alone:
+        if self.border:
             return (
-                f"what {self.alone} decides holds at this point alone; everywhere beside it the"
-                " function is another, and no δ of it is known here"
+                f"a branch is decided on its border at {self.border}, and δ is the slope of the"
+                " function on neither side of it"
             )
         if self.verdict is Verdict.AGREE:
             return "the function's own value on plain arrays is the graph's"
@@ -80,7 +81,7 @@ class PlainRun:
     @property
     def confirms(self) -> bool:
         """May the graph be the function's, as far as this says anything?"""
-        return self.steady and not self.alone and self.verdict is not Verdict.DISAGREE
+        return self.steady and not self.border and self.verdict is not Verdict.DISAGREE
 
     def to_json(self) -> dict[str, Any]:
         """As plain dicts, lists and strings."""
@@ -129,6 +130,20 @@ class Witness:
         self._said = self._compared(traced, values)
         return self._said
 
+    def judges(self, passes: Backward, values: Mapping[str, Any]) -> PlainRun:
+        """What ``says`` says for a report, and whether δ are slopes of the function itself."""
+        traced = passes.traced
+        said = self.says(traced, values, LONG)
+        if said.verdict is not Verdict.AGREE or work_of(traced.graph) > SHORT:
+            return said
+        deltas = {
+            x: np.asarray(values[passes.deltas[x].node.name]) if x in passes.deltas else 0.0
+            for x in passes.wrt
+            if x.is_float
+        }
+        guard = on_a_border(traced, deltas, lambda moved: self._run(traced, moved).value)
+        return said if guard is None else replace(said, border=str(guard.site or guard.purpose))
+
     def require(self, traced: Traced, values: Mapping[str, Any] | None = None) -> None:
         """Refuse a graph that does not compute what the function computes.
 
@@ -154,9 +169,7 @@ class Witness:
         changed = (*effects.changed(), *plain.written)
         found = _difference(traced, plain, values)
         if found is None:
-            branch = alone(traced, lambda moved: self._run(traced, moved).value)
-            line = str(branch.site or branch.purpose) if branch else ""
-            return PlainRun(Verdict.AGREE, effects=changed, alone=line)
+            return PlainRun(Verdict.AGREE, effects=changed)
         name, note, expected, got, verdict = found
         if verdict is Verdict.DISAGREE and not plain.same_as(self._run(traced)):
             why = f"it changes {', '.join(changed)}" if changed else "hidden random numbers?"
