@@ -35,6 +35,8 @@ def attributes(part: nn.Module) -> dict[str, Any]:
 
 
 _EVERY = set(vars(nn.Module()))
+_HOOKS = sorted(name for name in _EVERY if "_hooks" in name)
+"""What modules hold hooks in: a library may put some there in its first forward pass."""
 
 
 class Writes:
@@ -56,6 +58,7 @@ class Writes:
             for k, (_, part) in enumerate(self._parts)
             for name, value in attributes(part).items()
         }
+        self._hooks = [{name: dict(vars(part)[name]) for name in _HOOKS} for _, part in self._parts]
         self._read: dict[Key, Site] = {}
         self.written: set[Written] = set()
 
@@ -124,6 +127,10 @@ class Writes:
             own = vars(part)
             for name in [n for n in attributes(part) if (k, n) not in self._before]:
                 del own[name]
+            for name, hooks in self._hooks[k].items():
+                if own[name] != hooks:
+                    own[name].clear()
+                    own[name].update(hooks)
         for (k, name), (value, contents) in self._before.items():
             own = vars(self._parts[k][1])
             now = own.get(name, _EVERY)

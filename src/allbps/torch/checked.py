@@ -13,6 +13,7 @@ from unittest import mock
 import numpy as np
 import torch
 from torch import nn
+from torch.nn.utils.rnn import PackedSequence
 from torch.utils import _pytree as pytree
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -23,6 +24,7 @@ from allbps.torch.attributes import Writes
 from allbps.torch.compiled import CompiledStep
 from allbps.torch.lost import without_checkpoints
 from allbps.torch.memory import Memory
+from allbps.torch.packed import packed_like, packed_noticed, packed_shape
 from allbps.torch.refusals import name_of
 from allbps.torch.replaced import called_with, held
 
@@ -49,23 +51,34 @@ class DifferenceError(AllBPsError, ArithmeticError):
 
 
 class Drawing(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Inside, PyTorch draws from one of our generators: the numbers that a step draws."""
+    """Inside, PyTorch draws from one of our generators: the numbers that a step draws.
 
-    def __init__(self, seed: int) -> None:
+    Args:
+        seed: of the generator.
+        packed: the packed sequences that are being worked on, for which a step draws padded ones.
+
+    """
+
+    def __init__(self, seed: int, packed: Sequence[PackedSequence] = ()) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.rng = Generator(seed)
+        self.rng, self.packed = Generator(seed), packed
+
+    def _kept(self, p: float, shape: torch.Size) -> torch.Tensor:
+        """True with probability p."""
+        if not self.packed:
+            return torch.from_numpy(np.asarray(self.rng.bernoulli(p, size=tuple(shape))))
+        packed = self.packed[-1]
+        padded = self.rng.bernoulli(p, size=packed_shape(packed, shape[1:]))
+        return packed_like(packed, torch.from_numpy(np.asarray(padded)))
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         name = str(func)
         if name == "aten.bernoulli_.float":
             p = args[1] if len(args) > 1 else kwargs.get("p", 0.5)
-            mask = self.rng.bernoulli(float(p), size=tuple(args[0].shape))
-            return args[0].copy_(torch.from_numpy(np.asarray(mask)))
+            return args[0].copy_(self._kept(float(p), args[0].shape))
         if name == "aten.native_dropout.default" and args[2] is not False:
-            mask = torch.from_numpy(np.asarray(
-                self.rng.bernoulli(1 - args[1], size=tuple(args[0].shape))
-            ))  # fmt: skip
+            mask = self._kept(1 - args[1], args[0].shape)
             return args[0] * mask / (1 - args[1]), mask
         if name == "aten.exponential_.default":  # of uniform numbers, as in the graph
             with self:
@@ -149,7 +162,7 @@ def _loss(
     """The loss by PyTorch with other parameters and buffers, and draws of this seed."""
     with (
         Writes(whole).put_back(), torch.random.fork_rng(devices=[]), torch.enable_grad(),
-        Drawing(seed), without_checkpoints(),
+        packed_noticed() as packed, Drawing(seed, packed), without_checkpoints(),
     ):  # fmt: skip
         found = called_with(whole, tensors, args, dict(kwargs))
     loss: torch.Tensor = found[0] if isinstance(found, (tuple, list)) else found

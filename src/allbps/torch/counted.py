@@ -99,7 +99,7 @@ class _Counting:
             if node.op == "output":
                 raise self._refusal(next((x for x in uses if not self._is_number(x)), node))
             self.was[node] = node.meta.get("val")
-            if node.target is aten._assert_scalar.default:
+            if node.target in ASSERTS:
                 self._of_one_mask(node.args[0])
                 asserts.append(node)
             elif not self._is_number(node):
@@ -499,6 +499,7 @@ class _Counting:
         return decides(name_of(self.module), said(node) if isinstance(node, Fx) else "", what)
 
 
+ASSERTS = {aten._assert_scalar.default, aten._assert_tensor_metadata.default}
 MAKERS = {aten.index.Tensor, aten.masked_select.default, aten.nonzero.default}
 NEUTRAL: dict[str, Any] = {
     "sum": 0, "any": False, "all": True, "amax": -math.inf, "max": -math.inf, "amin": math.inf,

@@ -22,6 +22,7 @@ from allbps.torch.counts import counts_not_asked
 from allbps.torch.inside import gradients_noted, transformations_left
 from allbps.torch.lost import nothing_lost
 from allbps.torch.own_backward import backward_passes_kept
+from allbps.torch.packed import packed_as_padded
 from allbps.torch.refusals import in_words
 from allbps.torch.stand_ins import without_a_look
 from allbps.torch.table import writers_of
@@ -58,6 +59,7 @@ def exported(
                 (writes or Writes(module)).put_back(), nothing_lost(), gradients_noted(),
                 backward_passes_kept(),
                 without_a_look(), all_users_lines(), _masks_as_given(), counts_not_asked(),
+                packed_as_padded(),
                 _distributions_as_given(), _attributes_as_written(), _quiet(),
                 torch.enable_grad(),
             ):  # fmt: skip

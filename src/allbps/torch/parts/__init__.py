@@ -32,7 +32,7 @@ from allbps.torch.parts.places import (
     scatter_add,
     searched,
 )
-from allbps.torch.parts.recurrent import gru, lstm, rnn_relu, rnn_tanh
+from allbps.torch.parts.recurrent import gru, lstm, padded, rnn_relu, rnn_tanh
 from allbps.torch.parts.resampling import (
     adaptive_avg_pool1d,
     avg_pool1d,
@@ -67,6 +67,7 @@ __all__ = [
     "mirrored",
     "pad",
     "pad_by",
+    "padded",
     "picked",
     "pixel_shuffle",
     "prelu",

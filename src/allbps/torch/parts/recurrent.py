@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 import allbps.functional as F
+from allbps.errors import ArgumentError
 
 Cell = Callable[[Any, tuple[Any, ...], Any, Any], tuple[Any, ...]]
 """(what the input adds, state, weights from the state, their bias) -> the new state."""
@@ -15,12 +16,12 @@ Cell = Callable[[Any, tuple[Any, ...], Any, Any], tuple[Any, ...]]
 
 def lstm(
     x: Any, state: Sequence[Any], weights: Sequence[Any], *, has_biases: bool, num_layers: int,
-    bidirectional: bool, batch_first: bool, dropout: float = 0.0, rng: Any = None,
+    bidirectional: bool, batch_first: bool, dropout: float = 0.0, rng: Any = None, mask: Any = None,
 ) -> tuple[Any, ...]:  # fmt: skip
     """Long short-term memory (Hochreiter & Schmidhuber, 1997): outputs, last h, last c."""
     out, last = _layers(
         _lstm_cell, x, tuple(state), weights, has_biases, num_layers, bidirectional, batch_first,
-        dropout, rng,
+        dropout, rng, mask,
     )  # fmt: skip
     return (out, *last)
 
@@ -42,20 +43,23 @@ def rnn_relu(x: Any, state: Any, weights: Sequence[Any], **options: Any) -> tupl
 
 def _simple(
     cell: Cell, x: Any, state: Any, weights: Sequence[Any], *, has_biases: bool, num_layers: int,
-    bidirectional: bool, batch_first: bool, dropout: float = 0.0, rng: Any = None,
+    bidirectional: bool, batch_first: bool, dropout: float = 0.0, rng: Any = None, mask: Any = None,
 ) -> tuple[Any, ...]:  # fmt: skip
     out, last = _layers(
         cell, x, (state,), weights, has_biases, num_layers, bidirectional, batch_first, dropout,
-        rng,
+        rng, mask,
     )  # fmt: skip
     return (out, *last)
 
 
 def _layers(
     cell: Cell, x: Any, states: tuple[Any, ...], weights: Sequence[Any], has_biases: bool,
-    num_layers: int, bidirectional: bool, batch_first: bool, dropout: float, rng: Any,
+    num_layers: int, bidirectional: bool, batch_first: bool, dropout: float, rng: Any, mask: Any,
 ) -> tuple[Any, tuple[Any, ...]]:  # fmt: skip
-    """Outputs, and each state of the last step, (layers · directions, N, width)."""
+    """Outputs, and each state of the last step, (layers · directions, N, width).
+
+    Where a mask (T, N) is False there is no step: the state stays what it was.
+    """
     single = x.ndim == 2  # one sequence without a batch axis
     if single:
         x, states = np.expand_dims(x, 1), tuple(np.expand_dims(s, 1) for s in states)
@@ -72,7 +76,7 @@ def _layers(
             k = layer * directions + way
             own = weights[k * each : (k + 1) * each]
             begin = tuple(s[k] for s in states)
-            outputs, end = _one_way(cell, x, begin, own, has_biases, backwards=way == 1)
+            outputs, end = _one_way(cell, x, begin, own, has_biases, mask, backwards=way == 1)
             ways.append(outputs)
             last.append(end)
         x = ways[0] if directions == 1 else np.concatenate(ways, axis=-1)
@@ -83,8 +87,8 @@ def _layers(
 
 
 def _one_way(
-    cell: Cell, x: Any, state: tuple[Any, ...], weights: Sequence[Any], has_biases: bool, *,
-    backwards: bool,
+    cell: Cell, x: Any, state: tuple[Any, ...], weights: Sequence[Any], has_biases: bool,
+    mask: Any, *, backwards: bool,
 ) -> tuple[Any, tuple[Any, ...]]:  # fmt: skip
     """One layer in one direction: (T, N, in) -> (T, N, width); the last state.
 
@@ -97,9 +101,13 @@ def _one_way(
     outputs: list[Any] = []
     steps = range(x.shape[0])
     for t in reversed(steps) if backwards else steps:
-        state = cell(added[t], state, over, biases[1] if biases else None)
+        new = cell(added[t], state, over, biases[1] if biases else None)
         if projections:
-            state = (F.linear(state[0], projections[0]), *state[1:])
+            new = (F.linear(new[0], projections[0]), *new[1:])
+        if mask is not None:
+            there = np.expand_dims(mask[t], 1)  # (N, 1)
+            new = tuple(np.where(there, one, old) for one, old in zip(new, state, strict=True))
+        state = new
         outputs.append(state[0])
     return np.stack(outputs[::-1] if backwards else outputs), state
 
@@ -126,3 +134,28 @@ def _tanh_cell(added: Any, state: tuple[Any, ...], over: Any, bias: Any) -> tupl
 
 def _relu_cell(added: Any, state: tuple[Any, ...], over: Any, bias: Any) -> tuple[Any, ...]:
     return (F.relu(added + F.linear(state[0], over, bias)),)
+
+
+def padded(x: Any, mask: Any, length: int, *, exact: bool) -> Any:
+    """The first ``length`` of T steps, (T, N, …), where no sequence of the mask (T, N) is longer.
+
+    Raises:
+        ArgumentError: one is; or, if it must be ``exact``, none is as long.
+
+    """
+    there = np.any(mask, axis=1)  # (T,)
+    if exact and not np.all(there):
+        raise ArgumentError(
+            "the longest of packed sequences is shorter than what they were padded to",
+            expected=f"a sequence of {length} steps: PyTorch pads to the longest, and a graph has"
+            " one shape",
+            got=f"{int(np.sum(there))} steps at most",
+            todo=f"pad_packed_sequence(…, total_length={length}), or batches padded to their"
+            " longest sequence",
+        )  # fmt: skip
+    if not exact and np.any(there[length:]):
+        raise ArgumentError(
+            "a packed sequence is longer than total_length", expected=f"{length} steps at most",
+            got=f"{int(np.sum(there))} steps",
+        )  # fmt: skip
+    return x[:length]

@@ -177,16 +177,22 @@ def _attention(use: Use) -> str:
     return f"parts.attention({', '.join(given)})"
 
 
-def _recurrent(kind: str) -> Writer:
+def _recurrent(kind: str, *, packed: bool = False) -> Writer:
+    """A recurrent layer; of ``packed`` sequences, which are padded, with a mask."""
+    words = ("has_biases", "num_layers", "bidirectional", "batch_first")
+
     def write(use: Use) -> str:
+        values = {**use.values, "batch_first": False} if packed else use.values
+        options = [f"{name}={values[name]}" for name in words]
         if use["train"] and use["dropout"] and use["num_layers"] > 1:
-            dropout = f", dropout={number(use['dropout'])}, rng=rng"
+            options += [f"dropout={number(use['dropout'])}", "rng=rng"]
+        if not packed:
+            given = [use.text("input"), use.text("hx"), use.text("params")]
         else:
-            dropout = ""
-        given = [use.text("input"), use.text("hx"), use.text("params")]
-        words = ("has_biases", "num_layers", "bidirectional", "batch_first")
-        options = ", ".join(f"{name}={use[name]}" for name in words)
-        return f"parts.{kind}({', '.join(given)}, {options}{dropout})"
+            state = use["hx"] if kind == "lstm" else use["hx"][0]
+            given = [use.text("x"), use.written(state), use.text("params")]
+            options.append(f"mask={use.text('mask')}")
+        return f"parts.{kind}({', '.join([*given, *options])})"
 
     return write
 
@@ -308,6 +314,11 @@ LAYERS: dict[str, Writers] = {
     "aten.gru.input": _recurrent("gru"),
     "aten.rnn_tanh.input": _recurrent("rnn_tanh"),
     "aten.rnn_relu.input": _recurrent("rnn_relu"),
+    "allbps.packed_lstm.default": _recurrent("lstm", packed=True),
+    "allbps.packed_gru.default": _recurrent("gru", packed=True),
+    "allbps.packed_rnn_tanh.default": _recurrent("rnn_tanh", packed=True),
+    "allbps.packed_rnn_relu.default": _recurrent("rnn_relu", packed=True),
+    "allbps.padded.default": "parts.padded({x}, {mask}, {length}, exact={exact})",
     "aten.upsample_nearest1d.vec": _upsampled_nearest,
     "aten.upsample_nearest2d.vec": _upsampled_nearest,
     "aten.upsample_linear1d.vec": _upsampled_linear,
