@@ -50,7 +50,25 @@ def balanced(o, y):
     return T.cross_entropy(o, y.clamp(min=0), weight=1 / counts.clamp(min=1))
 
 
+def gathered(o, y):
+    """As DeBERTa has it: rows by their places, where there are some."""
+    places = (y >= 0).nonzero()
+    if places.size(0) > 0:
+        rows = torch.gather(o, 0, places.expand(places.size(0), o.size(1)))
+        return T.cross_entropy(rows, torch.gather(y, 0, places.view(-1)))
+    return torch.tensor(0.0).to(o)
+
+
+def active(o, y):
+    """As ELECTRA has it."""
+    mask = (y >= 0).view(-1, 8) == 1
+    labels = y.view(-1, 8)[mask]
+    return T.binary_cross_entropy_with_logits(o[:, 0].view(-1, 8)[mask], labels.double())
+
+
 RIGHT = {
+    "rows, where there are some": gathered,
+    "labels as another kind of number": active,
     "labels": lambda o, y: T.cross_entropy(o[y >= 0], y[y >= 0], label_smoothing=0.1),
     "a sum": lambda o, y: T.nll_loss(T.log_softmax(o, -1)[y > -1], y[y > -1], reduction="sum"),
     "NaN": lambda o, y: (o[~torch.isnan(_gaps(o, y))] - 1).square().mean(),
@@ -108,6 +126,19 @@ def test_what_minds_the_places_is_refused(name):
     module = Body(REFUSED[name]).double()
     with pytest.raises(ArgumentError, match="decides by the values of tensors"):
         bp.torch.from_module(module, torch.ones(8, 4, dtype=torch.double), Y)
+
+
+def test_a_batch_without_any_is_refused_where_somebody_asks_for_some():
+    pytest.importorskip("llvmlite")
+    module = Body(gathered).double()
+    x = torch.ones(8, 4, dtype=torch.double)
+    sgd = torch.optim.SGD(module.parameters(), 0.1)
+    step = bp.torch.train_step(module, None, (x, Y), optimizer=sgd)
+    before = {name: p.clone() for name, p in module.state_dict().items()}
+    with pytest.raises(ArgumentError, match="goes another way"):
+        step(x, torch.full_like(Y, -1))
+    assert all(torch.equal(p, before[name]) for name, p in module.state_dict().items())
+    assert step(x, Y).item() == pytest.approx(Body(gathered).double()(x, Y).item(), rel=1e-12)
 
 
 def test_a_step_is_compiled_once_for_all_counts():

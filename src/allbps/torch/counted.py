@@ -20,6 +20,7 @@ from torch.export import ExportedProgram
 from torch.fx import Node as Fx
 from torch.utils import _pytree as pytree
 
+from allbps.torch.checks import CHECKED
 from allbps.torch.refusals import decides, name_of
 from allbps.torch.table.use import Use
 from allbps.torch.where import said
@@ -83,6 +84,7 @@ class _Counting:
         self.valid: dict[Symbol, Node] = {}  # which places count, (N,)
         self.same: dict[Symbol, Symbol] = {}  # two masks that are one expression
         self.known: dict[Symbol, int] = {}  # counts of masks that are the same in every call
+        self.asked = set[Symbol]()  # of which masks somebody asks that they pick something
         self.numbers: dict[Any, int] = {}
         self.number: dict[Node, int] = {}
         self.here: Node | None = None
@@ -101,6 +103,7 @@ class _Counting:
             self.was[node] = node.meta.get("val")
             if node.target in ASSERTS:
                 self._of_one_mask(node.args[0])
+                self._picks_some(node)
                 asserts.append(node)
             elif not self._is_number(node):
                 self._settle(node)
@@ -192,6 +195,17 @@ class _Counting:
         if len(sides) > 1:
             what = "counts of two masks that are compared"
             raise decides(name_of(self.module), said(condition), what)
+
+    def _picks_some(self, node: Node) -> None:
+        """A count that is more than 0, as somebody asked: every batch is checked for that."""
+        condition: Any = node.args[0]
+        if getattr(condition, "target", None) is not operator.gt or condition.args[1] != 0:
+            return
+        symbol = self._size(self.was[condition.args[0]])
+        if symbol in self.masks and symbol not in self.asked:
+            self.asked.add(symbol)
+            self._add(CHECKED, self._add(aten.any.default, self.valid[symbol], at=node),
+                      said(condition.args[0]), at=node)  # fmt: skip
 
     # -- new nodes ---------------------------------------------------------------------------------
     def _add(self, target: Any, *args: Any, at: Node, **kwargs: Any) -> Node:
@@ -396,9 +410,16 @@ class _Counting:
                 moving == [first] and axis is not None and axis < len(out) - len(node.args[1])
             ),
             aten.one_hot.default: lambda: True,
+            aten.gather.default: lambda: self._gathers_rows(node, moving),
         }
         alone = len(moving) == 1 == len(tensors)
         return asked.get(target, lambda: alone and self._beside(node, moving[0]))()
+
+    def _gathers_rows(self, node: Node, moving: Sequence[Node]) -> bool:
+        """Is what is picked the places, along the axis that is gathered from?"""
+        return moving == [node.args[2]] and self._axis(node) == node.args[1] % len(
+            self._shape(node)
+        )
 
     def _behind(self, node: Node) -> Any:
         """The symbol, and how many numbers lie behind its axis."""

@@ -32,15 +32,24 @@ _evaluate: Any = ShapeEnv.evaluate_expr
 
 
 def _as_many(self: Any, expr: Any, *args: Any, **kwargs: Any) -> Any:
-    """What is asked about counts; that two are equal is taken as given, and noted."""
+    """What is asked about counts; what is taken as given is noted.
+
+    That is that two are equal, and that a mask picks something.
+    """
     try:
         return _evaluate(self, expr, *args, **kwargs)
     except GuardOnDataDependentSymNode:
         sides = getattr(expr, "args", ())
-        if not isinstance(expr, sympy.Eq) or not all(isinstance(x, sympy.Symbol) for x in sides):
+        equal = isinstance(expr, sympy.Eq) and all(isinstance(x, sympy.Symbol) for x in sides)
+        if not equal and not _asks_for_some(expr):
             raise
         self.guard_or_defer_runtime_assert(expr, "as many elements")
         return sympy.true
+
+
+def _asks_for_some(expr: Any) -> bool:
+    """Is the question whether a count is more than 0?"""
+    return isinstance(expr, sympy.Gt) and expr.lhs.is_Symbol and expr.rhs == 0
 
 
 def _of_some(loss: Any) -> Callable[..., Any]:

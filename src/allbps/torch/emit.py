@@ -20,6 +20,7 @@ from torch.fx import Node
 
 from allbps.errors import ArgumentError, NoRuleError
 from allbps.ir import Site
+from allbps.torch.checks import CHECKED
 from allbps.torch.inside import is_aim
 from allbps.torch.table import writers_of
 from allbps.torch.table.named import by_name
@@ -125,6 +126,11 @@ def write(
     if missing:
         raise _all_missing(missing)
     results, new = [], {}
+    passed = _checked(program, names)
+    if passed and isinstance(first, Node):
+        text = f"parts.passed({names[first]}{passed})"
+        names[first] = chooser.taken_by("passed")
+        lines.append(Line(names[first], text, first, None))
     for spec, value in outputs:
         text = names[value] if isinstance(value, Node) else repr(value)
         if spec.kind == OutputKind.BUFFER_MUTATION:
@@ -160,6 +166,12 @@ def _lines(
         names[node] = chooser.choose(node, last)
         lines.append(Line(names[node], text, node, site_of(node)))
     return lines, missing
+
+
+def _checked(program: ExportedProgram, names: Mapping[Node, str]) -> str:
+    """What every batch has to pass, and where that is asked, as further arguments."""
+    checks = [node.args for node in program.graph.nodes if node.target is CHECKED]
+    return "".join(f", ({names[met]}, {site!r})" for met, site in checks)
 
 
 def _aims(names: dict[Node, str], chooser: _Names) -> list[Line]:

@@ -17,6 +17,7 @@ from torch.fx import GraphModule, Node
 
 from allbps.errors import AllBPsError
 from allbps.torch.attributes import Writes
+from allbps.torch.checks import checks_kept
 from allbps.torch.counted import counted
 from allbps.torch.counts import counts_not_asked
 from allbps.torch.inside import gradients_noted, transformations_left
@@ -59,7 +60,7 @@ def exported(
                 (writes or Writes(module)).put_back(), nothing_lost(), gradients_noted(),
                 backward_passes_kept(),
                 without_a_look(), all_users_lines(), _masks_as_given(), counts_not_asked(),
-                packed_as_padded(),
+                packed_as_padded(), checks_kept(),
                 _distributions_as_given(), _attributes_as_written(), _quiet(),
                 torch.enable_grad(),
             ):  # fmt: skip

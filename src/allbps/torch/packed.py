@@ -16,7 +16,8 @@ import torch
 from torch.nn.utils.rnn import PackedSequence
 
 _modules: Any = torch.nn.modules.module
-_library: Any = torch.library.Library("allbps", "FRAGMENT")
+_libraries: Any = torch.library  # it has no types
+_library = _libraries.Library("allbps", "FRAGMENT")
 KINDS = ("lstm", "gru", "rnn_tanh", "rnn_relu")
 for _kind in KINDS:
     _library.define(

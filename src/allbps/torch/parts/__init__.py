@@ -13,6 +13,7 @@ from allbps.torch.parts.activations import (
     vector_norm,
 )
 from allbps.torch.parts.attention import attention
+from allbps.torch.parts.checks import passed
 from allbps.torch.parts.halves import mirrored
 from allbps.torch.parts.inside import followed, gradients, itself, transposed
 from allbps.torch.parts.losses import binary_cross_entropy, binary_cross_entropy_with_logits
@@ -68,6 +69,7 @@ __all__ = [
     "pad",
     "pad_by",
     "padded",
+    "passed",
     "picked",
     "pixel_shuffle",
     "prelu",
