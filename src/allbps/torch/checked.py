@@ -23,7 +23,7 @@ from allbps.torch.arguments import array
 from allbps.torch.attributes import Writes
 from allbps.torch.compiled import CompiledStep
 from allbps.torch.lost import without_checkpoints
-from allbps.torch.memory import Memory
+from allbps.torch.memory import Memories
 from allbps.torch.packed import packed_like, packed_noticed, packed_shape
 from allbps.torch.refusals import name_of
 from allbps.torch.replaced import called_with, held
@@ -199,7 +199,7 @@ def _copied(x: Any) -> Any:
 
 
 def compare_with_eager(
-    step: CompiledStep, whole: nn.Module, args: Any, kwargs: Any, memory: Memory
+    step: CompiledStep, whole: nn.Module, args: Any, kwargs: Any, memory: Memories
 ) -> None:
     """Take a step on the example, compare it with PyTorch's, and take it back.
 
@@ -260,7 +260,7 @@ class Taken:
     scalars: bool
 
 
-def _take(step: CompiledStep, memory: Memory, args: Any, kwargs: Any) -> Taken:
+def _take(step: CompiledStep, memory: Memories, args: Any, kwargs: Any) -> Taken:
     """Take a step on the example, and take it back."""
     inputs = [array(x) for x in pytree.tree_leaves((args, dict(kwargs)))]
     with _taken_back(step, memory), _long_steps(step, memory):
@@ -273,7 +273,7 @@ def _take(step: CompiledStep, memory: Memory, args: Any, kwargs: Any) -> Taken:
         pairs = zip(step.buffers.names, step.buffers.tensors, strict=True)
         buffers = {name: b.detach().clone() for name, b in pairs}
     loss = float(result[0] if isinstance(result, (tuple, list)) else result)
-    return Taken(loss, params, buffers, optimized, bool(memory.kind.scalars))
+    return Taken(loss, params, buffers, optimized, any(m.kind.scalars for m in memory.each))
 
 
 def _is_single(whole: nn.Module, args: Any) -> bool:
@@ -352,15 +352,21 @@ def _shaken(
         yield eager(whole, step, args, kwargs, dtype, rng)
 
 
-def _optimizer_on_copies(step: CompiledStep, memory: Memory) -> Any:
+def _optimizer_on_copies(step: CompiledStep, memory: Memories) -> Any:
     """What PyTorch's optimizer makes of gradients: a function to (parameter, state) for each."""
-    optimizer = memory.optimizer
-    where = {id(p): group for group in optimizer.param_groups for p in group["params"]}
+    owners = [memory.owner[id(p)].optimizer for p in step.params.tensors]
+    where = {
+        id(p): m.optimizer.param_groups[k]
+        for m, k in memory.groups for p in m.optimizer.param_groups[k]["params"]
+    }  # fmt: skip
     params = [p.detach().clone().double() for p in step.params.tensors]
     options = [
         {k: v for k, v in where[id(p)].items() if k != "params"} for p in step.params.tensors
     ]
-    states = [copy.deepcopy(dict(optimizer.state.get(p, {}))) for p in step.params.tensors]
+    states = [
+        copy.deepcopy(dict(owner.state.get(p, {})))
+        for owner, p in zip(owners, step.params.tensors, strict=True)
+    ]
     max_norm = step.max_norm
 
     def run(gradients: Sequence[torch.Tensor], bounds: Sequence[torch.Tensor], sign: int) -> Any:
@@ -370,18 +376,26 @@ def _optimizer_on_copies(step: CompiledStep, memory: Memory) -> Any:
         if max_norm is not None:
             nn.utils.clip_grad_norm_(copies, max_norm)
         groups = [{**o, "params": [p]} for o, p in zip(options, copies, strict=True)]
-        other = type(optimizer)(groups, **_plain(optimizer))
-        for p, state in zip(copies, states, strict=True):
+        others = {
+            owner: type(owner)(
+                [g for g, own in zip(groups, owners, strict=True) if own is owner], **_plain(owner)
+            )
+            for owner in dict.fromkeys(owners)
+        }
+        for p, state, owner in zip(copies, states, owners, strict=True):
             if state:
-                other.state[p] = {
+                others[owner].state[p] = {
                     k: v.double().clone()
                     if isinstance(v, torch.Tensor) and v.is_floating_point() and k != "step"
                     else copy.deepcopy(v)
                     for k, v in state.items()
                 }
         with _unrounded():
-            other.step()
-        return [(p.detach(), other.state[p]) for p in copies]
+            for other in others.values():
+                other.step()
+        return [
+            (p.detach(), others[owner].state[p]) for p, owner in zip(copies, owners, strict=True)
+        ]
 
     return run
 
@@ -466,7 +480,7 @@ def _different(what: str, found: float, expected: float, more: str) -> Differenc
 
 
 @contextmanager
-def _taken_back(step: CompiledStep, memory: Memory) -> Iterator[None]:
+def _taken_back(step: CompiledStep, memory: Memories) -> Iterator[None]:
     """Inside, a step may be taken; afterwards everything is as before."""
     tensors = [*step.params.tensors, *step.buffers.tensors, *step.counted]
     tensors += [t for p in step.params.tensors for t in memory.slots[id(p)].values()]
@@ -483,13 +497,13 @@ def _taken_back(step: CompiledStep, memory: Memory) -> Iterator[None]:
 
 
 @contextmanager
-def _long_steps(step: CompiledStep, memory: Memory) -> Iterator[None]:
+def _long_steps(step: CompiledStep, memory: Memories) -> Iterator[None]:
     """Inside, plain gradient descent takes steps as long as the gradient, which is then seen."""
-    groups = memory.optimizer.param_groups
+    groups = [m.optimizer.param_groups[k] for m, k in memory.groups]
     before = [group["lr"] for group in groups]
-    if type(memory.optimizer) is torch.optim.SGD:
-        for group in groups:
-            group["lr"] = 1.0
+    for m, k in memory.groups:
+        if type(m.optimizer) is torch.optim.SGD:
+            m.optimizer.param_groups[k]["lr"] = 1.0
     try:
         yield
     finally:

@@ -14,7 +14,7 @@ from allbps.machine.options import Options
 from allbps.machine.shared import SharedStep, reached, shared_step, traced_for
 from allbps.names import identifier
 from allbps.torch.emit import Written
-from allbps.torch.memory import Memory
+from allbps.torch.memory import Memories
 from allbps.torch.net import Imported, containers
 from allbps.torch.rules import Followed, Groups
 from allbps.torch.source import Source, names_in
@@ -126,14 +126,14 @@ class CompiledStep:
     Args:
         found: the exported module with its loss.
         title: what to call it.
-        memory: of the optimizer.
+        memory: of the optimizers.
         options: threads and so on, as keywords of ``Options``.
         inputs: an example of the tensors of a batch.
 
     """
 
     def __init__(
-        self, found: Imported, title: str, memory: Memory, options: Mapping[str, Any],
+        self, found: Imported, title: str, memory: Memories, options: Mapping[str, Any],
         inputs: Sequence[NDArray[Any]],
     ) -> None:  # fmt: skip
         self.found, self.memory, self.max_norm = found, memory, options.get("max_norm")
@@ -180,10 +180,16 @@ class CompiledStep:
         self.step = shared_step(self.objective, self._options, self._traced, self._draws)
 
     def _rules(self) -> tuple[list[Followed], list[int]]:
-        optimizer, kind = self.memory.optimizer, self.memory.kind
-        groups = optimizer.param_groups
-        rules = [Followed(k, kind, optimizer) for k in range(len(groups))]
-        where = {id(p): k for k, group in enumerate(groups) for p in group["params"]}
+        groups = self.memory.groups
+        rules = [
+            Followed(number, memory.kind, memory.optimizer, k)
+            for number, (memory, k) in enumerate(groups)
+        ]
+        where = {
+            id(p): number
+            for number, (memory, k) in enumerate(groups)
+            for p in memory.optimizer.param_groups[k]["params"]
+        }
         return rules, [where[id(p)] for p in self.params.tensors]
 
     def _numbers(self) -> list[int]:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from allbps.errors import ArgumentError
-from allbps.torch.rules import Known, remembered
+from allbps.torch.rules import Known, known, remembered
 
 
 class Memory:
@@ -129,6 +129,49 @@ class Memory:
             if counts and "step" not in own:
                 own["step"] = self._steps[id(p)]
         self.optimizer._opt_called = True
+
+
+class Memories:
+    """The states of all optimizers of a step, each with parameters of its own.
+
+    Args:
+        optimizers: PyTorch's.
+
+    Raises:
+        ArgumentError: there is none, or two have the same parameter.
+
+    """
+
+    def __init__(self, optimizers: Sequence[Any]) -> None:
+        self.each = [Memory(optimizer, known(optimizer)) for optimizer in optimizers]
+        self.params = [p for memory in self.each for p in memory.params]
+        self.slots = {key: own for memory in self.each for key, own in memory.slots.items()}
+        self.owner = {id(p): memory for memory in self.each for p in memory.params}
+        if not self.each or len(self.owner) != len(self.params):
+            raise ArgumentError(
+                "the optimizers of a step share a parameter" if self.each else "no optimizer",
+                expected="one optimizer, or several, each with parameters of its own",
+                got=", ".join(type(memory.optimizer).__name__ for memory in self.each) or "[]",
+            )  # fmt: skip
+
+    @property
+    def groups(self) -> list[tuple[Memory, int]]:
+        """All groups of parameters: whose, and its number there."""
+        return [(m, k) for m in self.each for k in range(len(m.optimizer.param_groups))]
+
+    def refresh(self) -> None:
+        """See ``Memory``."""
+        for memory in self.each:
+            memory.refresh()
+
+    def number(self, group: Sequence[torch.Tensor]) -> int:
+        """See ``Memory``."""
+        return self.owner[id(group[0])].number(group) if group else 1
+
+    def taken(self, params: Sequence[torch.Tensor]) -> None:
+        """See ``Memory``."""
+        for memory in self.each:
+            memory.taken([p for p in params if self.owner[id(p)] is memory])
 
 
 def _spread(slot: torch.Tensor) -> None:

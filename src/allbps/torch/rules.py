@@ -136,15 +136,16 @@ class Followed(Optimizer):
     Which options are 0 is part of the formula; whoever changes that has it compiled again.
 
     Args:
-        k: the number of the group.
+        number: of the group among all of a step.
         kind: what is known of the optimizer.
         optimizer: PyTorch's own, whose group is looked at in each step.
+        k: the number of the group there.
 
     """
 
     vouches: ClassVar[bool] = True
 
-    def __init__(self, k: int, kind: Known, optimizer: Any) -> None:
+    def __init__(self, number: int, kind: Known, optimizer: Any, k: int) -> None:
         group = optimizer.param_groups[k]
         self.optimizer, self.maximized = optimizer, bool(group.get("maximize"))
         rule = kind.made(group)
@@ -153,11 +154,13 @@ class Followed(Optimizer):
         put(self, "rule", rule)
         put(self, "words", tuple(sorted(moving)))
         put(self, "k", k)
+        put(self, "number", number)
         put(self, "slots", rule.slots)
 
     rule: Optimizer
     words: tuple[str, ...]
     k: int
+    number: int
 
     def slot_shape(self, slot: str, shape: tuple[int, ...]) -> tuple[int, ...] | None:
         return self.rule.slot_shape(slot, shape)
@@ -177,7 +180,7 @@ class Followed(Optimizer):
             names += (
                 [f"{word}_{j}" for j in range(len(value))] if isinstance(value, tuple) else [word]
             )
-        return tuple(f"{name}_of_{self.k}" for name in names)
+        return tuple(f"{name}_of_{self.number}" for name in names)
 
     def numbers(self, t: int) -> list[float]:
         """The values of ``rate_names`` in step ``t`` of this group."""
@@ -248,13 +251,14 @@ class Groups(Optimizer):
         raise AssertionError
 
 
-def structure(optimizer: Any) -> tuple[Any, ...]:
+def structure(optimizers: Sequence[Any]) -> tuple[Any, ...]:
     """Equal while the formulas are the same: which options are 0, and which words they hold."""
-    kind = known(optimizer)
     rows = []
-    for group in optimizer.param_groups:
-        words = tuple(_shape(group.get(word)) for word in (*kind.words, "maximize"))
-        rows.append((words, kind.of(group), tuple(map(id, group["params"]))))
+    for optimizer in optimizers:
+        kind = known(optimizer)
+        for group in optimizer.param_groups:
+            words = tuple(_shape(group.get(word)) for word in (*kind.words, "maximize"))
+            rows.append((words, kind.of(group), tuple(map(id, group["params"]))))
     return tuple(rows)
 
 

@@ -19,10 +19,10 @@ from allbps.torch.compiled import CompiledStep
 from allbps.torch.export import exported, first_result
 from allbps.torch.held import Held
 from allbps.torch.losses import Loss, WithLoss, check_loss, named_batch
-from allbps.torch.memory import Memory
+from allbps.torch.memory import Memories
 from allbps.torch.net import interpreted
 from allbps.torch.refusals import check_module, check_tensor
-from allbps.torch.rules import known, structure
+from allbps.torch.rules import structure
 
 
 class CompiledAgainWarning(UserWarning):
@@ -38,7 +38,8 @@ class TrainStep:
 
     Attributes:
         module: the module, whose parameters and buffers are worked on where they are.
-        optimizer: PyTorch's optimizer, whose numbers are read in each step and whose state is kept.
+        optimizer: PyTorch's optimizer or optimizers, whose numbers are read in each step and whose
+            state is kept.
         taken: how many steps have been taken.
 
     """
@@ -51,10 +52,12 @@ class TrainStep:
         args, kwargs = named_batch(example_batch)
         self.module, self.optimizer, self.taken = module, optimizer, 0
         self._whole = WithLoss(module, loss, len(args) or len(kwargs), bool(kwargs))
-        self._kind, self._seed, self._check = known(optimizer), seed, check
-        if self._kind.rounds:
+        self._optimizers = list(optimizer) if isinstance(optimizer, (list, tuple)) else [optimizer]
+        self._seed, self._check = seed, check
+        self._memory = Memories(self._optimizers)
+        for rounds in {memory.kind.rounds for memory in self._memory.each} - {""}:
             warnings.warn(
-                f"PyTorch rounds {self._kind.rounds}; native code computes in the parameters' own"
+                f"PyTorch rounds {rounds}; native code computes in the parameters' own"
                 " precision", RoundingWarning, stacklevel=3,
             )  # fmt: skip
         self._options = {"threads": threads, "max_norm": max_norm}
@@ -62,8 +65,6 @@ class TrainStep:
         self._written: set[Written] = set()
         self._parts = list(self._whole.modules())
         self._look()
-        self._memory = Memory(optimizer, self._kind)
-        self._structure = structure(optimizer)
         self._current = self._find(args, kwargs)[0]
 
     def __call__(self, *batch: Any, **named: Any) -> Any:
@@ -90,7 +91,7 @@ class TrainStep:
         if self._changed():
             self._look()
             self._compiled.clear()
-            self._memory = Memory(self.optimizer, self._kind)
+            self._memory = Memories(self._optimizers)
         leaves, spec = _flat(args, kwargs)
         inputs = [array(leaf) for leaf in leaves]
         key = (
@@ -165,10 +166,10 @@ class TrainStep:
         self._held = Held(self._parts, self._written)
         self._params = list(self._whole.parameters())
         self._by_id = {id(p): p for p in self._params}
-        self._structure = structure(self.optimizer)
+        self._structure = structure(self._optimizers)
 
     def _changed(self) -> bool:
-        return self._held.changed or structure(self.optimizer) != self._structure
+        return self._held.changed or structure(self._optimizers) != self._structure
 
     @property
     def source(self) -> str:
@@ -228,7 +229,8 @@ def train_step(
             as ``.loss``. It may return a tuple that begins with the loss.
         example_batch: a tuple of tensors, inputs and then the target; or a dict of keywords.
         optimizer: ``torch.optim``'s SGD, Adam, AdamW, NAdam, RAdam, Adamax, Adadelta, Adagrad,
-            RMSprop, Rprop, ASGD, Adafactor or Muon, with any groups of parameters.
+            RMSprop, Rprop, ASGD, Adafactor or Muon, with any groups of parameters; or a list of
+            several, each with parameters of its own, as ``[muon, adamw]``.
         check: compare the first step on the example with PyTorch's, and raise where they differ.
         threads: how many; as many as pay where it is left out. Results do not depend on it.
         max_norm: gradients are shortened to it together, as by ``clip_grad_norm_``.
