@@ -18,7 +18,7 @@ from torch.fx import GraphModule, Node
 from allbps.errors import AllBPsError
 from allbps.torch.attributes import Writes
 from allbps.torch.checks import checks_kept
-from allbps.torch.counted import counted
+from allbps.torch.counting import counted
 from allbps.torch.counts import counts_not_asked
 from allbps.torch.inside import gradients_noted, transformations_left
 from allbps.torch.lost import nothing_lost
