@@ -63,7 +63,7 @@ def _class(cut: Split, guards: Program | None) -> Iterator[str]:
 
 def _forward(cut: Split, guards: Program | None) -> Iterator[str]:
     yield f"def forward({', '.join(cut.arguments)}):"
-    yield from _indented(signature(cut.traced, cut.traced.graph.inputs, {}).guards)
+    yield from _indented(signature(cut.traced, cut.traced.graph.inputs, {}).shape_guards)
     yield from _indented(_taken_for_granted(cut, guards))
     yield from cut.program.statements("forward")
     results = [f"{y}.clone()" if y in cut.shared else y for y in cut.results]

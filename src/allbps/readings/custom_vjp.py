@@ -68,7 +68,7 @@ def _forward(cut: Split, guards: Program | None) -> Iterator[str]:
     _, forward, _ = names_of(cut)
     yield f"def {forward}({', '.join(cut.arguments)}):"
     yield '    """The results, and what the backward pass needs."""'
-    yield from _indented(signature(cut.traced, cut.traced.graph.inputs, {}).guards)
+    yield from _indented(signature(cut.traced, cut.traced.graph.inputs, {}).shape_guards)
     yield from _indented(_taken_for_granted(cut, guards))
     yield from cut.program.statements("forward")
     holds = [cut.unused("holds")] if guards else []

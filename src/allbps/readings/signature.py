@@ -63,6 +63,11 @@ class Signature:
             yield f"if {other}:"
             said = f"{self.function} was written for {name} = {value!r}"
             yield f"    raise ValueError({said!r})"
+        yield from self.shape_guards
+
+    @property
+    def shape_guards(self) -> Iterator[str]:
+        """Those for a text that is given the arrays alone."""
         for k in range(0, len(self.shapes), PER_GUARD):
             some = self.shapes[k : k + PER_GUARD]
             names, shapes = (f"{name}.shape" for name, _ in some), (str(s) for _, s in some)

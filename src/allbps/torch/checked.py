@@ -17,7 +17,7 @@ from torch.nn.utils.rnn import PackedSequence
 from torch.utils import _pytree as pytree
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from allbps.errors import AllBPsError
+from allbps.errors import AllBPsError, ArgumentError
 from allbps.random import Generator
 from allbps.torch.arguments import array
 from allbps.torch.attributes import Writes
@@ -27,6 +27,7 @@ from allbps.torch.memory import Memories
 from allbps.torch.packed import packed_like, packed_noticed, packed_shape
 from allbps.torch.refusals import name_of
 from allbps.torch.replaced import called_with, held
+from allbps.torch.where import raised_at
 
 SHARE = 1e-3
 """How far a gradient may be off, as a share of the largest number in it, in single precision."""
@@ -164,7 +165,17 @@ def _loss(
         Writes(whole).put_back(), torch.random.fork_rng(devices=[]), torch.enable_grad(),
         packed_noticed() as packed, Drawing(seed, packed), without_checkpoints(),
     ):  # fmt: skip
-        found = called_with(whole, tensors, args, dict(kwargs))
+        try:
+            found = called_with(whole, tensors, args, dict(kwargs))
+        except (RuntimeError, TypeError, ValueError, IndexError) as error:
+            if isinstance(error, AllBPsError):
+                raise
+            first = str(error).strip().splitlines()[0] if str(error).strip() else ""
+            raise ArgumentError(
+                f"PyTorch itself cannot run {name_of(whole)} on this batch",
+                where=raised_at(error), expected="a batch that the module takes",
+                got=f"{type(error).__name__}: {first[:300]}",
+            ) from error  # fmt: skip
     loss: torch.Tensor = found[0] if isinstance(found, (tuple, list)) else found
     return loss
 
@@ -224,7 +235,7 @@ def compare_with_eager(
         return
     try:
         reference = eager(whole, step, args, kwargs, torch.float64)
-    except (RuntimeError, TypeError):  # it insists on single precision somewhere
+    except ArgumentError:  # it insists on single precision somewhere
         reference = eager(whole, step, args, kwargs, torch.float32)
     if own is None:
         own = eager(whole, step, args, kwargs, torch.float32) if single else reference

@@ -123,16 +123,22 @@ def _attributes_as_written() -> Iterator[None]:
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Inside, PyTorch logs and prints no graph beside the error that we tell."""
-    loud = logging.getLogger("torch.fx.experimental.symbolic_shapes")
+    loud = [logging.getLogger(name) for name in LOUD]
     trace: Any = importlib.import_module("torch.export._trace")
-    before = loud.level
-    loud.setLevel(logging.ERROR)
+    before = [logger.level for logger in loud]
+    for logger in loud:
+        logger.setLevel(logging.CRITICAL)
     trace.print = lambda *args, **kwargs: None
     try:
         yield
     finally:
-        loud.setLevel(before)
+        for logger, level in zip(loud, before, strict=True):
+            logger.setLevel(level)
         del trace.print
+
+
+LOUD = ("torch.fx.experimental.symbolic_shapes", "torch._subclasses.fake_tensor")
+"""What logs an error that is told."""
 
 
 def first_result(program: ExportedProgram) -> Any:

@@ -148,11 +148,16 @@ def check_loss(found: Any, loss: Loss) -> None:
     got = f"a tensor of shape {tuple(first.shape)}" if isinstance(first, torch.Tensor) else (
         type(first).__name__
     )  # fmt: skip
+    named = getattr(loss, "__name__", type(loss).__name__)
     raise NotScalarError(
-        f"{getattr(loss, '__name__', type(loss).__name__)} does not return a loss",
+        "the module's output is no loss" if loss is None else f"{named} does not return a loss",
         expected="one floating-point number, or a tuple that begins with one",
         got=got,
-        todo="reduction='mean'" if isinstance(first, torch.Tensor) else "",
+        todo="loss=F.cross_entropy, or another function of (output, target)"
+        if loss is None
+        else "reduction='mean'"
+        if isinstance(first, torch.Tensor)
+        else "",
     )
 
 

@@ -32,10 +32,20 @@ def check_module(module: Any) -> None:
             "a scripted module cannot be read", expected="the nn.Module it was made from",
             got=type(module).__name__,
         )  # fmt: skip
+    for path, part in module.named_modules():
+        if QUANTISED in type(part).__module__:
+            raise ArgumentError(
+                f"{path or type(part).__name__} is quantised: whole numbers have no derivative",
+                expected="the module before it was quantised", got=type(part).__qualname__,
+            )  # fmt: skip
     _check_hooks(module)
     tensors = {**dict(module.named_parameters()), **dict(module.named_buffers())}
     for name, tensor in tensors.items():
         check_tensor(tensor, name, "module.float().cpu()")
+
+
+QUANTISED = "quantized"
+"""In the name of PyTorch's rooms for quantised modules."""
 
 
 def _check_hooks(module: nn.Module) -> None:

@@ -62,6 +62,7 @@ class TrainStep:
             )  # fmt: skip
         self._options = {"threads": threads, "max_norm": max_norm}
         self._compiled: dict[Any, CompiledStep] = {}
+        self._compared = set[Any]()  # kinds of numbers of which a step was compared
         self._written: set[Written] = set()
         self._parts = list(self._whole.modules())
         self._look()
@@ -93,6 +94,12 @@ class TrainStep:
             self._compiled.clear()
             self._memory = Memories(self._optimizers)
         leaves, spec = _flat(args, kwargs)
+        for k, leaf in enumerate(leaves):
+            if isinstance(leaf, np.ndarray):
+                raise ArgumentError(
+                    f"part {k} of the batch is an array of NumPy", expected="a tensor",
+                    got=f"{leaf.dtype} {leaf.shape}", todo="torch.from_numpy(x)",
+                )  # fmt: skip
         inputs = [array(leaf) for leaf in leaves]
         key = (
             spec,
@@ -108,10 +115,11 @@ class TrainStep:
         for k, leaf in enumerate(leaves):
             if isinstance(leaf, torch.Tensor):
                 check_tensor(leaf, f"part {k} of the batch", "pass x.float().cpu()")
-        first = not self._compiled
+        kinds = tuple(x.dtype if isinstance(x, np.ndarray) else None for x in inputs)
         found = self._compile(args, kwargs, [x for x in inputs if isinstance(x, np.ndarray)])
-        if first and self._check:
+        if self._check and (not self._compiled or kinds not in self._compared):
             compare_with_eager(found, self._whole, args, kwargs, self._memory)
+            self._compared.add(kinds)
         self._compiled[key] = found
         return found, [x for x in inputs if isinstance(x, np.ndarray)]
 

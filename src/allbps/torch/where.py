@@ -112,7 +112,8 @@ def raised_at(error: BaseException) -> str:
         here = here.__cause__ or here.__context__
     for one in reversed(chain):
         frames = [f for f in traceback.extract_tb(one.__traceback__) if is_users(f.filename)]
-        inside = [f for f in frames if f.name == "forward"] or frames[1:]
+        starts = [k for k, f in enumerate(frames) if f.name == "forward"]
+        inside = frames[starts[0] :] if starts else frames[1:]
         if inside:
             last = inside[-1]
             return str(Site(last.filename, last.lineno or 0, last.name))
