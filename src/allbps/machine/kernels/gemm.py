@@ -268,14 +268,14 @@ def cut_product(
     in the order of its memory. Where B lies ``across``, every block of rows turns its own panels.
     """
     wanted = max(1, min(PIECES, M * N * K // WORTH_A_PIECE))
+    low = 3 * target.tile_rows[target.panel] >= M and N <= K and target.packs
+    if (M == 1 or low) and not across and wanted * 64 <= K:
+        return Blocks(1, 1, wanted)  # so that each piece reads B from one end to the other
     if not target.packs:
         wide = min(K, target.depth(itemsize)) * N * itemsize > target.caches[1] // 2
         fewest = ROWS_ACROSS if across else 64 if transposed else 48
         least = 0 if transposed else wanted // 2
         return _cut_unpacked(M, N, K, wide=wide, fewest=fewest, least=least)
-    few = 3 * target.tile_rows[target.panel] >= M and (M == 1 or N <= K) and not across
-    if few and wanted * 64 <= K:
-        return Blocks(1, 1, wanted)  # so that each piece reads B from one end to the other
     blocks = max(1, -(-M // target.block_rows(itemsize)))
     rows = -(-blocks // 2) if K * N * itemsize > target.caches[1] else blocks
     panel = target.panel * target.lanes(itemsize)
