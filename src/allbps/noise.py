@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from allbps.ir import CONST, INPUT, Node, Rule, ancestors
+from allbps.ir import CONST, INPUT, Node, Rule, ancestors, placed_at
 
 SAMPLES = 8
 """Runs in perturbed arithmetic."""
@@ -97,8 +97,11 @@ def run_nodes(
             if node.op is CONST:
                 values[node] = node.value
                 continue
-            is_given = node.op is INPUT
-            value = given[node] if is_given else node.op.run(_operands(node, values), node.attrs)
+            if node.op is INPUT:
+                value = given[node]
+            else:
+                with placed_at(node.site):
+                    value = node.op.run(_operands(node, values), node.attrs)
             values[node] = value if rng is None else _nudged(value, rng)
     return values
 

@@ -26,6 +26,7 @@ from allbps.machine.planning.layout import Layout
 from allbps.machine.planning.passes import passes
 from allbps.machine.planning.plan import Plan, Value, Work, make_plan
 from allbps.machine.planning.reach import inside
+from allbps.machine.planning.regular import regular
 from allbps.machine.planning.rules import Rule
 from allbps.machine.planning.substitutes import substitutes
 from allbps.machine.planning.turned import turn_products
@@ -118,10 +119,11 @@ def build(
     """
     asked = request(traced, options)
     free = (layouts is not None or not options.in_place) and (asked.trains or layouts is not None)
-    planned = _planned(traced, asked, traced.guards if guarded else (), free=free)
-    program, blocks = Program(asked.real, options.convolution), dict[Memory, NDArray[Any]]()
+    planned = _planned(traced, asked, guarded=guarded, free=free)
+    program = Program(asked.real, options.convolution)
+    blocks = dict[Memory, NDArray[Any]]()
     try:
-        emitter = _emitted(program, planned, asked, blocks, layouts, free=free)
+        emitter = _emitted(program, planned, asked, blocks, layouts, guarded=guarded, free=free)
         ends = _ends(emitter.places, planned, asked)
         if layouts is not None:
             layouts[:] = [ends.inputs[x].layout for x in asked.params]
@@ -139,7 +141,8 @@ def build(
             got=str(error),
             todo="this is a bug in allbps: please report it, with the function",
         ) from error
-    _say_what_falls_back([*emitter.by_numpy, *training.by_numpy])
+    if guarded:  # else the step that looks has said it
+        _say_what_falls_back([*emitter.by_numpy, *training.by_numpy])
     return Build(
         signature, traced, asked, training.rule, program, executable, ends.inputs, results,
         training.deltas, training.slots, planned.limits, ends.holds, ends.keys,
@@ -168,14 +171,15 @@ class Planned:
         return {x: found[value] for x, value in self.values.items() if value in found}
 
 
-def _planned(
-    traced: Traced, asked: Request, guards: Sequence[Guard], *, free: bool
-) -> Planned:  # fmt: skip
+def _planned(traced: Traced, asked: Request, *, guarded: bool, free: bool) -> Planned:
     """The plan, with the guards that the limits of arguments do not vouch for.
 
     Where parameters are ``free`` to lie as the function reads them, gradients follow; else
     gradients are made the way the parameters lie.
     """
+    if not guarded:
+        return _planned_with(traced, asked, None, free=free)
+    guards = traced.guards
     whole = [guard for guard in guards if _of_integers(guard)]
     first = _planned_with(traced, asked, [g for g in guards if g not in whole], free=free)
     rest = {guard for guard in whole if vouched_for(guard, first.limits) is None}
@@ -186,14 +190,16 @@ def _planned(
 
 
 def _planned_with(
-    traced: Traced, asked: Request, guards: Sequence[Guard], *, free: bool
+    traced: Traced, asked: Request, guards: Sequence[Guard] | None, *, free: bool
 ) -> Planned:  # fmt: skip
     inputs, outputs = traced.graph.inputs, list(traced.graph.outputs)
     deltas = asked.deltas.items()
     names = {delta.node: f"d{x.name}" for x, delta in deltas if not delta.node.name}
     wanted = [*outputs, *asked.grads]
     replaced = dict(counted_from_the_end(wanted, traced.values))
-    holds = both(holding(guards), inside(wanted, replaced))
+    holds = inside(wanted, replaced)
+    if guards is not None:
+        holds = both(holding(guards), holds, regular(wanted))
     whole = traced.graph if holds is None else Graph(inputs, (*outputs, holds))
     stands = substitutes(whole, asked.deltas, asked.real)
     if holds is not None and asked.trains:
@@ -215,7 +221,7 @@ def _of_integers(guard: Guard) -> bool:
 
 def _emitted(
     program: Program, planned: Planned, asked: Request, blocks: dict[Memory, NDArray[Any]],
-    layouts: Sequence[Layout] | None, *, free: bool,
+    layouts: Sequence[Layout] | None, *, guarded: bool, free: bool,
 ) -> Emitter:  # fmt: skip
     """Tasks for all works; parameters that are free lie as the first work that reads them wants.
 
@@ -225,11 +231,13 @@ def _emitted(
         asked: what is asked of the function.
         blocks: filled later with the arrays behind blocks.
         layouts: how the parameters are to lie, if that is known.
-        free: may they?
+        guarded: does the step look whether what was taken for granted holds?
+        free: may parameters lie as they are read?
 
     """
     moving = [planned.values[x] for x in asked.params if free]
-    emitter = Emitter(Places(program, planned.plan, moving), blocks)
+    places = Places(program, planned.plan, moving, guarded=guarded)
+    emitter = Emitter(places, blocks)
     for value, layout in zip(moving, layouts or (), strict=False):
         emitter.places.decide(value, layout)
     for work in planned.plan.works:

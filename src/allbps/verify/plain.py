@@ -250,6 +250,13 @@ def _difference(
 ) -> tuple[str, str, str, str, Verdict] | None:
     """(output, what differs, the function's, the graph's, the verdict); None: nothing does."""
     wrong = Verdict.DISAGREE
+    nodes = traced.graph.outputs
+    if values is None:  # here an error of the graph's own comes out
+        given = {x: traced.values[x] for x in traced.graph.inputs}
+        found = run_nodes(ancestors(nodes), given)
+        ours = [found[node] for node in nodes]
+    else:
+        ours = [values[node.name] for node in nodes]
     if plain.raised:
         raises = "on plain arrays the function raises an error"
         return "what it raises", raises, plain.raised, "a value", wrong
@@ -258,13 +265,6 @@ def _difference(
             "its container", "on plain arrays the function returns another container",
             _shown_tree(plain.value), _shown_tree(traced.outputs), wrong,
         )  # fmt: skip
-    nodes = traced.graph.outputs
-    if values is None:
-        given = {x: traced.values[x] for x in traced.graph.inputs}
-        found = run_nodes(ancestors(nodes), given)
-        ours = [found[node] for node in nodes]
-    else:
-        ours = [values[node.name] for node in nodes]
     doubtful = None
     for node, mine, theirs in zip(nodes, ours, leaves(plain.value), strict=True):
         name = node.name or "the result"

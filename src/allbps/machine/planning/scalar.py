@@ -49,9 +49,15 @@ FORMULAS = {
         f"special.{name}": name
         for name in ("xlogy", "xlog1py", "entr", "logit", "pseudo_huber", "boxcox")
     },
-    "kernels.normal": {f"special.{name}": name for name in ("erfc", "erfcx", "ndtr", "log_ndtr")},
+    "kernels.normal": {
+        f"special.{name}": name
+        for name in ("erfc", "erfcx", "ndtr", "log_ndtr", "ndtri", "erfinv", "erfcinv")
+    },
+    "kernels.gammas": {
+        "special.gammaln": "gammaln", "special.psi": "digamma", "special.zeta(2.0, …)": "trigamma",
+    },
 }  # fmt: skip
-#: NumPy's name of a function -> the word or formula.
+#: NumPy's name of a function, perhaps with the number that it begins with -> the word or formula.
 FUNCTIONS = {numpy: name for table in FORMULAS.values() for numpy, name in table.items()}
 #: What the text of a kernel that is written for a program may use -> its module.
 VOCABULARY = {
@@ -366,6 +372,9 @@ def _function(name: str, x: list[str]) -> Scalar:
     if name in PHRASES:
         code, kind = PHRASES[name]
         return Scalar(code.format(*x), kind)
+    of_first = f"{name}({x[0]}, …)"
+    if of_first in FUNCTIONS:
+        name, x = of_first, x[1:]
     if name not in FUNCTIONS:
         raise NotScalarTextError(name)
     return Scalar(f"{FUNCTIONS[name]}({', '.join(x)})", REAL)

@@ -21,6 +21,7 @@ from allbps.machine.works import (
     embedding,
     groups,
     loss,
+    matrices,
     moves,
     norm,
     picks,
@@ -40,8 +41,8 @@ Emit = Callable[[Places, Work], None]
 
 FAMILIES: tuple[Mapping[str, Emit], ...] = (
     attention.KERNELS, contractions.KERNELS, conv.KERNELS, elementwise.KERNELS, embedding.KERNELS,
-    groups.KERNELS, loss.KERNELS, moves.KERNELS, norm.KERNELS, slices.KERNELS, picks.KERNELS,
-    pool.KERNELS, random.KERNELS, rows.KERNELS, sums.KERNELS,
+    groups.KERNELS, loss.KERNELS, matrices.KERNELS, moves.KERNELS, norm.KERNELS,
+    slices.KERNELS, picks.KERNELS, pool.KERNELS, random.KERNELS, rows.KERNELS, sums.KERNELS,
 )  # fmt: skip
 """What each family of kernels takes; of several that take a kind, the first that can does it."""
 

@@ -29,6 +29,7 @@ class Places:
         plan: the values and works.
         open_values: parameters, whose layout may be chosen.
         given: where inputs lie that have their memory already.
+        guarded: does the step look whether what kernels take for granted of matrices holds?
 
     """
 
@@ -38,8 +39,10 @@ class Places:
         plan: Plan,
         open_values: Iterable[Value] = (),
         given: Mapping[Value, Place] | None = None,
+        *,
+        guarded: bool = True,
     ) -> None:
-        self.program, self._plan = program, plan
+        self.program, self._plan, self.guarded = program, plan, guarded
         self._open = dict.fromkeys(open_values)
         self._known: dict[Value, Place] = dict(given or {})
         self._views: dict[Value, Work] = {}

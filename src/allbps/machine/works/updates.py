@@ -144,7 +144,7 @@ def _places(
     given |= {value: Place(RATES, row_major(()), k) for value, k in one.rates.items()}
     if one.clip is not None and clip is not None:
         given[one.clip] = Place(clip, row_major(()))
-    return Places(program, one.plan, given=given)
+    return Places(program, one.plan, given=given, guarded=False)
 
 
 def _emit_works(update: Update, moving: Moving, loss: Memory, blocks: Blocks) -> list[Work]:
