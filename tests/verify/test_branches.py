@@ -105,3 +105,35 @@ def test_a_branch_that_one_side_takes_is_a_convention(case):
     report = bp.check(*case)
     assert report.plain.confirms, report.plain
     assert not report.disagreements
+
+
+def sum_of_positive(x):
+    return sum(v * (k + 1) for k, v in enumerate(x) if v > 0)
+
+
+@pytest.mark.parametrize(
+    ("f", "x", "right", "wrong"),
+    [
+        (relu, 0.0, (0.0, 0.5, 1.0), (-0.1, 1.1)),
+        (lambda x: max(x, 0.0), 0.0, (0.0, 0.5, 1.0), (-0.1, 1.1)),
+        (guarded, 0.0, (1.0,), (0.5, 2.0)),
+        (signed, 0.0, (1.0,), (1.5, -2.0)),
+        (
+            sum_of_positive,
+            np.array([1.0, 0.0, -1.0]),
+            (np.array([1.0, 0.0, 0.0]), np.array([1.0, 2.0, 0.0])),
+            (np.array([1.0, 3.0, 0.0]), np.array([0.0, 2.0, 0.0]), np.array([1.0, 1.0, 1.0])),
+        ),
+    ],
+)
+def test_any_slope_on_the_border_of_a_branch_is_right(f, x, right, wrong):
+    for numbers in right:
+        (mark,) = bp.check(f, x, gradients={"x": numbers}).marks
+        assert mark, mark
+    for numbers in wrong:
+        (mark,) = bp.check(f, x, gradients={"x": numbers}).marks
+        assert not mark, mark
+
+
+def test_what_a_cotangent_multiplies_is_no_slope_of_the_function():
+    assert bp.check(lambda x: x * 3.0 if np.all(x > 0) else x, np.array([1e-9]), cotangent=[2.0])

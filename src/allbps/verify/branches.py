@@ -27,6 +27,8 @@ SLACK = 10
 """By how much of what a slope changed from step to step it may still be off."""
 SAME = 1e-6
 """How near to one another slopes are the same, in their own size."""
+PLACES = 32
+"""Elements that may be off by a convention at a branch."""
 DIRECTIONS = 4
 """Random ones, beside those in which equal numbers keep the order that they were found in."""
 
@@ -73,6 +75,48 @@ def on_a_border(traced: Traced, deltas: Mapping[Node, Any], run: Run) -> Guard |
         if _is_outside(ours, sloped) if sloped else len(known) == 2:
             first = first or turned[0] or turned[1]
     return first
+
+
+def other_slopes(traced: Traced, ours: Any, node: Node, theirs: Any, run: Run) -> Guard | None:
+    """The branch on whose border these numbers are slopes of the function too, if there is one.
+
+    Args:
+        traced: the function's graph, with the values it was traced on.
+        ours: δ of the argument ``node``.
+        node: the argument.
+        theirs: what somebody has for it.
+        run: the function on plain arrays.
+
+    """
+    if np.shape(theirs) != node.shape or not traced.guards:
+        return None
+    apart = np.abs(theirs - ours) > SAME * (np.abs(theirs) + np.abs(ours))
+    places = np.argwhere(apart)
+    if not 0 < len(places) <= PLACES:
+        return None
+    found = None
+    for direction in _among(node, apart, places):
+        turned = [
+            _turned(traced, _moved(traced, {node: direction}, h)) for h in (STEPS[-1], -STEPS[-1])
+        ]
+        sides = [_slope(traced, {node: direction}, sign, run) for sign in (1.0, -1.0)]
+        sloped = [side for side in sides if side is not None and not np.isnan(side.value)]
+        here = float(np.sum(theirs * direction))
+        if turned == [None, None] or len(sloped) < 2 or _is_outside(here, sloped):
+            return None
+        found = found or turned[0] or turned[1]
+    return found
+
+
+def _among(node: Node, apart: Any, places: Any) -> Iterator[Any]:
+    """Directions through the elements that differ: each by itself, and some of all together."""
+    for place in places:
+        direction = np.zeros(node.shape)
+        direction[tuple(place)] = 1.0
+        yield direction
+    rng = np.random.default_rng(0)
+    for _ in range(DIRECTIONS):
+        yield rng.normal(size=node.shape) * apart
 
 
 def _is_outside(ours: float, sides: list[Slope]) -> bool:

@@ -26,10 +26,12 @@ from allbps.noise import run_nodes
 from allbps.outside import Outside
 from allbps.trace import Traced, call_bound
 from allbps.tree import flatten, leaves, rebuild, same_structure, tree_map
-from allbps.verify.branches import on_a_border
+from allbps.verify.branches import on_a_border, other_slopes
 from allbps.verify.effects import Effects
 from allbps.verify.finding import Verdict
+from allbps.verify.given import Given
 from allbps.verify.likeness import apart
+from allbps.verify.marks import Mark, State
 
 SHORT = 1e8
 """Work up to which the function is run again whenever it is traced: about a tenth of a second."""
@@ -134,7 +136,7 @@ class Witness:
         """What ``says`` says for a report, and whether δ are slopes of the function itself."""
         traced = passes.traced
         said = self.says(traced, values, LONG)
-        if said.verdict is not Verdict.AGREE or work_of(traced.graph) > SHORT:
+        if passes.given or said.verdict is not Verdict.AGREE or work_of(traced.graph) > SHORT:
             return said
         deltas = {
             x: np.asarray(values[passes.deltas[x].node.name]) if x in passes.deltas else 0.0
@@ -143,6 +145,37 @@ class Witness:
         }
         guard = on_a_border(traced, deltas, lambda moved: self._run(traced, moved).value)
         return said if guard is None else replace(said, border=str(guard.site or guard.purpose))
+
+    def granted(
+        self, passes: Backward, values: Mapping[str, Any], found: tuple[Mark, ...],
+        given: Mapping[str, Given],
+    ) -> tuple[Mark, ...]:  # fmt: skip
+        """Marks of arguments, right where a branch is decided on its border and allows them."""
+        traced = passes.traced
+        arguments = {x.name: x for x in traced.graph.inputs if x in passes.deltas and x.is_float}
+        only = all(mark.node in arguments for mark in found) and not passes.given
+        if all(found) or not only or not traced.guards or work_of(traced.graph) > SHORT:
+            return found
+        return tuple(
+            mark if mark else self._granted(passes, values, mark, arguments[mark.node], given)
+            for mark in found
+        )
+
+    def _granted(
+        self, passes: Backward, values: Mapping[str, Any], mark: Mark, node: Node,
+        given: Mapping[str, Given],
+    ) -> Mark:  # fmt: skip
+        traced, ours = passes.traced, np.asarray(values[passes.deltas[node].node.name])
+
+        def run(moved: Mapping[Node, Any]) -> Any:
+            return self._run(traced, moved).value
+
+        guard = other_slopes(traced, ours, node, given[mark.node].numbers, run)
+        if guard is None:
+            return mark
+        where = guard.site or guard.purpose
+        note = f"by a convention different from ours at the branch of {where}; any there is right"
+        return Mark(mark.node, State.RIGHT, mark.label, mark.edges, note=note, where=mark.where)
 
     def require(self, traced: Traced, values: Mapping[str, Any] | None = None) -> None:
         """Refuse a graph that does not compute what the function computes.
