@@ -119,9 +119,15 @@ def test_pinv_follows_its_options(options):
     np.testing.assert_array_equal(bp.vjp(f, CUT)[0], f(CUT))
 
 
+LOW = np.ones((3, 2))
+"""Its second singular value is that of rounding, which LAPACK counts or not if nothing is cut."""
+
+
 @pytest.mark.parametrize("rcond", [None, -1, 0.5, 0.05, 0])
-@pytest.mark.parametrize("matrix", [CUT, np.ones((3, 1)), np.ones((3, 2)), np.eye(3)[:2]])
+@pytest.mark.parametrize("matrix", [CUT, np.ones((3, 1)), LOW, np.eye(3)[:2]])
 def test_lstsq_gives_all_that_numpy_gives(rcond, matrix):
+    if matrix is LOW and rcond == 0:
+        pytest.skip("rounding decides what the rank is")
     b = np.arange(1.0, len(matrix) + 1)
     seen = []
     bp.vjp(lambda a: seen.append(np.linalg.lstsq(a, b, rcond)) or np.sum(a), matrix)
