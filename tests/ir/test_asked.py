@@ -160,3 +160,16 @@ def test_runs_in_two_threads_answer_until_both_have_ended():
     threads[0].join(20)
     assert found == [True, True]
     assert "type" not in squared_if_array.__globals__
+
+
+def test_a_text_that_is_made_after_the_run_is_no_more_than_a_text():
+    kept = []
+
+    def f(x):
+        kept.append(np.sum(x))
+        kept.append(repr(kept[0]))
+        return kept[0] ** 2
+
+    bp.grad(f)(np.array([1.0, 2.0]))
+    assert type(kept[1]) is not str  # while it ran, float() of it was refused
+    assert type(repr(kept[0])) is type(str(kept[0])) is str

@@ -40,7 +40,7 @@ from allbps.ir.meanings import ARRAYS, COMPUTING, IN_PLACE, SAME, VIEWS
 from allbps.ir.node import Node
 from allbps.ir.site import user_site
 from allbps.ir.snapshots import snapshot
-from allbps.ir.traces import taken_apart, written_out
+from allbps.ir.traces import depth_here, taken_apart, written_out
 from allbps.ir.viewing import Read, Write, indexing, is_basic, putting, reading, writing
 from allbps.ir.writes import Place, Writes, as_written, place_of
 
@@ -132,7 +132,7 @@ class TracedArray(ArrayLike):
             return repr(node).replace("Node", "TracedArray", 1)
         plain = np.asarray(written_out(node))
         text = as_text(plain if isinstance(self.memory, np.ndarray) else plain[()])
-        return WrittenOut(text, self) if node.loses_gradient else text
+        return WrittenOut(text, self) if node.loses_gradient and depth_here() else text
 
     # -- writing ---------------------------------------------------------------------------------
     def bind(self, node: Node) -> None:
@@ -460,7 +460,10 @@ class TracedArray(ArrayLike):
 
 
 class WrittenOut(str):
-    """The text of a traced number, which is no way around the refusal to make a float of it."""
+    """The text of a traced number, which is no way around the refusal to make a float of it.
+
+    Only while the function runs: a report of an error that shows it later wants a plain text.
+    """
 
     __slots__ = ("_of",)
     _of: TracedArray
