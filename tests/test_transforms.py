@@ -15,11 +15,11 @@ from allbps.errors import (
     AllBPsError,
     ArgumentError,
     DtypeError,
-    KinkWarning,
     NotScalarError,
     ShapeError,
 )
 from allbps.ir import TracedArray
+from allbps.ops.sides import KinkWarning
 
 Point = namedtuple("Point", "x y")
 

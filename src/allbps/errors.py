@@ -111,10 +111,6 @@ class NameUnknownError(AllBPsError, KeyError):
     __str__ = AllBPsError.__str__
 
 
-class KinkWarning(UserWarning):
-    """A derivative of a derivative depends on which slope is taken at a kink: there it is NaN."""
-
-
 class FormulaError(AllBPsError, ValueError):
     """A formula that cannot be read, or whose shapes do not fit."""
 

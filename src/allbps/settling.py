@@ -14,11 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from allbps.errors import AllBPsError, KinkWarning
+from allbps.errors import AllBPsError
 from allbps.ir import lift
 from allbps.ir.callee import frame_outside
 from allbps.ir.traces import depth_here
-from allbps.ops.sides import sides_here, watching
+from allbps.ops.sides import KinkWarning, sides_here, watching
 from allbps.outside import Outside
 from allbps.tree import leaves, rebuild, tree_map
 

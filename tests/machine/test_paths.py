@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 import allbps as bp
 import allbps.functional as F
 from allbps import optim
-from allbps.errors import KinkWarning, PlainValueError
+from allbps.errors import PlainValueError
 from allbps.machine.building import FallbackWarning
 from allbps.machine.called import PathsWarning
 from allbps.machine.compile import FrozenWarning, compile  # noqa: A004
+from allbps.ops.sides import KinkWarning
 
 pytestmark = pytest.mark.filterwarnings(f"ignore::{FallbackWarning.__module__}.FallbackWarning")
 X = np.array([1.5, -0.5, 2.0])
@@ -388,7 +389,7 @@ AT_TIES = {
 }
 
 
-@pytest.mark.filterwarnings("ignore::allbps.errors.KinkWarning")
+@pytest.mark.filterwarnings("ignore::allbps.ops.sides.KinkWarning")
 @pytest.mark.parametrize("f", AT_TIES.values(), ids=AT_TIES)
 def test_a_compiled_derivative_of_a_derivative_refuses_a_tie_that_leaves_it_open(f):
     x = np.array([0.5, -1.0])

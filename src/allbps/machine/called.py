@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from allbps.errors import AllBPsError, ArgumentError, KinkWarning, PlainValueError
+from allbps.errors import AllBPsError, ArgumentError, PlainValueError
 from allbps.ir import values_on_demand
 from allbps.ir.draws import Draws, drawing
 from allbps.machine.building import Build, build
@@ -19,6 +19,7 @@ from allbps.machine.limits import LimitError
 from allbps.machine.options import Options
 from allbps.machine.path import Decisions, Path, first_difference, way_of
 from allbps.machine.stages import Stages, stage_rows
+from allbps.ops.sides import KinkWarning
 from allbps.trace import TIES, Traced, trace_bound
 from allbps.verify.plain import Witness
 

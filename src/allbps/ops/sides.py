@@ -35,6 +35,10 @@ from allbps.ops.questions import any_
 from allbps.ops.reduce import max_, min_, sum_, winner
 
 
+class KinkWarning(UserWarning):
+    """A derivative of a derivative depends on which slope is taken at a kink: there it is NaN."""
+
+
 @dataclass
 class Sides:
     """What backward passes decide at kinks.
