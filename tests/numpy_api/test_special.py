@@ -38,5 +38,6 @@ def test_one_without_a_rule_is_named():
     "name", ["jv", "yv", "iv", "kv", "ive", "kve", "jn", "yn", "kn", "polygamma"]
 )
 def test_an_order_that_is_no_whole_number_is_refused(name, order):
+    room = bp.scipy.special if name == "polygamma" else special  # SciPy's own is no ufunc
     with pytest.raises(ArgumentError, match="takes one whole number for its order"):
-        bp.grad(lambda x: getattr(special, name)(order, x))(1.5)
+        bp.grad(lambda x: getattr(room, name)(order, x))(1.5)
