@@ -63,6 +63,24 @@ class Largest(Function):
 RIGHT = {Sine: 1, Product: 2, Rectifier: 1, Largest: 1}
 
 
+class Unsummed(Function):
+    """Returns the gradient of ``b`` in the shape of the product."""
+
+    @staticmethod
+    def forward(ctx, x, b):
+        ctx.save_for_backward(x, b)
+        return x * b
+
+    @staticmethod
+    def backward(ctx, g):
+        return unsummed(g, ctx.saved_tensors)
+
+
+def unsummed(g, cache):
+    x, b = cache
+    return g * b, g * x
+
+
 # -- one mistake each ------------------------------------------------------------------------------
 class SineOfSine(Sine):
     @staticmethod

@@ -69,6 +69,20 @@ class Deep(torch.nn.Module):
         return x
 
 
+wrong_sine = backwards.SineOfSine.apply  # as PyTorch's tutorials do
+
+
+class ByName(torch.nn.Module):
+    def forward(self, x):
+        return wrong_sine(x) * 2
+
+
+def test_a_wrong_function_that_is_applied_by_a_name_is_found():
+    report = bp.check(ByName(), torch.tensor(X))
+    assert not report
+    assert any(fault.startswith("SineOfSine (Function 1 of 1)") for fault in report.faults)
+
+
 def test_the_wrong_function_among_twelve_is_named():
     report = bp.check(Deep(wrong=3), torch.tensor(X))
     assert not report
@@ -210,28 +224,14 @@ def test_a_gradient_that_pytorch_sums_to_its_input_is_a_note():
     assert "the gradient of bias as (4, 3), and PyTorch sums it to (3,)" in str(report)
 
 
-def unsummed(g, cache):
-    x, b = cache
-    return g * b, g * x
-
-
 def test_a_gradient_that_pytorch_sums_is_said_of_pairs_and_of_functions_inside():
     def forward(x, b):
         return x * b, (x, b)
 
-    class Inside(torch.autograd.Function):
-        @staticmethod
-        def forward(ctx, x, b):
-            ctx.save_for_backward(x, b)
-            return x * b
-
-        @staticmethod
-        def backward(ctx, g):
-            return unsummed(g, ctx.saved_tensors)
-
+    inside = backwards.Unsummed.apply
     said = "the gradient of b as (4, 3), and PyTorch sums it to (3,)"
     x, b = torch.tensor(X), torch.tensor(X[0])
-    for thing in ((forward, unsummed), lambda x, b: torch.sin(Inside.apply(x, b))):
+    for thing in ((forward, backwards.unsummed), lambda x, b: torch.sin(inside(x, b))):
         report = bp.check(thing, x, b)
         assert report
         assert said in str(report)

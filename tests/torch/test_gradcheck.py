@@ -87,22 +87,11 @@ def test_nothing_to_check_is_said():
         bp.torch.gradcheck(torch.sin, torch.ones(3))
 
 
-class Unsummed(torch.autograd.Function):
-    """Returns the gradient of ``b`` in the shape of the product."""
-
-    @staticmethod
-    def forward(ctx, x, b):
-        ctx.save_for_backward(x, b)
-        return x * b
-
-    @staticmethod
-    def backward(ctx, g):
-        x, b = ctx.saved_tensors
-        return g * b, g * x
+unsummed = backwards.Unsummed.apply
 
 
 @pytest.mark.parametrize("shape", [(3,), (1, 3), (4, 1), ()])
-@pytest.mark.parametrize("f", [Unsummed.apply, lambda x, b: Unsummed.apply(x, b) * 2])
+@pytest.mark.parametrize("f", [unsummed, lambda x, b: unsummed(x, b) * 2])
 def test_a_gradient_that_pytorch_sums_passes_and_is_said(f, shape):
     with pytest.warns(UserWarning, match="the gradient of b as \\(4, 3\\), and PyTorch sums it to"):
         assert bp.torch.gradcheck(f, (drawn(4, 3), drawn(*shape, seed=1)))

@@ -112,7 +112,12 @@ class Net(nn.Module):
         return (self.last(self.middle(self, self.first(x))) ** 2).mean()
 
 
+rounded, linear, pair = Rounded.apply, Linear.apply, Pair.apply  # as PyTorch's tutorials do
+
 MIDDLES = {
+    "rounded by name": lambda net, h: rounded(3 * h),
+    "linear by name": lambda net, h: linear(h, net.first.weight),
+    "pair by name": lambda net, h: sum(pair(h)),
     "rounded": lambda net, h: Rounded.apply(3 * h),
     "turned": lambda net, h: Turned.apply(torch.tanh(h), 0.3),
     "signs": lambda net, h: Signs.apply(h) * h,

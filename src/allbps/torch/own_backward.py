@@ -20,6 +20,7 @@ import torch
 
 from allbps.errors import NotDifferentiableError
 from allbps.torch.subject import is_inexact
+from allbps.torch.users_functions import applied_by
 from allbps.torch.where import calling_line
 
 
@@ -31,14 +32,7 @@ def backward_passes_kept() -> Iterator[None]:
         NotDifferentiableError: one does what a graph cannot hold.
 
     """
-    original = torch.autograd.Function.__dict__["apply"]
-
-    def apply(cls: Any, *args: Any, **kwargs: Any) -> Any:
-        if cls.__module__.startswith("torch."):
-            return original.__get__(None, cls)(*args, **kwargs)
-        return _applied(cls, args, kwargs)
-
-    with mock.patch.object(torch.autograd.Function, "apply", classmethod(apply)):
+    with applied_by(lambda cls, args, kwargs, _: _applied(cls, args, kwargs)):
         yield
 
 

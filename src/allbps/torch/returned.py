@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import torch
 
 from allbps.torch.subject import Subject
+from allbps.torch.users_functions import applied_by
 
 
 class Call(NamedTuple):
@@ -59,22 +60,17 @@ def summed(function: Any, inputs: Sequence[Any], names: Sequence[str]) -> Iterat
 def functions_inside() -> Iterator[list[Call]]:
     """The Functions that are applied inside, with their arguments."""
     noted: list[Call] = []
-    original = torch.autograd.Function.__dict__["apply"]
 
-    def apply(cls: Any, *args: Any, **kwargs: Any) -> Any:
-        if not cls.__module__.startswith("torch."):
-            given = [
-                x.detach().clone().requires_grad_(x.requires_grad)
-                if isinstance(x, torch.Tensor) else x for x in args
-            ]  # fmt: skip
-            noted.append(Call(cls, tuple(given)))
-        return original.__get__(None, cls)(*args, **kwargs)
+    def note(cls: Any, args: Any, _: Any, original: Callable[[], Any]) -> Any:
+        given = [
+            x.detach().clone().requires_grad_(x.requires_grad)
+            if isinstance(x, torch.Tensor) else x for x in args
+        ]  # fmt: skip
+        noted.append(Call(cls, tuple(given)))
+        return original()
 
-    torch.autograd.Function.apply = classmethod(apply)  # type: ignore[assignment,method-assign]
-    try:
+    with applied_by(note):
         yield noted
-    finally:
-        torch.autograd.Function.apply = original  # type: ignore[method-assign]
 
 
 def argument_names(function: Callable[..., Any], count: int, first: int = 0) -> list[str]:
