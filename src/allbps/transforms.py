@@ -247,7 +247,7 @@ def value_and_grad(
             pulled = iter(pull([loss], [one], inputs))
             grads = tuple(close(rebuild(args[k], pulled), bit) for k in places)
             value = close((loss, aux) if has_aux else loss, bit)
-        return value, grads[0] if isinstance(argnums, (int, np.integer)) else grads
+        return value, _as_asked(grads, argnums)
 
     @wraps(f)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
@@ -286,6 +286,11 @@ def grad(f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False) -> 
 def _numbers(argnums: Argnums) -> tuple[Any, ...]:
     """Which arguments; what is no list of numbers is one, and refused by its place."""
     return tuple(argnums) if isinstance(argnums, (tuple, list, range)) else (argnums,)
+
+
+def _as_asked(found: Sequence[Any], argnums: Argnums) -> Any:
+    """One for each number of ``argnums``; of a number by itself that one alone."""
+    return found[0] if isinstance(argnums, (int, np.integer)) else found
 
 
 def _place(k: int, args: Sequence[Any], f: Callable[..., Any]) -> int:
@@ -495,10 +500,7 @@ def jacobian(f: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., Any]:
         if any(lift(leaf).is_complex for leaf in leaves([y, part])):
             refuse_complex("a jacobian")
         blocks = [_rows(y, which, pullback, part) for which in range(len(leaves(y)))]
-        per_output = (
-            blocks if not isinstance(argnums, (int, np.integer)) else [block[0] for block in blocks]
-        )
-        return rebuild(y, iter(per_output))
+        return rebuild(y, (_as_asked(block, argnums) for block in blocks))
 
     @wraps(f)
     def wrapped(*args: Any, **kwargs: Any) -> Any:

@@ -368,7 +368,7 @@ class TracedArray(ArrayLike):
             made = as_laid(made, getattr(np.ndarray, name, None), (self, *args), kwargs)
             if out is None:
                 return handed(made)
-            return _into(out if isinstance(out, tuple) else (out,), (made,), function or method)[0]
+            return _into(out, (made,), function or method)[0]
 
         return run
 
@@ -431,7 +431,7 @@ class TracedArray(ArrayLike):
         operands = tuple(resolved(x) for x in args)
         made = self.node.__array_function__(function, types, operands, resolved(kwargs))
         if out is not None:
-            return _into(out if isinstance(out, tuple) else (out,), (made,), function)[0]
+            return _into(out, (made,), function)[0]
         made = as_laid(made, function, args, kwargs)
         return handed(made, number=function not in ARRAYS)
 
@@ -766,16 +766,19 @@ def _place_of_out(function: Any) -> int:
 
 
 def _without_out(place: int, args: tuple[Any, ...], out: Any) -> tuple[tuple[Any, ...], Any]:
-    """Arguments without an ``out`` that stands among them, and ``out``."""
-    if not 0 <= place < len(args):
-        return args, out
-    behind = args[place + 1 :]
-    return (*args[:place], *([None, *behind] if behind else ())), args[place]
+    """Arguments without an ``out`` that stands among them, and ``out`` as ufuncs get it: a tuple.
+
+    None where there is none.
+    """
+    if 0 <= place < len(args):
+        behind = args[place + 1 :]
+        args, out = (*args[:place], *([None, *behind] if behind else ())), args[place]
+    return args, out if out is None or isinstance(out, tuple) else (out,)
 
 
-def _refuse_plain(function: Any, out: Any, node: ArrayLike) -> None:
+def _refuse_plain(function: Any, out: tuple[Any, ...], node: ArrayLike) -> None:
     """A traced result cannot be written into a plain array."""
-    for target in out if isinstance(out, tuple) else (out,):
+    for target in out:
         if target is not None and not isinstance(target, TracedArray):
             raise cannot_write(function, "__call__", (), target, node)
 

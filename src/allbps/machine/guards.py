@@ -17,7 +17,7 @@ from allbps.machine.limits import Limit
 from allbps.machine.planning.plan import VIEWS
 from allbps.machine.planning.reach import is_trusted
 from allbps.ops.comparison import equal, isnan, logical_and, logical_not, logical_or, where
-from allbps.ops.questions import all_
+from allbps.ops.questions import all_, all_of
 from allbps.ops.shapes import elementwise_bool
 from allbps.trace import Guard
 
@@ -42,7 +42,7 @@ def _same(guard: Guard) -> Node:
         same = equal(node, constant(guard.value))
         if seen.dtype.kind == "f" and np.isnan(seen).any():
             same = logical_or(same, logical_and(isnan(node), constant(np.isnan(seen))))
-        return all_(same, axis=None, keepdims=False) if node.shape else same
+        return all_of(same)
 
 
 def gated(loss: Node, holds: Node) -> Node:

@@ -160,9 +160,7 @@ def mean_by(
     halves = given(dtype) and np.dtype(dtype) == np.float16  # asked for, they are added up as such
     if unmasked and not halves:
         return mean(node, axis=axes, keepdims=kept)
-    if unmasked:
-        return div(sum_(node, axis=axes, keepdims=kept), _how_many(node, axes, kept, where))
-    total = sum_(_masked(node, where, 0.0), axis=axes, keepdims=kept)
+    total = sum_(node if unmasked else _masked(node, where, 0.0), axis=axes, keepdims=kept)
     return div(total, _how_many(node, axes, kept, where))
 
 

@@ -48,6 +48,16 @@ all_ = quantifier("all", "∀", "Do all hold?")
 any_ = quantifier("any", "∃", "Does one hold?")
 
 
+def all_of(x: Node) -> Node:
+    """Do all of an array hold? A node of shape ()."""
+    return all_(x, axis=None, keepdims=False) if x.shape else x
+
+
+def any_of(x: Node) -> Node:
+    """Does one of an array hold? A node of shape ()."""
+    return any_(x, axis=None, keepdims=False) if x.shape else x
+
+
 # -- among others ----------------------------------------------------------------------------------
 def places_shape(sorted_: Node, x: Node, side: str) -> Aval:
     return x.shape, INTEGER

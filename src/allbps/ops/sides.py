@@ -31,7 +31,7 @@ from allbps.ops.comparison import (
     where,
 )
 from allbps.ops.function import ceil, floor, sign, trunc
-from allbps.ops.questions import any_
+from allbps.ops.questions import any_of
 from allbps.ops.reduce import max_, min_, sum_, winner
 
 
@@ -181,7 +181,7 @@ def _tie(step: Node) -> Node | None:
         tied = first == step.inputs[1]
     else:
         return None
-    return any_(tied, axis=None, keepdims=False) if tied.shape else tied
+    return any_of(tied)
 
 
 def _largest(node: Node) -> float:

@@ -367,8 +367,8 @@ def _optimizer_on_copies(step: CompiledStep, memory: Memories) -> Any:
     """What PyTorch's optimizer makes of gradients: a function to (parameter, state) for each."""
     owners = [memory.owner[id(p)].optimizer for p in step.params.tensors]
     where = {
-        id(p): m.optimizer.param_groups[k]
-        for m, k in memory.groups for p in m.optimizer.param_groups[k]["params"]
+        id(p): group
+        for m in memory.each for group in m.optimizer.param_groups for p in group["params"]
     }  # fmt: skip
     params = [p.detach().clone().double() for p in step.params.tensors]
     options = [
@@ -510,11 +510,14 @@ def _taken_back(step: CompiledStep, memory: Memories) -> Iterator[None]:
 @contextmanager
 def _long_steps(step: CompiledStep, memory: Memories) -> Iterator[None]:
     """Inside, plain gradient descent takes steps as long as the gradient, which is then seen."""
-    groups = [m.optimizer.param_groups[k] for m, k in memory.groups]
+    groups = [
+        group
+        for m in memory.each if type(m.optimizer) is torch.optim.SGD
+        for group in m.optimizer.param_groups
+    ]  # fmt: skip
     before = [group["lr"] for group in groups]
-    for m, k in memory.groups:
-        if type(m.optimizer) is torch.optim.SGD:
-            m.optimizer.param_groups[k]["lr"] = 1.0
+    for group in groups:
+        group["lr"] = 1.0
     try:
         yield
     finally:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -60,13 +61,13 @@ def on_a_border(traced: Traced, deltas: Mapping[Node, Any], run: Run) -> Guard |
     outputs = traced.graph.outputs
     if not traced.guards or not deltas or len(outputs) != 1 or outputs[0].size != 1:
         return None
-    first = None
+    first, here = None, cache(lambda: _number(run(traced.values)))
     for direction in _directions(deltas):
         ours = sum(float(np.sum(deltas[x] * along)) for x, along in direction.items())
-        turned = [_turned(traced, _moved(traced, direction, h)) for h in (STEPS[-1], -STEPS[-1])]
+        turned = _turned_beside(traced, direction)
         if turned == [None, None]:
             return None  # here the graph is the function's on both sides
-        sides = [_slope(traced, direction, sign, run) for sign in (1.0, -1.0)]
+        sides = [_slope(traced, direction, sign, run, here()) for sign in (1.0, -1.0)]
         for guard, side in zip(turned, sides, strict=True):
             if guard is None and side is not None and side.is_near(ours):
                 return None  # and here on one
@@ -94,15 +95,15 @@ def other_slopes(traced: Traced, ours: Any, node: Node, theirs: Any, run: Run) -
     places = np.argwhere(apart)
     if not 0 < len(places) <= PLACES:
         return None
-    found = None
-    for direction in _among(node, apart, places):
-        turned = [
-            _turned(traced, _moved(traced, {node: direction}, h)) for h in (STEPS[-1], -STEPS[-1])
-        ]
-        sides = [_slope(traced, {node: direction}, sign, run) for sign in (1.0, -1.0)]
+    found, here = None, cache(lambda: _number(run(traced.values)))
+    for along in _among(node, apart, places):
+        direction = {node: along}
+        turned = _turned_beside(traced, direction)
+        if turned == [None, None]:
+            return None
+        sides = [_slope(traced, direction, sign, run, here()) for sign in (1.0, -1.0)]
         sloped = [side for side in sides if side is not None and not np.isnan(side.value)]
-        here = float(np.sum(theirs * direction))
-        if turned == [None, None] or len(sloped) < 2 or _is_outside(here, sloped):
+        if len(sloped) < 2 or _is_outside(float(np.sum(theirs * along)), sloped):
             return None
         found = found or turned[0] or turned[1]
     return found
@@ -146,6 +147,11 @@ def _unit(traced: Traced, direction: Mapping[Node, Any]) -> float:
     return max(sizes) or 1.0
 
 
+def _turned_beside(traced: Traced, direction: Mapping[Node, Any]) -> list[Guard | None]:
+    """``_turned`` on both sides, the nearest that are looked at."""
+    return [_turned(traced, _moved(traced, direction, h)) for h in (STEPS[-1], -STEPS[-1])]
+
+
 def _turned(traced: Traced, moved: Mapping[Node, Any]) -> Guard | None:
     """The first value that was looked at and is another where the arguments are moved."""
     values = run_nodes(ancestors([guard.node for guard in traced.guards]), moved)
@@ -156,9 +162,10 @@ def _turned(traced: Traced, moved: Mapping[Node, Any]) -> Guard | None:
     return None
 
 
-def _slope(traced: Traced, direction: Mapping[Node, Any], sign: float, run: Run) -> Slope | None:
-    """The function's own slope on a side; None where it has no value."""
-    here = _number(run(traced.values))
+def _slope(
+    traced: Traced, direction: Mapping[Node, Any], sign: float, run: Run, here: float
+) -> Slope | None:  # fmt: skip
+    """The function's own slope on a side, given its value here; None where it has none."""
     unit = _unit(traced, direction)
     slopes = []
     for step in STEPS:

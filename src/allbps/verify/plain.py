@@ -12,7 +12,7 @@ import math
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -143,7 +143,7 @@ class Witness:
             for x in passes.wrt
             if x.is_float
         }
-        guard = on_a_border(traced, deltas, lambda moved: self._run(traced, moved).value)
+        guard = on_a_border(traced, deltas, partial(self._value, traced))
         return said if guard is None else replace(said, border=str(guard.site or guard.purpose))
 
     def granted(
@@ -166,11 +166,8 @@ class Witness:
         given: Mapping[str, Given],
     ) -> Mark:  # fmt: skip
         traced, ours = passes.traced, np.asarray(values[passes.deltas[node].node.name])
-
-        def run(moved: Mapping[Node, Any]) -> Any:
-            return self._run(traced, moved).value
-
-        guard = other_slopes(traced, ours, node, given[mark.node].numbers, run)
+        theirs = given[mark.node].numbers
+        guard = other_slopes(traced, ours, node, theirs, partial(self._value, traced))
         if guard is None:
             return mark
         where = guard.site or guard.purpose
@@ -212,6 +209,9 @@ class Witness:
             )
             return PlainRun(Verdict.NOISY, note, expected, got, steady=False, effects=changed)
         return PlainRun(verdict, note, expected, got, effects=changed)
+
+    def _value(self, traced: Traced, values: Mapping[Node, Any]) -> Any:
+        return self._run(traced, values).value
 
     def _run(self, traced: Traced, values: Mapping[Node, Any] | None = None) -> _Returned:
         """The function on copies of the arguments, arrays that were one array still being one.

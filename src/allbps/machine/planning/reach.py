@@ -14,7 +14,7 @@ from allbps.ir import CONST, Node, ancestors, placed_at
 from allbps.machine.planning.substitutes import is_argument
 from allbps.ops.comparison import logical_and
 from allbps.ops.index import Parts
-from allbps.ops.questions import all_
+from allbps.ops.questions import all_of
 
 INDEXED = ("getitem", "put", "put_add")
 
@@ -37,9 +37,7 @@ def inside(wanted: Iterable[Node], replaced: Iterable[Node]) -> Node | None:
             if (index, length) not in asked and index.op is not CONST:
                 with placed_at(node.site):
                     within = logical_and(index >= -length, index < length)
-                    asked[index, length] = (
-                        all_(within, axis=None, keepdims=False) if within.shape else within
-                    )
+                    asked[index, length] = all_of(within)
     return reduce(logical_and, asked.values()) if asked else None
 
 

@@ -12,7 +12,7 @@ from functools import reduce
 from allbps.ir import Node, ancestors, placed_at
 from allbps.ops.comparison import equal, logical_and, not_equal
 from allbps.ops.linalg import signdet
-from allbps.ops.questions import all_
+from allbps.ops.questions import all_of
 
 LARGE = 128
 """Rows of the largest matrix that a kernel takes; LAPACK's blocks are faster with larger ones."""
@@ -25,14 +25,10 @@ def regular(wanted: Iterable[Node]) -> Node | None:
         if node.op.name not in ("solve", "inv", "cholesky") or not node.is_float:
             continue
         matrix = node.inputs[0]
-        if matrix.shape[-1] <= LARGE and node.size and node not in asked:
+        if matrix.shape[-1] <= LARGE and node.size:
             with placed_at(node.site):
                 if node.op.name == "cholesky":
-                    asked[node] = all_(equal(node, node), axis=None, keepdims=False)
+                    asked[node] = all_of(equal(node, node))
                 elif matrix not in asked:
-                    asked[matrix] = _all(not_equal(signdet(matrix), 0.0))
+                    asked[matrix] = all_of(not_equal(signdet(matrix), 0.0))
     return reduce(logical_and, asked.values()) if asked else None
-
-
-def _all(x: Node) -> Node:
-    return all_(x, axis=None, keepdims=False) if x.shape else x

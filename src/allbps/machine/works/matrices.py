@@ -11,7 +11,7 @@ from allbps.machine.planning.layout import row_major
 from allbps.machine.planning.plan import Value, Work
 from allbps.machine.planning.regular import LARGE
 from allbps.machine.works.places import Places
-from allbps.machine.works.tasks import Cut, NoKernelError
+from allbps.machine.works.tasks import NoKernelError
 
 LARGEST = {"cofactor": 6}
 """Kind of work -> rows of the largest matrix, where it is not LARGE: n² determinants take n⁵."""
@@ -35,10 +35,6 @@ def _matrices(places: Places, work: Work, x: Value) -> tuple[Memory, int, int]:
     return places.as_layout(x, row_major(x.shape)).memory, x.size // (n * n), n
 
 
-def _name(work: Work, out: Memory) -> str:
-    return f"{out.name} = {work.kind}({', '.join(x.name or '…' for x in work.inputs)})"
-
-
 def emit_solve(places: Places, work: Work) -> None:
     """X with A X = B: each of several right-hand sides, or all of them with one matrix."""
     a, b = work.inputs
@@ -54,10 +50,7 @@ def emit_solve(places: Places, work: Work) -> None:
         X=out, A=here, each_a=each_a, B=right, each_b=each_b, n=n, r=r, scratch=Scratch(n * n),
         lo=LO, hi=HI,
     )  # fmt: skip
-    each = 2 * n * n * (n // 3 + r)
-    places.program.add(
-        _name(work, out), Cut.of(count, each), call, flops=each * count, work=work
-    )  # fmt: skip
+    places.program.add_each(work, out, count, 2 * n * n * (n // 3 + r), call)
 
 
 def emit_matrix(places: Places, work: Work) -> None:
@@ -67,7 +60,7 @@ def emit_matrix(places: Places, work: Work) -> None:
     kernel, first, each = KINDS[work.kind]
     call = kernel.on(**{first: out}, A=here, n=n, scratch=Scratch(n * n), lo=LO, hi=HI)
     flops = each * n**3 // 3 * (n * n if work.kind == "cofactor" else 1)
-    places.program.add(_name(work, out), Cut.of(count, flops), call, flops=flops * count, work=work)
+    places.program.add_each(work, out, count, flops, call)
 
 
 KINDS: dict[str, tuple[Routine, str, int]] = {

@@ -16,14 +16,13 @@ import numpy as np
 from allbps.machine.kernels import rows as kernels
 from allbps.machine.kernels import whole
 from allbps.machine.kernels.loss import softmax
-from allbps.machine.language.calls import Call
-from allbps.machine.language.operands import HI, LO, Memory, Operand, Scratch
+from allbps.machine.language.operands import HI, LO, Operand, Scratch
 from allbps.machine.language.words import Routine
 from allbps.machine.language.written import Written
 from allbps.machine.planning.layout import Layout, in_order, row_major
 from allbps.machine.planning.plan import Value, Work
 from allbps.machine.works.places import Places
-from allbps.machine.works.tasks import Cut, NoKernelError, Place, Program
+from allbps.machine.works.tasks import NoKernelError, Place, Program
 from allbps.machine.works.text import TYPES, written
 
 LONG = 20
@@ -104,11 +103,6 @@ def _are_whole(work: Work) -> bool:
     return True
 
 
-def _add(places: Places, work: Work, out: Memory, rows: int, each: int, call: Call) -> None:
-    label = f"{out.name} = {work.kind}({', '.join(x.name or '…' for x in work.inputs)})"
-    places.program.add(label, Cut.of(rows, each), call, flops=each * rows, work=work)
-
-
 # -- one number from each row ----------------------------------------------------------------------
 REDUCTIONS: dict[str, Routine] = {
     "max": kernels.row_max, "min": kernels.row_min, "prod": kernels.row_prod,
@@ -131,7 +125,7 @@ def emit_reduction(places: Places, work: Work) -> None:
     kernel = (WHOLE_REDUCTIONS if numbers else REDUCTIONS)[work.kind]
     call = kernel.on(Y=out, X=rows.place.memory, N=rows.length, lo=LO, hi=HI)
     each = LONG if work.kind == "logsumexp" else 2
-    _add(places, work, out, rows.count, rows.length * each, call)
+    places.program.add_each(work, out, rows.count, rows.length * each, call)
 
 
 # -- one row from each row -------------------------------------------------------------------------
@@ -156,7 +150,7 @@ def _row_by_row(places: Places, work: Work, kernel: Routine, each: int) -> None:
     rows = rows_of(places, work.inputs[0], work.attrs["axis"])
     out = places.put(work.outputs[0], rows.place.layout).memory
     call = kernel.on(Y=out, X=rows.place.memory, N=rows.length, lo=LO, hi=HI)
-    _add(places, work, out, rows.count, rows.length * each, call)
+    places.program.add_each(work, out, rows.count, rows.length * each, call)
 
 
 def emit_argsort(places: Places, work: Work) -> None:
@@ -167,7 +161,7 @@ def emit_argsort(places: Places, work: Work) -> None:
     other = places.program.memory("order", out.size, "Int")
     call = kernels.argsort.on(Y=out, T=other, X=rows.place.memory, N=rows.length, lo=LO, hi=HI)
     each = 8 * rows.length * rows.length.bit_length()
-    _add(places, work, out, rows.count, each, call)
+    places.program.add_each(work, out, rows.count, each, call)
 
 
 # -- losses of rows --------------------------------------------------------------------------------
@@ -193,7 +187,7 @@ def emit_one_hot(places: Places, work: Work) -> None:
     doc = "1 at each label, else 0; of a label that is no class a row of NaN, or of 0."
     kernel = written(places.program, "one_hot", kinds, doc, body)
     call = kernel.on(Y=out, labels=which, N=classes, lo=LO, hi=HI)
-    _add(places, work, out, labels.size, classes, call)
+    places.program.add_each(work, out, labels.size, classes, call)
 
 
 def emit_cross_entropies(places: Places, work: Work) -> None:
@@ -211,7 +205,7 @@ def emit_cross_entropies(places: Places, work: Work) -> None:
     else:
         scratch = Scratch(classes)
         call = kernels.row_soft_cross_entropy.on(Y=out, X=here, T=other, scratch=scratch, **rest)
-    _add(places, work, out, logits.size // classes, classes * LONG, call)
+    places.program.add_each(work, out, logits.size // classes, classes * LONG, call)
 
 
 # -- running sums ----------------------------------------------------------------------------------
@@ -228,7 +222,7 @@ def emit_running(places: Places, work: Work) -> None:
     kernel = _running(places.program, work.kind, TYPES[out.kind])
     operands = dict(zip("xb", here, strict=False))
     call = kernel.on(y=out, **operands, N=N, inner=inner, lo=LO, hi=HI)
-    _add(places, work, out, outer, 2 * N * inner, call)
+    places.program.add_each(work, out, outer, 2 * N * inner, call)
 
 
 def _running(program: Program, kind: str, numbers: str) -> Written:

@@ -311,6 +311,11 @@ class Program:
             Task(label, cut, calls, flops, traffic, site, rows, python, by_row, small_rows)
         )
 
+    def add_each(self, work: Work, out: Memory, count: int, each: int, call: Call) -> None:
+        """A call for ``count`` items of ``each`` operations, under the name of what it makes."""
+        label = f"{out.name} = {work.kind}({', '.join(x.name or '…' for x in work.inputs)})"
+        self.add(label, Cut.of(count, each), call, flops=each * count, work=work)
+
     @property
     def scratch(self) -> int:
         """Reals of scratch memory for each thread."""
